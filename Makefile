@@ -1,0 +1,38 @@
+# `make demo` and `make test` go from a bare clone to the end. The virtual environment is .venv (VENV=... for another).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+NATIVE := $(wildcard gs_stereo/splat/raster/native/*.cpp gs_stereo/splat/raster/native/*.h)
+
+.PHONY: help install demo test lint unit clean
+
+help:
+	@echo "make demo     install, then photos -> labelled shards on a generated scene"
+	@echo "make test     install, lint, type check, import rules, tests"
+	@echo "make install  only the environment in $(VENV)"
+	@echo "make lint | unit | clean"
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt $(NATIVE)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: install
+	test -d demo/images || $(BIN)/gsstereo sample demo
+	$(BIN)/gsstereo run demo --config pipelines/demo.yaml
+
+test: install lint unit
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: install
+	$(BIN)/python -m pytest -q
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info gs_stereo/splat/raster/native/*.so

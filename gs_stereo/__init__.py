@@ -1,0 +1,23 @@
+"""gs_stereo: photos of a scene in, rectified stereo pairs with trusted disparity labels out.
+
+Importing the package is free: nothing heavy is loaded before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gs_stereo.io.dataset import StereoDataset, collate
+
+_LAZY = {"StereoDataset": "gs_stereo.io.dataset", "collate": "gs_stereo.io.dataset"}
+__all__ = ["StereoDataset", "__version__", "collate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'gs_stereo' has no attribute {name!r}")

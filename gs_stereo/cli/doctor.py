@@ -1,0 +1,125 @@
+"""What this machine can do, and what to install for more."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from gs_stereo import __version__
+from gs_stereo.cli.tables import print_json, print_table
+from gs_stereo.errors import GsStereoError
+from gs_stereo.pipeline.environment import library_versions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of the answer. `advice` is empty when there is nothing to do."""
+
+    topic: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+def print_findings(*, as_json: bool) -> None:
+    """Look at everything and print it."""
+    findings = [check() for check in CHECKS]
+    if as_json:
+        print_json({"version": __version__, "libraries": library_versions(), "checks": [asdict(f) for f in findings]})
+        return
+    rows = [[f.topic, "ok" if f.ok else "--", f.found, f.advice] for f in findings]
+    print_table(["topic", "", "found", "for more"], rows)
+
+
+def _machine() -> Finding:
+    import torch
+
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    advice = "" if threads >= cores else "set OMP_NUM_THREADS to use all cores"
+    return Finding(topic="cores", ok=True, found=f"{cores} cores, torch uses {threads} threads", advice=advice)
+
+
+def _memory() -> Finding:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (ValueError, OSError):
+        return Finding(topic="memory", ok=True, found="unknown")
+    advice = "" if total >= 6 else "use a smaller --max-image-size on a machine with less than 6 GiB"
+    return Finding(topic="memory", ok=total >= 6, found=f"{total:.0f} GiB", advice=advice)
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(".").free / 2**30
+    return Finding(topic="free disk here", ok=free > 5, found=f"{free:.0f} GiB", advice="" if free > 5 else "free some")
+
+
+def _cpu_engine() -> Finding:
+    from gs_stereo.splat.raster import native_library
+
+    try:
+        level = native_library.best_level()
+        native_library.load(level)
+    except GsStereoError as error:
+        return Finding(topic="CPU engine", ok=False, found="not usable", advice=str(error))
+    built = ", ".join(native_library.available_levels())
+    return Finding(topic="CPU engine", ok=True, found=f"level {level} (usable here: {built})")
+
+
+def _cuda() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding(topic="CUDA", ok=True, found=torch.cuda.get_device_name(0))
+    advice = "not needed; for large scenes use a CUDA machine with a CUDA build of torch"
+    return Finding(topic="CUDA", ok=False, found="no device", advice=advice)
+
+
+def _gsplat() -> Finding:
+    import torch
+
+    from gs_stereo.pipeline.environment import library_versions as versions
+
+    found = versions().get("gsplat", "")
+    if not found:
+        return Finding(topic="gsplat", ok=False, found="not installed", advice="pip install gsplat on a CUDA machine")
+    usable = torch.cuda.is_available()
+    return Finding(topic="gsplat", ok=usable, found=found, advice="" if usable else "it needs CUDA; our engine is used")
+
+
+def _importable(topic: str, module: str, advice: str) -> Callable[[], Finding]:
+    def check() -> Finding:
+        try:
+            imported = importlib.import_module(module)
+        except (ImportError, GsStereoError) as error:
+            reason = str(error).splitlines()[0]
+            return Finding(topic=topic, ok=False, found=f"not importable: {reason}", advice=advice)
+        return Finding(topic=topic, ok=True, found=str(getattr(imported, "__version__", "importable")))
+
+    return check
+
+
+def _ray_casting() -> Finding:
+    from gs_stereo.samples import raycast
+
+    try:
+        raycast.load_open3d()
+    except GsStereoError as error:
+        return Finding(topic="Open3D", ok=False, found="not importable", advice=str(error))
+    return Finding(topic="Open3D", ok=True, found=library_versions().get("open3d", "importable"))
+
+
+CHECKS: tuple[Callable[[], Finding], ...] = (
+    _machine,
+    _memory,
+    _disk,
+    _cpu_engine,
+    _cuda,
+    _gsplat,
+    _importable("pycolmap", "pycolmap", "pip install pycolmap"),
+    _importable("OpenCV", "cv2", "pip install opencv-python; on Debian also apt install libgl1"),
+    _importable("HDF5 filters", "hdf5plugin", "pip install hdf5plugin"),
+    _ray_casting,
+)

@@ -1,0 +1,49 @@
+"""The `gsstereo` command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gs_stereo import __version__
+from gs_stereo.cli import dataset_verbs, inspect_verbs, run_verb, scene_verbs
+
+app = typer.Typer(
+    name="gsstereo",
+    help="Photos of a scene in, rectified stereo pairs with trusted disparity labels out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Photos of a scene in, rectified stereo pairs with trusted disparity labels out."""
+
+
+run_verb.register(app)
+scene_verbs.register(app)
+dataset_verbs.register(app)
+inspect_verbs.register(app)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Options that every working verb shares, added to its signature by one decorator."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gs_stereo.errors import GsStereoError
+from gs_stereo.log import setup_logging
+
+SceneArgument = Annotated[Path, typer.Argument(help="Scene folder; the current folder by default.")]
+INTERRUPTED_EXIT_CODE = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What the shared options say."""
+
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write results here instead of SCENE/gsstereo.", show_default=False)
+    ] = None
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", help="Preset of configs/: fast or quality.", show_default=False),
+    ] = None
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a setting: name=value, or stage.name=value with run.", show_default=False),
+    ] = None
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of everything random; 0 by default.")] = None
+    force: Annotated[bool, typer.Option("--force", help="Make it again although it is up to date.")] = False
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes for independent units; one a core by default.")
+    ] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and stop.")] = False
+    json: Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")] = False
+
+
+def with_common(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `verb(…, common: Common)` the shared options and turn our errors into exit codes."""
+    own = [item for item in inspect.signature(verb, eval_str=True).parameters.values() if item.name != "common"]
+    shared = [
+        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=hint)
+        for item, hint in zip(fields(Common), _field_hints(), strict=True)
+    ]
+
+    @functools.wraps(verb)
+    def wrapper(**values: Any) -> None:
+        common = Common(**{item.name: values.pop(item.name) for item in fields(Common)})
+        setup_logging(quiet=common.quiet or common.json)
+        with_errors(lambda: verb(**values, common=common))
+
+    own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
+    wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {item.name: item.annotation for item in [*own, *shared]}
+    del wrapper.__wrapped__  # typer would look through it
+    return wrapper
+
+
+def _field_hints() -> list[Any]:
+    hints = inspect.get_annotations(Common, eval_str=True)
+    return [hints[item.name] for item in fields(Common)]
+
+
+def with_errors(action: Callable[[], None]) -> None:
+    """Run `action`; our errors become one line on stderr and their exit code."""
+    try:
+        action()
+    except GsStereoError as error:
+        print(f"gsstereo: {error}", file=sys.stderr)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("gsstereo: interrupted; the same command goes on from here.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The settings that were given on the command line: those that are not None or empty."""
+    return {name: value for name, value in values.items() if value is not None and value != []}

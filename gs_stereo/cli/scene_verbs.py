@@ -1,0 +1,165 @@
+"""Verbs that make something of a scene: sample, reconstruct, import, fit, render-pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gs_stereo.cli.options import Common, SceneArgument, given, with_common
+
+Pathlike = Annotated[Path | None, typer.Option(show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    app.command("sample", epilog="Example: gsstereo sample demo && gsstereo run demo")(sample)
+    app.command("reconstruct", epilog="Example: gsstereo reconstruct my_room --max-image-size 1200")(reconstruct)
+    app.command("import", epilog="Example: gsstereo import my_room --colmap sparse/0 --images images")(import_scene)
+    app.command("fit", epilog="Example: gsstereo fit my_room --iterations 10000")(fit)
+    app.command("render-pairs", epilog="Example: gsstereo render-pairs my_room --baseline 0.1 --baseline 0.3")(
+        render_pairs
+    )
+
+
+@with_common
+def sample(
+    *,
+    folder: Annotated[Path, typer.Argument(help="Folder to make; must be new or empty.")],
+    views: Annotated[int | None, typer.Option(help="Number of photos.", show_default="24")] = None,
+    width: Annotated[int | None, typer.Option(help="Width in pixels.", show_default="640")] = None,
+    height: Annotated[int | None, typer.Option(help="Height in pixels.", show_default="480")] = None,
+    hard: Annotated[bool, typer.Option("--hard", help="Thin rods, foliage, bare walls, highlights.")] = False,
+    common: Common,
+) -> None:
+    """Write a capture with exact depth, disparity and occlusion, to try things on without a download."""
+    from gs_stereo.cli.tables import print_json
+    from gs_stereo.config import merge, parse_config, parse_overrides
+    from gs_stereo.samples.config import SampleConfig
+    from gs_stereo.samples.write import write_sample
+
+    values = merge(
+        parse_overrides(common.set_ or []), given(views=views, width=width, height=height, hard=hard or None)
+    )
+    summary = write_sample(folder, parse_config(SampleConfig, values, where="the options of sample"), common.seed or 0)
+    if common.json:
+        print_json({"folder": str(folder), **summary.to_json()})
+    else:
+        print(f"{folder}: {summary.describe()}")
+
+
+@with_common
+def reconstruct(
+    *,
+    scene: SceneArgument = Path(),
+    images: Annotated[
+        Path | None, typer.Option(help="Photo folder or video; by default SCENE/images, a video in SCENE, or SCENE.")
+    ] = None,
+    max_image_size: Annotated[int | None, typer.Option(help="Longest edge of the photos used, px.")] = None,
+    matcher: Annotated[str | None, typer.Option(help="auto, exhaustive or sequential.")] = None,
+    mapper: Annotated[str | None, typer.Option(help="incremental or global.")] = None,
+    metres_per_unit: Annotated[float | None, typer.Option(help="Metres in one unit of the normalised frame.")] = None,
+    known_distance: Annotated[
+        tuple[str, str, float] | None, typer.Option(help="A B METRES: distance between the cameras of two photos.")
+    ] = None,
+    camera_positions: Annotated[Path | None, typer.Option(help="File with lines: photo x y z, in metres.")] = None,
+    gps: Annotated[str | None, typer.Option(help="auto or off: scale from the photos' GPS.")] = None,
+    common: Common,
+) -> None:
+    """Find the cameras of the photos (structure from motion)."""
+    from gs_stereo.cli.running import run_stage
+
+    values = given(
+        images=_text(images),
+        max_image_size=max_image_size,
+        matcher=matcher,
+        mapper=mapper,
+        metres_per_unit=metres_per_unit,
+        known_distance=known_distance,
+        camera_positions=_text(camera_positions),
+        gps=gps,
+    )
+    run_stage("reconstruct", scene, values, common)
+
+
+@with_common
+def import_scene(
+    *,
+    scene: SceneArgument = Path(),
+    colmap: Annotated[Path | None, typer.Option(help="COLMAP model folder (text or binary).")] = None,
+    images: Annotated[Path | None, typer.Option(help="Photo folder of the COLMAP model.")] = None,
+    transforms: Annotated[Path | None, typer.Option(help="transforms.json of nerfstudio or instant-ngp.")] = None,
+    splat: Annotated[Path | None, typer.Option(help="A 3DGS .ply in the frame of the cameras.")] = None,
+    metres_per_unit: Annotated[float | None, typer.Option(help="Metres in one unit of the given frame.")] = None,
+    max_image_size: Annotated[int | None, typer.Option(help="Longest edge of the photos used, px.")] = None,
+    common: Common,
+) -> None:
+    """Bring your own cameras (poses and frame are kept exactly as given) or your own splat."""
+    from gs_stereo.cli.running import run_stage
+    from gs_stereo.errors import ConfigError
+
+    if colmap is None and transforms is None and splat is None:
+        raise ConfigError("Nothing to import; give --colmap and --images, --transforms, or --splat.")
+    if colmap is not None or transforms is not None:
+        values = given(
+            colmap=_text(colmap),
+            images=_text(images),
+            transforms=_text(transforms),
+            metres_per_unit=metres_per_unit,
+            max_image_size=max_image_size,
+        )
+        run_stage("import", scene, values, common)
+    if splat is not None:
+        run_stage("import-splat", scene, given(splat=_text(splat)), common)
+
+
+@with_common
+def fit(
+    *,
+    scene: SceneArgument = Path(),
+    backend: Annotated[str | None, typer.Option(help="auto, cpu or gsplat.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Training steps.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Densification: default, mcmc or none.")] = None,
+    common: Common,
+) -> None:
+    """Learn the scene as 3D Gaussians."""
+    from gs_stereo.cli.running import run_stage
+
+    run_stage("fit", scene, given(backend=backend, iterations=iterations, strategy=strategy), common)
+
+
+@with_common
+def render_pairs(
+    *,
+    scene: SceneArgument = Path(),
+    baseline: Annotated[
+        list[float] | None, typer.Option(help="Scene units (metres if the scale is known); may be repeated.")
+    ] = None,
+    target_disparity: Annotated[
+        float | None, typer.Option(help="Choose each view's baseline so that its median disparity is this, px.")
+    ] = None,
+    views: Annotated[str | None, typer.Option(help="train, interpolate, perturb, or a camera file.")] = None,
+    width: Annotated[int | None, typer.Option(help="Width of the pairs, px; the photo's by default.")] = None,
+    height: Annotated[int | None, typer.Option(help="Height of the pairs, px; the photo's by default.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of this set of pairs.", show_default="default")] = None,
+    common: Common,
+) -> None:
+    """Render rectified stereo pairs with depth."""
+    from gs_stereo.cli.running import run_stage
+
+    file = views is not None and views not in ("train", "interpolate", "perturb")
+    values = given(
+        baselines=baseline,
+        target_disparity_px=target_disparity,
+        views="file" if file else views,
+        views_file=_text(Path(views)) if file and views else None,
+        width=width,
+        height=height,
+        name=name,
+    )
+    run_stage("render-pairs", scene, values, common)
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path.resolve()) if path else None

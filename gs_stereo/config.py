@@ -1,0 +1,88 @@
+"""Settings: frozen pydantic models, YAML files, `a.b=c` overrides and a canonical JSON for fingerprints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gs_stereo.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Base of every settings class: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+C = TypeVar("C", bound=Config)
+
+
+def parse_config(config_type: type[C], values: Mapping[str, Any], *, where: str) -> C:
+    """Validate `values`; ConfigError names the key and `where` it was set."""
+    try:
+        return config_type.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(root)"
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(config_type.model_fields)
+            raise ConfigError(f"Unknown setting {key!r} in {where}; known settings are: {known}.") from error
+        raise ConfigError(f"Setting {key!r} in {where} is wrong: {first['msg']}.") from error
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping with the safe loader; ConfigError if it is missing, broken or not a mapping."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"The file {path} does not exist; check the path.") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"The file {path} is not readable YAML ({reason}); correct it.") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(f"The file {path} must hold a mapping of names to values; see configs/ for examples.")
+    return values
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, mapping by mapping. Neither is changed."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["fit.iterations=500", ...]` as a nested mapping; values are read as YAML scalars or lists."""
+    import yaml
+
+    tree: dict[str, Any] = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        keys = path.strip().split(".")
+        if not equals or not all(keys):
+            raise ConfigError(f"The override {assignment!r} must look like stage.setting=value.")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"The value of the override {assignment!r} is not valid YAML; quote it.") from error
+        for key in reversed(keys):
+            value = {key: value}
+        tree = merge(tree, value)
+    return tree
+
+
+def canonical_json(value: Any) -> str:
+    """One text for one value: sorted keys, no spaces, no NaN. It is what fingerprints are taken of."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

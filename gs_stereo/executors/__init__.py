@@ -1,0 +1,1 @@
+"""Where units of work run. An executor knows no stage."""

@@ -1,0 +1,41 @@
+"""Units in this process, or in a pool of processes on this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from gs_stereo.errors import StageError
+
+U = TypeVar("U")
+R = TypeVar("R")
+
+
+class LocalExecutor:
+    """Runs units on this machine. `workers`: processes at most (None = one a core)."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._workers = workers or os.cpu_count() or 1
+
+    def map(self, function: Callable[[U], R], units: Sequence[U], *, workers: int | None = None) -> Iterator[R]:
+        """Results in the order of the units. With one worker or one unit nothing is spawned.
+
+        Raises StageError if a worker process dies (for example for lack of memory).
+        """
+        count = min(self._workers, workers or self._workers, len(units))
+        if count <= 1:
+            yield from map(function, units)
+            return
+        # Processes are spawned: a fork would copy a process in which OpenMP and CUDA threads already run.
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(max_workers=count, mp_context=context)
+        try:
+            yield from pool.map(function, units)
+        except BrokenProcessPool as error:
+            raise StageError("A worker process died, maybe for lack of memory; run again with --workers 1.") from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

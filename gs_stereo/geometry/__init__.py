@@ -1,0 +1,1 @@
+"""Pure geometry on numpy arrays: pixels, projection, disparity, trajectories. No files, no torch."""

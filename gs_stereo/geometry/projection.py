@@ -1,0 +1,46 @@
+"""World points to pixels and back, for pinhole cameras."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.types import Camera
+
+
+def transform(a_from_b: Float[np.ndarray, "4 4"], x_in_b: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
+    """Apply a 4x4 affine transform to points."""
+    return x_in_b @ a_from_b[:3, :3].T + a_from_b[:3, 3]
+
+
+def project(
+    camera: Camera, x_in_world: Float[np.ndarray, "... 3"]
+) -> tuple[Float[np.ndarray, "... 2"], Float[np.ndarray, "..."]]:
+    """Image-plane points (x, y) in pixels and their depth z. Points with z <= 0 give NaN pixels."""
+    x_in_cam = transform(camera.cam_from_world, x_in_world)
+    depth = x_in_cam[..., 2]
+    safe = np.where(depth > 0, depth, np.nan)
+    homogeneous = x_in_cam @ camera.intrinsics.T
+    return homogeneous[..., :2] / safe[..., None], depth
+
+
+def unproject(
+    camera: Camera, image_xy: Float[np.ndarray, "... 2"], depth: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "... 3"]:
+    """World points seen at image-plane points with the given z depth."""
+    focal = camera.intrinsics[[0, 1], [0, 1]]
+    rays = (image_xy - camera.intrinsics[:2, 2]) / focal
+    x_in_cam = np.concatenate([rays, np.ones_like(rays[..., :1])], axis=-1) * depth[..., None]
+    return transform(camera.world_from_cam, x_in_cam)
+
+
+def unproject_depth_map(camera: Camera, depth: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w 3"]:
+    """World points of every pixel centre of a depth map (NaN stays NaN)."""
+    return unproject(camera, pixel_centres(camera.width, camera.height), depth)
+
+
+def inside(camera: Camera, image_xy: Float[np.ndarray, "... 2"]) -> np.ndarray:
+    """True where an image-plane point lies within the image."""
+    x, y = image_xy[..., 0], image_xy[..., 1]
+    return (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)

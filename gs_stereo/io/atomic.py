@@ -1,0 +1,64 @@
+"""Files and folders that appear whole or not at all: temp, fsync, rename."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gs_stereo.errors import InputError, StageError
+
+_WHY = {
+    errno.ENOSPC: (StageError, "the disk is full; free some space and run again"),
+    errno.EDQUOT: (StageError, "the disk quota is used up; free some space and run again"),
+    errno.EACCES: (InputError, "it is not writable; choose another folder with --out or change its permissions"),
+    errno.EPERM: (InputError, "it is not writable; choose another folder with --out or change its permissions"),
+    errno.EROFS: (InputError, "it is on a read-only file system; choose another folder with --out"),
+}
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError of writing `path` into one sentence with the fix."""
+    try:
+        yield
+    except OSError as error:
+        kind, fix = _WHY.get(error.errno or 0, (StageError, f"{error.strerror or error}; check the disk"))
+        raise kind(f"Cannot write {path}: {fix}.") from error
+
+
+def fsync_path(path: Path) -> None:
+    """Flush a file or folder entry to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; it replaces `path` if the block ends well, else it is removed."""
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}{path.suffix}")
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            fsync_path(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        fsync_path(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole UTF-8 file atomically."""
+    write_bytes(path, text.encode("utf-8"))

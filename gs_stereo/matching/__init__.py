@@ -1,0 +1,1 @@
+"""Stereo matchers behind one protocol: classic ones, experts and trained nets."""

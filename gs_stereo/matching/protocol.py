@@ -1,0 +1,31 @@
+"""What every stereo matcher takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gs_stereo.plugins import Registry
+from gs_stereo.types import DisparityPrediction, Provenance
+
+
+class StereoMatcher(Protocol):
+    """Predicts the disparity of the left image of a rectified pair.
+
+    Images are sRGB uint8 (H, W, 3) of one size. The answer has that size; NaN where there is no disparity.
+    Matchers are deterministic and do not change their inputs.
+    """
+
+    @property
+    def provenance(self) -> Provenance: ...
+
+    def predict(self, left: UInt8[np.ndarray, "h w 3"], right: UInt8[np.ndarray, "h w 3"]) -> DisparityPrediction: ...
+
+
+MATCHERS: Registry[Callable[..., StereoMatcher]] = Registry(
+    kind="matcher",
+    builtin={"sgbm": "gs_stereo.matching.sgbm:SgbmMatcher"},
+)

@@ -1,0 +1,61 @@
+"""What a result was made with: library versions and the peak memory of a stage."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_RECORDED = ("torch", "numpy", "pycolmap", "opencv-python", "open3d", "h5py", "hdf5plugin", "gsplat")
+_KIB = 1024
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that can change a result, and of Python. Nothing is imported."""
+    found = {"python": platform.python_version()}
+    for name in _RECORDED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class MemoryPeak:
+    """Peak resident memory since construction: of this process, or of its largest child if that was larger.
+
+    Linux can reset the high-water mark; elsewhere the peak of the whole process is reported.
+    """
+
+    def __init__(self) -> None:
+        self._children_before = _children_peak_bytes()
+        try:
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        except OSError:
+            return
+
+    def bytes(self) -> int:
+        children = _children_peak_bytes()
+        own = _own_peak_bytes()
+        return max(own, children) if children > self._children_before else own
+
+
+def _own_peak_bytes() -> int:
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * _KIB
+    except OSError:
+        pass
+    return _rusage_bytes(resource.RUSAGE_SELF)
+
+
+def _children_peak_bytes() -> int:
+    return _rusage_bytes(resource.RUSAGE_CHILDREN)
+
+
+def _rusage_bytes(who: int) -> int:
+    peak = resource.getrusage(who).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * _KIB

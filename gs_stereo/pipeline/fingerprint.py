@@ -1,0 +1,94 @@
+"""Fingerprints: what a stage's result depends on, and which part of it changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gs_stereo.config import canonical_json
+from gs_stereo.errors import GsStereoError
+from gs_stereo.io.atomic import write_text
+from gs_stereo.io.hashing import sha256_file, sha256_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class FingerprintParts:
+    """Everything that decides a stage's result, known before it runs.
+
+    inputs: published folder -> its fingerprint. external: logical file name -> sha256 of its content.
+    """
+
+    stage: str
+    version: int
+    config: Mapping[str, Any]
+    seed: int
+    inputs: Mapping[str, str]
+    external: Mapping[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        return sha256_text(canonical_json(asdict(self)))
+
+
+def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Readable differences between two nested mappings, such as `config.iterations (500 -> 3000)`."""
+    for key in sorted({*old, *new}):
+        name, a, b = f"{prefix}{key}", old.get(key), new.get(key)
+        if a == b:
+            continue
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            yield from changed_keys(a, b, f"{name}.")
+        elif prefix.startswith(("external.", "inputs.")):
+            yield f"{name} {'added' if a is None else 'removed' if b is None else 'changed'}"
+        else:
+            yield f"{name} ({_short(a)} -> {_short(b)})"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+class HashCache:
+    """sha256 of files, remembered by path, size and modification time, so that a rerun need not read all photos."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, list[Any]] = self._load(path)
+        self._dirty = False
+
+    @staticmethod
+    def _load(path: Path) -> dict[str, list[Any]]:
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}  # only a cache: a lost or broken one costs a second look at the files
+        return known if isinstance(known, dict) else {}
+
+    def sha256(self, path: Path) -> str:
+        key = str(path.resolve())
+        try:
+            stat = path.stat()
+        except OSError:
+            return sha256_file(path)  # raises the readable error
+        stamp = [stat.st_size, stat.st_mtime_ns]
+        entry = self._known.get(key)
+        if isinstance(entry, list) and entry[:2] == stamp:
+            return str(entry[2])
+        digest = sha256_file(path)
+        self._known[key] = [*stamp, digest]
+        self._dirty = True
+        return digest
+
+    def save(self) -> None:
+        """Keep what was learned; a folder that cannot be written to only loses the shortcut."""
+        if not self._dirty:
+            return
+        try:
+            write_text(self._path, json.dumps(self._known, sort_keys=True))
+        except GsStereoError:
+            return
+        self._dirty = False

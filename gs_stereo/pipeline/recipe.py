@@ -1,0 +1,105 @@
+"""Recipes (ordered stages with presets and overrides) and the presets they name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from gs_stereo.config import Config, load_yaml, merge, parse_config
+from gs_stereo.errors import ConfigError
+from gs_stereo.pipeline.stage import STAGES, Stage
+
+
+class RecipeEntry(Config):
+    """One stage of a recipe: its name, an optional preset, and settings laid on top of it."""
+
+    stage: str = Field(description="a stage name, for example fit")
+    preset: str | None = Field(default=None, description="configs/<stage>/<preset>.yaml")
+    set: dict[str, Any] = Field(default_factory=dict, description="settings that differ from the preset")
+
+
+class Recipe(Config):
+    """An ordered list of stages, and optionally the scenes to run them on."""
+
+    name: str = "default"
+    description: str = ""
+    seed: int = 0
+    scenes: tuple[str, ...] = Field(default=(), description="scene folders, relative to the recipe file")
+    stages: tuple[RecipeEntry, ...]
+
+
+DEFAULT_RECIPE = Recipe(
+    description="photos -> cameras -> splat -> rectified pairs -> labelled shards",
+    stages=tuple(RecipeEntry(stage=name) for name in ("reconstruct", "fit", "render-pairs", "label")),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A stage with its resolved settings."""
+
+    stage: Stage
+    config: Config
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe file; a bare name such as `smoke` means the one that is shipped."""
+    if not path.exists() and path.parent == Path() and not path.suffix:
+        path = shipped(f"pipelines/{path.name}.yaml")
+    return parse_config(Recipe, load_yaml(path), where=str(path))
+
+
+_ROOTS = (Path(__file__).parents[2], Path(sys.prefix) / "share" / "gs_stereo")
+
+
+def _is_shipped(relative: str) -> bool:
+    return any((root / relative).is_file() for root in _ROOTS)
+
+
+def shipped(relative: str) -> Path:
+    """A file of `configs/` or `pipelines/`: from the source tree, or from where the package was installed."""
+    for root in _ROOTS:
+        if (root / relative).is_file():
+            return root / relative
+    folder = Path(relative).parent
+    known = sorted({path.stem for root in _ROOTS for path in (root / folder).glob("*.yaml")})
+    raise ConfigError(f"There is no {relative}; known are: {', '.join(known) or 'none'}.")
+
+
+def resolve_stage(name: str) -> Stage:
+    """The stage called `name`; PluginError if there is none."""
+    return STAGES.load(name)()
+
+
+def resolve_step(entry: RecipeEntry, overrides: Mapping[str, Any], preset: str | None = None) -> Step:
+    """Defaults < preset < recipe < overrides. `preset` applies if the entry has none and one is shipped."""
+    stage = resolve_stage(entry.stage)
+    values: dict[str, Any] = {}
+    shared = preset if preset and _is_shipped(f"configs/{entry.stage}/{preset}.yaml") else None
+    name = entry.preset or shared
+    where = f"the settings of {entry.stage}"
+    if name:
+        path = shipped(f"configs/{entry.stage}/{name}.yaml")
+        values, where = load_yaml(path), f"{where} ({path})"
+    values = merge(merge(values, entry.set), overrides)
+    return Step(stage=stage, config=parse_config(stage.config_type, values, where=where))
+
+
+def resolve(recipe: Recipe, overrides: Mapping[str, Any], preset: str | None = None) -> list[Step]:
+    """All steps of a recipe. Overrides are keyed by stage name, with - or _; ConfigError for a stage not in it."""
+    by_stage = {key.replace("_", "-"): value for key, value in overrides.items()}
+    if preset and not any(_is_shipped(f"configs/{entry.stage}/{preset}.yaml") for entry in recipe.stages):
+        raise ConfigError(f"No stage of the recipe {recipe.name!r} has a preset {preset!r}; try fast or quality.")
+    unknown = set(by_stage) - {entry.stage for entry in recipe.stages}
+    if unknown:
+        known = ", ".join(entry.stage for entry in recipe.stages)
+        raise ConfigError(f"The recipe {recipe.name!r} has no stage {sorted(unknown)[0]!r}; it has: {known}.")
+    for key, value in by_stage.items():
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"The override {key!r} must name a setting, for example {key}.setting=value.")
+    return [resolve_step(entry, by_stage.get(entry.stage, {}), preset) for entry in recipe.stages]

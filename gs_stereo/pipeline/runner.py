@@ -1,0 +1,233 @@
+"""Runs one stage under the contract: skip what is up to date, resume what was interrupted, publish atomically."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import gs_stereo
+from gs_stereo.config import Config
+from gs_stereo.errors import GsStereoError, InputError, StageError
+from gs_stereo.io.atomic import fsync_path, write_errors
+from gs_stereo.log import logger
+from gs_stereo.pipeline.environment import MemoryPeak, library_versions
+from gs_stereo.pipeline.fingerprint import FingerprintParts, HashCache, changed_keys
+from gs_stereo.pipeline.manifest import Manifest, damaged_output, list_outputs, read_manifest, write_manifest
+from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.stage import Executor, Stage, StageContext, StageOutcome
+from gs_stereo.pipeline.units import UNITS_FOLDER, UnitLedger
+
+State = Literal["up to date", "missing", "stale", "interrupted", "damaged"]
+Known = Mapping[str, str]  # published folder -> the fingerprint it has or will have
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """Whether a stage has to run, and why."""
+
+    state: State
+    reason: str
+    parts: FingerprintParts
+    manifest: Manifest | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageReport:
+    """What happened to one stage."""
+
+    stage: str
+    folder: Path
+    action: Literal["done", "resumed", "skipped"]
+    manifest: Manifest
+
+
+def take_parts(stage: Stage, config: Config, paths: ScenePaths, seed: int, known: Known) -> FingerprintParts:
+    """The fingerprint's parts as of now. `known` holds fingerprints of earlier stages that are yet to run."""
+    inputs = stage.inputs(paths, config)
+    cache = HashCache(paths.output / ".cache" / "hashes.json")
+    external = {name: cache.sha256(path) for name, path in sorted(inputs.external.items())}
+    if paths.output.is_dir():
+        cache.save()
+    return FingerprintParts(
+        stage=stage.name,
+        version=stage.version,
+        config=config.model_dump(mode="json"),
+        seed=seed,
+        inputs={
+            folder: known.get(folder) or _published_fingerprint(paths, folder, verb)
+            for folder, verb in inputs.published.items()
+        },
+        external=external,
+    )
+
+
+def _published_fingerprint(paths: ScenePaths, folder: str, verb: str) -> str:
+    manifest = read_manifest(paths.published(folder))
+    if manifest is None:
+        raise InputError(f"{paths.published(folder)} is missing or incomplete; run `gsstereo {verb}` first.")
+    return manifest.fingerprint
+
+
+def assess(stage: Stage, config: Config, paths: ScenePaths, parts: FingerprintParts) -> Assessment:
+    """Compare what is published with what would be made. Changes nothing."""
+    folder = paths.published(stage.folder(config))
+    resumable = _work_dir(folder, parts).is_dir()
+    try:
+        manifest = read_manifest(folder)
+    except InputError as error:
+        return Assessment(state="damaged", reason=str(error), parts=parts, manifest=None)
+    state: State
+    if manifest is None:
+        state, reason = "missing", "it has not been made"
+    elif damage := damaged_output(folder, manifest):
+        state, reason = "damaged", f"{damage} is missing or was changed"
+    elif manifest.stage != stage.name and not stage.replaces_others:
+        state, reason = "up to date", f"made by `gsstereo {manifest.stage}` and kept"
+    elif manifest.fingerprint == parts.fingerprint:
+        state, reason = "up to date", ""
+    else:
+        state, reason = "stale", ", ".join(changed_keys(manifest.parts, asdict(parts)))
+    if state != "up to date" and resumable:
+        state, reason = "interrupted", "an interrupted run can be resumed"
+    return Assessment(state=state, reason=reason, parts=parts, manifest=manifest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How to run stages, apart from their settings."""
+
+    paths: ScenePaths
+    executor: Executor
+    seed: int = 0
+    force: bool = False
+
+
+def execute(stage: Stage, config: Config, options: RunOptions) -> StageReport:
+    """Bring one stage up to date and return what was done.
+
+    Raises InputError or StageError; what an interrupted or failed run finished stays in its work folder.
+    """
+    folder = options.paths.published(stage.folder(config))
+    parts = take_parts(stage, config, options.paths, options.seed, {})
+    with write_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        _recover_publication(folder)
+        assessment = assess(stage, config, options.paths, parts)
+        if assessment.state == "up to date" and not options.force and assessment.manifest:
+            return StageReport(stage=stage.name, folder=folder, action="skipped", manifest=assessment.manifest)
+        if assessment.state == "stale":
+            logger.info("%s: making it again, because of %s", stage.name, assessment.reason)
+        work_dir = _work_dir(folder, parts)
+        _remove_other_work(folder, work_dir, options.force)
+        resumed = work_dir.is_dir()
+        manifest = _work(stage, config, options, (work_dir, parts))
+        _publish(work_dir, folder, manifest)
+    return StageReport(stage=stage.name, folder=folder, action="resumed" if resumed else "done", manifest=manifest)
+
+
+def _work(stage: Stage, config: Config, options: RunOptions, job: tuple[Path, FingerprintParts]) -> Manifest:
+    work_dir, parts = job
+    with write_errors(work_dir):
+        work_dir.mkdir(exist_ok=True)
+    context = StageContext(
+        paths=options.paths,
+        work_dir=work_dir,
+        seed=options.seed,
+        executor=options.executor,
+        units=UnitLedger(work_dir),
+    )
+    started, peak = time.monotonic(), MemoryPeak()
+    outcome = _run(stage, context, config)
+    return _manifest(parts, work_dir, outcome, (time.monotonic() - started, peak.bytes()))
+
+
+def _run(stage: Stage, context: StageContext, config: Config) -> StageOutcome:
+    try:
+        return stage.run(context, config)
+    except GsStereoError:
+        raise
+    except MemoryError as error:
+        raise StageError(f"The stage {stage.name} ran out of memory; lower the image size or the counts.") from error
+    except OSError as error:
+        with write_errors(context.work_dir):
+            raise
+        raise StageError(str(error)) from error
+
+
+def _manifest(parts: FingerprintParts, work_dir: Path, outcome: StageOutcome, cost: tuple[float, int]) -> Manifest:
+    shutil.rmtree(work_dir / UNITS_FOLDER, ignore_errors=True)
+    return Manifest(
+        stage=parts.stage,
+        fingerprint=parts.fingerprint,
+        parts=asdict(parts),
+        outputs=list_outputs(work_dir),
+        code_version=gs_stereo.__version__,
+        libraries=library_versions(),
+        device=outcome.device,
+        seconds=round(cost[0], 2),
+        peak_memory_bytes=cost[1],
+        metrics=outcome.metrics,
+        drops=outcome.drops,
+        summary=outcome.summary,
+    )
+
+
+def _work_dir(folder: Path, parts: FingerprintParts) -> Path:
+    return folder.with_name(f"{folder.name}.tmp-{parts.fingerprint[:12]}")
+
+
+def _old_dir(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.old")
+
+
+def _remove_other_work(folder: Path, work_dir: Path, force: bool) -> None:
+    """Interrupted work of other settings is of no use any more; with --force neither is our own."""
+    for path in folder.parent.glob(f"{folder.name}.tmp-*"):
+        if path != work_dir or force:
+            shutil.rmtree(path)
+
+
+def _publish(work_dir: Path, folder: Path, manifest: Manifest) -> None:
+    """Write the manifest last, then swap the folders. A crash in between is healed by `_recover_publication`."""
+    write_manifest(work_dir, manifest)
+    old = _old_dir(folder)
+    with write_errors(folder):
+        if old.exists():
+            shutil.rmtree(old)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(work_dir, folder)
+        fsync_path(folder.parent)
+        if old.exists():
+            shutil.rmtree(old)
+
+
+def _recover_publication(folder: Path) -> None:
+    """After a crash between the two renames of `_publish`, put the old result back."""
+    old = _old_dir(folder)
+    if old.is_dir() and not folder.exists():
+        os.replace(old, folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Only one process works on a stage folder. The kernel frees the lock when its holder dies."""
+    path = folder.with_name(f".{folder.name}.lock")
+    with write_errors(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StageError(f"Another gsstereo process is working on {folder}; wait for it to end.") from error
+        yield
+    finally:
+        os.close(handle)

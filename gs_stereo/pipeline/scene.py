@@ -1,0 +1,34 @@
+"""Where a scene's input is and where its results go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gs_stereo.errors import InputError
+
+OUTPUT_FOLDER = "gsstereo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenePaths:
+    """`scene` is the user's folder and is never written to, except for `output` (default: scene/gsstereo)."""
+
+    scene: Path
+    output: Path
+
+    @classmethod
+    def of(cls, scene: Path, output: Path | None = None) -> ScenePaths:
+        """Absolute paths; InputError if the scene folder is not there."""
+        if not scene.is_dir():
+            raise InputError(f"The scene folder {scene} does not exist; give a folder with photos in it.")
+        root = scene.resolve()
+        return cls(scene=root, output=output.resolve() if output else root / OUTPUT_FOLDER)
+
+    @property
+    def name(self) -> str:
+        return self.scene.name
+
+    def published(self, folder: str) -> Path:
+        """The published folder of a stage, for example `pairs/default`."""
+        return self.output / folder

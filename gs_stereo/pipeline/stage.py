@@ -1,0 +1,94 @@
+"""What a stage is: it reads published folders, writes its own work folder, and knows nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from gs_stereo.config import Config
+from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.units import UnitLedger
+from gs_stereo.plugins import Registry
+
+U = TypeVar("U")
+R = TypeVar("R")
+
+
+class Executor(Protocol):
+    """Runs a top-level function over units and yields the results in the order of the units."""
+
+    def map(self, function: Callable[[U], R], units: Sequence[U], *, workers: int | None = None) -> Iterator[R]:
+        """`workers` caps the parallelism of this call (None = as many as the executor has)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageInputs:
+    """What a stage reads.
+
+    published: folder of an earlier stage -> the verb that makes it. external: files from outside by a stable name.
+    """
+
+    published: Mapping[str, str] = field(default_factory=dict)
+    external: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageContext:
+    """What a running stage may use. It writes below `work_dir` and nowhere else."""
+
+    paths: ScenePaths
+    work_dir: Path
+    seed: int
+    executor: Executor
+    units: UnitLedger
+
+    def published(self, folder: str) -> Path:
+        return self.paths.published(folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageOutcome:
+    """metrics: JSON numbers. drops: what was left out, counted by reason. summary: a few lines for the table."""
+
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    drops: Mapping[str, int] = field(default_factory=dict)
+    summary: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+
+
+class Stage(Protocol):
+    """One verb of the pipeline. Implementations are small classes in `gs_stereo.stages` without state."""
+
+    name: str
+    version: int
+    config_type: type[Config]
+    replaces_others: bool  # publish over a result that another kind of stage put into the same folder?
+
+    def folder(self, config: Any) -> str:
+        """Where the result is published, relative to the scene's output folder."""
+        ...
+
+    def inputs(self, paths: ScenePaths, config: Any) -> StageInputs:
+        """What the result depends on besides config and seed. Cheap; needs no earlier stage to have run."""
+        ...
+
+    def run(self, context: StageContext, config: Any) -> StageOutcome:
+        """Do the work. An interrupted run is called again with the same, partly filled work folder."""
+        ...
+
+
+STAGES: Registry[type[Stage]] = Registry(
+    kind="stage",
+    builtin={
+        "reconstruct": "gs_stereo.stages.reconstruct:ReconstructStage",
+        "import": "gs_stereo.stages.import_cameras:ImportCamerasStage",
+        "import-splat": "gs_stereo.stages.import_splat:ImportSplatStage",
+        "fit": "gs_stereo.stages.fit:FitStage",
+        "render-pairs": "gs_stereo.stages.render_pairs:RenderPairsStage",
+        "label": "gs_stereo.stages.label:LabelStage",
+        "evaluate-labels": "gs_stereo.stages.evaluate_labels:EvaluateLabelsStage",
+    },
+)

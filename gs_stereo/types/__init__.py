@@ -1,0 +1,21 @@
+"""Frozen value types that the whole package shares. Geometry is numpy float64; only Gaussians hold torch tensors."""
+
+from __future__ import annotations
+
+from gs_stereo.types.camera import Camera, StereoRig
+from gs_stereo.types.labels import DisparityPrediction, LabelFlag, Provenance, StereoLabel
+from gs_stereo.types.render import DepthMaps, StereoPair
+from gs_stereo.types.scene import SparsePoints, SparseScene
+
+__all__ = [
+    "Camera",
+    "DepthMaps",
+    "DisparityPrediction",
+    "LabelFlag",
+    "Provenance",
+    "SparsePoints",
+    "SparseScene",
+    "StereoLabel",
+    "StereoPair",
+    "StereoRig",
+]

@@ -1,0 +1,52 @@
+"""Disparity predictions and labels. Disparity is of the left image, in pixels, NaN = none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntFlag
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8, UInt16
+
+
+class LabelFlag(IntFlag):
+    """Bits of the flag word of a label pixel (shard format, version 1)."""
+
+    OCCLUDED = 1 << 0
+    OUT_OF_FRAME = 1 << 1
+    LOW_ALPHA = 1 << 2
+    AMBIGUOUS_DEPTH = 1 << 3
+    LEFT_RIGHT_INCONSISTENT = 1 << 4
+    MULTI_VIEW_INCONSISTENT = 1 << 5
+    SOURCES_DISAGREE = 1 << 6
+    FROM_SPLAT = 1 << 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a label comes from; it is written into every shard."""
+
+    name: str
+    version: str
+    licence: str
+    weights_sha256: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DisparityPrediction:
+    """A matcher's answer: disparity in pixels (NaN = none) and, if it has one, a confidence in [0, 1]."""
+
+    disparity: Float[np.ndarray, "h w"]
+    confidence: Float[np.ndarray, "h w"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StereoLabel:
+    """The label of a pair. `confidence` is round(255 * probability that the error is under 1 px)."""
+
+    disparity: Float[np.ndarray, "h w"]
+    confidence: UInt8[np.ndarray, "h w"]
+    flags: UInt16[np.ndarray, "h w"]

@@ -1,0 +1,44 @@
+"""What rendering a stereo rig gives, as numpy arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from gs_stereo.types.camera import StereoRig
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DepthMaps:
+    """Per-pixel depth of one rendered view, z along the optical axis in scene units; NaN where nothing was hit.
+
+    expected: alpha-normalised mean of z. median: z at which transmittance falls below one half.
+    variance: alpha-normalised variance of z along the ray. alpha: opacity in [0, 1].
+    """
+
+    expected: Float[np.ndarray, "h w"]
+    median: Float[np.ndarray, "h w"]
+    variance: Float[np.ndarray, "h w"]
+    alpha: Float[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StereoPair:
+    """A rendered rectified pair: sRGB images, depth of both eyes, and the rig that made them.
+
+    sample_id: unique in a data set. view_id: shared by the samples of one left view; the photo's file name for
+    training views. extra_views / extra_offsets: an optional rectified stack, images of the left camera moved by
+    `extra_offsets` scene units along its x axis.
+    """
+
+    sample_id: str
+    view_id: str
+    rig: StereoRig
+    left: UInt8[np.ndarray, "h w 3"]
+    right: UInt8[np.ndarray, "h w 3"]
+    left_depth: DepthMaps
+    right_depth: DepthMaps
+    extra_views: tuple[UInt8[np.ndarray, "h w 3"], ...] = field(default=())
+    extra_offsets: tuple[float, ...] = field(default=())

@@ -1,0 +1,38 @@
+"""What structure from motion knows about a scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from gs_stereo.types.camera import Camera
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SparsePoints:
+    """Triangulated points. `error_px` is the mean reprojection error, `track_length` the number of observations."""
+
+    xyz_in_world: Float[np.ndarray, "n 3"]
+    rgb: UInt8[np.ndarray, "n 3"]
+    error_px: Float[np.ndarray, "n"]
+    track_length: Int[np.ndarray, "n"]
+
+    def __len__(self) -> int:
+        return len(self.xyz_in_world)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SparseScene:
+    """Registered pinhole cameras, points, and who sees which point.
+
+    cameras: sorted by name; names are photo file names relative to the image folder, with forward slashes.
+    visible_points: one int64 array for each camera with the indices of the points it observes (may be empty).
+    metres_per_unit: 1.0 when the frame is metric, another number when the given frame was kept, None when unknown.
+    """
+
+    cameras: tuple[Camera, ...]
+    points: SparsePoints
+    visible_points: tuple[Int[np.ndarray, "_"], ...] = field(default=())
+    metres_per_unit: float | None = None

@@ -1,0 +1,201 @@
+"""The stage contract: skip, stale, resume after SIGKILL, atomic publication, locks, full disks."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toy_stages import CountConfig, CountStage, FullDiskStage, SumStage, options
+
+from gs_stereo.config import Config
+from gs_stereo.errors import InputError, StageError
+from gs_stereo.pipeline.graph import assess_steps
+from gs_stereo.pipeline.manifest import read_manifest
+from gs_stereo.pipeline.recipe import Step
+from gs_stereo.pipeline.runner import execute
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    folder = tmp_path / "scene"
+    folder.mkdir()
+    (folder / "input.txt").write_text("photo")
+    return folder
+
+
+def test_a_stage_publishes_a_complete_folder_and_is_then_skipped(scene: Path) -> None:
+    first = execute(CountStage(), CountConfig(), options(scene))
+    second = execute(CountStage(), CountConfig(), options(scene))
+    assert (first.action, second.action) == ("done", "skipped")
+    published = scene / "gsstereo" / "count"
+    assert sorted(path.name for path in published.iterdir()) == ["manifest.json", *(f"unit-{i}.txt" for i in range(4))]
+    manifest = read_manifest(published)
+    assert manifest is not None
+    assert manifest.drops == {"odd": 1}
+    assert {output.path for output in manifest.outputs} == {f"unit-{i}.txt" for i in range(4)}
+    assert not list((scene / "gsstereo").glob("*.tmp-*"))
+
+
+@pytest.mark.parametrize(
+    ("config", "seed", "reason"),
+    [(CountConfig(units=5), 0, "config.units (4 -> 5)"), (CountConfig(), 1, "seed (0 -> 1)")],
+)
+def test_a_changed_setting_makes_it_stale_and_is_named(
+    scene: Path, config: CountConfig, seed: int, reason: str
+) -> None:
+    execute(CountStage(), CountConfig(), options(scene))
+    [status] = assess_steps([Step(stage=CountStage(), config=config)], options(scene, seed=seed))
+    assert (status.state, status.reason) == ("stale", reason)
+    assert execute(CountStage(), config, options(scene, seed=seed)).action == "done"
+
+
+def test_a_changed_photo_makes_it_stale_and_is_named(scene: Path) -> None:
+    execute(CountStage(), CountConfig(), options(scene))
+    (scene / "input.txt").write_text("another photo")
+    [status] = assess_steps([Step(stage=CountStage(), config=CountConfig())], options(scene))
+    assert (status.state, status.reason) == ("stale", "external.input.txt changed")
+
+
+def test_a_later_stage_is_stale_when_an_earlier_one_is(scene: Path) -> None:
+    for stage, config in ((CountStage(), CountConfig()), (SumStage(), Config())):
+        execute(stage, config, options(scene))
+    steps = [Step(stage=CountStage(), config=CountConfig(units=9)), Step(stage=SumStage(), config=Config())]
+    assert [status.state for status in assess_steps(steps, options(scene))] == ["stale", "stale"]
+    steps[0] = Step(stage=CountStage(), config=CountConfig())
+    assert [status.state for status in assess_steps(steps, options(scene))] == ["up to date", "up to date"]
+
+
+def test_force_makes_it_again(scene: Path) -> None:
+    execute(CountStage(), CountConfig(), options(scene))
+    report = execute(CountStage(), CountConfig(), options(scene, force=True))
+    assert report.action == "done"
+    assert report.manifest.metrics["made"] == 4
+
+
+def test_a_killed_stage_resumes_and_ends_as_if_nothing_had_happened(scene: Path, tmp_path: Path) -> None:
+    output = scene / "gsstereo"
+    output.mkdir()
+    (output / "die_after").write_text("2")
+    code = (
+        "import sys; from pathlib import Path; from toy_stages import *;"
+        "from gs_stereo.pipeline.runner import execute;"
+        "execute(CountStage(), CountConfig(), options(Path(sys.argv[1])))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    killed = subprocess.run([sys.executable, "-c", code, str(scene)], env=environment, check=False)
+    assert killed.returncode == -9
+    assert not (output / "count").exists()
+    (output / "die_after").unlink()
+    [status] = assess_steps([Step(stage=CountStage(), config=CountConfig())], options(scene))
+    assert status.state == "interrupted"
+
+    report = execute(CountStage(), CountConfig(), options(scene))
+    assert report.action == "resumed"
+    assert report.manifest.metrics["made"] == 2  # the two finished units were kept
+
+    untouched = tmp_path / "untouched"
+    untouched.mkdir()
+    (untouched / "input.txt").write_text("photo")
+    assert execute(CountStage(), CountConfig(), options(untouched)).manifest.outputs == report.manifest.outputs
+
+
+def test_a_damaged_unit_of_an_interrupted_run_is_made_again(scene: Path) -> None:
+    class Fails(CountStage):
+        def run(self, context, config):
+            super().run(context, config)
+            (context.work_dir / "unit-1.txt").write_text("torn")
+            raise StageError("x")
+
+    with pytest.raises(StageError):
+        execute(Fails(), CountConfig(), options(scene))
+    report = execute(CountStage(), CountConfig(), options(scene))
+    assert report.manifest.metrics["made"] == 1
+    assert (report.folder / "unit-1.txt").read_text() == "unit 1 seed 0\n"
+
+
+def test_a_failing_stage_keeps_the_old_result(scene: Path) -> None:
+    execute(CountStage(), CountConfig(), options(scene))
+
+    class Fails(CountStage):
+        def run(self, context, config):
+            raise StageError("no luck")
+
+    with pytest.raises(StageError, match="no luck"):
+        execute(Fails(), CountConfig(units=7), options(scene))
+    manifest = read_manifest(scene / "gsstereo" / "count")
+    assert manifest is not None
+    assert manifest.parts["config"]["units"] == 4
+
+
+def test_a_crash_between_the_two_renames_is_healed(scene: Path) -> None:
+    report = execute(CountStage(), CountConfig(), options(scene))
+    os.replace(report.folder, report.folder.with_name("count.old"))
+    assert execute(CountStage(), CountConfig(), options(scene)).action == "skipped"
+
+
+@pytest.mark.parametrize("damage", ["missing", "shortened", "manifest"])
+def test_a_damaged_result_is_noticed_and_made_again(scene: Path, damage: str) -> None:
+    folder = execute(CountStage(), CountConfig(), options(scene)).folder
+    if damage == "missing":
+        (folder / "unit-2.txt").unlink()
+    elif damage == "shortened":
+        (folder / "unit-2.txt").write_text("")
+    else:
+        (folder / "manifest.json").write_text('{"format": 1')
+    [status] = assess_steps([Step(stage=CountStage(), config=CountConfig())], options(scene))
+    assert status.state == "damaged"
+    assert execute(CountStage(), CountConfig(), options(scene)).action == "done"
+    assert (folder / "unit-2.txt").read_text() == "unit 2 seed 0\n"
+
+
+def test_work_of_other_settings_is_removed(scene: Path) -> None:
+    old = scene / "gsstereo" / "count.tmp-0123456789ab"
+    old.mkdir(parents=True)
+    execute(CountStage(), CountConfig(), options(scene))
+    assert not old.exists()
+
+
+def test_two_processes_do_not_work_on_one_stage(scene: Path) -> None:
+    folder = scene / "gsstereo"
+    folder.mkdir()
+    with (folder / ".count.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(StageError, match="Another gsstereo process"):
+            execute(CountStage(), CountConfig(), options(scene))
+
+
+def test_a_full_disk_is_one_sentence(scene: Path) -> None:
+    with pytest.raises(StageError, match="the disk is full; free some space"):
+        execute(FullDiskStage(), Config(), options(scene))
+
+
+def test_a_missing_earlier_stage_names_the_command(scene: Path) -> None:
+    with pytest.raises(InputError, match="run `gsstereo count` first"):
+        execute(SumStage(), Config(), options(scene))
+
+
+def test_a_result_of_another_kind_of_stage_is_kept(scene: Path) -> None:
+    execute(CountStage(), CountConfig(), options(scene))
+
+    class Other(CountStage):
+        name = "other"
+
+    class Replacing(Other):
+        replaces_others = True
+
+    assert execute(Other(), CountConfig(units=1), options(scene)).action == "skipped"
+    assert execute(Replacing(), CountConfig(units=1), options(scene)).action == "done"
+
+
+def test_the_manifest_records_how_it_was_made(scene: Path) -> None:
+    folder = execute(CountStage(), CountConfig(), options(scene)).folder
+    values = json.loads((folder / "manifest.json").read_text())
+    assert values["parts"]["config"] == {"units": 4, "text": "unit"}
+    assert set(values["parts"]["external"]) == {"input.txt"}
+    assert values["peak_memory_bytes"] > 1_000_000
+    assert "numpy" in values["libraries"]

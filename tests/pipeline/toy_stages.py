@@ -1,0 +1,92 @@
+"""Small stages that stand in for real ones in tests of the stage contract."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from gs_stereo.config import Config
+from gs_stereo.executors.local import LocalExecutor
+from gs_stereo.io.atomic import write_text
+from gs_stereo.pipeline.runner import RunOptions
+from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+
+
+class CountConfig(Config):
+    units: int = 4
+    text: str = "unit"
+
+
+class CountStage:
+    """Writes one file a unit; depends on the photo `input.txt` of the scene."""
+
+    name = "count"
+    version = 1
+    config_type = CountConfig
+    replaces_others = False
+
+    def folder(self, config: CountConfig) -> str:
+        return "count"
+
+    def inputs(self, paths: ScenePaths, config: CountConfig) -> StageInputs:
+        return StageInputs(external={"input.txt": paths.scene / "input.txt"})
+
+    def run(self, context: StageContext, config: CountConfig) -> StageOutcome:
+        marker = context.paths.output / "die_after"  # outside the config, so that the fingerprint stays
+        limit = int(marker.read_text()) if marker.exists() else None
+        made = 0
+        for index in range(config.units):
+            unit_id = f"unit-{index}"
+            if context.units.done(unit_id):
+                continue
+            if limit is not None and made >= limit:
+                os.kill(os.getpid(), signal.SIGKILL)
+            path = context.work_dir / f"{unit_id}.txt"
+            write_text(path, f"{config.text} {index} seed {context.seed}\n")
+            context.units.record(unit_id, [path], {"index": index})
+            made += 1
+        return StageOutcome(metrics={"made": made}, drops={"odd": 1}, summary={"units": str(config.units)})
+
+
+class SumStage:
+    """Reads what CountStage published."""
+
+    name = "sum"
+    version = 1
+    config_type = Config
+    replaces_others = False
+
+    def folder(self, config: Config) -> str:
+        return "sum"
+
+    def inputs(self, paths: ScenePaths, config: Config) -> StageInputs:
+        return StageInputs(published={"count": "count"})
+
+    def run(self, context: StageContext, config: Config) -> StageOutcome:
+        count = len(list(context.published("count").glob("unit-*.txt")))
+        write_text(context.work_dir / "sum.txt", str(count))
+        return StageOutcome(metrics={"count": count})
+
+
+class FullDiskStage(SumStage):
+    """Meets a full disk."""
+
+    name = "full-disk"
+
+    def folder(self, config: Config) -> str:
+        return "full"
+
+    def inputs(self, paths: ScenePaths, config: Config) -> StageInputs:
+        return StageInputs()
+
+    def run(self, context: StageContext, config: Any) -> StageOutcome:
+        with open("/dev/full", "w") as stream:  # every write to it fails with ENOSPC
+            stream.write("x" * 100_000)
+        return StageOutcome()
+
+
+def options(scene: Path, *, seed: int = 0, force: bool = False) -> RunOptions:
+    return RunOptions(paths=ScenePaths.of(scene), executor=LocalExecutor(1), seed=seed, force=force)
