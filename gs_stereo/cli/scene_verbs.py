@@ -34,6 +34,8 @@ def sample(
     common: Common,
 ) -> None:
     """Write a capture with exact depth, disparity and occlusion, to try things on without a download."""
+    from dataclasses import asdict
+
     from gs_stereo.cli.tables import print_json
     from gs_stereo.config import merge, parse_config, parse_overrides
     from gs_stereo.samples.config import SampleConfig
@@ -44,9 +46,11 @@ def sample(
     )
     summary = write_sample(folder, parse_config(SampleConfig, values, where="the options of sample"), common.seed or 0)
     if common.json:
-        print_json({"folder": str(folder), **summary.to_json()})
-    else:
-        print(f"{folder}: {summary.describe()}")
+        print_json({**asdict(summary), "folder": str(folder)})
+        return
+    near, far = summary.depth_range_m
+    print(f"{folder}: {summary.views} photos, {summary.test_views} test views, depth {near:.2f} to {far:.2f} m.")
+    print(f"Next: gsstereo run {folder} --config demo")
 
 
 @with_common

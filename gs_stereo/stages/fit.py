@@ -1,0 +1,87 @@
+"""Cameras and photos -> a fitted splat in `fit/`."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from gs_stereo.io.atomic import write_text
+from gs_stereo.log import progress
+from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.splat.config import FitConfig
+from gs_stereo.stages import reconstruct
+from gs_stereo.stages.splat_folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
+
+if TYPE_CHECKING:
+    from gs_stereo.splat.fit import FitResult
+
+
+class FitStage:
+    """Publishes `splat.ply` (the standard 3DGS layout), `splat.json`, and `quality.json` with curves and metrics."""
+
+    name = "fit"
+    version = 1
+    config_type = FitConfig
+    replaces_others = False
+
+    def folder(self, config: FitConfig) -> str:
+        return FOLDER
+
+    def inputs(self, paths: ScenePaths, config: FitConfig) -> StageInputs:
+        return StageInputs(published={reconstruct.FOLDER: "reconstruct"})
+
+    def run(self, context: StageContext, config: FitConfig) -> StageOutcome:
+        from gs_stereo.io.ply import save_splat
+        from gs_stereo.io.reconstruction import load_sparse_scene
+        from gs_stereo.splat.fit import fit_gaussians
+        from gs_stereo.stages.photos import PhotosOfReconstruction
+
+        folder = context.published(reconstruct.FOLDER)
+        checkpoints = context.work_dir / ".checkpoints"
+        checkpoints.mkdir(exist_ok=True)
+        with progress("fit", config.iterations, "step") as bar:
+            result = fit_gaussians(
+                load_sparse_scene(folder),
+                PhotosOfReconstruction(folder),
+                config,
+                work_dir=checkpoints,
+                seed=context.seed,
+                progress=bar,
+            )
+        save_splat(context.work_dir / SPLAT_NAME, result.gaussians)
+        write_splat_info(context.work_dir, SplatInfo(antialiased=config.antialiased))
+        write_text(context.work_dir / "quality.json", json.dumps(_quality(result), indent=1, ensure_ascii=False) + "\n")
+        shutil.rmtree(checkpoints)
+        return _outcome(result)
+
+
+def _quality(result: FitResult) -> dict[str, object]:
+    return {
+        "photos": [asdict(view) for view in result.photos.views],
+        "held_out": [asdict(view) for view in result.held_out.views],
+        "curves": [asdict(record) for record in result.records],
+    }
+
+
+def _outcome(result: FitResult) -> StageOutcome:
+    metrics = {
+        "gaussians": len(result.gaussians),
+        "photos_psnr_db": _finite(result.photos.psnr_db),
+        "photos_ssim": _finite(result.photos.ssim),
+        "held_out_psnr_db": _finite(result.held_out.psnr_db),
+        "held_out_ssim": _finite(result.held_out.ssim),
+        "held_out": result.held_out_names,
+    }
+    summary = {"Gaussians": str(len(result.gaussians)), "PSNR": f"{result.photos.psnr_db:.2f} dB on photos"}
+    if result.held_out_names:
+        held_out = f"{result.held_out.psnr_db:.2f} dB, SSIM {result.held_out.ssim:.3f}"
+        summary["held-out PSNR"] = f"{held_out} ({len(result.held_out_names)} photos)"
+    return StageOutcome(metrics=metrics, summary=summary, device="cuda" if result.backend == "gsplat" else "cpu")
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,110 @@
+"""The command line: help with examples, exit codes, one-sentence errors, and that looking is cheap."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gs_stereo import __version__
+from gs_stereo.cli.main import app
+
+VERBS = [
+    "run",
+    "sample",
+    "reconstruct",
+    "import",
+    "fit",
+    "render-pairs",
+    "label",
+    "evaluate-labels",
+    "status",
+    "doctor",
+]
+HEAVY = ("torch", "numpy", "cv2", "pycolmap", "open3d", "h5py", "pydantic")
+
+
+def gsstereo(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gs_stereo.cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_verb_is_known_and_no_other() -> None:
+    assert sorted(command.name or "" for command in app.registered_commands) == sorted(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb: str) -> None:
+    result = CliRunner().invoke(app, [verb, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: gsstereo {verb}" in result.output
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from gs_stereo.cli.main import app\n"
+        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1] == "[]"
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = f"import sys, gs_stereo; print([name for name in {HEAVY!r} if name in sys.modules])"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"
+
+
+def test_version() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["fit", "{scene}", "--set", "iteration=5"], 2, "Unknown setting 'iteration' in the settings of fit"),
+        (["fit", "{scene}", "--set", "iterations"], 2, "must look like stage.setting=value"),
+        (["fit", "{scene}", "--preset", "nope"], 2, "There is no configs/fit/nope.yaml"),
+        (["fit", "{scene}"], 3, "run `gsstereo reconstruct` first"),
+        (["reconstruct", "{scene}/none"], 3, "does not exist; give a folder with photos"),
+        (["run", "{scene}", "--set", "train.x=1"], 2, "has no stage 'train'"),
+        (["run", "{scene}", "--config", "nope"], 2, "There is no pipelines/nope.yaml"),
+        (["import", "{scene}"], 2, "Nothing to import"),
+        (["render-pairs", "{scene}", "--name", "../x"], 2, "Setting 'name'"),
+        (["label", "{scene}", "--expert", "nope"], 2, "nope"),
+        (["fit", "--no-such-option"], 2, "No such option"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_the_right_exit_code(
+    tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    result = gsstereo(*(argument.format(scene=tmp_path) for argument in arguments))
+    assert result.returncode == code, result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    if not message.startswith("No such"):
+        assert result.stderr.startswith("gsstereo: ")
+        assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_status_of_a_new_scene_names_what_is_missing(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "a.jpg").write_bytes(b"x")
+    result = gsstereo("status", tmp_path, "--json")
+    states = {entry["stage"]: entry["state"] for entry in json.loads(result.stdout)}
+    assert states == {name: "missing" for name in ("reconstruct", "fit", "render-pairs", "label")}
+    assert not (tmp_path / "gsstereo").exists()  # looking leaves no trace
+
+
+def test_doctor_reports_every_check_as_json() -> None:
+    result = gsstereo("doctor", "--json")
+    assert result.returncode == 0, result.stderr
+    checks = {check["topic"]: check for check in json.loads(result.stdout)["checks"]}
+    assert checks["CPU engine"]["ok"], checks["CPU engine"]
+    assert all(check["ok"] or check["advice"] for check in checks.values())

@@ -1,0 +1,27 @@
+"""Shared set-up of all tests: shape checking, reproducible property tests, and where the shared data lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+# The jaxtyping shapes in these packages' signatures are checked at run time while tests run.
+CHECKED = ("gs_stereo.types", "gs_stereo.geometry", "gs_stereo.metrics", "gs_stereo.labels")
+install_import_hook(CHECKED, "beartype.beartype")
+
+# Examples are the same in every run, and a slow or busy machine is no failure.
+settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with real captures and exact scenes; tests that need it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"the shared data folder {SHARED} is not there")
+    return SHARED

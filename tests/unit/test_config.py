@@ -1,0 +1,92 @@
+"""Settings: unknown keys, wrong values, overrides, YAML that is broken or hostile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gs_stereo.config import Config, canonical_json, load_yaml, merge, parse_config, parse_overrides
+from gs_stereo.errors import ConfigError
+
+
+class Inner(Config):
+    rate: float = 1.0
+
+
+class Outer(Config):
+    count: int = 3
+    inner: Inner = Inner()
+
+
+def test_an_unknown_key_is_named_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="Unknown setting 'inner.rat' in a test; known settings are: count, inner"):
+        parse_config(Outer, {"inner": {"rat": 2}}, where="a test")
+
+
+def test_a_wrong_value_is_named() -> None:
+    with pytest.raises(ConfigError, match="Setting 'count' in a test is wrong"):
+        parse_config(Outer, {"count": "many"}, where="a test")
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Outer().count = 4  # type: ignore[misc]
+
+
+def test_overrides_are_yaml_scalars_in_a_tree() -> None:
+    tree = parse_overrides(["fit.iterations=500", "fit.rates.means=1e-4", "pairs.baselines=[0.1, 0.3]", "x=null"])
+    assert tree == {
+        "fit": {"iterations": 500, "rates": {"means": "1e-4"}},
+        "pairs": {"baselines": [0.1, 0.3]},
+        "x": None,
+    }
+    assert parse_config(Outer, {"inner": {"rate": "1e-4"}}, where="a test").inner.rate == 1e-4
+
+
+@pytest.mark.parametrize("text", ["iterations", "=3", "a..b=3", "a=[1"])
+def test_a_bad_override_is_explained(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_overrides([text])
+
+
+@pytest.mark.parametrize(
+    "text", ["[1, 2]", "a: [", "!!python/object/apply:os.system ['true']", "1: 2", "\x00", "a: " + "[" * 5000]
+)
+def test_broken_or_hostile_yaml_is_an_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        load_yaml(path)
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_yaml(tmp_path / "none.yaml")
+
+
+_TREES = st.recursive(
+    st.integers() | st.text(max_size=4),
+    lambda children: st.dictionaries(st.sampled_from("abc"), children, max_size=3),
+    max_leaves=8,
+)
+_MAPPINGS = st.dictionaries(st.sampled_from("abc"), _TREES, max_size=3)
+
+
+@given(_MAPPINGS, _MAPPINGS)
+def test_merging_keeps_what_is_over_and_changes_neither(base: dict, over: dict) -> None:
+    before = canonical_json([base, over])
+    merged = merge(base, over)
+    assert canonical_json([base, over]) == before
+    assert merge(merged, over) == merged
+    assert set(merged) == set(base) | set(over)
+    assert merge(base, {}) == base
+    assert merge({}, over) == over
+
+
+def test_canonical_json_does_not_depend_on_order_and_refuses_nan() -> None:
+    assert canonical_json({"b": 1, "a": [1.5, None]}) == '{"a":[1.5,null],"b":1}'
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json({"a": float("nan")})
