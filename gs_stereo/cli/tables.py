@@ -46,6 +46,8 @@ def print_reports(paths: ScenePaths, reports: Sequence[StageReport], *, as_json:
         if report.manifest.drops:
             counted = ", ".join(f"{count} x {reason}" for reason, count in sorted(report.manifest.drops.items()))
             print(f"{report.stage} left out: {counted}")
+        if report.manifest.text:
+            print(f"\n{report.manifest.text}\n")
     print(f"Results are in {reports[-1].folder}")
 
 

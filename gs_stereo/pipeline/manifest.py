@@ -42,6 +42,7 @@ class Manifest:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     drops: Mapping[str, int] = field(default_factory=dict)
     summary: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
     format: int = MANIFEST_FORMAT
 
 

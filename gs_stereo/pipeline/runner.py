@@ -177,6 +177,7 @@ def _manifest(parts: FingerprintParts, work_dir: Path, outcome: StageOutcome, co
         metrics=outcome.metrics,
         drops=outcome.drops,
         summary=outcome.summary,
+        text=outcome.text,
     )
 
 

@@ -51,12 +51,17 @@ class StageContext:
 
 @dataclass(frozen=True, kw_only=True)
 class StageOutcome:
-    """metrics: JSON numbers. drops: what was left out, counted by reason. summary: a few lines for the table."""
+    """What a stage says about its result.
+
+    metrics: JSON values. drops: what was left out, counted by reason. summary: a few short entries for the table of
+    a run. text: printed below the table.
+    """
 
     metrics: Mapping[str, Any] = field(default_factory=dict)
     drops: Mapping[str, int] = field(default_factory=dict)
     summary: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    text: str = ""
 
 
 class Stage(Protocol):

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from gs_stereo.errors import InputError
 from gs_stereo.io.images import list_photos
 from gs_stereo.io.video import VIDEO_SUFFIXES
-from gs_stereo.pipeline.scene import OUTPUT_FOLDER, ScenePaths
+from gs_stereo.log import Progress as Bar
+from gs_stereo.log import progress as bar_of
+from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.sfm.config import ReconstructConfig
+
+if TYPE_CHECKING:
+    from gs_stereo.sfm.child import OnProgress
+    from gs_stereo.sfm.child import Progress as StepProgress
+    from gs_stereo.sfm.publish import ReconstructionResult
 
 FOLDER = "reconstruct"
 
@@ -40,22 +50,79 @@ class ReconstructStage:
         if source.is_file():
             external = {source.name: source}
         else:
-            external = {path.relative_to(source).as_posix(): path for path in photos_in(source, paths)}
+            external = {path.relative_to(source).as_posix(): path for path in list_photos(source)}
         if config.camera_positions:
-            external["(camera positions)"] = Path(config.camera_positions)
+            external["(camera positions)"] = paths.scene / config.camera_positions
         return StageInputs(external=external)
 
     def run(self, context: StageContext, config: ReconstructStageConfig) -> StageOutcome:
-        from gs_stereo.sfm.reconstruct import reconstruct, reconstruct_video
+        from gs_stereo.sfm.reconstruct import reconstruct
 
         source = find_source(context.paths, config.images)
-        settings = ReconstructConfig(**config.model_dump(exclude={"images"}))
-        if source.is_file():
-            result = reconstruct_video(source, context.work_dir, settings, seed=context.seed)
-        else:
-            photos = photos_in(source, context.paths)
-            result = reconstruct(photos, source, context.work_dir, settings, seed=context.seed)
-        return result.outcome() if hasattr(result, "outcome") else StageOutcome()
+        values = config.model_dump(exclude={"images"})
+        if config.camera_positions:
+            values["camera_positions"] = str(context.paths.scene / config.camera_positions)
+        with photo_progress(self.name) as on_progress:
+            result = reconstruct(
+                source, context.work_dir, ReconstructConfig(**values), seed=context.seed, on_progress=on_progress
+            )
+        return outcome_of(result)
+
+
+@contextmanager
+def photo_progress(title: str) -> Iterator[OnProgress]:
+    """Shows the steps of the worker as they come: a bar a step."""
+    steps = _Steps(title)
+    try:
+        yield steps.show
+    finally:
+        steps.close()
+
+
+class _Steps:
+    """One progress bar after the other, as the worker goes from step to step."""
+
+    def __init__(self, title: str) -> None:
+        self._title, self._step, self._done = title, "", 0
+        self._stack = ExitStack()
+        self._bar: Bar | None = None
+
+    def show(self, progress: StepProgress) -> None:
+        if progress.step != self._step or self._bar is None:
+            self.close()
+            self._step, self._done = progress.step, 0
+            title = f"{self._title}, {progress.step}"
+            self._bar = self._stack.enter_context(bar_of(title, progress.total, ""))
+        self._bar.advance(progress.done - self._done)
+        self._done = progress.done
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+def outcome_of(result: ReconstructionResult) -> StageOutcome:
+    """What the manifest and the table say about a reconstruction."""
+    summary = result.summary
+    error = summary.mean_reprojection_error_px
+    table = {
+        "registered": f"{len(summary.image_files)} of {summary.num_photos} photos",
+        "points": str(summary.num_points),
+        "reprojection error": "-" if error is None else f"{error:.2f} px",
+        "scale": "unknown" if summary.metres_per_unit is None else f"{summary.metres_per_unit:g} m/unit",
+    }
+    metrics = {
+        "photos": summary.num_photos,
+        "registered": len(summary.image_files),
+        "points": summary.num_points,
+        "mean_reprojection_error_px": error,
+        "mean_track_length": summary.mean_track_length,
+        "metres_per_unit": summary.metres_per_unit,
+        "scale_source": summary.scale_source,
+        "failed": dict(summary.failed),
+    }
+    failed = [f"not used: {name}: {reason}" for name, reason in summary.failed.items()]
+    drops = {"photos that were not used": len(summary.failed)} if summary.failed else {}
+    return StageOutcome(metrics=metrics, drops=drops, summary=table, text="\n".join([*summary.notes, *failed]))
 
 
 def find_source(paths: ScenePaths, images: str | None) -> Path:
@@ -72,9 +139,3 @@ def find_source(paths: ScenePaths, images: str | None) -> Path:
     if len(videos) > 1:
         raise InputError(f"There are {len(videos)} videos in {paths.scene}; choose one with --images.")
     return videos[0] if videos else paths.scene
-
-
-def photos_in(folder: Path, paths: ScenePaths) -> list[Path]:
-    """The photos below `folder`, without what this program made there."""
-    made = {paths.output, paths.scene / OUTPUT_FOLDER}
-    return [path for path in list_photos(folder) if not made & set(path.parents)]

@@ -82,6 +82,7 @@ class RenderPairsStage:
         from gs_stereo.splat.pair_planner import plan_pairs
 
         plans = plan_pairs(load_sparse_scene(context.published(reconstruct.FOLDER)), config, context.seed)
+        _loaded.cache_clear()  # another splat may have been loaded in this process
         todo = [plan for plan in plans if not context.units.done(plan.sample_id)]
         jobs = [_job(context, config, plan) for plan in todo]
         with progress("render-pairs", len(plans), "pair") as bar:

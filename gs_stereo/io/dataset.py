@@ -1,0 +1,202 @@
+"""The torch side of a dataset: `StereoDataset` reads shards, `collate` makes batches, `fill_invalid` makes the mask.
+
+from torch.utils.data import DataLoader
+from gs_stereo import StereoDataset, collate
+
+loader = DataLoader(StereoDataset("scene/gsstereo/dataset/splat"), batch_size=4, num_workers=2, collate_fn=collate)
+for batch in loader:
+    loss = (net(batch["left"], batch["right"]) - batch["disparity"]).abs()[batch["valid"]].mean()
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypedDict, cast
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int32
+from torch.utils.data import Dataset
+
+from gs_stereo.errors import InputError
+from gs_stereo.io.shard_probe import probe_shards
+from gs_stereo.io.shard_reader import ShardReader
+from gs_stereo.io.shard_schema import INDEX_NAME, ShardSample, read_index
+
+_MAX_OPEN_SHARDS = 16
+
+
+class _Stack(TypedDict, total=False):
+    views: Float[torch.Tensor, "v 3 h w"]
+    offsets: Float[torch.Tensor, "v"]
+
+
+class StereoItem(_Stack):
+    """One sample. All numbers are float32 unless said otherwise; a batch has one more axis in front.
+
+    left, right: sRGB in [0, 1]. disparity: px of the left image, 0 where `valid` is False. confidence: probability in
+    [0, 1] that the error is under 1 px. flags: bits of `gs_stereo.types.LabelFlag`. intrinsics: of both eyes, pixel
+    centres at + 0.5. baseline: scene units. cam_from_world: left camera. metres_per_unit: NaN = unknown scale.
+    views, offsets: only in datasets with N-view stacks. (`read_shard` gives cameras in float64.)
+    """
+
+    left: Float[torch.Tensor, "3 h w"]
+    right: Float[torch.Tensor, "3 h w"]
+    disparity: Float[torch.Tensor, "1 h w"]
+    valid: Bool[torch.Tensor, "1 h w"]
+    confidence: Float[torch.Tensor, "1 h w"]
+    flags: Int32[torch.Tensor, "1 h w"]
+    intrinsics: Float[torch.Tensor, "3 3"]
+    baseline: Float[torch.Tensor, ""]
+    cam_from_world: Float[torch.Tensor, "4 4"]
+    metres_per_unit: Float[torch.Tensor, ""]
+    sample_id: str
+    view_id: str
+
+
+def fill_invalid(
+    disparity: Float[torch.Tensor, "*shape"],
+) -> tuple[Float[torch.Tensor, "*shape"], Bool[torch.Tensor, "*shape"]]:
+    """(filled, valid): the one place where NaN becomes a mask. `filled` is 0 where `valid` is False."""
+    valid = torch.isfinite(disparity)
+    return torch.where(valid, disparity, 0.0), valid
+
+
+class StereoDataset(Dataset[StereoItem]):
+    """All samples of a dataset, in the order of its shards.
+
+    path: a dataset folder (it holds dataset.json), one shard (.h5), or a scene or `gsstereo/dataset` folder that
+    holds exactly one dataset. transform: called with each StereoItem; must be picklable for spawned workers.
+
+    Files are opened when first needed and never shared between processes, so any number of workers is safe, forked
+    or spawned. Raises InputError for a missing, ambiguous or corrupt dataset.
+    """
+
+    def __init__(
+        self, path: str | PathLike[str], *, transform: Callable[[StereoItem], StereoItem] | None = None
+    ) -> None:
+        self.transform = transform
+        self.shards, counts = _find_shards(Path(path))
+        self._ends = list(accumulate(counts))
+        self._forget_readers()
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> StereoItem:
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        shard = bisect_right(self._ends, position)
+        reader = self._reader(shard)
+        start = self._ends[shard - 1] if shard else 0
+        if position - start >= len(reader):
+            raise InputError(f"The shard {reader.path} has fewer samples than {INDEX_NAME} says; copy it again.")
+        item = _to_item(reader.read(position - start), reader.metres_per_unit)
+        return item if self.transform is None else self.transform(item)
+
+    def _reader(self, shard: int) -> ShardReader:
+        if self._process != os.getpid():
+            self._forget_readers()  # HDF5 handles do not survive a fork
+        reader = self._readers.pop(shard, None) or ShardReader(self.shards[shard])
+        self._readers[shard] = reader
+        if len(self._readers) > _MAX_OPEN_SHARDS:
+            self._readers.popitem(last=False)[1].close()
+        return reader
+
+    def _forget_readers(self) -> None:
+        self._readers: OrderedDict[int, ShardReader] = OrderedDict()
+        self._process = os.getpid()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_readers": OrderedDict()}
+
+
+def collate(items: Sequence[StereoItem]) -> StereoItem:
+    """A batch of samples: tensors are stacked along a new first axis, texts become lists. For DataLoader.
+
+    Raises InputError if the samples differ in image size or only some of them have N-view stacks.
+    """
+    if partial := sorted({name for item in items for name in item.keys() ^ items[0].keys()}):
+        raise InputError(f"Only some samples of the batch have {partial[0]!r}; load each dataset with its own loader.")
+    batch: dict[str, Any] = {}
+    for name in items[0]:
+        values = [cast(dict[str, Any], item)[name] for item in items]
+        if not isinstance(values[0], torch.Tensor):
+            batch[name] = values
+            continue
+        if len(shapes := {tuple(value.shape) for value in values}) > 1:
+            sizes = " and ".join("x".join(map(str, shape)) for shape in sorted(shapes)[:2])
+            raise InputError(
+                f"The samples of a batch differ in the size of {name!r} ({sizes}); crop or resize them in `transform` "
+                "or use batch_size=1."
+            )
+        batch[name] = torch.stack(values)
+    return cast(StereoItem, batch)
+
+
+def _to_item(sample: ShardSample, metres_per_unit: float | None) -> StereoItem:
+    disparity, valid = fill_invalid(torch.from_numpy(sample.disparity)[None])
+    item = StereoItem(
+        left=_image(sample.left),
+        right=_image(sample.right),
+        disparity=disparity,
+        valid=valid,
+        confidence=torch.from_numpy(sample.confidence)[None].float() / 255,
+        flags=torch.from_numpy(sample.flags.astype(np.int32))[None],
+        intrinsics=_float32(sample.intrinsics),
+        baseline=_float32(sample.baseline),
+        cam_from_world=_float32(sample.cam_from_world),
+        metres_per_unit=_float32(float("nan") if metres_per_unit is None else metres_per_unit),
+        sample_id=sample.sample_id,
+        view_id=sample.view_id,
+    )
+    if sample.views is not None and sample.offsets is not None:
+        item["views"] = torch.stack([_image(view) for view in sample.views])
+        item["offsets"] = _float32(sample.offsets)
+    return item
+
+
+def _image(image: np.ndarray) -> Float[torch.Tensor, "3 h w"]:
+    return torch.from_numpy(image).permute(2, 0, 1).contiguous().float() / 255
+
+
+def _float32(value: np.ndarray | float) -> torch.Tensor:
+    return torch.as_tensor(value, dtype=torch.float32)
+
+
+def _find_shards(path: Path) -> tuple[list[Path], list[int]]:
+    """The shard files of a dataset and how many samples each has."""
+    if path.is_file():
+        probe_shards([path])
+        with ShardReader(path) as reader:
+            return [path], [len(reader)]
+    folder = _find_folder(path)
+    entries = read_index(folder).shards
+    shards = [folder / entry.file for entry in entries]
+    if missing := [shard for shard in shards if not shard.is_file()]:
+        raise InputError(f"The shard {missing[0]} is missing; label again or copy it again.")
+    probe_shards(shards)
+    return shards, [entry.count for entry in entries]
+
+
+def _find_folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise InputError(f"There is no dataset at {path}; check the path.")
+    if (path / INDEX_NAME).is_file():
+        return path
+    found = sorted(
+        index.parent for place in (path, path / "gsstereo" / "dataset") for index in place.glob(f"*/{INDEX_NAME}")
+    )
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise InputError(f"There is no finished dataset in {path} (no {INDEX_NAME}); run gsstereo label first.")
+    names = ", ".join(folder.name for folder in found)
+    raise InputError(f"{path} holds several datasets ({names}); give the folder of one.")

@@ -1,0 +1,168 @@
+"""Photos and other 8-bit colour images: read with care, written as PNG, resized by area.
+
+Photos are decoded by Pillow and by content, never by name, and only in the formats listed here. Colour profiles are
+not applied: values are taken as sRGB. Resizing keeps the image plane [0, W] x [0, H], so `Camera.resized` fits it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gs_stereo.errors import InputError, StageError
+from gs_stereo.io.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+PHOTO_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+OUTPUT_FOLDERS = frozenset({"gsstereo"})
+_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
+_PNG_COMPRESSION = 3
+_UINT8_FROM_UINT16 = 257.0
+_ROTATED_BY_QUARTER = frozenset({5, 6, 7, 8})
+_ORIENTATION_TAG = 0x0112
+
+
+def list_photos(folder: Path, skip_folders: Collection[str] = OUTPUT_FOLDERS) -> list[Path]:
+    """Every photo below `folder`, chosen by suffix and sorted by relative path.
+
+    Hidden files and folders, folders named in `skip_folders`, and links to folders are left out.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}; name the folder that holds the photos.")
+    found = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in skip_folders]
+        shown = (name for name in files if not name.startswith("."))
+        found += [Path(root, name) for name in shown if Path(name).suffix.lower() in PHOTO_SUFFIXES]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+@contextmanager
+def open_photo(path: Path) -> Iterator[Image.Image]:
+    """A photo opened but not decoded; whatever goes wrong with the file inside the block is an InputError."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns about odd metadata and, below its limit, about large images
+        try:
+            with Image.open(path, formats=_FORMATS) as image:
+                yield image
+        except InputError:
+            raise
+        except Exception as error:  # decoders raise nearly anything on hostile bytes; all of it means: broken file
+            raise InputError(
+                f"The photo {path} cannot be read ({_reason(path, error)}); replace or remove it."
+            ) from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        empty = path.is_file() and path.stat().st_size == 0
+        return "the file is empty" if empty else "it is no JPEG, PNG, TIFF, WebP or BMP image"
+    if isinstance(error, Image.DecompressionBombError):
+        return "it has more pixels than can be handled safely"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def read_photo(path: Path, *, upright: bool = True) -> UInt8[np.ndarray, "h w 3"]:
+    """Decode a photo to sRGB, turned upright by its EXIF orientation (or as stored, with `upright=False`).
+
+    8 and 16 bit, gray, palette, CMYK and transparent images are converted (alpha is dropped); InputError if the
+    file is missing, broken, truncated, too large, or holds floating-point values.
+    """
+    from PIL import ImageOps
+
+    with open_photo(path) as image:
+        image.load()
+        turned = ImageOps.exif_transpose(image) if upright and _orientation(image) != 1 else image
+        return np.ascontiguousarray(_to_rgb(path, turned))
+
+
+def _to_rgb(path: Path, image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
+    if image.mode == "F":
+        raise InputError(f"The photo {path} holds floating-point values; convert it to 8 or 16 bits.")
+    if image.mode.startswith("I"):
+        values = np.clip(np.asarray(image).astype(np.float64), 0, 65535) / _UINT8_FROM_UINT16
+        return np.repeat(np.rint(values).astype(np.uint8)[:, :, None], 3, axis=2)
+    return np.asarray(image.convert("RGB"))
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1..8; 1 where the metadata is absent or broken, because the pixels are still good."""
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def photo_size(path: Path, *, upright: bool = True) -> tuple[int, int]:
+    """Width and height that `read_photo` would give, from the header, without decoding."""
+    with open_photo(path) as image:
+        width, height = image.size
+        turned_by_pillow = image.format == "TIFF"
+        if upright and not turned_by_pillow and _orientation(image) in _ROTATED_BY_QUARTER:
+            return height, width
+        return width, height
+
+
+def write_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Write an sRGB image as PNG: atomic, without metadata, the same bytes for the same pixels."""
+    import cv2
+
+    done, data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])
+    if not done:
+        raise StageError(f"The image for {path} of shape {image.shape} cannot be encoded; check its size.")
+    write_bytes(path, data.tobytes())
+
+
+def resize_to(image: UInt8[np.ndarray, "h w 3"], width: int, height: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The image at another size: pixel areas are averaged when shrinking, linear interpolation when growing."""
+    import cv2
+
+    if (width, height) == (image.shape[1], image.shape[0]):
+        return image
+    shrinks = width <= image.shape[1] and height <= image.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized: UInt8[np.ndarray, "h w 3"] = cv2.resize(image, (width, height), interpolation=method)
+    return resized
+
+
+def fitting_scale(width: int, height: int, max_edge_px: int) -> float:
+    """The factor, at most 1, that brings the longest edge down to `max_edge_px`."""
+    return min(1.0, max_edge_px / max(width, height))
+
+
+def fitting_size(width: int, height: int, max_edge_px: int) -> tuple[int, int]:
+    """Width and height after `shrink_to_edge`: whole pixels only, so nothing beyond the image is needed."""
+    scale = fitting_scale(width, height, max_edge_px)
+    return max(1, math.floor(width * scale + 1e-6)), max(1, math.floor(height * scale + 1e-6))
+
+
+def shrink_to_edge(image: UInt8[np.ndarray, "h w 3"], max_edge_px: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Shrink by one factor in both directions (`fitting_scale`), so that a square pixel stays square.
+
+    The part of the last row or column that fills no whole pixel is cut off; K becomes diag(s, s, 1) K exactly.
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    scale = fitting_scale(width, height, max_edge_px)
+    if scale == 1.0:
+        return image
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    fitted_width, fitted_height = fitting_size(width, height, max_edge_px)
+    return np.ascontiguousarray(small[:fitted_height, :fitted_width])

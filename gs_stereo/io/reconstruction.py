@@ -1,0 +1,139 @@
+"""The folder that `reconstruct` and `import` publish, and how later stages read it.
+
+    images/               undistorted PNG images, all of one scene
+    sparse/               COLMAP binary model, PINHOLE; its image names are the files in images/
+    reconstruction.json   what registered, what failed and why, scale, and the photo behind every image file
+
+A camera is named after its photo (relative to the photo folder), not after the image file made of it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from gs_stereo.errors import InputError
+from gs_stereo.io.atomic import write_text
+from gs_stereo.io.colmap import ColmapModel, check_image_name, read_model, sparse_scene_from_model, write_model
+from gs_stereo.types import Camera, SparseScene
+
+IMAGE_FOLDER, MODEL_FOLDER, SUMMARY_FILE = "images", "sparse", "reconstruction.json"
+_FORMAT, _VERSION = "gs_stereo.reconstruction", 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructionSummary:
+    """What happened, in numbers.
+
+    image_files: photo name -> file in images/, for registered photos. failed: photo name -> reason.
+    models: photos in each model that was found, largest (the one kept) first. scale_source: none, given,
+    metres_per_unit, known_distance, camera_positions or gps. Numbers that do not exist are None.
+    """
+
+    source: str
+    metres_per_unit: float | None
+    scale_source: str
+    notes: tuple[str, ...] = ()
+    image_files: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[int, ...] = ()
+    num_points: int = 0
+    mean_reprojection_error_px: float | None = None
+    mean_track_length: float | None = None
+    median_focal_px: float | None = None
+
+    @property
+    def num_photos(self) -> int:
+        return len(self.image_files) + len(self.failed)
+
+    def sentence(self) -> str:
+        """One line for a person."""
+        error = self.mean_reprojection_error_px
+        accuracy = f", reprojection error {error:.2f} px" if error is not None else ""
+        return f"{len(self.image_files)} of {self.num_photos} photos registered, {self.num_points} points{accuracy}."
+
+
+def image_file_names(photo_names: Sequence[str]) -> dict[str, str]:
+    """A PNG file name for each photo: its name with the suffix .png, or with .png appended where two would clash."""
+    stems = [str(PurePosixPath(name).with_suffix(".png")) for name in photo_names]
+    folded = [stem.casefold() for stem in stems]
+    counts = {stem: folded.count(stem) for stem in set(folded)} if len(set(folded)) < len(folded) else {}
+    clashing = {stem for stem, count in counts.items() if count > 1}
+    names = {
+        photo: f"{photo}.png" if stem.casefold() in clashing else stem
+        for photo, stem in zip(photo_names, stems, strict=True)
+    }
+    if len({name.casefold() for name in names.values()}) < len(names):
+        raise InputError("Two photos have names that differ only in case or suffix; rename one of them.")
+    return names
+
+
+def write_reconstruction(folder: Path, model: ColmapModel, summary: ReconstructionSummary) -> None:
+    """Write sparse/ and, last, reconstruction.json. `model` carries photo names; images/ is already there."""
+    images = {
+        image_id: replace(image, name=summary.image_files[image.name]) for image_id, image in model.images.items()
+    }
+    write_model(folder / MODEL_FOLDER, replace(model, images=images))
+    document = {"format": _FORMAT, "version": _VERSION, **asdict(summary)}
+    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_text(folder / SUMMARY_FILE, text + "\n")
+
+
+def load_summary(folder: Path) -> ReconstructionSummary:
+    """Read reconstruction.json; InputError if it is missing or broken."""
+    path = folder / SUMMARY_FILE
+    try:
+        stamp = path.stat()
+    except OSError as error:
+        raise InputError(f"There is no {path}; run gsstereo reconstruct or gsstereo import first.") from error
+    return _load_summary(path, stamp.st_mtime_ns, stamp.st_size)
+
+
+@lru_cache(maxsize=8)
+def _load_summary(path: Path, _modified_ns: int, _size: int) -> ReconstructionSummary:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if (document.pop("format"), document.pop("version")) != (_FORMAT, _VERSION):
+            raise ValueError("it has another format or version")
+        tuples = {key: tuple(document[key]) for key in ("notes", "models")}
+        summary = ReconstructionSummary(**{**document, **tuples})
+        _check_summary(summary)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"The file {path} is broken ({error}); run the reconstruction again.") from error
+    return summary
+
+
+def _check_summary(summary: ReconstructionSummary) -> None:
+    scale: Any = summary.metres_per_unit
+    if scale is not None and not (isinstance(scale, (int, float)) and math.isfinite(scale) and scale > 0):
+        raise ValueError("metres_per_unit is no positive number")
+    for names in (summary.image_files, summary.failed):
+        if not isinstance(names, dict) or not all(isinstance(value, str) for value in names.values()):
+            raise ValueError("a table of names is none")
+    for file in summary.image_files.values():
+        check_image_name(file)
+
+
+def load_sparse_scene(folder: Path) -> SparseScene:
+    """Cameras named after their photos, points and visibility. Needs no COLMAP library."""
+    summary = load_summary(folder)
+    photo_of = {file: photo for photo, file in summary.image_files.items()}
+    model = read_model(folder / MODEL_FOLDER)
+    unknown = [image.name for image in model.images.values() if image.name not in photo_of]
+    if unknown:
+        raise InputError(f"The image {unknown[0]!r} is not in {folder / SUMMARY_FILE}; run the reconstruction again.")
+    images = {image_id: replace(image, name=photo_of[image.name]) for image_id, image in model.images.items()}
+    return sparse_scene_from_model(replace(model, images=images), summary.metres_per_unit)
+
+
+def image_path(folder: Path, camera: Camera) -> Path:
+    """The undistorted image of a registered camera."""
+    files = load_summary(folder).image_files
+    if camera.name not in files:
+        raise InputError(f"There is no image of {camera.name!r} in {folder}; it was not registered.")
+    return folder / IMAGE_FOLDER / files[camera.name]

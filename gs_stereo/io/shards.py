@@ -1,0 +1,307 @@
+"""Writes and verifies datasets of HDF5 shards, format version 1 (columns and rules: `shard_schema`).
+
+    <folder>/train-00000-of-00002.h5 ...   one process writes each once: temp file, closed, read back, renamed
+    <folder>/dataset.json                  the index, written last: without it the dataset is not finished
+
+The same samples give the same bytes: no times, fixed file version, fixed order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from gs_stereo.errors import InputError, StageError
+from gs_stereo.io.atomic import atomic_path, write_text
+from gs_stereo.io.hashing import sha256_file
+from gs_stereo.io.shard_probe import probe_shards
+from gs_stereo.io.shard_reader import ShardReader
+from gs_stereo.io.shard_schema import (
+    FORMAT,
+    FORMAT_VERSION,
+    INDEX_NAME,
+    MAX_SAMPLES_A_SHARD,
+    SHARD_COLUMNS,
+    TEXT_COLUMNS,
+    DatasetIndex,
+    DatasetInfo,
+    ShardEntry,
+    ShardSample,
+    check_sample,
+    read_index,
+    sample_of,
+    shard_name,
+)
+
+__all__ = [
+    "DatasetIndex",
+    "DatasetInfo",
+    "ShardEntry",
+    "ShardReader",
+    "ShardSample",
+    "ShardWriting",
+    "read_dataset",
+    "read_index",
+    "read_shard",
+    "sample_of",
+    "verify_dataset",
+    "write_dataset",
+]
+
+# From v110 on all metadata carries checksums, so that a damaged file is refused before it is parsed.
+_LIBVER = ("v110", "v110")
+_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardWriting:
+    """How shards are written: 64 to 256 samples each; zstd is small and fast, gzip needs no plugin to read."""
+
+    samples_per_shard: int = 128
+    compression: Literal["zstd", "gzip"] = "zstd"
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """Arguments of h5py's create_dataset."""
+        if self.compression == "zstd":
+            return {**hdf5plugin.Zstd(clevel=3), "shuffle": True}
+        return {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+
+
+def write_dataset(
+    folder: Path,
+    samples: Iterable[ShardSample],
+    info: DatasetInfo,
+    *,
+    sample_count: int,
+    writing: ShardWriting = ShardWriting(),
+) -> DatasetIndex:
+    """Stream `sample_count` samples of one size into shards under `folder`, then write the index.
+
+    One sample is in memory at a time. Raises InputError for a sample that breaks a rule of the format or a folder
+    that already holds a dataset, StageError when fewer or more samples arrive than announced or the disk is full.
+    """
+    _check_request(folder, info, sample_count, writing)
+    total = math.ceil(sample_count / writing.samples_per_shard)
+    stream = _checked(samples)
+    entries, sizes = [], dict[str, int]()
+    for number in range(total):
+        count = min(writing.samples_per_shard, sample_count - number * writing.samples_per_shard)
+        path = folder / shard_name(info.split, number, total)
+        sizes = _write_shard(path, islice(stream, count), count, info, writing)
+        entries.append(ShardEntry(file=path.name, count=count, sha256=sha256_file(path), bytes=path.stat().st_size))
+    if next(stream, None) is not None:
+        raise StageError(f"More than the {sample_count} announced samples arrived for {folder}; label again.")
+    index = DatasetIndex(
+        info=info, sample_count=sample_count, height=sizes["h"], width=sizes["w"], shards=tuple(entries)
+    )
+    write_text(folder / INDEX_NAME, index.to_json())
+    return index
+
+
+def read_shard(path: Path) -> Iterator[ShardSample]:
+    """The samples of one shard in order; InputError if it is corrupt."""
+    with ShardReader(path) as reader:
+        for index in range(len(reader)):
+            yield reader.read(index)
+
+
+def read_dataset(folder: Path) -> Iterator[ShardSample]:
+    """The samples of all shards of a finished dataset in order."""
+    for entry in read_index(folder).shards:
+        yield from read_shard(folder / entry.file)
+
+
+def verify_dataset(folder: Path) -> DatasetIndex:
+    """Check a dataset to the last byte: sha256, attributes, dtypes, shapes and value rules.
+
+    Returns the index; raises InputError that names the first bad shard (or sample) and the fix.
+    """
+    index = read_index(folder)
+    seen: set[str] = set()
+    for entry in index.shards:
+        if sha256_file(folder / entry.file) != entry.sha256:
+            raise InputError(
+                f"The shard {folder / entry.file} is corrupt (its sha256 differs from {INDEX_NAME}); "
+                "delete the dataset and label again."
+            )
+    probe_shards([folder / entry.file for entry in index.shards])
+    for entry in index.shards:
+        path = folder / entry.file
+        with ShardReader(path) as reader:
+            if len(reader) != entry.count or (reader.sizes["h"], reader.sizes["w"]) != (index.height, index.width):
+                raise InputError(f"The shard {path} does not fit {INDEX_NAME} (count or image size); label again.")
+            if _identity(reader.info) != _identity(index.info):
+                raise InputError(f"The shard {path} belongs to another dataset than {INDEX_NAME} says; label again.")
+        for sample in _checked(read_shard(path), where=f" of {path}", seen=seen):
+            del sample
+    return index
+
+
+def _identity(info: DatasetInfo) -> tuple[object, ...]:
+    scale = info.metres_per_unit
+    return (info.scene, info.split, info.label, scale, info.generator, info.provenance_json, info.config_json)
+
+
+def _check_request(folder: Path, info: DatasetInfo, sample_count: int, writing: ShardWriting) -> None:
+    if sample_count < 1:
+        raise InputError(f"There is no sample to write to {folder}; see why render-pairs refused the views.")
+    if not 1 <= writing.samples_per_shard <= MAX_SAMPLES_A_SHARD:
+        raise InputError(f"samples_per_shard must lie in 1..{MAX_SAMPLES_A_SHARD}; 64 to 256 is sensible.")
+    if not _SPLIT_NAME.fullmatch(info.split):
+        raise InputError(f"The split name {info.split!r} must hold letters, digits, points and underscores only.")
+    if (folder / INDEX_NAME).exists():
+        raise InputError(f"{folder} already holds a dataset; choose another name or delete it first.")
+
+
+def _checked(samples: Iterable[ShardSample], *, where: str = "", seen: set[str] | None = None) -> Iterator[ShardSample]:
+    """The samples as they come, each checked; sample ids must be unique."""
+    seen = set() if seen is None else seen
+    for sample in samples:
+        try:
+            check_sample(sample)
+            if sample.sample_id in seen:
+                raise ValueError("its sample_id is used twice")
+        except ValueError as error:
+            raise InputError(f"The sample {sample.sample_id!r}{where} is wrong ({error}); label again.") from error
+        seen.add(sample.sample_id)
+        yield sample
+
+
+def _write_shard(
+    path: Path, samples: Iterator[ShardSample], count: int, info: DatasetInfo, writing: ShardWriting
+) -> dict[str, int]:
+    """Write, close, read back, rename. Returns the sizes of its samples."""
+    first = next(samples, None)
+    if first is None:
+        raise StageError(f"Fewer samples arrived than announced for {path}; label again.")
+    with atomic_path(path) as temporary:
+        with temporary.open("wb+", buffering=0) as raw:
+            guarded = _GuardedFile(raw)
+            try:
+                written = _fill(guarded, chain([first], samples), count, info, writing)
+            finally:
+                if guarded.error is not None:
+                    raise guarded.error
+        with ShardReader(temporary) as reader:
+            if [_digest(reader.raw_bytes(index)) for index in range(len(reader))] != written:
+                raise StageError(f"{path} does not read back as it was written; check the disk and label again.")
+    return first.sizes
+
+
+class _GuardedFile:
+    """The file that HDF5 writes to. It keeps the first OSError and feigns success from then on.
+
+    HDF5 that meets a full disk while it closes a file leaves its state broken and crashes when the program ends.
+    """
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw = raw
+        self.error: OSError | None = None
+
+    def write(self, data: memoryview) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while self.error is None and len(left):
+                left = left[self._raw.write(left) :]
+        except OSError as error:
+            self.error = error
+        return size
+
+    def truncate(self, size: int) -> int:
+        try:
+            self._raw.truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+        return size
+
+    def read(self, size: int = -1) -> bytes:
+        return self._raw.read(size) or b""
+
+    def readinto(self, buffer: memoryview) -> int:
+        return self._raw.readinto(buffer) or 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def flush(self) -> None:
+        """Unbuffered: nothing to do."""
+
+
+def _fill(
+    target: _GuardedFile, samples: Iterator[ShardSample], count: int, info: DatasetInfo, writing: ShardWriting
+) -> list[bytes]:
+    """Write the shard and return one digest a sample."""
+    digests: list[bytes] = []
+    texts: dict[str, list[bytes]] = {name: [] for name in TEXT_COLUMNS}
+    columns: dict[str, h5py.Dataset] = {}
+    sizes: dict[str, int] = {}
+    with h5py.File(target, "w", libver=_LIBVER) as file:
+        _write_attributes(file, info)
+        for index, sample in enumerate(samples):
+            if not columns:
+                sizes, columns = sample.sizes, _create_columns(file, sample, count, writing)
+            elif sample.sizes != sizes:
+                raise InputError(
+                    f"The sample {sample.sample_id!r} has the sizes {sample.sizes}, those before it {sizes}; "
+                    "render all pairs of a dataset at one resolution."
+                )
+            arrays = {name: np.asarray(getattr(sample, name)) for name in columns}
+            for name, data in columns.items():
+                data[index] = arrays[name]
+            digests.append(_digest((name, array.tobytes()) for name, array in arrays.items()))
+            for name in TEXT_COLUMNS:
+                texts[name].append(getattr(sample, name).encode("utf-8"))
+        if len(digests) != count:
+            raise StageError(f"Only {len(digests)} of {count} samples arrived for a shard; label again.")
+        for name, values in texts.items():
+            # Fixed-length text: no heap of variable-length objects, which a broken file could abuse.
+            kind = h5py.string_dtype("utf-8", max(map(len, values)))
+            file.create_dataset(name, data=np.array(values, dtype=kind), chunks=(1,), track_times=False)
+    return digests
+
+
+def _create_columns(file: h5py.File, sample: ShardSample, count: int, writing: ShardWriting) -> dict[str, h5py.Dataset]:
+    columns = {}
+    for name, column in SHARD_COLUMNS.items():
+        if (value := getattr(sample, name)) is not None:
+            shape, filters = np.shape(value), writing.filters if column.compressed else {}
+            columns[name] = file.create_dataset(
+                name, shape=(count, *shape), dtype=column.dtype, chunks=(1, *shape), track_times=False, **filters
+            )
+    return columns
+
+
+def _write_attributes(file: h5py.File, info: DatasetInfo) -> None:
+    file.attrs["format"] = FORMAT
+    file.attrs["format_version"] = FORMAT_VERSION
+    file.attrs["scene"] = info.scene
+    file.attrs["split"] = info.split
+    file.attrs["label"] = info.label
+    file.attrs["label_provenance"] = info.provenance_json
+    file.attrs["metres_per_unit"] = math.nan if info.metres_per_unit is None else float(info.metres_per_unit)
+    file.attrs["config"] = info.config_json
+    file.attrs["generator"] = info.generator
+
+
+def _digest(columns: Iterable[tuple[str, bytes]]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, data in columns:
+        digest.update(name.encode())
+        digest.update(data)
+    return digest.digest()

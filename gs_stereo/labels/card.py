@@ -1,0 +1,238 @@
+"""The dataset card: README.md of a dataset, a pure function of facts counted from its shards."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gs_stereo.io.shard_schema import DatasetIndex, ShardSample, read_index
+from gs_stereo.types import LabelFlag
+
+CARD_NAME = "README.md"
+_MAX_BIN_PX = 4096
+_HISTOGRAM_ROWS = 12
+_BAR_WIDTH = 40
+_NICE_STEPS_PX = (1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 200, 256, 512)
+_FLAG_MEANING = {
+    LabelFlag.OCCLUDED: "hidden from the right camera by a nearer surface",
+    LabelFlag.OUT_OF_FRAME: "lies left of the right image",
+    LabelFlag.LOW_ALPHA: "the scene model is not opaque here",
+    LabelFlag.AMBIGUOUS_DEPTH: "depth varies along the ray",
+    LabelFlag.LEFT_RIGHT_INCONSISTENT: "matching left to right and right to left differ",
+    LabelFlag.MULTI_VIEW_INCONSISTENT: "neighbouring views disagree",
+    LabelFlag.SOURCES_DISAGREE: "matcher and splat disagree",
+    LabelFlag.FROM_SPLAT: "the label is taken from the splat",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardFacts:
+    """Everything the card says. Shares are of all pixels.
+
+    baselines: (scene units, samples). disparity_px: (least, mean, most) over labelled pixels, NaN if there are none.
+    histogram: labelled pixels in each whole pixel of disparity, from 0. flag_shares: one for each bit. stack_views:
+    images of an N-view stack, 0 without.
+    """
+
+    index: DatasetIndex
+    view_count: int
+    baselines: tuple[tuple[float, int], ...]
+    coverage: float
+    mean_confidence: float
+    disparity_px: tuple[float, float, float]
+    histogram: tuple[int, ...]
+    flag_shares: tuple[tuple[LabelFlag, float], ...]
+    stack_views: int = 0
+
+
+class _Counts:
+    """Sums over samples; one pass, one sample in memory."""
+
+    def __init__(self) -> None:
+        self.views: set[str] = set()
+        self.baselines: Counter[float] = Counter()
+        self.flags: Counter[LabelFlag] = Counter()
+        self.histogram = np.zeros(_MAX_BIN_PX + 1, dtype=np.int64)
+        self.pixels, self.confidence, self.total_px, self.stack_views = 0, 0.0, 0.0, 0
+        self.least_px, self.most_px = np.inf, -np.inf
+
+    def add(self, sample: ShardSample) -> None:
+        known = np.isfinite(sample.disparity)
+        disparity = sample.disparity[known].astype(np.float64)
+        self.views.add(sample.view_id)
+        self.baselines[sample.baseline] += 1
+        self.pixels += known.size
+        self.flags.update({flag: int(((sample.flags & flag) != 0).sum()) for flag in LabelFlag})
+        self.stack_views = max(self.stack_views, 0 if sample.views is None else len(sample.views))
+        if disparity.size:
+            bins = np.minimum(disparity, _MAX_BIN_PX).astype(np.int64)
+            self.histogram += np.bincount(bins, minlength=_MAX_BIN_PX + 1)
+            self.confidence += float(sample.confidence[known].sum()) / 255
+            self.total_px += float(disparity.sum())
+            self.least_px, self.most_px = min(self.least_px, disparity.min()), max(self.most_px, disparity.max())
+
+
+def collect_facts(folder: Path) -> CardFacts:
+    """Read every sample of a finished dataset once and count. InputError if it is broken."""
+    from gs_stereo.io.shards import read_dataset
+
+    counts = _Counts()
+    for sample in read_dataset(folder):
+        counts.add(sample)
+    labelled = int(counts.histogram.sum())
+    mean = (counts.total_px / labelled, counts.confidence / labelled) if labelled else (np.nan, np.nan)
+    last = int(counts.histogram.nonzero()[0].max(initial=0))
+    return CardFacts(
+        index=read_index(folder),
+        view_count=len(counts.views),
+        baselines=tuple(sorted(counts.baselines.items())),
+        coverage=labelled / counts.pixels,
+        mean_confidence=mean[1],
+        disparity_px=(float(counts.least_px), mean[0], float(counts.most_px)) if labelled else (np.nan,) * 3,
+        histogram=tuple(counts.histogram[: last + 1].tolist()),
+        flag_shares=tuple((flag, counts.flags[flag] / counts.pixels) for flag in LabelFlag),
+        stack_views=counts.stack_views,
+    )
+
+
+def dataset_card(facts: CardFacts) -> str:
+    """The card as Markdown with a YAML header; the same facts give the same text."""
+    return "\n".join([*_header(facts), *_overview(facts), *_label_section(facts), *_CONVENTIONS, *_loading(facts), ""])
+
+
+def _header(facts: CardFacts) -> list[str]:
+    info, count = facts.index.info, facts.index.sample_count
+    size = "n<1K" if count < 1000 else "1K<n<10K" if count < 10_000 else "10K<n<100K" if count < 100_000 else "n>100K"
+    return [
+        "---",
+        f"pretty_name: {json.dumps(f'{info.scene}, stereo, {info.label} labels', ensure_ascii=False)}",
+        "license: unknown",
+        "task_categories:",
+        "- depth-estimation",
+        "tags:",
+        "- stereo",
+        "- disparity",
+        "- gaussian-splatting",
+        "size_categories:",
+        f"- {json.dumps(size)}",
+        "---",
+        "",
+    ]
+
+
+def _overview(facts: CardFacts) -> list[str]:
+    index, info = facts.index, facts.index.info
+    scale = "unknown" if info.metres_per_unit is None else f"1 unit = {info.metres_per_unit:g} m"
+    baselines = ", ".join(f"{value:g} ({count} samples)" for value, count in facts.baselines)
+    stack = f", with stacks of {facts.stack_views} views" if facts.stack_views else ""
+    return [
+        f"# {_plain(info.scene)}: rectified stereo with {_plain(info.label)} labels",
+        "",
+        "Rendered from a Gaussian splat of photos. Left and right image are rectified by construction.",
+        "",
+        "| fact | value |",
+        "|---|---|",
+        f"| samples | {index.sample_count} of {facts.view_count} views{stack}, split `{info.split}` |",
+        f"| image size | {index.width} x {index.height} |",
+        f"| baselines, scene units | {baselines} |",
+        f"| scale | {scale} |",
+        f"| shards | {len(index.shards)} HDF5 files, format version 1, {_size(index)} |",
+        f"| made by | {_plain(info.generator)} |",
+        "",
+        "The licence of the images is that of the photos; fill it in before you publish.",
+        "",
+    ]
+
+
+def _label_section(facts: CardFacts) -> list[str]:
+    source, (least, mean, most) = facts.index.info.provenance, facts.disparity_px
+    weights = source.weights_sha256 or "none"
+    return [
+        "## Label",
+        "",
+        f"- source: {_plain(source.name)}, version {_plain(source.version)}; weights sha256: {weights}",
+        f"- licence of the expert and its weights: {_plain(source.licence)}",
+        f"- coverage: {facts.coverage:.1%} of the pixels; mean confidence there: {facts.mean_confidence:.3f}",
+        f"- disparity: {least:.2f} to {most:.2f} px, mean {mean:.2f} px",
+        "",
+        "Share of labelled pixels by disparity:",
+        "",
+        "```text",
+        *_histogram(facts.histogram),
+        "```",
+        "",
+        "| bit | flag | share of pixels | meaning |",
+        "|---|---|---|---|",
+        *(
+            f"| {int(flag).bit_length() - 1} | {str(flag.name).lower()} | {share:.2%} | {_FLAG_MEANING[flag]} |"
+            for flag, share in facts.flag_shares
+        ),
+        "",
+        "A splat label keeps its disparity where the right eye is blocked (the geometry is known): skip the flags",
+        "`occluded` and `out_of_frame` in photometric losses. A matcher's label is NaN there.",
+        "",
+    ]
+
+
+_CONVENTIONS = [
+    "## Conventions",
+    "",
+    "- Disparity belongs to the left image, d = x_left - x_right >= 0, in pixels; depth z = f * baseline / d.",
+    "- NaN = no label. Confidence = round(255 * probability that the error is under 1 px).",
+    "- Pixel (row i, column j) has its centre at (j + 0.5, i + 0.5). Cameras are OpenCV's: x right, y down, z forward.",
+    "- `cam_from_world` is the left camera; the right one is moved by +baseline along the left's x axis.",
+    "- Images are 8-bit sRGB.",
+    "",
+]
+
+
+def _loading(facts: CardFacts) -> list[str]:
+    return [
+        "## Load",
+        "",
+        "```python",
+        "from torch.utils.data import DataLoader",
+        "from gs_stereo import StereoDataset, collate",
+        "",
+        'loader = DataLoader(StereoDataset("."), batch_size=4, num_workers=2, collate_fn=collate)',
+        "for batch in loader:",
+        '    batch["left"], batch["right"], batch["disparity"], batch["valid"]',
+        "```",
+        "",
+        "With h5py alone:",
+        "",
+        "```python",
+        "import h5py, hdf5plugin  # hdf5plugin decodes zstd",
+        "",
+        f'with h5py.File("{facts.index.shards[0].file}") as shard:',
+        '    left, disparity = shard["left"][0], shard["disparity"][0]  # NaN = no label',
+        '    name = shard["sample_id"].asstr()[0]',
+        "```",
+    ]
+
+
+def _histogram(counts: tuple[int, ...]) -> list[str]:
+    """About a dozen rows of equal width, with bars."""
+    total = sum(counts)
+    if total == 0:
+        return ["(no labelled pixel)"]
+    step = next((step for step in _NICE_STEPS_PX if step * _HISTOGRAM_ROWS >= len(counts)), _NICE_STEPS_PX[-1])
+    rows = [sum(counts[start : start + step]) for start in range(0, len(counts), step)]
+    bars = ["#" * round(_BAR_WIDTH * row / max(rows)) for row in rows]
+    return [
+        f"{number * step:5d} - {(number + 1) * step:5d} px {row / total:7.2%} {bar}".rstrip()
+        for number, (row, bar) in enumerate(zip(rows, bars, strict=True))
+    ]
+
+
+def _size(index: DatasetIndex) -> str:
+    return f"{sum(entry.bytes for entry in index.shards) / 1e6:.1f} MB"
+
+
+def _plain(text: str) -> str:
+    """A name from outside as one line that cannot break the table."""
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,54 @@
+"""Which left pixels does the right eye see? Exact geometry on both rendered depths, no matching.
+
+A left point at column x with disparity d lies at x - d in the right image, on the same row. It is out of frame if
+x - d < 0 in image-plane coordinates, and occluded if the surface that the right camera sees there is nearer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from gs_stereo.geometry.pixels import pixel_centres
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Visibility:
+    """Per left pixel. All False / NaN where the disparity is unknown.
+
+    right_difference_px: disparity of the surface that the right eye sees there less that of the point; near 0 where
+    both eyes see the same point, positive where something nearer is in front. NaN out of frame or without a surface.
+    """
+
+    occluded: Bool[np.ndarray, "h w"]
+    out_of_frame: Bool[np.ndarray, "h w"]
+    right_difference_px: Float[np.ndarray, "h w"]
+
+
+def visibility(
+    left_disparity: Float[np.ndarray, "h w"], right_disparity: Float[np.ndarray, "h w"], tolerance_px: float
+) -> Visibility:
+    """Compare every left point with the right surface at the pixel that holds it.
+
+    left_disparity, right_disparity: f b / z of each eye's own depth. Slanted surfaces: the pixel's surface is taken
+    at its centre, up to half a pixel away, so the tolerance is widened by half the local slope of the right surface.
+    """
+    height, width = left_disparity.shape
+    x_right = pixel_centres(width, height)[..., 0] - left_disparity
+    known = np.isfinite(x_right)
+    out_of_frame = known & ((x_right < 0) | (x_right >= width))
+    inside = known & ~out_of_frame
+    rows, column = np.arange(height)[:, None], np.floor(np.where(inside, x_right, 0.0)).astype(np.int64)
+    difference = np.where(inside, right_disparity[rows, column] - left_disparity, np.nan)
+    slack = 0.5 * _local_slope(right_disparity)[rows, column]
+    return Visibility(
+        occluded=difference > tolerance_px + slack, out_of_frame=out_of_frame, right_difference_px=difference
+    )
+
+
+def _local_slope(disparity: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """The smaller of the two steps to the row neighbours: the slope of a surface, not the height of an edge."""
+    step = np.abs(np.diff(disparity, axis=1, prepend=np.nan, append=np.nan))
+    return np.nan_to_num(np.fmin(step[:, :-1], step[:, 1:]), nan=0.0)

@@ -1,0 +1,1 @@
+"""Measures of images and disparities: update with data, compute the result."""

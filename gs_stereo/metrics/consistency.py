@@ -1,0 +1,74 @@
+"""Checks that need no truth: do left and right disparity agree, and does the warped right image look like the left?"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from gs_stereo.geometry.disparity import warp_right_to_left
+
+
+def left_right_difference(
+    left_disparity: Float[np.ndarray, "h w"], right_disparity: Float[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w"]:
+    """|d_left - d_right| in px at every left pixel, d_right taken at the nearest right pixel that it points to.
+
+    Both disparities are >= 0: a right pixel at x matches the left pixel at x + d_right. NaN where either is unknown
+    or the match lies outside the right image.
+    """
+    height, width = left_disparity.shape
+    columns = np.arange(width) - left_disparity
+    inside = np.isfinite(columns) & (columns >= -0.5) & (columns <= width - 0.5)
+    nearest = np.clip(np.rint(np.where(inside, columns, 0.0)), 0, width - 1).astype(np.int64)
+    there = right_disparity[np.arange(height)[:, None], nearest]
+    return np.where(inside, np.abs(left_disparity - there), np.nan)
+
+
+def warp_residual(
+    left: UInt8[np.ndarray, "h w 3"], right: UInt8[np.ndarray, "h w 3"], disparity: Float[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w"]:
+    """|left - warped right|, mean over channels, in 8-bit levels; NaN without disparity or match in frame."""
+    warped = warp_right_to_left(right.astype(np.float32), disparity)
+    return np.abs(left.astype(np.float32) - warped).mean(axis=-1)
+
+
+class WarpError:
+    """Mean warp residual over all pixels with a disparity, pooled over all pairs, in 8-bit levels."""
+
+    def __init__(self) -> None:
+        self._total = 0.0
+        self._pixels = 0
+
+    def update(
+        self,
+        left: UInt8[np.ndarray, "h w 3"],
+        right: UInt8[np.ndarray, "h w 3"],
+        disparity: Float[np.ndarray, "h w"],
+    ) -> None:
+        residual = warp_residual(left, right, disparity)
+        valid = np.isfinite(residual)
+        self._total += float(residual[valid].sum(dtype=np.float64))
+        self._pixels += int(valid.sum())
+
+    def compute(self) -> dict[str, float]:
+        """`warp_error_all_pixels`; NaN if nothing was valid."""
+        return {"warp_error_all_pixels": self._total / self._pixels if self._pixels else float("nan")}
+
+
+class LeftRightConsistency:
+    """Share of pixels with both disparities that agree within `threshold_px`, pooled over all pairs."""
+
+    def __init__(self, threshold_px: float = 1.0) -> None:
+        self.threshold_px = threshold_px
+        self._agree = 0
+        self._pixels = 0
+
+    def update(self, left_disparity: Float[np.ndarray, "h w"], right_disparity: Float[np.ndarray, "h w"]) -> None:
+        difference = left_right_difference(left_disparity, right_disparity)
+        self._agree += int((difference <= self.threshold_px).sum())
+        self._pixels += int(np.isfinite(difference).sum())
+
+    def compute(self) -> dict[str, float]:
+        """`left_right_consistent_all_pixels`; NaN if nothing was comparable."""
+        share = self._agree / self._pixels if self._pixels else float("nan")
+        return {"left_right_consistent_all_pixels": share}

@@ -1,0 +1,84 @@
+"""Image quality: PSNR and SSIM of rendered images against photos, with update and compute.
+
+Images are (H, W, 3) in [0, 1]. SSIM (Wang et al. 2004) is defined exactly as in the fit's D-SSIM loss: Gaussian
+window of 11 taps with sigma 1.5, zero padding, C1 = 0.01^2, C2 = 0.03^2, the mean over all pixels and channels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+
+from gs_stereo.errors import InputError
+
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
+SSIM_C1 = 0.01**2
+SSIM_C2 = 0.03**2
+
+
+def psnr(image: Float[np.ndarray, "h w 3"], reference: Float[np.ndarray, "_ _ 3"]) -> float:
+    """Peak signal-to-noise ratio in dB for a peak of 1; infinite for equal images."""
+    _require_same_shape(image, reference)
+    error = float(np.mean(np.square(image.astype(np.float64) - reference)))
+    return math.inf if error == 0 else -10 * math.log10(error)
+
+
+def ssim(image: Float[np.ndarray, "h w 3"], reference: Float[np.ndarray, "_ _ 3"]) -> float:
+    """Mean structural similarity, at most 1."""
+    _require_same_shape(image, reference)
+    x, y = image.astype(np.float64), reference.astype(np.float64)
+    mean_x, mean_y = _blur(x), _blur(y)
+    variance_x = _blur(x * x) - mean_x**2
+    variance_y = _blur(y * y) - mean_y**2
+    covariance = _blur(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + SSIM_C1) / (mean_x**2 + mean_y**2 + SSIM_C1)
+    structure = (2 * covariance + SSIM_C2) / (variance_x + variance_y + SSIM_C2)
+    return float(np.mean(luminance * structure))
+
+
+def gaussian_window() -> Float[np.ndarray, "11"]:
+    """The normalised one-dimensional window."""
+    offset = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
+    window = np.exp(-(offset**2) / (2 * SSIM_SIGMA**2))
+    return window / window.sum()
+
+
+def _blur(image: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
+    """The image under the window, with zeros outside."""
+    import cv2
+
+    window = gaussian_window()
+    return np.asarray(cv2.sepFilter2D(image, cv2.CV_64F, window, window, borderType=cv2.BORDER_CONSTANT))
+
+
+def _require_same_shape(image: np.ndarray, reference: np.ndarray) -> None:
+    if image.shape != reference.shape or image.size == 0:
+        raise InputError(
+            f"Images of shapes {image.shape} and {reference.shape} cannot be compared; render at the photo's size."
+        )
+
+
+class ImageQuality:
+    """Mean PSNR and SSIM over images: each image counts once, whatever its size."""
+
+    def __init__(self) -> None:
+        self._psnr: list[float] = []
+        self._ssim: list[float] = []
+
+    def update(self, image: Float[np.ndarray, "h w 3"], reference: Float[np.ndarray, "_ _ 3"]) -> None:
+        """Add one image; values outside [0, 1] are clipped first, as a screen would."""
+        clipped = np.clip(image, 0, 1)
+        self._psnr.append(psnr(clipped, reference))
+        self._ssim.append(ssim(clipped, reference))
+
+    def compute(self) -> dict[str, float]:
+        """`psnr_db_mean_over_images` and `ssim_mean_over_images`; NaN without images."""
+        if not self._psnr:
+            return {"psnr_db_mean_over_images": math.nan, "ssim_mean_over_images": math.nan}
+        return {
+            "psnr_db_mean_over_images": float(np.mean(self._psnr)),
+            "ssim_mean_over_images": float(np.mean(self._ssim)),
+        }

@@ -1,0 +1,84 @@
+"""Labels against exact truth -> `evaluation/<dataset>/` with a report as JSON and as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from gs_stereo.config import Config
+from gs_stereo.errors import InputError
+from gs_stereo.io.atomic import write_text
+from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.stages.label import dataset_folder
+from gs_stereo.stages.names import FOLDER_NAME
+
+if TYPE_CHECKING:
+    from gs_stereo.benchmarks.evaluate_labels import LabelledView
+
+
+class EvaluateLabelsConfig(Config):
+    """Which data set is compared with which truth."""
+
+    dataset: str = Field(default="sgbm", pattern=FOLDER_NAME, description="Name of the data set.")
+    truth: str = Field(default=".", description="Folder with exact truth, relative to the scene.")
+    split: Literal["train", "test"] = Field(default="train", description="Which views of the truth.")
+    mapping: Literal["photo", "ray"] = Field(
+        default="photo", description="photo: labels of re-rendered photos. ray: views with intrinsics of their own."
+    )
+
+
+class EvaluateLabelsStage:
+    """See the module."""
+
+    name = "evaluate-labels"
+    version = 1
+    config_type = EvaluateLabelsConfig
+    replaces_others = False
+
+    def folder(self, config: EvaluateLabelsConfig) -> str:
+        return f"evaluation/{config.dataset}"
+
+    def inputs(self, paths: ScenePaths, config: EvaluateLabelsConfig) -> StageInputs:
+        truth = paths.scene / config.truth
+        if not (truth / "poses.json").is_file():
+            raise InputError(
+                f"{truth} holds no exact truth (no poses.json); name a folder made by `gsstereo sample` with --truth."
+            )
+        files = {path.relative_to(truth).as_posix(): path for path in truth.glob(f"gt/{config.split}/*.npz")}
+        return StageInputs(
+            published={dataset_folder(config.dataset): "label"}, external={**files, "poses.json": truth / "poses.json"}
+        )
+
+    def run(self, context: StageContext, config: EvaluateLabelsConfig) -> StageOutcome:
+        from gs_stereo.benchmarks.evaluate_labels import LabelProtocol, evaluate_labels
+        from gs_stereo.benchmarks.exact import load_exact_scene
+        from gs_stereo.io.shards import read_index
+
+        folder = context.published(dataset_folder(config.dataset))
+        scale = read_index(folder).info.metres_per_unit
+        protocol = LabelProtocol(split=config.split, mapping=config.mapping, metres_per_unit=scale)
+        report = evaluate_labels(_labelled(folder), load_exact_scene(context.paths.scene / config.truth), protocol)
+        values = report.to_json()
+        write_text(context.work_dir / "report.json", json.dumps(values, indent=1) + "\n")
+        write_text(context.work_dir / "report.txt", report.to_table() + "\n")
+        return StageOutcome(metrics=values, summary={"labels": config.dataset}, text=report.to_table())
+
+
+def _labelled(folder: Path) -> Iterator[LabelledView]:
+    from gs_stereo.benchmarks.evaluate_labels import LabelledView
+    from gs_stereo.io.shards import read_dataset
+
+    for sample in read_dataset(folder):
+        yield LabelledView(
+            view_name=sample.view_id,
+            intrinsics=sample.intrinsics,
+            baseline=sample.baseline,
+            disparity=sample.disparity,
+            confidence=sample.confidence,
+            flags=sample.flags,
+        )

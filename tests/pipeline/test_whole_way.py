@@ -1,0 +1,207 @@
+"""Photos to shards on a small sample: every stage, resume after SIGKILL, reruns, and identical bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import hdf5plugin  # noqa: F401 (registers the filters)
+import numpy as np
+import pytest
+
+FAST = ["--set", "fit.iterations=60", "--set", "reconstruct.max_image_size=256"]
+
+
+def gsstereo(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gs_stereo.cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def run_smoke(scene: Path, *more: object) -> dict[str, dict]:
+    result = gsstereo("run", scene, "--config", "smoke", *FAST, "--json", *more)
+    assert result.returncode == 0, result.stderr
+    return {stage["stage"]: stage for stage in json.loads(result.stdout)["stages"]}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "room"
+    result = gsstereo("sample", folder, "--views", 10, "--width", 256, "--height", 192, "--set", "test_views=0")
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(sample: Path) -> tuple[Path, dict[str, dict]]:
+    return sample, run_smoke(sample)
+
+
+def shards(scene: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((scene / "gsstereo/dataset/splat").glob("*.h5"))}
+
+
+def test_all_photos_register_and_become_labelled_samples(finished: tuple[Path, dict[str, dict]]) -> None:
+    _, stages = finished
+    assert stages["reconstruct"]["metrics"]["registered"] == 10
+    assert stages["fit"]["metrics"]["held_out_psnr_db"] > 12
+    assert stages["label"]["metrics"]["samples"] == stages["render-pairs"]["metrics"]["pairs"] == 10
+    assert {stage["action"] for stage in stages.values()} == {"done"}
+
+
+def test_the_shard_says_what_the_format_promises(finished: tuple[Path, dict[str, dict]]) -> None:
+    scene, _ = finished
+    [path] = (scene / "gsstereo/dataset/splat").glob("*.h5")
+    assert path.name == "train-00000-of-00001.h5"
+    with h5py.File(path) as file:
+        assert file.attrs["format"] == "gs_stereo.stereo"
+        assert file.attrs["format_version"] == 1
+        assert file.attrs["scene"] == "room"
+        assert np.isnan(file.attrs["metres_per_unit"])
+        assert json.loads(file.attrs["label_provenance"])["expert"] == "splat"
+        height, width = file["left"].shape[1:3]
+        expected = {
+            "left": ("uint8", (10, height, width, 3)),
+            "right": ("uint8", (10, height, width, 3)),
+            "disparity": ("float32", (10, height, width)),
+            "confidence": ("uint8", (10, height, width)),
+            "flags": ("uint16", (10, height, width)),
+            "intrinsics": ("float64", (10, 3, 3)),
+            "baseline": ("float64", (10,)),
+            "cam_from_world": ("float64", (10, 4, 4)),
+        }
+        assert {name: (str(file[name].dtype), file[name].shape) for name in expected} == expected
+        assert sorted(file["view_id"].asstr()[:]) == sorted(path.name for path in (scene / "images").iterdir())
+
+
+def test_the_poses_of_the_shards_are_those_of_the_reconstruction(finished: tuple[Path, dict[str, dict]]) -> None:
+    from gs_stereo.io.reconstruction import load_sparse_scene
+
+    scene, _ = finished
+    cameras = {camera.name: camera for camera in load_sparse_scene(scene / "gsstereo/reconstruct").cameras}
+    with h5py.File(scene / "gsstereo/dataset/splat/train-00000-of-00001.h5") as file:
+        for name, pose, intrinsics in zip(
+            file["view_id"].asstr()[:], file["cam_from_world"][:], file["intrinsics"][:], strict=True
+        ):
+            np.testing.assert_array_equal(pose, cameras[name].cam_from_world)
+            np.testing.assert_array_equal(intrinsics, cameras[name].intrinsics)
+
+
+def test_a_second_run_does_nothing_and_loads_no_torch(finished: tuple[Path, dict[str, dict]]) -> None:
+    scene, _ = finished
+    code = (
+        "import sys; from gs_stereo.cli.main import app\n"
+        f"try: app(['run', {str(scene)!r}, '--config', 'smoke', *{FAST!r}])\nexcept SystemExit: pass\n"
+        "print('torch' in sys.modules)"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.startswith("Nothing to do")
+    assert output.splitlines()[-1] == "False"
+
+
+def test_the_reader_gives_batches(finished: tuple[Path, dict[str, dict]]) -> None:
+    from torch.utils.data import DataLoader
+
+    from gs_stereo import StereoDataset, collate
+
+    scene, _ = finished
+    batch = next(iter(DataLoader(StereoDataset(scene), batch_size=4, collate_fn=collate)))
+    assert batch["left"].shape[:2] == (4, 3)
+    assert batch["valid"].dtype.is_floating_point is False
+    assert (batch["disparity"][~batch["valid"]] == 0).all()
+
+
+def test_two_runs_with_one_seed_give_the_same_bytes(finished: tuple[Path, dict[str, dict]], tmp_path: Path) -> None:
+    scene, _ = finished
+    twin = tmp_path / "room"
+    shutil.copytree(scene / "images", twin / "images")
+    run_smoke(twin)
+    assert shards(twin) == shards(scene)
+
+
+@pytest.mark.parametrize("stage", ["reconstruct", "fit", "pairs/default", "dataset/splat"])
+def test_a_run_killed_in_any_stage_goes_on_to_the_same_bytes(
+    finished: tuple[Path, dict[str, dict]], tmp_path: Path, stage: str
+) -> None:
+    scene, _ = finished
+    victim = tmp_path / "room"
+    shutil.copytree(scene, victim)
+    order = ["reconstruct", "fit", "pairs/default", "dataset/splat"]
+    for folder in order[order.index(stage) :]:
+        shutil.rmtree(victim / "gsstereo" / folder)
+    command = [sys.executable, "-m", "gs_stereo.cli.main", "run", str(victim), "--config", "smoke", *FAST]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    parent = (victim / "gsstereo" / stage).parent
+    deadline = time.monotonic() + 120
+    while not list(parent.glob(f"{Path(stage).name}.tmp-*")) and time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (victim / "gsstereo" / stage).exists()
+    run_smoke(victim)
+    assert shards(victim) == shards(scene)
+    assert not list(parent.glob("*.tmp-*"))
+
+
+def test_a_corrupt_checkpoint_is_one_sentence(finished: tuple[Path, dict[str, dict]], tmp_path: Path) -> None:
+    scene, _ = finished
+    victim = tmp_path / "room"
+    shutil.copytree(scene, victim)
+    fingerprint = json.loads((victim / "gsstereo/fit/manifest.json").read_text())["fingerprint"]
+    shutil.rmtree(victim / "gsstereo/fit")
+    work = victim / f"gsstereo/fit.tmp-{fingerprint[:12]}/.checkpoints"
+    work.mkdir(parents=True)
+    (work / "checkpoint.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
+    result = gsstereo("run", victim, "--config", "smoke", *FAST)
+    assert result.returncode in (3, 4)
+    assert "--force" in result.stderr or "delete" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert gsstereo("fit", victim, "--preset", "fast", "--set", "iterations=5", "--force").returncode == 0
+
+
+def test_a_read_only_scene_can_be_run_with_out(finished: tuple[Path, dict[str, dict]], tmp_path: Path) -> None:
+    scene, _ = finished
+    before = sorted(path.stat().st_mtime_ns for path in (scene / "images").iterdir())
+    result = gsstereo("reconstruct", scene, "--out", tmp_path / "elsewhere", "--set", "max_image_size=256")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "elsewhere/reconstruct/manifest.json").is_file()
+    assert sorted(path.stat().st_mtime_ns for path in (scene / "images").iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "no photos"),
+        (lambda folder: (folder / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 truncated"), "usable"),
+        (lambda folder: (folder / "a.txt").write_text("x"), "no photos"),
+    ],
+)
+def test_bad_photos_are_a_clear_error(tmp_path: Path, make, message: str) -> None:
+    folder = tmp_path / "scene/images"
+    folder.mkdir(parents=True)
+    make(folder)
+    result = gsstereo("run", tmp_path / "scene")
+    assert result.returncode == 3
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_wall_of_noise_registers_nothing_and_says_so(tmp_path: Path) -> None:
+    from gs_stereo.io.images import write_png
+
+    folder = tmp_path / "scene/images"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        write_png(folder / f"{number}.png", rng.integers(0, 256, (96, 128, 3), dtype=np.uint8))
+    result = gsstereo("run", tmp_path / "scene")
+    assert result.returncode == 3, result.stderr
+    assert "overlap" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,257 @@
+"""COLMAP models: round trips in both forms, equality with pycolmap, and no way for a broken file to do harm."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gs_stereo.errors import InputError
+from gs_stereo.io.colmap import (
+    CAMERA_MODELS,
+    ColmapCamera,
+    ColmapImage,
+    ColmapModel,
+    ColmapPoints,
+    check_image_name,
+    find_model_folder,
+    model_from_sparse_scene,
+    qvec_from_rotation,
+    read_model,
+    rotation_from_qvec,
+    sparse_scene_from_model,
+    write_model,
+)
+from gs_stereo.types import Camera, SparsePoints, SparseScene
+
+FILES = ("cameras.bin", "images.bin", "points3D.bin")
+
+
+def small_model() -> ColmapModel:
+    random = np.random.default_rng(1)
+    quaternions = [q / np.linalg.norm(q) for q in random.normal(size=(2, 4))]
+    cameras = {
+        7: ColmapCamera(model="OPENCV", width=640, height=480, params=random.normal(size=8) ** 2 + 1e-3),
+        2: ColmapCamera(model="SIMPLE_PINHOLE", width=321, height=123, params=np.array([300.0, 160.5, 61.5])),
+    }
+    images = {
+        3: ColmapImage(
+            name="été/b 1.jpg",
+            camera_id=7,
+            qvec_wxyz=quaternions[0],
+            tvec=random.normal(size=3),
+            points_xy=random.uniform(0, 400, (3, 2)),
+            point_ids=np.array([5, -1, 9]),
+        ),
+        1: ColmapImage(
+            name="a.jpg",
+            camera_id=2,
+            qvec_wxyz=quaternions[1],
+            tvec=random.normal(size=3),
+            points_xy=np.empty((0, 2)),
+            point_ids=np.empty(0, dtype=np.int64),
+        ),
+    }
+    points = ColmapPoints(
+        ids=np.array([5, 9]),
+        xyz_in_world=random.normal(size=(2, 3)),
+        rgb=np.array([[0, 128, 255], [1, 2, 3]], dtype=np.uint8),
+        error_px=np.array([0.25, -1.0]),
+        track_start=np.array([0, 1, 2]),
+        track=np.array([[3, 0], [3, 2]]),
+    )
+    return ColmapModel(cameras=cameras, images=images, points=points)
+
+
+def assert_same(a: ColmapModel, b: ColmapModel) -> None:
+    assert a.cameras.keys() == b.cameras.keys()
+    assert a.images.keys() == b.images.keys()
+    for camera_id, camera in a.cameras.items():
+        other = b.cameras[camera_id]
+        assert (camera.model, camera.width, camera.height) == (other.model, other.width, other.height)
+        np.testing.assert_array_equal(camera.params, other.params)
+    for image_id, image in a.images.items():
+        twin = b.images[image_id]
+        assert (image.name, image.camera_id) == (twin.name, twin.camera_id)
+        for field in ("qvec_wxyz", "tvec", "points_xy", "point_ids"):
+            np.testing.assert_array_equal(getattr(image, field), getattr(twin, field))
+    for field in ("ids", "xyz_in_world", "rgb", "error_px", "track_start", "track"):
+        np.testing.assert_array_equal(getattr(a.points, field), getattr(b.points, field))
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_round_trip_is_exact(tmp_path: Path, text: bool) -> None:
+    model = small_model()
+    write_model(tmp_path, model, text=text)
+    assert_same(model, read_model(tmp_path))
+
+
+def test_bytes_do_not_depend_on_order(tmp_path: Path) -> None:
+    model = small_model()
+    turned = replace(model, images=dict(reversed(list(model.images.items()))))
+    write_model(tmp_path / "a", model)
+    write_model(tmp_path / "b", turned)
+    assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in FILES)
+
+
+@pytest.mark.parametrize("place", ["", "sparse", "sparse/0", "0"])
+def test_usual_folders_are_found(tmp_path: Path, place: str) -> None:
+    write_model(tmp_path / place, small_model())
+    assert find_model_folder(tmp_path) == tmp_path / place
+
+
+def test_missing_model_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no COLMAP model"):
+        read_model(tmp_path)
+
+
+def test_pycolmap_reads_what_we_write_and_we_read_what_it_writes(tmp_path: Path) -> None:
+    pycolmap = pytest.importorskip("pycolmap")
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "theirs").mkdir()
+    write_model(tmp_path / "ours", small_model())
+    theirs = pycolmap.Reconstruction(tmp_path / "ours")
+    theirs.write_binary(tmp_path / "theirs")
+    again = read_model(tmp_path / "theirs")
+    for image_id, image in small_model().images.items():
+        np.testing.assert_allclose(again.images[image_id].cam_from_world, image.cam_from_world, atol=1e-12)
+        pose = theirs.image(image_id).cam_from_world().matrix()
+        np.testing.assert_allclose(pose, image.cam_from_world[:3], atol=1e-12)
+    np.testing.assert_array_equal(again.points.xyz_in_world, small_model().points.xyz_in_world)
+    np.testing.assert_array_equal(again.points.track, small_model().points.track)
+
+
+def test_camera_model_table_is_that_of_pycolmap() -> None:
+    pycolmap = pytest.importorskip("pycolmap")
+    for name, (model_id, count) in CAMERA_MODELS.items():
+        theirs = pycolmap.CameraModelId.__members__[name]
+        assert theirs.value == model_id
+        assert len(pycolmap.Camera.create_from_model_id(1, theirs, 100.0, 64, 64).params) == count
+
+
+@given(st.lists(st.floats(-1, 1), min_size=4, max_size=4).filter(lambda q: np.linalg.norm(q) > 1e-3))
+def test_quaternion_and_rotation_are_inverse(values: list[float]) -> None:
+    qvec = np.array(values) / np.linalg.norm(values)
+    rotation = rotation_from_qvec(qvec)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(rotation) > 0
+    np.testing.assert_allclose(rotation_from_qvec(qvec_from_rotation(rotation)), rotation, atol=1e-12)
+    again = qvec_from_rotation(rotation)
+    assert min(np.abs(again - qvec).max(), np.abs(again + qvec).max()) < 1e-12
+
+
+@pytest.fixture(scope="module")
+def good_bytes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("model")
+    write_model(folder, small_model())
+    return {file: (folder / file).read_bytes() for file in FILES}
+
+
+def read_bytes(folder: Path, contents: dict[str, bytes]) -> ColmapModel:
+    for file, data in contents.items():
+        (folder / file).write_bytes(data)
+    return read_model(folder)
+
+
+@given(file=st.sampled_from(FILES), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_truncated_file_is_an_input_error(
+    good_bytes: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory, file: str, data: st.DataObject
+) -> None:
+    length = data.draw(st.integers(0, len(good_bytes[file]) - 1))
+    folder = tmp_path_factory.getbasetemp() / "truncated"
+    folder.mkdir(exist_ok=True)
+    with pytest.raises(InputError):
+        read_bytes(folder, {**good_bytes, file: good_bytes[file][:length]})
+
+
+@given(file=st.sampled_from(FILES), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_flipped_bytes_give_a_sound_model_or_an_input_error(
+    good_bytes: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory, file: str, data: st.DataObject
+) -> None:
+    broken = bytearray(good_bytes[file])
+    for _ in range(data.draw(st.integers(1, 4))):
+        broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
+    folder = tmp_path_factory.getbasetemp() / "flipped"
+    folder.mkdir(exist_ok=True)
+    try:
+        model = read_bytes(folder, {**good_bytes, file: bytes(broken)})
+    except InputError:
+        return
+    assert all(np.isfinite(image.cam_from_world).all() for image in model.images.values())
+    assert np.isfinite(model.points.xyz_in_world).all()
+
+
+@given(
+    lines=st.lists(st.text(alphabet="0123456789.-einfa# \tPINHOLE", max_size=60), max_size=6), place=st.integers(0, 2)
+)
+@settings(max_examples=60, deadline=None)
+def test_garbage_text_is_a_model_or_an_input_error(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], place: int
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "garbage"
+    folder.mkdir(exist_ok=True)
+    good = ("1 PINHOLE 64 48 50 50 32 24\n", "1 1 0 0 0 0 0 0 1 a.jpg\n3 4 2\n", "2 0 0 5 1 2 3 0.5 1 0\n")
+    files = ("cameras.txt", "images.txt", "points3D.txt")
+    for index, (file, text) in enumerate(zip(files, good, strict=True)):
+        (folder / file).write_text("\n".join(lines) if index == place else text, encoding="utf-8")
+    with contextlib.suppress(InputError):
+        read_model(folder)
+
+
+def test_nan_in_a_pose_is_an_input_error(tmp_path: Path) -> None:
+    model = small_model()
+    write_model(tmp_path, model, text=True)
+    text = (tmp_path / "images.txt").read_text(encoding="utf-8")
+    first = repr(model.images[1].tvec.tolist()[0])
+    (tmp_path / "images.txt").write_text(text.replace(first, "nan"), encoding="utf-8")
+    with pytest.raises(InputError, match="pose"):
+        read_model(tmp_path)
+
+
+def scene() -> SparseScene:
+    cameras = []
+    for index, angle in enumerate((0.0, 0.1)):
+        pose = np.eye(4)
+        pose[:3, :3] = rotation_from_qvec(np.array([np.cos(angle), 0.0, np.sin(angle), 0.0]))
+        pose[:3, 3] = (0.3 * index, 0.0, 0.1)
+        k = np.array([[500.0, 0, 320], [0, 505.0, 240], [0, 0, 1]])
+        cameras.append(Camera(name=f"{index}.jpg", width=640, height=480, intrinsics=k, cam_from_world=pose))
+    points = SparsePoints(
+        xyz_in_world=np.array([[0.0, 0, 4], [0.5, 0.2, 5], [-0.5, 0.1, 3]]),
+        rgb=np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], dtype=np.uint8),
+        error_px=np.array([0.1, np.nan, 0.3]),
+        track_length=np.array([2, 1, 1]),
+    )
+    visible = (np.array([0, 1]), np.array([0, 2]))
+    return SparseScene(cameras=tuple(cameras), points=points, visible_points=visible, metres_per_unit=1.0)
+
+
+def test_scene_round_trip_keeps_poses_points_and_visibility(tmp_path: Path) -> None:
+    write_model(tmp_path, model_from_sparse_scene(scene()))
+    again = sparse_scene_from_model(read_model(tmp_path), 1.0)
+    for before, after in zip(scene().cameras, again.cameras, strict=True):
+        assert before.name == after.name
+        np.testing.assert_allclose(after.cam_from_world, before.cam_from_world, atol=1e-12)
+        np.testing.assert_array_equal(after.intrinsics, before.intrinsics)
+    np.testing.assert_array_equal(again.points.error_px, scene().points.error_px)
+    np.testing.assert_array_equal(again.points.track_length, [2, 1, 1])
+    for before_ids, after_ids in zip(scene().visible_points, again.visible_points, strict=True):
+        np.testing.assert_array_equal(before_ids, after_ids)
+
+
+def test_a_distorted_camera_is_refused_with_the_fix() -> None:
+    with pytest.raises(InputError, match="undistort"):
+        sparse_scene_from_model(small_model())
+
+
+@pytest.mark.parametrize("name", ["", "../a.jpg", "/etc/a.jpg", "a\\b.jpg", "c:/a.jpg", "a/../../b.jpg"])
+def test_names_that_leave_the_folder_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="image"):
+        check_image_name(name)

@@ -1,0 +1,109 @@
+"""The folder that reconstruct publishes: names, round trip, and files that were damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gs_stereo.errors import InputError
+from gs_stereo.io.colmap import model_from_sparse_scene
+from gs_stereo.io.reconstruction import (
+    ReconstructionSummary,
+    image_file_names,
+    image_path,
+    load_sparse_scene,
+    load_summary,
+    write_reconstruction,
+)
+from gs_stereo.types import Camera, SparsePoints, SparseScene
+
+
+def publish(folder: Path) -> SparseScene:
+    k = np.array([[50.0, 0, 32], [0, 50, 24], [0, 0, 1]])
+    names = ["b/ü.JPG", "a.tif"]
+    cameras = tuple(
+        Camera(name=name, width=64, height=48, intrinsics=k + index * np.diag([1, 1, 0]), cam_from_world=np.eye(4))
+        for index, name in enumerate(names)
+    )
+    points = SparsePoints(
+        xyz_in_world=np.array([[0, 0, 2.0]]),
+        rgb=np.zeros((1, 3), dtype=np.uint8),
+        error_px=np.array([0.5]),
+        track_length=np.array([1]),
+    )
+    visible = (np.array([0]), np.empty(0, dtype=np.int64))
+    scene = SparseScene(cameras=cameras, points=points, visible_points=visible)
+    summary = ReconstructionSummary(
+        source="photos",
+        metres_per_unit=2.0,
+        scale_source="given",
+        image_files=image_file_names(names),
+        failed={"x.jpg": "no"},
+    )
+    write_reconstruction(folder, model_from_sparse_scene(scene), summary)
+    return scene
+
+
+def test_cameras_come_back_under_the_names_of_their_photos(tmp_path: Path) -> None:
+    publish(tmp_path)
+    scene = load_sparse_scene(tmp_path)
+    assert [camera.name for camera in scene.cameras] == ["a.tif", "b/ü.JPG"]
+    assert [camera.focal_px for camera in scene.cameras] == [51.0, 50.0]
+    assert [seen.tolist() for seen in scene.visible_points] == [[], [0]]
+    assert scene.metres_per_unit == 2.0
+    assert image_path(tmp_path, scene.cameras[1]) == tmp_path / "images" / "b" / "ü.png"
+    assert load_summary(tmp_path).sentence() == "2 of 3 photos registered, 0 points."
+
+
+def test_a_rewritten_summary_is_read_again(tmp_path: Path) -> None:
+    publish(tmp_path)
+    assert load_summary(tmp_path).metres_per_unit == 2.0
+    text = (tmp_path / "reconstruction.json").read_text(encoding="utf-8")
+    (tmp_path / "reconstruction.json").write_text(text.replace("2.0", "3.25"), encoding="utf-8")
+    assert load_summary(tmp_path).metres_per_unit == 3.25
+
+
+def test_file_names_never_clash() -> None:
+    assert image_file_names(["a.jpg", "b.PNG"]) == {"a.jpg": "a.png", "b.PNG": "b.png"}
+    assert image_file_names(["a.jpg", "a.tif", "c.jpg"]) == {
+        "a.jpg": "a.jpg.png",
+        "a.tif": "a.tif.png",
+        "c.jpg": "c.png",
+    }
+    with pytest.raises(InputError, match="rename"):
+        image_file_names(["a.jpg", "A.jpg"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"version": 1', '"version": 2'),
+        ('"metres_per_unit": 2.0', '"metres_per_unit": -2.0'),
+        ('"metres_per_unit": 2.0', '"metres_per_unit": NaN'),
+        ('"a.png"', '"../a.png"'),
+        ('"a.png"', "7"),
+        ('"source"', '"sauce"'),
+        ("{", "["),
+    ],
+)
+def test_damaged_summary_is_an_input_error(tmp_path: Path, old: str, new: str) -> None:
+    publish(tmp_path)
+    text = (tmp_path / "reconstruction.json").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "reconstruction.json").write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_sparse_scene(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folder_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="gsstereo reconstruct"):
+        load_sparse_scene(tmp_path)
+
+
+def test_image_of_an_unknown_camera(tmp_path: Path) -> None:
+    scene = publish(tmp_path)
+    with pytest.raises(InputError, match="not registered"):
+        image_path(tmp_path, scene.cameras[0].shifted(0.1, name="other"))

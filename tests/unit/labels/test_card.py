@@ -1,0 +1,107 @@
+"""The dataset card: facts counted from shards, and text that a machine and a person can read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from gs_stereo.io.shards import DatasetInfo, ShardSample, write_dataset
+from gs_stereo.labels.card import collect_facts, dataset_card
+from gs_stereo.types import LabelFlag, Provenance
+
+INFO = DatasetInfo(
+    scene="the: kitchen | äöü",
+    split="train",
+    label="sgbm",
+    provenance=Provenance(name="expert", version="2", licence="non-commercial research", weights_sha256="ab" * 32),
+    generator="gs_stereo 0.1.0",
+    metres_per_unit=0.25,
+)
+
+
+def make_sample(number: int) -> ShardSample:
+    disparity = np.full((4, 10), 10.5, np.float32)
+    disparity[:, 5:] = 30.0
+    disparity[0] = np.nan
+    flags = np.zeros((4, 10), np.uint16)
+    flags[0] = LabelFlag.OCCLUDED
+    return ShardSample(
+        sample_id=f"s{number}",
+        view_id=f"v{number % 2}",
+        left=np.zeros((4, 10, 3), np.uint8),
+        right=np.zeros((4, 10, 3), np.uint8),
+        disparity=disparity,
+        confidence=np.where(np.isnan(disparity), 0, 204).astype(np.uint8),
+        flags=flags,
+        intrinsics=np.eye(3),
+        baseline=0.1 if number < 2 else 0.3,
+        cam_from_world=np.eye(4),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_dataset(tmp_path, (make_sample(number) for number in range(3)), INFO, sample_count=3)
+    return tmp_path
+
+
+def test_facts(folder: Path) -> None:
+    facts = collect_facts(folder)
+    assert facts.view_count == 2
+    assert facts.baselines == ((0.1, 2), (0.3, 1))
+    assert facts.coverage == 0.75
+    assert facts.mean_confidence == pytest.approx(0.8)
+    assert facts.disparity_px == (10.5, 20.25, 30.0)
+    assert len(facts.histogram) == 31
+    assert (facts.histogram[10], facts.histogram[30]) == (45, 45)
+    assert dict(facts.flag_shares)[LabelFlag.OCCLUDED] == 0.25
+    assert facts.stack_views == 0
+
+
+def test_card(folder: Path) -> None:
+    text = dataset_card(collect_facts(folder))
+    _, header, body = text.split("---\n", 2)
+    assert yaml.safe_load(header)["pretty_name"] == "the: kitchen | äöü, stereo, sgbm labels"
+    assert yaml.safe_load(header)["size_categories"] == ["n<1K"]
+    for part in (
+        "3 of 2 views",
+        "10 x 4",
+        "0.1 (2 samples), 0.3 (1 samples)",
+        "1 unit = 0.25 m",
+        "non-commercial research",
+        "ab" * 32,
+        "coverage: 75.0%",
+        "10.50 to 30.00 px, mean 20.25 px",
+        "| 0 | occluded | 25.00% |",
+        "StereoDataset",
+        'h5py.File("train-00000-of-00001.h5")',
+        "the: kitchen \\| äöü",
+    ):
+        assert part in body, part
+    rows = [line for line in body.splitlines() if "px " in line and "%" in line and " - " in line]
+    assert sum(float(row.split("px")[1].split("%")[0]) for row in rows) == pytest.approx(100, abs=0.1)
+    assert max(row.count("#") for row in rows) == 40
+
+
+def test_python_of_the_card_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = dataset_card(collect_facts(folder)).replace("num_workers=2", "num_workers=0")
+    monkeypatch.chdir(folder)
+    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    assert len(blocks) == 2
+    for block in blocks:
+        names: dict[str, object] = {}
+        exec(block, names)
+        assert names.get("name", "s0") == "s0"
+    assert np.isnan(names["disparity"][0]).all()
+
+
+def test_card_of_unknown_scale_and_no_labels(tmp_path: Path) -> None:
+    empty = replace(make_sample(0), disparity=np.full((4, 10), np.nan, np.float32))
+    write_dataset(tmp_path, [empty], replace(INFO, metres_per_unit=None), sample_count=1)
+    text = dataset_card(collect_facts(tmp_path))
+    assert "| scale | unknown |" in text
+    assert "(no labelled pixel)" in text
