@@ -1,0 +1,1 @@
+"""Scenes with truth: readers, and the protocol by which results are compared with it."""

@@ -1,0 +1,154 @@
+"""What an evaluation of labels says: numbers by baseline and region, as a table and as JSON."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from gs_stereo.metrics.calibration import Reliability, Sparsification
+from gs_stereo.metrics.disparity import DetectionScores, DisparityScores
+
+_TABLE_THRESHOLDS = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RegionScores:
+    """One region of one baseline: all, non_occluded, edge, or a surface class.
+
+    Calibration and sparsification are of the event and the error "under 1 px" and in px, over labelled pixels.
+    """
+
+    region: str
+    disparity: DisparityScores
+    reliability: Reliability
+    sparsification: Sparsification
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers only; NaN becomes None."""
+        scores, bins, sparse = self.disparity, self.reliability, self.sparsification
+        return {
+            "region": self.region,
+            "pixels": scores.pixels,
+            "coverage": _plain(scores.coverage),
+            "epe_all_pixels": _plain(scores.epe_all_pixels),
+            "bad_all_pixels": {f"{limit:g}": _plain(share) for limit, share in scores.bad_all_pixels.items()},
+            "d1_all_pixels": _plain(scores.d1_all_pixels),
+            "ece_all_pixels": _plain(bins.ece_all_pixels),
+            "ause_px": _plain(sparse.ause_px),
+            "ause_relative": _plain(sparse.ause_relative),
+            "reliability": {
+                "edges": bins.edges.tolist(),
+                "pixels": bins.pixels.tolist(),
+                "confidence": [_plain(value) for value in bins.confidence.tolist()],
+                "accuracy": [_plain(value) for value in bins.accuracy.tolist()],
+            },
+            "sparsification": {
+                "removed": sparse.removed.tolist(),
+                "error_px": [_plain(value) for value in sparse.error_px.tolist()],
+                "oracle_px": [_plain(value) for value in sparse.oracle_px.tolist()],
+            },
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BaselineScores:
+    """One baseline in metres. occlusion: flag bit 0 against hidden pixels that lie inside the right image.
+
+    out_of_frame: flag bit 1 against pixels that leave the right image.
+    """
+
+    baseline_m: float
+    views: int
+    regions: tuple[RegionScores, ...]
+    occlusion: DetectionScores
+    out_of_frame: DetectionScores
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers only; NaN becomes None."""
+        return {
+            "baseline_m": self.baseline_m,
+            "views": self.views,
+            "regions": [region.to_json() for region in self.regions],
+            "occlusion": _detection(self.occlusion),
+            "out_of_frame": _detection(self.out_of_frame),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelReport:
+    """The comparison of a dataset's labels with the exact truth, by baseline."""
+
+    scene: str
+    split: str
+    mapping: str
+    metres_per_unit: float
+    scale_was_estimated: bool
+    baselines: tuple[BaselineScores, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary that `json.dumps` takes."""
+        return {
+            "scene": self.scene,
+            "split": self.split,
+            "mapping": self.mapping,
+            "metres_per_unit": self.metres_per_unit,
+            "scale_was_estimated": self.scale_was_estimated,
+            "baselines": [baseline.to_json() for baseline in self.baselines],
+        }
+
+    def to_table(self) -> str:
+        """Fixed-width text: one line for each baseline and region, then how well occlusion was found."""
+        how = "estimated from the labels" if self.scale_was_estimated else "given"
+        lines = [
+            f"Labels against the exact truth of {self.scene} ({self.split} views); 1 unit = "
+            f"{self.metres_per_unit:.4g} m, {how}."
+        ]
+        limits = list(self.baselines[0].regions[0].disparity.bad_all_pixels)[:_TABLE_THRESHOLDS]
+        bad = "".join(f"{f'bad-{limit:g}':>9}" for limit in limits)
+        lines.append(
+            f"{'baseline':>9}  {'region':<13}{'pixels':>10}{'coverage':>10}{'EPE px':>8}{bad}{'ECE':>7}{'AUSE':>7}"
+        )
+        for baseline in self.baselines:
+            lines += [
+                _line(baseline.baseline_m, region, limits) for region in baseline.regions if region.disparity.pixels
+            ]
+        for baseline in self.baselines:
+            found = baseline.occlusion
+            lines.append(
+                f"{baseline.baseline_m:>7.3g} m  occlusion: precision {_number(found.precision_all_pixels, 3)}, "
+                f"recall {_number(found.recall_all_pixels, 3)}, F1 {_number(found.f1_all_pixels, 3)}"
+            )
+        return "\n".join(lines)
+
+
+def _line(baseline_m: float, region: RegionScores, limits: list[float]) -> str:
+    scores = region.disparity
+    bad = "".join(f"{_percent(scores.bad_all_pixels[limit]):>9}" for limit in limits)
+    return (
+        f"{baseline_m:>7.3g} m  {region.region:<13}{scores.pixels:>10}{_percent(scores.coverage):>10}"
+        f"{_number(scores.epe_all_pixels, 3):>8}{bad}{_number(region.reliability.ece_all_pixels, 3):>7}"
+        f"{_number(region.sparsification.ause_px, 3):>7}"
+    )
+
+
+def _number(value: float, digits: int) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _percent(value: float) -> str:
+    return "-" if math.isnan(value) else f"{100 * value:.2f} %"
+
+
+def _plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _detection(scores: DetectionScores) -> dict[str, Any]:
+    return {
+        "true_pixels": scores.true_pixels,
+        "found_pixels": scores.found_pixels,
+        "precision_all_pixels": _plain(scores.precision_all_pixels),
+        "recall_all_pixels": _plain(scores.recall_all_pixels),
+        "f1_all_pixels": _plain(scores.f1_all_pixels),
+    }

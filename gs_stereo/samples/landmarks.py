@@ -1,0 +1,53 @@
+"""Exact surface points and who sees them: the sparse model of a sample, as if structure from motion made no error."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float64, UInt8
+
+from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.geometry.projection import inside, project, unproject
+from gs_stereo.io.hashing import unit_seed
+from gs_stereo.samples.render import hidden_from
+from gs_stereo.samples.world import World
+from gs_stereo.types import Camera, SparsePoints, SparseScene
+
+_POINTS_PER_VIEW = 320
+_LEAST_TRACK = 2
+
+
+def pick(
+    camera: Camera, photo: UInt8[np.ndarray, "h w 3"], z: np.ndarray, seed: int
+) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
+    """World points and colours of randomly chosen pixel centres of one view."""
+    rng = np.random.default_rng(unit_seed(seed, f"landmarks/{camera.name}"))
+    count = min(_POINTS_PER_VIEW, z.size)
+    row, column = np.divmod(np.sort(rng.choice(z.size, count, replace=False)), camera.width)
+    centres = pixel_centres(camera.width, camera.height)[row, column]
+    return unproject(camera, centres, z[row, column].astype(np.float64)), photo[row, column]
+
+
+def exact_model(
+    world: World, cameras: list[Camera], points: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"]
+) -> SparseScene:
+    """The cameras, the points, and the views of every point; points that fewer than two views see are dropped."""
+    visible = np.stack([_visible(world, camera, points) for camera in cameras])
+    keep = visible.sum(axis=0) >= _LEAST_TRACK
+    visible = visible[:, keep]
+    kept = SparsePoints(
+        xyz_in_world=points[keep],
+        rgb=rgb[keep],
+        error_px=np.zeros(int(keep.sum())),
+        track_length=visible.sum(axis=0),
+    )
+    return SparseScene(
+        cameras=tuple(cameras),
+        points=kept,
+        visible_points=tuple(np.flatnonzero(row) for row in visible),
+        metres_per_unit=1.0,
+    )
+
+
+def _visible(world: World, camera: Camera, points: Float64[np.ndarray, "n 3"]) -> Bool[np.ndarray, "n"]:
+    """Points inside the image that nothing hides."""
+    return inside(camera, project(camera, points)[0]) & ~hidden_from(world, camera.centre_in_world, points)

@@ -1,0 +1,115 @@
+"""The files of an exact scene: where they are, what they are called, and their bytes.
+
+images/000.png ...             training photos, nothing else
+test/images/, test/right_b100/ held-out left views and their true right images (b in millimetres)
+gt/train/, gt/test/            000.npz ...: z, cls, and occ_bXXX and disp_bXXX for each baseline
+poses.json                     intrinsics, baselines, `cam_from_world` of every view
+sparse/0/                      COLMAP text model of the training views
+camera_positions.txt           name x y z of the training cameras, metres
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from gs_stereo.errors import StageError
+from gs_stereo.geometry.disparity import disparity_from_depth
+from gs_stereo.samples.config import SampleConfig
+from gs_stereo.samples.render import ViewTruth
+from gs_stereo.types import Camera
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_DROPPED_MANTISSA_BITS = 7
+
+
+def baseline_tag(baseline_m: float) -> str:
+    """`b100` for 0.1 m."""
+    return f"b{round(baseline_m * 1000):03d}"
+
+
+def png_bytes(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    """An RGB image as PNG."""
+    import cv2
+
+    done, data = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not done:
+        raise StageError("OpenCV could not encode a PNG image; check the opencv-python installation.")
+    return bytes(data.tobytes())
+
+
+def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as a compressed npz whose bytes depend on nothing but the arrays (no time stamps)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, member.getvalue(), compresslevel=1)
+    return buffer.getvalue()
+
+
+def truth_arrays(truth: ViewTruth, focal_px: float) -> dict[str, np.ndarray]:
+    """The arrays of one gt file. z keeps 16 mantissa bits (relative error under 8e-6), so that it compresses."""
+    z = _rounded(truth.z)
+    arrays: dict[str, np.ndarray] = {"z": z, "cls": truth.kind}
+    for baseline, occlusion in truth.occlusion.items():
+        arrays[f"occ_{baseline_tag(baseline)}"] = occlusion
+        disparity = disparity_from_depth(z.astype(np.float64), focal_px * baseline)
+        arrays[f"disp_{baseline_tag(baseline)}"] = _rounded(disparity.astype(np.float32))
+    return arrays
+
+
+def _rounded(values: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """Positive floats rounded to 16 mantissa bits."""
+    half = np.uint32(1 << (_DROPPED_MANTISSA_BITS - 1))
+    bits = (values.view(np.uint32) + half) >> np.uint32(_DROPPED_MANTISSA_BITS) << np.uint32(_DROPPED_MANTISSA_BITS)
+    return np.asarray(bits.view(np.float32))
+
+
+def poses_text(name: str, config: SampleConfig, train: list[Camera], test: list[Camera]) -> str:
+    """poses.json."""
+    camera = train[0]
+    k = camera.intrinsics
+    values: dict[str, Any] = {
+        "scene": name,
+        "width": camera.width,
+        "height": camera.height,
+        "fx": float(k[0, 0]),
+        "fy": float(k[1, 1]),
+        "cx": float(k[0, 2]),
+        "cy": float(k[1, 2]),
+        "units": "metre",
+        "convention": "cam_from_world 4x4 row-major, OpenCV axes (+x right, +y down, +z forward); "
+        "pixel (col, row) has its centre at (col+0.5, row+0.5)",
+        "baselines": list(config.baselines_m),
+        "train": [_pose(view, "images", "gt/train") for view in train],
+        "test": [_pose(view, "test/images", "gt/test", config.right_baselines_m) for view in test],
+    }
+    return json.dumps(values, indent=1) + "\n"
+
+
+def _pose(view: Camera, images: str, truth: str, right_baselines_m: tuple[float, ...] = ()) -> dict[str, Any]:
+    rights = {f"right_{baseline_tag(b)}": f"test/right_{baseline_tag(b)}/{view.name}" for b in right_baselines_m}
+    return {
+        "name": view.name,
+        "image": f"{images}/{view.name}",
+        **rights,
+        "gt": f"{truth}/{view.name.removesuffix('.png')}.npz",
+        "cam_from_world": view.cam_from_world.tolist(),
+    }
+
+
+def positions_text(cameras: list[Camera]) -> str:
+    """camera_positions.txt: one `name x y z` a line, metres."""
+    lines = ["# name x y z, camera centres in metres"]
+    lines += [" ".join([view.name, *(f"{value:.9f}" for value in view.centre_in_world)]) for view in cameras]
+    return "\n".join(lines) + "\n"
