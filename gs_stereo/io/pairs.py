@@ -1,0 +1,222 @@
+"""A rendered stereo pair as a folder, which appears whole or not at all.
+
+    <folder>/pair.json                 format and version, ids, rig, offsets of extra views, measures of the view
+    <folder>/left.png, right.png       sRGB; extra_00.png ... for the views of an N-view stack
+    <folder>/geometry.h5               left_expected, left_median, left_variance, left_alpha, right_... : float32 (H, W)
+
+The maps are lossless, and pair.json holds the sha256 of every other file. The same pair gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from gs_stereo.errors import GsStereoError, InputError
+from gs_stereo.io.atomic import fsync_path, write_bytes, write_errors, write_text
+from gs_stereo.io.hashing import sha256_file
+from gs_stereo.io.images import write_png
+from gs_stereo.io.views import camera_from_json, camera_to_json, read_json
+from gs_stereo.types import DepthMaps, StereoPair, StereoRig
+
+FORMAT = "gs_stereo.pair"
+FORMAT_VERSION = 1
+
+PAIR_FILE = "pair.json"
+GEOMETRY_FILE = "geometry.h5"
+
+_EYES = ("left", "right")
+_MAPS = tuple(item.name for item in fields(DepthMaps))
+_SHUFFLE, _ZSTD = 2, 32015
+_MAX_EXTRA_VIEWS = 99
+# What h5py raises on broken files, by experience and by its source: nothing else is caught.
+_HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError)
+
+
+def write_pair(folder: Path, pair: StereoPair, measures: Mapping[str, Any] | None = None) -> None:
+    """Write a pair to `folder`, replacing what is there; `measures` are JSON values that are stored as they are.
+
+    Raises InputError or StageError if the place is not writable or the disk is full.
+    """
+    header = _header(pair, measures or {})
+    with _atomic_folder(folder) as work:
+        for name, image in {"left": pair.left, "right": pair.right}.items():
+            write_png(work / f"{name}.png", image)
+        for number, image in enumerate(pair.extra_views):
+            write_png(work / _extra_name(number), image)
+        write_bytes(work / GEOMETRY_FILE, _geometry_bytes(pair))
+        header["sha256"] = {path.name: sha256_file(path) for path in sorted(work.iterdir())}
+        text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        write_text(work / PAIR_FILE, text + "\n")
+
+
+def read_pair(folder: Path) -> StereoPair:
+    """Read a pair; InputError names the file that is missing, corrupt or does not fit the others."""
+    header = _read_header(folder)
+    rig = _rig(header, folder)
+    offsets = tuple(float(offset) for offset in header["extra_offsets"])
+    images = ["left.png", "right.png", *map(_extra_name, range(len(offsets)))]
+    for name in (*images, GEOMETRY_FILE):
+        if sha256_file(folder / name) != header["sha256"].get(name):
+            raise InputError(f"The file {folder / name} is not the one that was written; render the pair again.")
+    size = (rig.left.height, rig.left.width)
+    left_depth, right_depth = _read_geometry(folder / GEOMETRY_FILE, size)
+    left, right, *extra = (_read_image(folder / name, size) for name in images)
+    return StereoPair(
+        sample_id=header["sample_id"],
+        view_id=header["view_id"],
+        rig=rig,
+        left=left,
+        right=right,
+        left_depth=left_depth,
+        right_depth=right_depth,
+        extra_views=tuple(extra),
+        extra_offsets=offsets,
+    )
+
+
+def read_measures(folder: Path) -> dict[str, Any]:
+    """The measures stored with a pair."""
+    measures: dict[str, Any] = _read_header(folder)["measures"]
+    return measures
+
+
+def _extra_name(number: int) -> str:
+    return f"extra_{number:02d}.png"
+
+
+@contextmanager
+def _atomic_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder` that replaces it if the block ends well, else it is removed."""
+    work = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    with write_errors(folder):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        try:
+            yield work
+            fsync_path(work)
+            if folder.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                os.replace(folder, old)
+            os.replace(work, folder)
+            fsync_path(folder.parent)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _header(pair: StereoPair, measures: Mapping[str, Any]) -> dict[str, Any]:
+    if len(pair.extra_views) != len(pair.extra_offsets) or len(pair.extra_views) > _MAX_EXTRA_VIEWS:
+        raise InputError(
+            f"The pair {pair.sample_id!r} has {len(pair.extra_views)} extra views and "
+            f"{len(pair.extra_offsets)} offsets; give as many of each, at most {_MAX_EXTRA_VIEWS}."
+        )
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "sample_id": pair.sample_id,
+        "view_id": pair.view_id,
+        "left_camera": camera_to_json(pair.rig.left),
+        "baseline": pair.rig.baseline,
+        "extra_offsets": list(pair.extra_offsets),
+        "measures": dict(measures),
+    }
+
+
+def _read_header(folder: Path) -> dict[str, Any]:
+    path = folder / PAIR_FILE
+    header = read_json(path)
+    if (header.get("format"), header.get("format_version")) != (FORMAT, FORMAT_VERSION):
+        raise InputError(
+            f"The file {path} is no stereo pair of format version {FORMAT_VERSION}; render the pair again."
+        )
+    offsets = header.get("extra_offsets")
+    good = (
+        all(isinstance(header.get(key), str) and header[key] for key in ("sample_id", "view_id"))
+        and all(isinstance(header.get(key), dict) for key in ("measures", "sha256"))
+        and isinstance(offsets, list)
+        and len(offsets) <= _MAX_EXTRA_VIEWS
+        and all(_is_number(offset) for offset in [*offsets, header.get("baseline")])
+    )
+    if not good:
+        raise InputError(f"The file {path} lacks fields of a stereo pair or has wrong ones; render the pair again.")
+    return header
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _rig(header: Mapping[str, Any], folder: Path) -> StereoRig:
+    left = camera_from_json(header.get("left_camera"), where=str(folder / PAIR_FILE))
+    return StereoRig(left=left, baseline=float(header["baseline"]))
+
+
+def _read_image(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+    """An RGB PNG of this (height, width); the size is checked before a pixel is decoded."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            if (image.height, image.width) != size or image.mode != "RGB":
+                raise ValueError(f"it is {image.mode} {image.width} x {image.height}, its camera {size[1]} x {size[0]}")
+            return np.array(image)
+    except Exception as error:  # decoders raise nearly anything on hostile bytes; all of it means: broken file
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"The image {path} is missing or corrupt ({reason}); render the pair again.") from error
+
+
+def _geometry_bytes(pair: StereoPair) -> bytes:
+    """The HDF5 file, made in memory: HDF5 itself never sees a full disk."""
+    filters = {**hdf5plugin.Zstd(clevel=1), "shuffle": True}
+    size = (pair.rig.left.height, pair.rig.left.width)
+    with h5py.File("in memory", "w", driver="core", backing_store=False, libver=("earliest", "v110")) as file:
+        for eye, maps in zip(_EYES, (pair.left_depth, pair.right_depth), strict=True):
+            for name in _MAPS:
+                values = np.asarray(getattr(maps, name), dtype=np.float32)
+                if values.shape != size:
+                    raise InputError(f"The {eye} {name} of {pair.sample_id!r} is {values.shape}, its camera is {size}.")
+                file.create_dataset(f"{eye}_{name}", data=values, chunks=size, track_times=False, **filters)
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def _read_geometry(path: Path, size: tuple[int, int]) -> tuple[DepthMaps, DepthMaps]:
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            left, right = (
+                DepthMaps(**{name: _read_map(file, f"{eye}_{name}", size) for name in _MAPS}) for eye in _EYES
+            )
+            return left, right
+    except GsStereoError:
+        raise
+    except _HDF5_ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"The file {path} is missing or corrupt ({reason}); render the pair again.") from error
+
+
+def _read_map(file: h5py.File, name: str, size: tuple[int, int]) -> Float[np.ndarray, "h w"]:
+    """One map, if it lies in this very file with the size that the camera promises. ValueError otherwise."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
+        raise ValueError(f"{name} is missing or a link to elsewhere")
+    data = file[name]
+    plan = data.id.get_create_plist()
+    filters = {plan.get_filter(number)[0] for number in range(plan.get_nfilters())}
+    if data.is_virtual or plan.get_external_count() or filters - {_SHUFFLE, _ZSTD}:
+        raise ValueError(f"{name} is stored in an unknown way")
+    if data.shape != size or data.dtype != np.float32:
+        raise ValueError(f"{name} is {data.dtype} {data.shape}, must be float32 {size}")
+    values: Float[np.ndarray, "h w"] = data[()]
+    return values

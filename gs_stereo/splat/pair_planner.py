@@ -1,0 +1,104 @@
+"""Which stereo pairs to render: a list of independent units, made from the cameras alone, in a fixed order."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from gs_stereo.errors import InputError
+from gs_stereo.geometry.trajectories import interpolated_cameras, neighbours, perturbed_camera
+from gs_stereo.geometry.view_selection import common_size, fitted_to_size
+from gs_stereo.io.hashing import sha256_text, unit_seed
+from gs_stereo.io.views import read_views
+from gs_stereo.splat.pairs_config import PairsConfig
+from gs_stereo.types import Camera, SparseScene
+
+_MAX_ID_LENGTH = 80
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairPlan:
+    """One pair to render. Either `baseline` (scene units) or `target_disparity_px` is set.
+
+    left: the left camera at the output size. extra_offsets: of an N-view stack, in multiples of the baseline.
+    sample_id: unique, plain ASCII, safe as a folder name on every file system.
+    """
+
+    sample_id: str
+    view_id: str
+    left: Camera
+    baseline: float | None
+    target_disparity_px: float | None
+    extra_offsets: tuple[float, ...] = ()
+
+
+def plan_pairs(scene: SparseScene, config: PairsConfig, seed: int) -> list[PairPlan]:
+    """Every pair that `config` asks for, view by view. Cheap; the same arguments give the same plans.
+
+    Raises InputError if there are no views to make, or the file of views is wrong.
+    """
+    views = _views(scene, config, seed)
+    width, height = common_size(views, config.width, config.height)
+    target = config.target_px(width)
+    variants = (
+        [(f"d{target:g}", None)] if target is not None else [(f"b{value!r}", value) for value in config.baselines]
+    )
+    return [
+        PairPlan(
+            sample_id=f"{safe_name}_{suffix}",
+            view_id=view.name,
+            left=fitted_to_size(view, width, height),
+            baseline=baseline,
+            target_disparity_px=target,
+            extra_offsets=config.extra_offsets,
+        )
+        for view, safe_name in zip(views, safe_names([view.name for view in views]), strict=True)
+        for suffix, baseline in variants
+    ]
+
+
+def _views(scene: SparseScene, config: PairsConfig, seed: int) -> Sequence[Camera]:
+    """The left cameras before cropping."""
+    if config.views == "file":
+        return read_views(Path(config.views_file or ""))
+    if not scene.cameras:
+        raise InputError("The scene has no registered photos to take views from; use views=file with views_file.")
+    count = config.view_count or len(scene.cameras)
+    if config.views == "interpolate":
+        return interpolated_cameras(scene.cameras, count)
+    if config.views == "perturb":
+        return _perturbed(scene.cameras, count, config, seed)
+    return scene.cameras
+
+
+def _perturbed(cameras: Sequence[Camera], count: int, config: PairsConfig, seed: int) -> list[Camera]:
+    """`count` views near photos. Fewer views than photos are spread over the capture; more go round again."""
+    near = neighbours(cameras)
+    magnitude = (config.perturb_position, config.perturb_rotation)
+    views = []
+    for number in range(count):
+        name = f"perturb_{number:05d}"
+        index = number % len(cameras) if count >= len(cameras) else number * len(cameras) // count
+        rng = np.random.default_rng(unit_seed(seed, name))
+        view = perturbed_camera(cameras[index], [cameras[other] for other in near[index]], magnitude, rng)
+        views.append(replace(view, name=name))
+    return views
+
+
+def safe_names(names: Sequence[str]) -> list[str]:
+    """A file-system-safe ASCII name for each name: the stem where that is safe and unique, else stem and a hash.
+
+    Uniqueness ignores case, as some file systems do.
+    """
+    stems = [re.sub(r"\.[A-Za-z0-9]{1,5}$", "", name) for name in names]
+    cleaned = [re.sub(r"^-|[^A-Za-z0-9_-]+", "_", stem)[:_MAX_ID_LENGTH] for stem in stems]
+    times = Counter(clean.lower() for clean in cleaned)
+    return [
+        clean if clean == stem and times[clean.lower()] == 1 else f"{clean}-{sha256_text(name)[:10]}"
+        for name, stem, clean in zip(names, stems, cleaned, strict=True)
+    ]

@@ -1,0 +1,191 @@
+"""Rendering rectified stereo pairs of a fitted scene, with depth of both eyes, and refusing unsupported views.
+
+Rectified by construction: the right camera is the left one moved along its own x axis, so a world point lies in the
+same row of both images and its disparity is f b / z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+
+from gs_stereo.errors import StageError
+from gs_stereo.geometry.disparity import disparity_from_depth
+from gs_stereo.splat.guards import Capture, EyeMeasures, ViewMeasures, measure_eye, refusal
+from gs_stereo.splat.pair_planner import PairPlan
+from gs_stereo.splat.pairs_config import PairsConfig
+from gs_stereo.splat.raster.protocol import Rasterizer, RenderOutput, RenderSettings
+from gs_stereo.types import Camera, DepthMaps, StereoPair, StereoRig
+from gs_stereo.types.gaussians import Gaussians
+
+_HIGH_PERCENTILE = 95.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RenderedView:
+    """One rendered eye as numpy arrays: sRGB image and depth maps (float32)."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    depth: DepthMaps
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SplatRenderer:
+    """A fitted scene and the way to render it; `settings` must be those the scene was fitted with."""
+
+    rasterizer: Rasterizer
+    gaussians: Gaussians
+    settings: RenderSettings
+
+    def render(self, cameras: Sequence[Camera]) -> list[RenderedView]:
+        """Render cameras of one size, forward only."""
+        with torch.no_grad():
+            return _rendered_views(self.rasterizer.render(self.gaussians, cameras, self.settings))
+
+    def render_stereo(self, rig: StereoRig) -> tuple[RenderedView, RenderedView]:
+        """Render the left and the right eye, with what both need done once."""
+        with torch.no_grad():
+            left, right = self.rasterizer.render_stereo(self.gaussians, rig, self.settings)
+            return _rendered_views(left)[0], _rendered_views(right)[0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairOutcome:
+    """What became of a planned pair: the pair, or the reason of its refusal; and the measures in both cases."""
+
+    pair: StereoPair | None
+    measures: ViewMeasures
+    refusal: str | None
+
+
+def render_stereo_pair(
+    renderer: SplatRenderer,
+    rig: StereoRig,
+    *,
+    sample_id: str,
+    view_id: str,
+    extra_offsets: tuple[float, ...] = (),
+) -> StereoPair:
+    """Render both eyes of a rig, and views at `extra_offsets` (scene units along the left camera's x axis)."""
+    eyes = renderer.render_stereo(rig)
+    return _pair(rig, eyes, (sample_id, view_id), _extra_views(renderer, rig, extra_offsets), extra_offsets)
+
+
+def render_planned_pair(plan: PairPlan, renderer: SplatRenderer, capture: Capture, config: PairsConfig) -> PairOutcome:
+    """Render one planned pair unless a guard refuses it. A baseline that is to be chosen waits for the left eye."""
+    right = None
+    if plan.baseline is None:
+        left = renderer.render([plan.left])[0]
+    else:
+        left, right = renderer.render_stereo(StereoRig(left=plan.left, baseline=plan.baseline))
+    left_measures = measure_eye(plan.left, left.image, left.depth, capture, config.guards)
+    reason = refusal(ViewMeasures(left=left_measures), config.guards)
+    if reason is None and not _usable(left.depth).any():
+        reason = "no_depth"
+    if reason is not None:
+        return PairOutcome(pair=None, measures=ViewMeasures(left=left_measures), refusal=reason)
+
+    rig = StereoRig(left=plan.left, baseline=_baseline(plan, left.depth, config))
+    right = right or renderer.render([rig.right])[0]
+    right_measures = measure_eye(rig.right, right.image, right.depth, capture, config.guards)
+    measures = _view_measures(rig, left.depth, left_measures, right_measures)
+    reason = refusal(measures, config.guards)
+    if reason is not None:
+        return PairOutcome(pair=None, measures=measures, refusal=reason)
+    offsets = tuple(multiple * rig.baseline for multiple in plan.extra_offsets)
+    extra = _extra_views(renderer, rig, offsets)
+    pair = _pair(rig, (left, right), (plan.sample_id, plan.view_id), extra, offsets)
+    return PairOutcome(pair=pair, measures=measures, refusal=None)
+
+
+def choose_baseline(
+    camera: Camera, depth: DepthMaps, *, target_disparity_px: float, max_disparity_px: float = float("inf")
+) -> float:
+    """The baseline (scene units) that makes the median disparity of the view `target_disparity_px`.
+
+    It is reduced where the 95th percentile of the disparity would exceed `max_disparity_px`. Raises StageError if
+    the view has no depth at all.
+    """
+    usable = _usable(depth)
+    if not usable.any():
+        raise StageError(f"The view {camera.name!r} shows no surface to choose a baseline from; leave it out.")
+    inverse_depth = 1.0 / depth.median[usable].astype(np.float64)
+    by_median = target_disparity_px / (camera.focal_px * np.median(inverse_depth))
+    by_nearest = max_disparity_px / (camera.focal_px * np.percentile(inverse_depth, _HIGH_PERCENTILE))
+    return float(min(by_median, by_nearest))
+
+
+def _baseline(plan: PairPlan, depth: DepthMaps, config: PairsConfig) -> float:
+    if plan.baseline is not None:
+        return plan.baseline
+    return choose_baseline(
+        plan.left,
+        depth,
+        target_disparity_px=plan.target_disparity_px or config.default_disparity_share * plan.left.width,
+        max_disparity_px=config.max_disparity_share * plan.left.width,
+    )
+
+
+def _usable(depth: DepthMaps) -> Bool[np.ndarray, "h w"]:
+    return np.asarray(np.isfinite(depth.median) & (depth.median > 0))
+
+
+def _extra_views(
+    renderer: SplatRenderer, rig: StereoRig, offsets: tuple[float, ...]
+) -> tuple[UInt8[np.ndarray, "h w 3"], ...]:
+    """Images of the left camera moved by `offsets` scene units along its x axis."""
+    if not offsets:
+        return ()
+    return tuple(view.image for view in renderer.render([rig.left.shifted(offset) for offset in offsets]))
+
+
+def _pair(
+    rig: StereoRig,
+    eyes: tuple[RenderedView, RenderedView],
+    ids: tuple[str, str],
+    extra_views: tuple[UInt8[np.ndarray, "h w 3"], ...],
+    extra_offsets: tuple[float, ...],
+) -> StereoPair:
+    """Put a pair together. eyes: left, right. ids: sample_id, view_id."""
+    left, right = eyes
+    return StereoPair(
+        sample_id=ids[0],
+        view_id=ids[1],
+        rig=rig,
+        left=left.image,
+        right=right.image,
+        left_depth=left.depth,
+        right_depth=right.depth,
+        extra_views=extra_views,
+        extra_offsets=extra_offsets,
+    )
+
+
+def _view_measures(rig: StereoRig, depth: DepthMaps, left: EyeMeasures, right: EyeMeasures) -> ViewMeasures:
+    disparity = disparity_from_depth(depth.median, rig.focal_times_baseline)
+    known = disparity[np.isfinite(disparity)]
+    median, high = np.percentile(known, [50.0, _HIGH_PERCENTILE]) if len(known) else (np.nan, np.nan)
+    return ViewMeasures(
+        left=left, right=right, baseline=rig.baseline, median_disparity_px=float(median), high_disparity_px=float(high)
+    )
+
+
+def _rendered_views(output: RenderOutput) -> list[RenderedView]:
+    images = (output.rgb.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    maps = [output.expected_depth, output.median_depth, output.depth_variance, output.alpha]
+    expected, median, variance, alpha = (_float32(values) for values in maps)
+    return [
+        RenderedView(
+            image=images[view],
+            depth=DepthMaps(expected=expected[view], median=median[view], variance=variance[view], alpha=alpha[view]),
+        )
+        for view in range(len(images))
+    ]
+
+
+def _float32(values: torch.Tensor) -> Float[np.ndarray, "c h w"]:
+    return values.to(torch.float32).contiguous().cpu().numpy()

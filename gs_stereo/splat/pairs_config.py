@@ -1,0 +1,152 @@
+"""Settings of rendering stereo pairs: which views, which baselines, which size, and which views are refused."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gs_stereo.config import Config
+
+
+class GuardsConfig(Config):
+    """When a view counts as not supported by the capture. Every measure is taken on the left and the right eye.
+
+    A measure that cannot be taken (no photos, no sparse points) refuses nothing.
+    """
+
+    enabled: bool = Field(default=True, description="Refuse views that the capture does not support.")
+    covered_alpha: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="A pixel with at least this alpha is covered; at one half it has a median depth.",
+    )
+    min_covered_share: float = Field(
+        default=0.75,
+        ge=0,
+        le=1,
+        description="Refuse (low_alpha) a view with fewer covered pixels. Photo poses reach 0.97 and more, views "
+        "turned to the border of the capture 0.7 to 0.8, views beyond it less than 0.6.",
+    )
+    ambiguous_shift: float = Field(
+        default=0.3,
+        gt=0,
+        description="A covered pixel whose mean depth differs from its median depth by more than this share of the "
+        "median is ambiguous. The standard deviation would not do: half a percent of light from far behind a wall "
+        "makes it half of the depth, while the median stays right.",
+    )
+    max_ambiguous_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Refuse (ambiguous_depth) a view with more ambiguous pixels: its surfaces are layers of fog that "
+        "drift apart in the other eye. Short fits whose median depth is within 1 % of the truth stay under 0.35.",
+    )
+    max_photo_distance: float = Field(
+        default=0.35,
+        gt=0,
+        description="Refuse a view whose nearest photo is farther than this share of the median depth (0.35 is about "
+        "19 degrees of parallax): far_from_photos for the left eye, baseline_too_wide for the right eye.",
+    )
+    max_photo_angle_deg: float = Field(
+        default=40.0,
+        gt=0,
+        le=180,
+        description="Refuse (turned_away) a view that looks farther away from its nearest photo.",
+    )
+    max_ray_angle_deg: float = Field(
+        default=25.0,
+        gt=0,
+        le=180,
+        description="A surface is seen if a photo looks at it within this angle of the view.",
+    )
+    max_magnification: float = Field(
+        default=2.5,
+        gt=1,
+        description="A surface is seen only if it appears at most this much larger than in that photo.",
+    )
+    min_seen_share: float = Field(
+        default=0.8, ge=0, le=1, description="Refuse (unseen_surface) a view with a smaller share of seen surfaces."
+    )
+    near_depth: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="A pixel is intrusively near if it is nearer than this share of the nearest sparse points in the "
+        "view (1st percentile): a floater before the lens, or a lens inside an object.",
+    )
+    max_near_share: float = Field(
+        default=0.05, ge=0, le=1, description="Refuse (near_plane) a view with more intrusively near pixels."
+    )
+    min_sharpness: float = Field(
+        default=0.35,
+        ge=0,
+        description="Refuse (blurred) a view with less fine detail than this share of its nearest photo's. Photo poses "
+        "of short fits reach 0.65 to 0.95; Gaussians 1.8 times too large give about 0.3.",
+    )
+
+
+class PairsConfig(Config):
+    """How stereo pairs are rendered. Give `baselines` or `target_disparity_px`, or neither for the default target."""
+
+    baselines: tuple[float, ...] = Field(
+        default=(), description="Baselines in scene units; each view is rendered once for each of them."
+    )
+    target_disparity_px: float | None = Field(
+        default=None, gt=0, description="Choose the baseline of each view so that its median disparity is this."
+    )
+    default_disparity_share: float = Field(
+        default=0.06,
+        gt=0,
+        lt=1,
+        description="Target median disparity as a share of the width when neither baselines nor a target is given "
+        "(generated stereo data usually spans 5 to 15 % of the width, near to far).",
+    )
+    max_disparity_share: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="A chosen baseline is reduced until 95 % of the disparities are under this share of the width.",
+    )
+    views: Literal["train", "interpolate", "perturb", "file"] = Field(
+        default="train",
+        description="Left cameras: the photos' own, between neighbouring photos, near photos, or from views_file.",
+    )
+    views_file: str | None = Field(default=None, description="JSON file of cameras for views=file.")
+    view_count: int | None = Field(
+        default=None, ge=1, description="How many views to interpolate or perturb; by default as many as photos."
+    )
+    perturb_position: float = Field(
+        default=0.5, ge=0, description="Largest motion of views=perturb, in distances between neighbouring cameras."
+    )
+    perturb_rotation: float = Field(
+        default=0.5, ge=0, description="Largest turn of views=perturb, in angles between neighbouring cameras."
+    )
+    width: int | None = Field(default=None, ge=16, le=16384, description="Image width; by default the photos'.")
+    height: int | None = Field(default=None, ge=16, le=16384, description="Image height; by default the photos'.")
+    extra_offsets: tuple[float, ...] = Field(
+        default=(),
+        description="More views of a rectified stack: offsets from the left eye in multiples of the baseline.",
+    )
+    guards: GuardsConfig = Field(default=GuardsConfig(), description="Which views are refused.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PairsConfig:
+        if self.baselines and self.target_disparity_px is not None:
+            raise ValueError("set baselines or target_disparity_px, not both")
+        if any(not 0 < baseline < float("inf") for baseline in self.baselines):
+            raise ValueError("every baseline must be positive and finite")
+        if len(set(self.baselines)) < len(self.baselines):
+            raise ValueError("the baselines must differ from each other")
+        if any(not abs(offset) < float("inf") for offset in self.extra_offsets):
+            raise ValueError("every extra offset must be finite")
+        if (self.views == "file") != (self.views_file is not None):
+            raise ValueError("views=file and views_file belong together")
+        return self
+
+    def target_px(self, width: int) -> float | None:
+        """Target median disparity in pixels for images of this width; None when baselines are given."""
+        if self.baselines:
+            return None
+        return self.default_disparity_share * width if self.target_disparity_px is None else self.target_disparity_px
