@@ -42,7 +42,7 @@ def test_kermit_registers_completely_and_twice_the_same(tmp_path: Path) -> None:
         (first.scene.points.xyz_in_world[seen] @ camera.cam_from_world[2, :3]) + camera.cam_from_world[2, 3]
         for camera, seen in zip(first.scene.cameras, first.scene.visible_points, strict=True)
     ]
-    assert np.median(np.concatenate(depth)) == pytest.approx(1.0, rel=1e-6)
+    assert np.median(np.concatenate(depth)) == pytest.approx(1.0, rel=1e-3)
 
 
 def test_room_a_is_imported_without_any_change(tmp_path: Path) -> None:
