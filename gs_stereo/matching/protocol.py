@@ -27,5 +27,10 @@ class StereoMatcher(Protocol):
 
 MATCHERS: Registry[Callable[..., StereoMatcher]] = Registry(
     kind="matcher",
-    builtin={"sgbm": "gs_stereo.matching.sgbm:SgbmMatcher"},
+    builtin={
+        "sgbm": "gs_stereo.matching.sgbm:SgbmMatcher",
+        "onnx": "gs_stereo.matching.onnx:OnnxMatcher",
+        "foundationstereo": "gs_stereo.matching.foundation_stereo:FoundationStereoMatcher",
+    },
+    install_hints={"onnx": "pip install 'gs_stereo[experts]'"},
 )

@@ -10,7 +10,7 @@ from gs_stereo.config import load_yaml
 from gs_stereo.pipeline.recipe import DEFAULT_RECIPE, RecipeEntry, load_recipe, resolve, resolve_step
 
 ROOT = Path(__file__).parents[2]
-PRESETS = sorted((ROOT / "configs").glob("*/*.yaml"))
+PRESETS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.parent.name != "experts")
 RECIPES = sorted((ROOT / "pipelines").glob("*.yaml"))
 
 

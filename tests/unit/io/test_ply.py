@@ -7,11 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from gs_stereo.errors import InputError
 from gs_stereo.io.ply import load_splat, save_splat
 from gs_stereo.types.gaussians import Gaussians
 
-_NAMES = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", *(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4))]
+_NAMES = [
+    "x",
+    "y",
+    "z",
+    "f_dc_0",
+    "f_dc_1",
+    "f_dc_2",
+    "opacity",
+    *(f"scale_{i}" for i in range(3)),
+    *(f"rot_{i}" for i in range(4)),
+]
 
 
 def _gaussians(count: int, degree: int) -> Gaussians:

@@ -1,0 +1,259 @@
+"""The program that runs FoundationStereo: `PYTHON expert_worker.py`, started by `foundation_stereo.py`.
+
+It is run by the interpreter of the user's own FoundationStereo environment, so it imports nothing of this package and
+only what that environment has: torch, numpy, omegaconf and the checkout itself. It calls the entry points that the
+checkout publishes: `FoundationStereo(cfg)`, `ckpt["model"]`, `InputPadder`, `forward` and `run_hierachical`.
+
+Frames on stdin and stdout: magic, length of a JSON header, length of a payload (`FRAME`), then both. Requests are
+`start` (settings) and `predict` (uint8 images: all left ones, then all right ones); answers are `ready`, `result`
+(float32 disparities) and `error` (a `reason` and a `message`). `alive` is sent every second. Whatever the net prints
+goes to stderr. The process ends when stdin closes or its parent is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import queue
+import struct
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+
+FRAME = struct.Struct("<4sIQ")
+MAGIC = b"GSX1"
+ALIVE_EVERY_S = 1.0
+
+# How the versions of torch say that a file holds more than weights. A broken file has an invalid load key instead.
+MORE_THAN_WEIGHTS = ("GLOBAL", "nsupported class", "unrecognized function", "Can only build")
+
+
+class RefusalError(Exception):
+    """Something that the parent can explain to the user. `reason` is one of the keys it knows."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Channel:
+    """Frames to and from the parent; safe to send from several threads."""
+
+    def __init__(self) -> None:
+        # Whatever native or foreign code prints must not end up between our frames.
+        self._out = os.dup(1)
+        os.dup2(2, 1)
+        self._lock = threading.Lock()
+        self.requests: queue.Queue[tuple[dict[str, Any], bytearray]] = queue.Queue()
+
+    def send(self, header: dict[str, Any], payload: Any = b"") -> None:
+        text, data = json.dumps(header).encode("utf-8"), memoryview(payload).cast("B")
+        with self._lock:
+            for part in (FRAME.pack(MAGIC, len(text), data.nbytes) + text, data):
+                view = memoryview(part)
+                while view:
+                    view = view[os.write(self._out, view) :]
+
+    def read_forever(self) -> None:
+        """Queue the requests; end the process when the parent closes its side, even in the middle of a prediction."""
+        while True:
+            magic, header_bytes, payload_bytes = FRAME.unpack(self._exactly(FRAME.size))
+            if magic != MAGIC:
+                os._exit(2)
+            header = json.loads(bytes(self._exactly(header_bytes)).decode("utf-8"))
+            self.requests.put((header, self._exactly(payload_bytes)))
+
+    def _exactly(self, count: int) -> bytearray:
+        data = bytearray(count)
+        view = memoryview(data)
+        while view:
+            part = os.read(0, min(len(view), 1 << 20))
+            if not part:
+                os._exit(0)
+            view[: len(part)] = part
+            view = view[len(part) :]
+        return data
+
+    def say_alive_forever(self, parent: int) -> None:
+        while True:
+            time.sleep(ALIVE_EVERY_S)
+            if os.getppid() != parent:
+                os._exit(0)
+            try:
+                self.send({"kind": "alive"})
+            except OSError:
+                os._exit(0)
+
+
+class Expert:
+    """The loaded net."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        _import_from(settings["repo"])
+        import torch
+
+        self.settings = settings
+        self.device = _device(torch, settings["device"])
+        torch.manual_seed(0)
+        torch.backends.cudnn.benchmark = False
+        model_class, self.padder_class, load_yaml = _entry_points()
+        self.model = _load(torch, settings, model_class, load_yaml).to(self.device).eval()
+
+    def predict(self, shape: list[int], payload: bytearray) -> Any:
+        """(2, B, H, W, 3) uint8, left and right -> (B, H, W) float32 in pixels of these images."""
+        import numpy
+        import torch
+
+        _, batch, height, width, _ = shape
+        images = torch.from_numpy(numpy.frombuffer(payload, dtype=numpy.uint8).reshape(shape))
+        left, right = (image.to(self.device).float().permute(0, 3, 1, 2).contiguous() for image in images)
+        padder = self.padder_class(left.shape, divis_by=32, force_square=False)
+        padded = padder.pad(left, right)
+        with torch.no_grad(), self._autocast(torch):
+            answer = self._run(*padded)
+        if not torch.is_tensor(answer) or answer.ndim != 4 or answer.shape[-2:] != padded[0].shape[-2:]:
+            raise RefusalError("wrong_output", _what(answer))
+        disparity = padder.unpad(answer.float()).cpu().numpy()
+        if disparity.shape != (batch, 1, height, width):
+            raise RefusalError("wrong_output", _what(disparity))
+        return numpy.ascontiguousarray(disparity[:, 0], dtype="<f4")
+
+    def _run(self, left: Any, right: Any) -> Any:
+        iters = self.settings["valid_iters"]
+        if self.settings["hierarchical"]:
+            return self.model.run_hierachical(left, right, iters=iters, test_mode=True, small_ratio=0.5)
+        return self.model.forward(left, right, iters=iters, test_mode=True)
+
+    def _autocast(self, torch: Any) -> Any:
+        if self.device.type == "cuda" and self.settings["mixed_precision"]:
+            return torch.autocast("cuda", dtype=torch.float16)
+        return contextlib.nullcontext()
+
+
+def _import_from(repo: str) -> None:
+    """Modules come from the checkout, and none from the folder of this file, whose names mean other things."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [repo, *(path for path in sys.path if os.path.abspath(path or ".") != here)]
+
+
+def _device(torch: Any, wanted: str) -> Any:
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise RefusalError("no_cuda", "its torch finds no CUDA device")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _entry_points() -> tuple[Any, Any, Any]:
+    try:
+        omega_conf = importlib.import_module("omegaconf").OmegaConf
+        model_class = getattr(importlib.import_module("core.foundation_stereo"), "FoundationStereo", None)
+        padder = importlib.import_module("core.utils.utils").InputPadder
+    except (ImportError, AttributeError) as error:
+        raise RefusalError("import", str(error)) from error
+    return model_class, padder, omega_conf.load
+
+
+def _load(torch: Any, settings: dict[str, Any], model_class: Any, load_yaml: Any) -> Any:
+    checkpoint = _read_checkpoint(torch, settings)
+    if isinstance(checkpoint, torch.nn.Module):  # Fast-FoundationStereo stores the whole module
+        return _adjust_module(checkpoint, settings)
+    weights = checkpoint.get("model") if isinstance(checkpoint, dict) else None
+    if not isinstance(weights, dict):
+        raise RefusalError("wrong_checkpoint", "it holds no 'model'")
+    if model_class is None:
+        raise RefusalError("import", "core/foundation_stereo.py has no FoundationStereo")
+    model = model_class(_model_config(load_yaml(settings["cfg"]), settings))
+    try:
+        model.load_state_dict(weights)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise RefusalError("wrong_checkpoint", _one_line(error)) from error
+    return model
+
+
+def _read_checkpoint(torch: Any, settings: dict[str, Any]) -> Any:
+    import pickle
+
+    path, unsafe = settings["checkpoint"], settings["allow_unsafe_pickle"]
+    try:
+        return torch.load(path, map_location="cpu", weights_only=not unsafe)
+    except pickle.UnpicklingError as error:
+        refused = not unsafe and any(sign in str(error) for sign in MORE_THAN_WEIGHTS)
+        raise RefusalError("unsafe_pickle" if refused else "wrong_checkpoint", _one_line(error)) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, ImportError, OSError) as error:
+        if _is_out_of_memory(error):
+            raise
+        raise RefusalError("wrong_checkpoint", _one_line(error)) from error
+
+
+def _model_config(cfg: Any, settings: dict[str, Any]) -> Any:
+    if "vit_size" not in cfg:  # configurations older than the option mean the large one
+        cfg["vit_size"] = "vitl"
+    cfg["valid_iters"] = settings["valid_iters"]
+    cfg["hiera"] = int(settings["hierarchical"])
+    cfg["mixed_precision"] = settings["mixed_precision"]
+    if settings["max_disparity"] is not None:
+        cfg["max_disp"] = settings["max_disparity"]
+    return cfg
+
+
+def _adjust_module(module: Any, settings: dict[str, Any]) -> Any:
+    module.args.valid_iters = settings["valid_iters"]
+    module.args.mixed_precision = settings["mixed_precision"]
+    if settings["max_disparity"] is not None:
+        module.args.max_disp = settings["max_disparity"]
+    return module
+
+
+def _what(answer: Any) -> str:
+    shape = tuple(answer.shape) if hasattr(answer, "shape") else type(answer).__name__
+    return f"the net answered with {shape}"
+
+
+def _one_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    refused = [line for line in lines if any(sign in line for sign in MORE_THAN_WEIGHTS)]
+    return (refused or lines or [type(error).__name__])[0][:300]
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower() or "can't allocate" in str(error)
+
+
+def serve(channel: Channel) -> None:
+    """Answer requests until the process ends."""
+    expert: Any = None
+    while True:
+        header, payload = channel.requests.get()
+        if header["kind"] == "start":
+            expert = Expert(header["settings"])
+            channel.send({"kind": "ready", "device": expert.device.type})
+        else:
+            channel.send({"kind": "result"}, expert.predict(header["shape"], payload))
+
+
+def main() -> None:
+    channel = Channel()
+    threading.Thread(target=channel.read_forever, daemon=True).start()
+    threading.Thread(target=channel.say_alive_forever, args=(os.getppid(),), daemon=True).start()
+    try:
+        serve(channel)
+    except Exception as error:
+        traceback.print_exc()
+        sys.stderr.flush()
+        channel.send(error_header(error))
+    os._exit(1)
+
+
+def error_header(error: Exception) -> dict[str, Any]:
+    """The answer that tells the parent what went wrong."""
+    if isinstance(error, RefusalError):
+        return {"kind": "error", "reason": error.reason, "message": str(error)}
+    reason = "out_of_memory" if _is_out_of_memory(error) else "failed"
+    return {"kind": "error", "reason": reason, "message": f"{type(error).__name__}: {_one_line(error)}"}
+
+
+if __name__ == "__main__":
+    main()

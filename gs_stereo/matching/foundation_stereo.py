@@ -1,0 +1,290 @@
+"""FoundationStereo behind the matcher protocol: the user's own checkout, environment and weights in a child process.
+
+FoundationStereo (Wen et al., CVPR 2025, github.com/NVlabs/FoundationStereo) stands under a non-commercial licence,
+which every label carries on. Nothing of it is part of this package: `expert_worker.py` calls its entry points.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from gs_stereo.errors import ConfigError, GsStereoError, InputError, PluginError, StageError
+from gs_stereo.io.hashing import sha256_file
+from gs_stereo.io.images import resize_to
+from gs_stereo.log import logger
+from gs_stereo.matching.both_sides import mirrored
+from gs_stereo.matching.contracts import agreeing, announce_licence, check_pair, positive_or_nan
+from gs_stereo.matching.expert_child import Answer, ExpertChild
+from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig
+from gs_stereo.matching.resampling import resize_disparity
+from gs_stereo.types import DisparityPrediction, Provenance
+
+LICENCE = "LicenseRef-NVIDIA-Source-Code-License-NC (non-commercial: research purposes only)"
+
+_WORKER = Path(__file__).with_name("expert_worker.py")
+_PLACES = {"expert_repo", "expert_python", "checkpoint", "device"}
+_TIMEOUTS = {"start_timeout_s", "pair_timeout_s", "silence_timeout_s"}
+_SMALLEST_SIDE_PX = 32
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+class FoundationStereoMatcher:
+    """StereoMatcher by FoundationStereo. The child starts with the first prediction; `close()` ends it.
+
+    A failed prediction ends the child; the next one starts a new child. Confidence is None: the net has none.
+    max_disparity_px is taken for the sake of other matchers' callers; the net's range is fixed (see the config).
+    """
+
+    def __init__(self, config: FoundationStereoConfig, *, max_disparity_px: float | None = None) -> None:
+        self.config = config
+        self.max_disparity_px = max_disparity_px
+        self._cfg = config.checkpoint.parent / "cfg.yaml"
+        self._python = _find_python(config.expert_python)
+        self._child: ExpertChild | None = None
+        self._lock = threading.Lock()
+        _check_files(config, self._cfg)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Licence, commit of the checkout, sha256 of the weights and the settings that change the answer."""
+        settings = self.config.model_dump(mode="json", exclude=_PLACES | _TIMEOUTS)
+        return Provenance(
+            name="foundationstereo",
+            version=checkout_commit(self.config.expert_repo) or "unknown",
+            licence=LICENCE,
+            weights_sha256=sha256_file(self.config.checkpoint),
+            settings={**settings, "cfg_sha256": sha256_file(self._cfg)},
+        )
+
+    def predict(
+        self,
+        left: UInt8[np.ndarray, "h w 3"],
+        right: UInt8[np.ndarray, "h w 3"],
+        *,
+        max_disparity_px: float | None = None,
+    ) -> DisparityPrediction:
+        """Left disparity; NaN where the net has none, or where the two directions disagree if that is checked."""
+        return self.predict_batch([(left, right)])[0]
+
+    def predict_both(
+        self,
+        left: UInt8[np.ndarray, "h w 3"],
+        right: UInt8[np.ndarray, "h w 3"],
+        *,
+        max_disparity_px: float | None = None,
+    ) -> tuple[DisparityPrediction, DisparityPrediction]:
+        """(left, right) disparities without a check; the right one by mirrored and swapped images."""
+        forward, backward = self._disparities([(left, right), _swapped(left, right)])
+        return DisparityPrediction(disparity=forward), DisparityPrediction(disparity=mirrored(backward))
+
+    def predict_batch(self, pairs: Sequence[Pair]) -> list[DisparityPrediction]:
+        """`predict` for each (left, right); neighbours of one size go through the net together."""
+        threshold = self.config.left_right_px
+        if threshold is None:
+            return [DisparityPrediction(disparity=each) for each in self._disparities(pairs)]
+        answers = self._disparities([both for pair in pairs for both in (pair, _swapped(*pair))])
+        sides = [DisparityPrediction(disparity=each) for each in answers]
+        return [
+            agreeing(left, DisparityPrediction(disparity=mirrored(flipped.disparity)), threshold)
+            for left, flipped in zip(sides[::2], sides[1::2], strict=True)
+        ]
+
+    def close(self) -> None:
+        """End the child process."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
+
+    def __enter__(self) -> FoundationStereoMatcher:
+        self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _disparities(self, pairs: Sequence[Pair]) -> list[Float[np.ndarray, "h w"]]:
+        """Left disparity of each pair, in its own pixels."""
+        for left, right in pairs:
+            check_pair(left, right)
+        with self._lock:
+            return [
+                positive_or_nan(resize_disparity(small, (left.shape[0], left.shape[1])))
+                for batch in _batches(pairs, self.config.batch_size)
+                for small, (left, _) in zip(self._infer(batch), batch, strict=True)
+            ]
+
+    def _infer(self, pairs: Sequence[Pair]) -> Float[np.ndarray, "b h w"]:
+        """Disparities of pairs of one size at the scaled size, in pixels of the scaled size."""
+        size = _scaled((pairs[0][0].shape[0], pairs[0][0].shape[1]), self.config.scale)
+        sides = [[resize_to(pair[side], size[1], size[0]) for pair in pairs] for side in (0, 1)]
+        images = np.ascontiguousarray(sides)
+        shape = (len(pairs), *size)
+        answer = self._ask(
+            {"kind": "predict", "shape": images.shape},
+            images.tobytes(),
+            timeout_s=self.config.pair_timeout_s * len(pairs),
+            answer_bytes=int(np.prod(shape)) * 4,
+        )
+        if answer.header.get("kind") != "result" or len(answer.payload) != int(np.prod(shape)) * 4:
+            self.close()
+            raise StageError(f"FoundationStereo gave no disparity map of {shape}; check the version of your checkout.")
+        return np.frombuffer(answer.payload, dtype="<f4").reshape(shape)
+
+    def _open(self) -> ExpertChild:
+        if self._child is None:
+            announce_licence("FoundationStereo", LICENCE)
+            self._child = ExpertChild(
+                "FoundationStereo",
+                [self._python, str(_WORKER)],
+                folder=self.config.expert_repo,
+                silence_timeout_s=self.config.silence_timeout_s,
+            )
+            ready = self._ask({"kind": "start", "settings": self._settings()}, timeout_s=self.config.start_timeout_s)
+            logger.info("FoundationStereo runs on %s.", ready.header.get("device", "an unknown device"))
+        return self._child
+
+    def _ask(self, header: dict[str, Any], payload: bytes = b"", *, timeout_s: float, answer_bytes: int = 0) -> Answer:
+        """One request; whatever fails, no child is left."""
+        child = self._child or self._open()
+        try:
+            answer = child.request(header, payload, timeout_s=timeout_s, answer_bytes=answer_bytes)
+            if answer.header.get("kind") == "error":
+                child.close()  # its log is complete now
+                raise _explained(answer.header, child.log_tail(), self.config)
+        except BaseException:
+            self.close()
+            raise
+        return answer
+
+    def _settings(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "repo": str(config.expert_repo.resolve()),
+            "checkpoint": str(config.checkpoint.resolve()),
+            "cfg": str(self._cfg.resolve()),
+            "valid_iters": config.valid_iters,
+            "hierarchical": config.hierarchical,
+            "mixed_precision": config.mixed_precision,
+            "max_disparity": config.max_disparity_px,
+            "device": config.device,
+            "allow_unsafe_pickle": config.allow_unsafe_pickle,
+        }
+
+
+def checkout_commit(repo: Path) -> str | None:
+    """The commit that a git checkout stands at, read from its files; None if it is no checkout.
+
+    Nothing is executed, because a foreign repository may ask git to run its own programs.
+    """
+    try:
+        folder = repo / ".git"
+        if folder.is_file():  # a worktree or submodule
+            folder = repo / folder.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+        head = (folder / "HEAD").read_text(encoding="utf-8").strip()
+        if not head.startswith("ref:"):
+            return head if _COMMIT.fullmatch(head) else None
+        return _commit_of(folder, head.removeprefix("ref:").strip())
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _commit_of(folder: Path, reference: str) -> str | None:
+    common = folder / "commondir"
+    shared = folder / common.read_text(encoding="utf-8").strip() if common.is_file() else folder
+    for place in (folder, shared):
+        if (place / reference).is_file():
+            commit = (place / reference).read_text(encoding="utf-8").strip()
+            return commit if _COMMIT.fullmatch(commit) else None
+    for line in (shared / "packed-refs").read_text(encoding="utf-8").splitlines():
+        commit, _, name = line.partition(" ")
+        if name == reference and _COMMIT.fullmatch(commit):
+            return commit
+    return None
+
+
+def _find_python(name: str) -> str:
+    """The interpreter as given (a link into an environment stays a link); InputError if there is none."""
+    found = shutil.which(name)
+    if found is None:
+        raise InputError(
+            f"There is no program {name}; set expert_python to the Python of FoundationStereo's environment."
+        )
+    return str(Path(found).absolute())
+
+
+def _check_files(config: FoundationStereoConfig, cfg: Path) -> None:
+    if not (config.expert_repo / "core" / "foundation_stereo.py").is_file():
+        raise InputError(
+            f"The folder {config.expert_repo} has no core/foundation_stereo.py; set expert_repo to your checkout."
+        )
+    for path, what in ((config.checkpoint, "checkpoint"), (cfg, "cfg.yaml, which belongs beside the checkpoint")):
+        if not path.is_file():
+            raise InputError(f"There is no file {path} ({what}); download the whole folder of the model.")
+
+
+def _swapped(left: np.ndarray, right: np.ndarray) -> Pair:
+    return mirrored(right), mirrored(left)
+
+
+def _batches(pairs: Sequence[Pair], limit: int) -> Iterator[list[Pair]]:
+    """Runs of neighbours of one size, at most `limit` long."""
+    batch: list[Pair] = []
+    for pair in pairs:
+        if batch and (len(batch) == limit or pair[0].shape != batch[0][0].shape):
+            yield batch
+            batch = []
+        batch.append(pair)
+    if batch:
+        yield batch
+
+
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    height, width = (max(round(side * scale), min(side, _SMALLEST_SIDE_PX)) for side in size)
+    return height, width
+
+
+def _explained(header: Any, log: str, config: FoundationStereoConfig) -> GsStereoError:
+    """What the worker refused or what failed there, as one sentence with the fix."""
+    message = str(header.get("message", "")).rstrip(".")
+    match header.get("reason"):
+        case "unsafe_pickle":
+            return InputError(
+                f"The checkpoint {config.checkpoint} holds more than weights ({message}) and could run any code "
+                "when it is loaded; set allow_unsafe_pickle=true only if you trust where it comes from."
+            )
+        case "wrong_checkpoint":
+            return InputError(
+                f"The checkpoint {config.checkpoint} cannot be used ({message}); "
+                "give the .pth of the model that its cfg.yaml describes."
+            )
+        case "import":
+            return PluginError(
+                f"FoundationStereo cannot be imported with {config.expert_python} ({message}); "
+                "install its requirements there, or set expert_python to the right environment."
+            )
+        case "no_cuda":
+            return ConfigError(f"FoundationStereo cannot run on CUDA ({message}); set device=auto or device=cpu.")
+        case "out_of_memory":
+            return StageError(
+                f"FoundationStereo ran out of memory ({message}); use a smaller scale, batch_size=1 or fewer processes."
+            )
+        case "wrong_output":
+            return StageError(
+                f"FoundationStereo gave no disparity map ({message}); check the version of your checkout."
+            )
+    return StageError(
+        f"FoundationStereo failed ({message}; its log ends with: {log}); check that its own demo runs there."
+    )

@@ -1,0 +1,187 @@
+"""Any ONNX stereo model behind the matcher protocol, through onnxruntime.
+
+A YAML description (`OnnxModelDescription`) says how to feed the model and how to read its answer. An ONNX file is data,
+not code: no custom operators are loaded, and a run that takes too long is ended. onnxruntime is an optional dependency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from gs_stereo.errors import InputError
+from gs_stereo.io.hashing import sha256_file, sha256_text
+from gs_stereo.matching.both_sides import mirrored
+from gs_stereo.matching.contracts import agreeing, announce_licence, check_pair, positive_or_nan
+from gs_stereo.matching.onnx_config import OnnxConfig, OnnxModelDescription, load_description
+from gs_stereo.matching.onnx_session import OpenModel, open_model, run_model
+from gs_stereo.matching.resampling import resize_surface
+from gs_stereo.matching.sizing import SizePolicy, run_at_any_size
+from gs_stereo.types import DisparityPrediction, Provenance
+
+_PLACES = {"model", "description", "device_index", "timeout_s", "threads"}
+_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+
+
+class OnnxMatcher:
+    """StereoMatcher by an ONNX model. The model is loaded by the first prediction; `close()` frees it.
+
+    config: which model, where it runs, and what happens to sizes that it does not accept.
+    max_disparity_px: range used for the tiles of large images when the config leaves it open.
+    Confidence is the model's own if its description names one, else None.
+    """
+
+    def __init__(self, config: OnnxConfig, *, max_disparity_px: float | None = None) -> None:
+        self.config = config
+        self.max_disparity_px = max_disparity_px
+        self.description = load_description(config.description)
+        self._model: OpenModel | None = None
+        if not config.model.is_file():
+            raise InputError(f"There is no ONNX model {config.model}; check the path.")
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Name, licence and settings of the description and the config, and the sha256 of the weights."""
+        description = self.description.model_dump(mode="json", exclude={"name", "version", "licence"})
+        return Provenance(
+            name=self.description.name,
+            version=self.description.version,
+            licence=self.description.licence,
+            weights_sha256=_weights_sha256(self.config.model),
+            settings={**self.config.model_dump(mode="json", exclude=_PLACES), "description": description},
+        )
+
+    def predict(
+        self,
+        left: UInt8[np.ndarray, "h w 3"],
+        right: UInt8[np.ndarray, "h w 3"],
+        *,
+        max_disparity_px: float | None = None,
+    ) -> DisparityPrediction:
+        """Left disparity; NaN where the model has none, or where the two directions disagree if that is checked."""
+        if self.config.left_right_px is None:
+            return self._one_direction(left, right, max_disparity_px)
+        sides = self.predict_both(left, right, max_disparity_px=max_disparity_px)
+        return agreeing(*sides, self.config.left_right_px)
+
+    def predict_both(
+        self,
+        left: UInt8[np.ndarray, "h w 3"],
+        right: UInt8[np.ndarray, "h w 3"],
+        *,
+        max_disparity_px: float | None = None,
+    ) -> tuple[DisparityPrediction, DisparityPrediction]:
+        """(left, right) disparities without a check; the right one by mirrored and swapped images."""
+        forward = self._one_direction(left, right, max_disparity_px)
+        backward = self._one_direction(mirrored(right), mirrored(left), max_disparity_px)
+        confidence = None if backward.confidence is None else mirrored(backward.confidence)
+        return forward, DisparityPrediction(disparity=mirrored(backward.disparity), confidence=confidence)
+
+    def predict_batch(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[DisparityPrediction]:
+        """`predict` for each (left, right)."""
+        return [self.predict(left, right) for left, right in pairs]
+
+    def close(self) -> None:
+        """Free the model; the next prediction loads it again."""
+        self._model = None
+
+    def __enter__(self) -> OnnxMatcher:
+        self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self) -> OpenModel:
+        if self._model is None:
+            self._model = open_model(self.config, self.description)
+            announce_licence(self.description.name, self.description.licence)
+        return self._model
+
+    def _one_direction(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> DisparityPrediction:
+        check_pair(left, right)
+        fixed = self._open().fixed_size
+        policy = SizePolicy(
+            fixed=fixed,
+            multiple=self.description.pad_multiple,
+            pad_side=self.description.pad_side,
+            when_differs=self.config.when_size_differs,
+            smallest_scale=self.config.smallest_scale,
+            tile_overlap_px=self.config.tile_overlap_px,
+        )
+        margin = self._margin_px(fixed[1] if fixed else left.shape[1], hint_px)
+        disparity, *confidence = run_at_any_size(self._run, left, right, policy, margin_px=margin)
+        return DisparityPrediction(
+            disparity=positive_or_nan(disparity), confidence=_probability(confidence[0]) if confidence else None
+        )
+
+    def _margin_px(self, tile_width: int, hint_px: float | None) -> float:
+        known = (self.config.max_disparity_px, hint_px, self.max_disparity_px)
+        return next((value for value in known if value is not None), self.config.max_disparity_share * tile_width)
+
+    def _run(self, left: np.ndarray, right: np.ndarray) -> Float[np.ndarray, "k h w"]:
+        """One run of the model at a size that it accepts."""
+        description = self.description
+        tensors = [_tensor(image, description) for image in (left, right)]
+        if len(description.inputs) == 1:
+            tensors = [np.concatenate(tensors, axis=1 if description.layout == "NCHW" else 3)]
+        names = [description.output, *filter(None, [description.confidence_output])]
+        outputs = run_model(self._open(), names, dict(zip(description.inputs, tensors, strict=True)), self.config)
+        size = left.shape[0], left.shape[1]
+        raw, *confidence = (_plane(output, size, description, self.config.model) for output in outputs)
+        disparity = raw * np.float32(description.scale if description.sign == "positive" else -description.scale)
+        return np.stack([disparity, *confidence])
+
+
+def _tensor(image: UInt8[np.ndarray, "h w 3"], description: OnnxModelDescription) -> np.ndarray:
+    """(1, C, H, W) or (1, H, W, C) in the description's units; uint8 pixels stay exact."""
+    pixels: np.ndarray = image.astype(np.float32)
+    if description.colour == "grey":
+        pixels = (pixels @ _GREY)[..., None]
+    elif description.colour == "BGR":
+        pixels = pixels[..., ::-1]
+    if description.pixel_range == "0-1":
+        pixels = pixels / np.float32(255)
+    pixels = (pixels - np.array(description.mean, np.float32)) / np.array(description.std, np.float32)
+    batch: np.ndarray = pixels[None] if description.layout == "NHWC" else pixels.transpose(2, 0, 1)[None]
+    return np.ascontiguousarray(batch)
+
+
+def _plane(
+    output: Any, size: tuple[int, int], description: OnnxModelDescription, model: Path
+) -> Float[np.ndarray, "h w"]:
+    """One channel of an output, (B, C, H, W), (B, H, W, C), (B, H, W) or (H, W), at the size of the input."""
+    array = np.asarray(output)
+    stride, channel = description.output_stride, description.output_channel
+    wanted = (size[0] // stride, size[1] // stride)
+    batch = array[0] if array.ndim == 4 and len(array) == 1 else array
+    if batch.ndim == 3 and batch.shape[1:] == wanted and channel < len(batch):
+        batch = batch[channel]
+    elif batch.ndim == 3 and batch.shape[:2] == wanted and channel < batch.shape[2]:
+        batch = batch[..., channel]
+    if batch.shape != wanted or not np.issubdtype(batch.dtype, np.number):
+        raise InputError(
+            f"An output of {model} is {array.dtype} {array.shape}, not a map of {wanted} (height, width); "
+            "correct output, output_channel or output_stride of its description."
+        )
+    plane = batch.astype(np.float32)
+    return plane if stride == 1 else resize_surface(plane, size)
+
+
+def _probability(confidence: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    return np.clip(np.nan_to_num(confidence, nan=0.0), 0.0, 1.0).astype(np.float32)
+
+
+def _weights_sha256(model: Path) -> str:
+    """Digest of the model file, joined with those of external weights (model.onnx.data, model.onnx_data)."""
+    beside = sorted(path for path in model.parent.glob(f"{model.name}*data") if path.is_file())
+    digests = [sha256_file(path) for path in (model, *beside)]
+    return digests[0] if len(digests) == 1 else sha256_text("\n".join(digests))

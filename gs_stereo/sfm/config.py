@@ -1,0 +1,89 @@
+"""Settings of `reconstruct` and `import`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gs_stereo.config import Config
+
+
+class ReconstructConfig(Config):
+    """How photos become cameras and points. At most one source of scale may be set."""
+
+    max_image_size: int = Field(
+        default=800, ge=64, le=16384, description="Longest edge in pixels of the images that are matched and written."
+    )
+    matcher: Literal["auto", "exhaustive", "sequential", "retrieval"] = Field(
+        default="auto",
+        description="Which pairs are matched. exhaustive: all. sequential: neighbours in name order. retrieval: for"
+        " each photo the most similar ones by their largest features. auto: both for a video,"
+        " exhaustive up to `exhaustive_limit` photos, retrieval above.",
+    )
+    exhaustive_limit: int = Field(default=80, ge=2, description="Most photos that `auto` matches exhaustively.")
+    neighbours: int = Field(
+        default=10,
+        ge=1,
+        description="Next photos that sequential matching pairs with each one; powers of two are added.",
+    )
+    similar: int = Field(default=20, ge=1, description="Most similar photos matched with each photo by retrieval.")
+    mapper: Literal["incremental", "global"] = Field(
+        default="incremental", description="incremental: one photo after the other. global: all at once (GLOMAP)."
+    )
+    camera_model: Literal["SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"] = Field(
+        default="SIMPLE_RADIAL", description="Lens model that is estimated, by COLMAP's name."
+    )
+    single_camera: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="auto: one camera if all photos share size and EXIF focal length, else one for each folder, size"
+        " and focal length. always: one camera, and all sizes must agree. never: one camera a photo.",
+    )
+    max_frames: int = Field(default=150, ge=2, description="Most frames taken from a video.")
+    metres_per_unit: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Metres in one unit of the normalised frame, in which the median depth of the points is 1.",
+    )
+    known_distance: tuple[str, str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = Field(
+        default=None, description="Two photo names and the distance between their camera centres in metres."
+    )
+    camera_positions: str | None = Field(
+        default=None, description="Text or CSV file with a line `name x y z` for each photo, in metres."
+    )
+    gps: Literal["off", "auto"] = Field(
+        default="off",
+        description="auto: use EXIF GPS where at least 6 photos have it and they spread over 30 m or more,"
+        " well above its error of some metres; the frame is then local east, north, up. off by default, because a scene"
+        " the size of a room would get a wrong scale.",
+    )
+    threads: int = Field(default=0, ge=0, description="Threads for features and matches; 0 = all cores.")
+
+    @model_validator(mode="after")
+    def _one_source_of_scale(self) -> ReconstructConfig:
+        given = [
+            name
+            for name, value in (
+                ("metres_per_unit", self.metres_per_unit),
+                ("known_distance", self.known_distance),
+                ("camera_positions", self.camera_positions),
+                ("gps", None if self.gps == "off" else self.gps),
+            )
+            if value is not None
+        ]
+        if len(given) > 1:
+            raise ValueError(f"only one source of scale can be used, but {' and '.join(given)} are set")
+        return self
+
+
+class ImportConfig(Config):
+    """How cameras that the user brings are taken over. Poses and frame are kept exactly as given."""
+
+    max_image_size: int = Field(
+        default=800, ge=64, le=16384, description="Longest edge in pixels of the images that are written."
+    )
+    metres_per_unit: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="Metres in one unit of the given frame; unset = unknown."
+    )
+    threads: int = Field(default=0, ge=0, description="Threads for features and matches; 0 = all cores.")

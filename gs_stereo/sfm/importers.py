@@ -1,0 +1,307 @@
+"""Cameras that the user brings: a COLMAP model or a transforms.json. Poses and frame are kept exactly as given.
+
+Where there are no points, they are triangulated from SIFT matches with the given poses held fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from gs_stereo.errors import InputError
+from gs_stereo.io.colmap import (
+    ColmapCamera,
+    ColmapImage,
+    ColmapModel,
+    ColmapPoints,
+    check_image_name,
+    qvec_from_rotation,
+    read_model,
+)
+from gs_stereo.io.images import fitting_scale, fitting_size, photo_size, read_photo, shrink_to_edge, write_png
+from gs_stereo.io.reconstruction import ReconstructionSummary
+from gs_stereo.io.transforms import TransformsFrame, read_transforms
+from gs_stereo.sfm.child import OnProgress, ignore_progress, run_job
+from gs_stereo.sfm.config import ImportConfig
+from gs_stereo.sfm.job import CameraGroup, Job
+from gs_stereo.sfm.lens import Lens, colmap_from_lens, lens_from_colmap
+from gs_stereo.sfm.pairs import pairs_by_pose
+from gs_stereo.sfm.photos import in_threads
+from gs_stereo.sfm.publish import ReconstructionResult, publish, scratch_folder
+from gs_stereo.sfm.undistort import PhotoSource
+
+_NO_POINTS = ColmapPoints(
+    ids=np.empty(0, dtype=np.int64),
+    xyz_in_world=np.empty((0, 3)),
+    rgb=np.empty((0, 3), dtype=np.uint8),
+    error_px=np.empty(0),
+    track_start=np.zeros(1, dtype=np.int64),
+    track=np.empty((0, 2), dtype=np.int64),
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Given:
+    """A model whose cameras fit its photos exactly, the photos, and what could not be taken over."""
+
+    model: ColmapModel
+    sources: Mapping[str, PhotoSource]
+    failed: Mapping[str, str]
+
+
+def import_colmap(
+    model_folder: Path,
+    image_folder: Path,
+    work_dir: Path,
+    config: ImportConfig,
+    *,
+    seed: int = 0,
+    on_progress: OnProgress = ignore_progress,
+) -> ReconstructionResult:
+    """Take over a COLMAP model (text or binary) and its images into `work_dir` (layout: io/reconstruction.py).
+
+    Images with lens distortion are undistorted; fisheye models are refused. Images that are missing or broken are
+    listed in the summary. Raises InputError for a broken model and StageError if triangulation is needed and fails.
+    """
+    model = read_model(model_folder)
+    return _take_over(_given_colmap(model, image_folder), "colmap", work_dir, config, seed, on_progress)
+
+
+def import_transforms(
+    transforms: Path,
+    work_dir: Path,
+    config: ImportConfig,
+    *,
+    seed: int = 0,
+    on_progress: OnProgress = ignore_progress,
+) -> ReconstructionResult:
+    """Take over a transforms.json of nerfstudio or instant-ngp; see `import_colmap`. Points are triangulated."""
+    frames = read_transforms(transforms)
+    return _take_over(_given_transforms(frames, transforms), "transforms", work_dir, config, seed, on_progress)
+
+
+def _take_over(
+    given: _Given, source: str, work_dir: Path, config: ImportConfig, seed: int, on_progress: OnProgress
+) -> ReconstructionResult:
+    given = _without_broken(given, on_progress)
+    model = given.model
+    if not len(model.points):
+        with scratch_folder(work_dir) as scratch:
+            model = _triangulated(given, scratch, config, seed, on_progress)
+    summary = ReconstructionSummary(
+        source=source,
+        metres_per_unit=config.metres_per_unit,
+        scale_source="none" if config.metres_per_unit is None else "given",
+        failed=given.failed,
+        models=(len(model.images),),
+    )
+    return publish(model, given.sources, work_dir, summary, config.max_image_size, on_progress)
+
+
+def _given_colmap(model: ColmapModel, image_folder: Path) -> _Given:
+    images: dict[int, ColmapImage] = {}
+    sources: dict[str, PhotoSource] = {}
+    failed: dict[str, str] = {}
+    cameras: dict[int, ColmapCamera] = {}
+    fitted: dict[tuple[int, int, int], int] = {}
+    for image_id, image in sorted(model.images.items()):
+        lens = lens_from_colmap(model.cameras[image.camera_id])
+        try:
+            source = _source(image_folder / check_image_name(image.name), lens.width, lens.height)
+        except InputError as error:
+            failed[image.name] = str(error)
+            continue
+        camera_id = fitted.setdefault((image.camera_id, source.width, source.height), len(fitted) + 1)
+        fitted_lens = _fitted(lens, source)
+        cameras.setdefault(camera_id, colmap_from_lens(fitted_lens))
+        stretch = np.array([source.width / lens.width, source.height / lens.height])
+        images[image_id] = replace(image, camera_id=camera_id, points_xy=image.points_xy * stretch)
+        sources[image.name] = source
+    kept = replace(model, cameras=cameras, images=images)
+    return _Given(model=kept, sources=sources, failed=failed)
+
+
+def _without_broken(given: _Given, on_progress: OnProgress) -> _Given:
+    """Decode every photo once, and leave out those that fail; InputError if fewer than two are left."""
+
+    def problem(name: str) -> str | None:
+        source = given.sources[name]
+        try:
+            read_photo(source.path, upright=source.upright)
+        except InputError as error:
+            return str(error)
+        return None
+
+    names = sorted(given.sources)
+    problems = zip(names, in_threads(problem, names, "photos", on_progress), strict=True)
+    failed = {**given.failed, **{name: text for name, text in problems if text is not None}}
+    sources = {name: source for name, source in given.sources.items() if name not in failed}
+    if len(sources) < 2:
+        first = next(iter(failed.values()), "there are none").rstrip(".")
+        count = f"{len(sources)} of {len(sources) + len(failed)} images"
+        raise InputError(f"Only {count} can be used ({first}); give the folder that holds them.")
+    images = {image_id: image for image_id, image in given.model.images.items() if image.name in sources}
+    model = replace(given.model, images=images)
+    return _Given(model=replace(model, points=_seen_points(model)), sources=sources, failed=failed)
+
+
+def _seen_points(model: ColmapModel) -> ColmapPoints:
+    """The points without those whose every observation is in an image that is gone."""
+    points = model.points
+    present = np.isin(points.track[:, 0], list(model.images))
+    owner = np.repeat(np.arange(len(points)), np.diff(points.track_start))
+    had, has = np.diff(points.track_start), np.bincount(owner[present], minlength=len(points))
+    keep = (has > 0) | (had == 0)
+    in_kept = present & keep[owner]
+    return ColmapPoints(
+        ids=points.ids[keep],
+        xyz_in_world=points.xyz_in_world[keep],
+        rgb=points.rgb[keep],
+        error_px=points.error_px[keep],
+        track_start=np.concatenate([[0], np.cumsum(has[keep])]).astype(np.int64),
+        track=points.track[in_kept],
+    )
+
+
+def _given_transforms(frames: tuple[TransformsFrame, ...], transforms: Path) -> _Given:
+    images: dict[int, ColmapImage] = {}
+    sources: dict[str, PhotoSource] = {}
+    failed: dict[str, str] = {}
+    cameras: dict[int, ColmapCamera] = {}
+    known: dict[tuple[float, ...], int] = {}
+    for frame in sorted(frames, key=lambda frame: frame.name):
+        try:
+            lens, source = _lens_of_frame(frame, transforms)
+        except InputError as error:
+            failed[frame.name] = str(error)
+            continue
+        key = (lens.width, lens.height, *lens.intrinsics.ravel(), *lens.coefficients)
+        camera_id = known.setdefault(key, len(known) + 1)
+        cameras.setdefault(camera_id, colmap_from_lens(lens))
+        images[len(images) + 1] = _image(frame.name, camera_id, frame.cam_from_world)
+        sources[frame.name] = source
+    return _Given(model=ColmapModel(cameras=cameras, images=images, points=_NO_POINTS), sources=sources, failed=failed)
+
+
+def _image(name: str, camera_id: int, cam_from_world: Float[np.ndarray, "4 4"]) -> ColmapImage:
+    return ColmapImage(
+        name=name,
+        camera_id=camera_id,
+        qvec_wxyz=qvec_from_rotation(cam_from_world[:3, :3]),
+        tvec=cam_from_world[:3, 3],
+        points_xy=np.empty((0, 2)),
+        point_ids=np.empty(0, dtype=np.int64),
+    )
+
+
+def _lens_of_frame(frame: TransformsFrame, transforms: Path) -> tuple[Lens, PhotoSource]:
+    if frame.path is None:
+        raise InputError(f"The image is not there; add it, or remove its frame from {transforms.name}.")
+    width, height = frame.size or photo_size(frame.path)
+    source = _source(frame.path, width, height)
+    coefficients = np.zeros(8)
+    coefficients[:5] = frame.distortion
+    lens = Lens(width=width, height=height, intrinsics=frame.intrinsics(width, height), coefficients=coefficients)
+    return _fitted(lens, source), source
+
+
+def _source(path: Path, width: int, height: int) -> PhotoSource:
+    """The photo of a camera of `width` x `height`: as stored, or upright if only that has the camera's shape.
+
+    Tools that find poses mostly ignore the EXIF orientation, so pixels as stored come first.
+    """
+    if not path.is_file():
+        raise InputError(f"The image {path} is not there; add it or name the right image folder.")
+    sizes = {upright: photo_size(path, upright=upright) for upright in (False, True)}
+    for upright in (False, True):
+        if sizes[upright] == (width, height):
+            return PhotoSource(path=path, width=width, height=height, upright=upright)
+    for upright in (False, True):
+        actual_width, actual_height = sizes[upright]
+        if abs(actual_width * height / width - actual_height) <= 1:
+            return PhotoSource(path=path, width=actual_width, height=actual_height, upright=upright)
+    shape = f"{sizes[True][0]} x {sizes[True][1]}"
+    raise InputError(
+        f"The image {path} has {shape} pixels, but its camera {width} x {height}; give the images it is for."
+    )
+
+
+def _fitted(lens: Lens, source: PhotoSource) -> Lens:
+    """The lens for photos that were resized after the poses were found."""
+    stretch = np.diag([source.width / lens.width, source.height / lens.height, 1.0])
+    return replace(lens, width=source.width, height=source.height, intrinsics=stretch @ lens.intrinsics)
+
+
+def _triangulated(
+    given: _Given, scratch: Path, config: ImportConfig, seed: int, on_progress: OnProgress
+) -> ColmapModel:
+    """The given model with points from matches; its poses and lenses are not touched."""
+    file_of = _write_working_images(given, scratch / "working", config, on_progress)
+    poses = {image.name: image.cam_from_world for image in given.model.images.values()}
+    job = Job(
+        task="triangulate",
+        folder=str(scratch / "working"),
+        output=str(scratch / "model"),
+        groups=_groups(given, file_of, config.max_image_size),
+        pairs=[(file_of[a], file_of[b]) for a, b in pairs_by_pose(poses)],
+        poses={file_of[name]: pose[:3].tolist() for name, pose in poses.items()},
+        seed=seed % ((1 << 31) - 1),
+        threads=config.threads,
+    )
+    run_job(job, scratch, on_progress)
+    found = read_model(Path(job.output))
+    if not len(found.points):
+        raise InputError(
+            "The given poses agree with no feature matches; check that poses, intrinsics and images match."
+        )
+    return _with_given_poses(given, found, file_of, config.max_image_size)
+
+
+def _write_working_images(given: _Given, folder: Path, config: ImportConfig, on_progress: OnProgress) -> dict[str, str]:
+    names = sorted(given.sources)
+    file_of = {name: f"{number:06d}.png" for number, name in enumerate(names)}
+
+    def shrink(name: str) -> None:
+        source = given.sources[name]
+        photo = read_photo(source.path, upright=source.upright)
+        write_png(folder / file_of[name], shrink_to_edge(photo, config.max_image_size))
+
+    in_threads(shrink, names, "photos", on_progress)
+    return file_of
+
+
+def _groups(given: _Given, file_of: Mapping[str, str], max_edge_px: int) -> list[CameraGroup]:
+    groups = []
+    for camera_id, camera in sorted(given.model.cameras.items()):
+        lens = lens_from_colmap(camera)
+        scale = fitting_scale(lens.width, lens.height, max_edge_px)
+        working = colmap_from_lens(lens.scaled(scale, *fitting_size(lens.width, lens.height, max_edge_px)))
+        names = [file_of[image.name] for image in given.model.images.values() if image.camera_id == camera_id]
+        groups.append(
+            CameraGroup(
+                names=names,
+                model=working.model,
+                width=working.width,
+                height=working.height,
+                params=working.params.tolist(),
+                prior=True,
+            )
+        )
+    return groups
+
+
+def _with_given_poses(given: _Given, found: ColmapModel, file_of: Mapping[str, str], max_edge_px: int) -> ColmapModel:
+    """Points and observations as found, in the pixels of the given cameras, with the given poses."""
+    name_of = {file: name for name, file in file_of.items()}
+    image_of = {image.name: image for image in given.model.images.values()}
+    images = {}
+    for image_id, image in found.images.items():
+        exact = image_of[name_of[image.name]]
+        camera = given.model.cameras[exact.camera_id]
+        scale = fitting_scale(camera.width, camera.height, max_edge_px)
+        images[image_id] = replace(exact, points_xy=image.points_xy / scale, point_ids=image.point_ids)
+    return ColmapModel(cameras=given.model.cameras, images=images, points=found.points)

@@ -1,0 +1,194 @@
+"""Photos made ready for matching: checked, upright, shrunk, with names that any library can read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from gs_stereo.errors import InputError
+from gs_stereo.io.colmap import CAMERA_MODELS
+from gs_stereo.io.exif import GpsPosition, read_metadata
+from gs_stereo.io.images import fitting_scale, fitting_size, list_photos, read_photo, shrink_to_edge, write_png
+from gs_stereo.io.video import VIDEO_SUFFIXES, extract_frames
+from gs_stereo.sfm.child import OnProgress, Progress
+from gs_stereo.sfm.config import ReconstructConfig
+from gs_stereo.sfm.job import CameraGroup
+
+_DEFAULT_FOCAL_OVER_EDGE = 1.2
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoSet:
+    """Photos below `root`. is_video: they are frames, in the order in which they were taken."""
+
+    root: Path
+    paths: tuple[Path, ...]
+    is_video: bool = False
+
+    def name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photo:
+    """A usable photo. `file` is its name in the working folder; the size is that of the upright original."""
+
+    name: str
+    path: Path
+    file: str
+    width: int
+    height: int
+    camera: str
+    focal_over_edge: float | None
+    gps: GpsPosition | None
+
+
+def find_photos(source: Path, frame_folder: Path, config: ReconstructConfig) -> PhotoSet:
+    """The photos of a folder, or frames of a video file, which are written to `frame_folder`."""
+    if source.is_file():
+        if source.suffix.lower() not in VIDEO_SUFFIXES:
+            raise InputError(
+                f"{source} is no video file; give a folder of photos or one of {', '.join(VIDEO_SUFFIXES)}."
+            )
+        frames = extract_frames(source, frame_folder, config.max_frames)
+        return PhotoSet(root=frame_folder, paths=tuple(frames), is_video=True)
+    paths = list_photos(source)
+    if not paths:
+        raise InputError(f"There are no photos in {source}; put JPEG, PNG, TIFF, WebP or BMP files there.")
+    return PhotoSet(root=source, paths=tuple(paths))
+
+
+def in_threads(work: Callable[[T], R], items: Sequence[T], step: str, on_progress: OnProgress) -> list[R]:
+    """`work` on every item, in order, with progress. The work is decoding and resampling, which free the GIL."""
+    results = []
+    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 4)) as pool:
+        for done, result in enumerate(_bounded(pool, work, items), 1):
+            results.append(result)
+            on_progress(Progress(step=step, done=done, total=len(items)))
+    return results
+
+
+def _bounded(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
+    """Like pool.map, but an error stops the items that have not begun."""
+    futures = [pool.submit(work, item) for item in items]
+    try:
+        for future in futures:
+            yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def prepare_photos(
+    photos: PhotoSet, folder: Path, config: ReconstructConfig, on_progress: OnProgress
+) -> tuple[list[Photo], dict[str, str]]:
+    """Write a working image of every usable photo to `folder`; returns them, and the others with the reason.
+
+    InputError if fewer than two are usable.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def prepare(numbered: tuple[int, Path]) -> Photo | tuple[str, str]:
+        number, path = numbered
+        name = photos.name(path)
+        try:
+            _check_name(name)
+            image = read_photo(path)
+            height, width = image.shape[:2]
+            if min(width, height) * fitting_scale(width, height, config.max_image_size) < 32:
+                raise InputError(f"The photo {path} has {width} x {height} pixels, too few to match; remove it.")
+            metadata = read_metadata(path)
+        except InputError as error:
+            return _printable(name), str(error)
+        file = f"{number:06d}.png"
+        write_png(folder / file, shrink_to_edge(image, config.max_image_size))
+        return Photo(
+            name=name,
+            path=path,
+            file=file,
+            width=width,
+            height=height,
+            camera=metadata.camera,
+            focal_over_edge=metadata.focal_over_edge,
+            gps=metadata.gps,
+        )
+
+    results = in_threads(prepare, list(enumerate(photos.paths)), "photos", on_progress)
+    usable = [result for result in results if isinstance(result, Photo)]
+    failed = dict(result for result in results if not isinstance(result, Photo))
+    if len(usable) < 2:
+        first = f" ({next(iter(failed.values())).rstrip('.')})" if failed else ""
+        count = f"{len(usable)} of {len(photos.paths)} photos in {photos.root} can be used{first}"
+        raise InputError(f"Only {count}; add photos of the scene from different places, at least two.")
+    return usable, failed
+
+
+def _check_name(name: str) -> None:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"The file name {_printable(name)} is no UTF-8 text; rename the photo.") from error
+    if any(ord(letter) < 32 for letter in name) or "\\" in name or ":" in name.split("/")[0]:
+        raise InputError(f"The file name {name!r} holds a control character, colon or backslash; rename the photo.")
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def camera_groups(photos: Sequence[Photo], config: ReconstructConfig) -> list[CameraGroup]:
+    """Which photos share a camera (see `ReconstructConfig.single_camera`), with a first guess of its parameters."""
+    groups: dict[object, list[Photo]] = {}
+    for photo in photos:
+        groups.setdefault(_camera_key(photo, config), []).append(photo)
+    if config.single_camera == "auto" and len({_optics(photo) for photo in photos}) == 1:
+        groups = {None: list(photos)}
+    if config.single_camera == "always" and len({(photo.width, photo.height) for photo in photos}) > 1:
+        raise InputError("The photos differ in size, so they cannot share one camera; set single_camera to auto.")
+    return [_camera_group(members, config) for members in groups.values()]
+
+
+def _optics(photo: Photo) -> object:
+    focal = None if photo.focal_over_edge is None else round(photo.focal_over_edge, 3)
+    return photo.width, photo.height, photo.camera, focal
+
+
+def _camera_key(photo: Photo, config: ReconstructConfig) -> object:
+    if config.single_camera == "always":
+        return None
+    if config.single_camera == "never":
+        return photo.name
+    return Path(photo.name).parent.as_posix(), _optics(photo)
+
+
+def _camera_group(photos: Sequence[Photo], config: ReconstructConfig) -> CameraGroup:
+    first = photos[0]
+    scale = fitting_scale(first.width, first.height, config.max_image_size)
+    width, height = fitting_size(first.width, first.height, config.max_image_size)
+    known = [photo.focal_over_edge for photo in photos if photo.focal_over_edge is not None]
+    focal_over_edge = float(np.median(known)) if known else _DEFAULT_FOCAL_OVER_EDGE
+    focal_px = focal_over_edge * max(first.width, first.height) * scale
+    centre = (first.width * scale / 2, first.height * scale / 2)
+    return CameraGroup(
+        names=[photo.file for photo in photos],
+        model=config.camera_model,
+        width=width,
+        height=height,
+        params=first_guess(config.camera_model, focal_px, centre),
+        prior=bool(known),
+    )
+
+
+def first_guess(model: str, focal_px: float, centre: tuple[float, float]) -> list[float]:
+    """Parameters of a camera model without distortion, in COLMAP's order."""
+    one_focal = model in ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
+    params = [focal_px, *centre] if one_focal else [focal_px, focal_px, *centre]
+    return params + [0.0] * (CAMERA_MODELS[model][1] - len(params))

@@ -1,0 +1,89 @@
+"""The last steps that `reconstruct` and `import` share: undistorted images, the model in its frame, the summary."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from gs_stereo.errors import InputError
+from gs_stereo.io.atomic import write_errors
+from gs_stereo.io.colmap import ColmapModel
+from gs_stereo.io.reconstruction import (
+    IMAGE_FOLDER,
+    ReconstructionSummary,
+    image_file_names,
+    load_sparse_scene,
+    write_reconstruction,
+)
+from gs_stereo.sfm.child import OnProgress
+from gs_stereo.sfm.undistort import PhotoSource, undistorted_model, write_images
+from gs_stereo.types import SparseScene
+
+_SCRATCH_PREFIX = ".scratch-"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReconstructionResult:
+    """What was published in a folder, as `io.reconstruction` reads it back."""
+
+    scene: SparseScene
+    image_folder: Path
+    summary: ReconstructionSummary
+
+
+@contextmanager
+def scratch_folder(work_dir: Path) -> Iterator[Path]:
+    """A folder in `work_dir` that is gone when the block ends; what a killed run left there goes as well."""
+    with write_errors(work_dir):
+        work_dir.mkdir(parents=True, exist_ok=True)
+        for stale in work_dir.glob(f"{_SCRATCH_PREFIX}*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=work_dir))
+    try:
+        with write_errors(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(
+    model: ColmapModel,
+    sources: Mapping[str, PhotoSource],
+    work_dir: Path,
+    summary: ReconstructionSummary,
+    max_edge_px: int,
+    on_progress: OnProgress,
+) -> ReconstructionResult:
+    """Write images/, sparse/ and reconstruction.json. `model` is in its final frame and still has its lenses.
+
+    `summary` holds what happened before; the numbers of the model are added here.
+    """
+    if not model.images:
+        raise InputError("No photo is left to write; check the names and the sizes of the photos.")
+    names = sorted(image.name for image in model.images.values())
+    files = image_file_names(names)
+    flat, views = undistorted_model(model, sources, max_edge_px)
+    folder = work_dir / IMAGE_FOLDER
+    write_images(flat, views, sources, {name: folder / file for name, file in files.items()}, on_progress)
+    complete = replace(_with_numbers(summary, flat), image_files=files, failed=dict(sorted(summary.failed.items())))
+    write_reconstruction(work_dir, flat, complete)
+    return ReconstructionResult(scene=load_sparse_scene(work_dir), image_folder=folder, summary=complete)
+
+
+def _with_numbers(summary: ReconstructionSummary, model: ColmapModel) -> ReconstructionSummary:
+    error = model.points.error_px[model.points.error_px >= 0]
+    tracks = np.diff(model.points.track_start)
+    focal = [float(model.cameras[image.camera_id].params[0]) for image in model.images.values()]
+    return replace(
+        summary,
+        num_points=len(model.points),
+        mean_reprojection_error_px=float(error.mean()) if len(error) else None,
+        mean_track_length=float(tracks.mean()) if len(tracks) else None,
+        median_focal_px=float(np.median(focal)),
+    )

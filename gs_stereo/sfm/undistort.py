@@ -1,0 +1,155 @@
+"""Pinhole images of a reconstruction, made from the original photos, and the model that belongs to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from gs_stereo.io.colmap import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
+from gs_stereo.io.images import fitting_scale, fitting_size, read_photo, shrink_to_edge, write_png
+from gs_stereo.sfm.child import OnProgress, Progress
+from gs_stereo.sfm.lens import (
+    MAX_OVERSAMPLING,
+    Lens,
+    lens_from_colmap,
+    pinhole_intrinsics_inside,
+    undistort,
+    undistorter,
+)
+from gs_stereo.sfm.photos import in_threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoSource:
+    """The photo behind an image of a model. The model's camera is for the photo shrunk by `scale`."""
+
+    path: Path
+    width: int
+    height: int
+    scale: float = 1.0
+    upright: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _View:
+    """What the images of one camera and photo size share: the lens at the model's size, and the pinhole camera."""
+
+    lens: Lens
+    source: PhotoSource
+    width: int
+    height: int
+    intrinsics: Float[np.ndarray, "3 3"]
+
+    @property
+    def camera(self) -> ColmapCamera:
+        k = self.intrinsics
+        params = np.array([k[0, 0], k[1, 1], k[0, 2], k[1, 2]])
+        return ColmapCamera(model="PINHOLE", width=self.width, height=self.height, params=params)
+
+
+def undistorted_model(
+    model: ColmapModel, sources: Mapping[str, PhotoSource], max_edge_px: int
+) -> tuple[ColmapModel, dict[int, _View]]:
+    """The PINHOLE model of images whose longest edge is at most `max_edge_px`; poses and points stay as they are.
+
+    Observations without a point are dropped. Returns also what `write_images` needs, by new camera id.
+    """
+    keys: dict[tuple[int, int, int], int] = {}
+    views: dict[int, _View] = {}
+    images: dict[int, ColmapImage] = {}
+    for image_id, image in sorted(model.images.items()):
+        source = sources[image.name]
+        key = (image.camera_id, source.width, source.height)
+        camera_id = keys.setdefault(key, len(keys) + 1)
+        if camera_id not in views:
+            views[camera_id] = _view(lens_from_colmap(model.cameras[image.camera_id]), source, max_edge_px)
+        images[image_id] = _undistorted_image(image, camera_id, views[camera_id])
+    cameras = {camera_id: view.camera for camera_id, view in views.items()}
+    return ColmapModel(cameras=cameras, images=images, points=with_tracks(model.points, images)), views
+
+
+def _view(lens: Lens, source: PhotoSource, max_edge_px: int) -> _View:
+    scale = fitting_scale(source.width, source.height, max_edge_px)
+    width, height = fitting_size(source.width, source.height, max_edge_px)
+    shown = lens.scaled(scale / source.scale, width, height)
+    intrinsics = pinhole_intrinsics_inside(shown)
+    return _View(lens=lens, source=source, width=width, height=height, intrinsics=intrinsics)
+
+
+def _undistorted_image(image: ColmapImage, camera_id: int, view: _View) -> ColmapImage:
+    seen = image.point_ids >= 0
+    k = view.intrinsics
+    xy = undistort(view.lens, image.points_xy[seen]) * k[[0, 1], [0, 1]] + k[:2, 2]
+    sound = np.isfinite(xy).all(axis=1)
+    return replace(image, camera_id=camera_id, points_xy=xy[sound], point_ids=image.point_ids[seen][sound])
+
+
+def with_tracks(points: ColmapPoints, images: Mapping[int, ColmapImage]) -> ColmapPoints:
+    """The points with the tracks that the observations of `images` tell."""
+    order = np.argsort(points.ids, kind="stable")
+    ids = points.ids[order]
+    rows = [_track_rows(image_id, image, ids) for image_id, image in sorted(images.items())]
+    table = np.concatenate(rows) if rows else np.empty((0, 3), dtype=np.int64)
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    lengths = np.bincount(table[:, 0], minlength=len(ids))
+    return ColmapPoints(
+        ids=ids,
+        xyz_in_world=points.xyz_in_world[order],
+        rgb=points.rgb[order],
+        error_px=points.error_px[order],
+        track_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        track=np.ascontiguousarray(table[:, 1:]),
+    )
+
+
+def _track_rows(image_id: int, image: ColmapImage, ids: Int[np.ndarray, "n"]) -> Int[np.ndarray, "m 3"]:
+    index = np.flatnonzero(image.point_ids >= 0)
+    rows = np.searchsorted(ids, image.point_ids[index])
+    return np.column_stack([rows, np.full_like(rows, image_id), index])
+
+
+def write_images(
+    model: ColmapModel,
+    views: Mapping[int, _View],
+    sources: Mapping[str, PhotoSource],
+    files: Mapping[str, Path],
+    on_progress: OnProgress,
+) -> None:
+    """Write the pinhole image of every image of `model` to `files[name]`, camera by camera."""
+    done = 0
+    for camera_id, view in views.items():
+        names = sorted(image.name for image in model.images.values() if image.camera_id == camera_id)
+        before = done
+
+        def count(progress: Progress, before: int = before) -> None:
+            on_progress(replace(progress, done=before + progress.done, total=len(model.images)))
+
+        _write_view(view, [(sources[name], files[name]) for name in names], count)
+        done += len(names)
+
+
+def _write_view(view: _View, jobs: list[tuple[PhotoSource, Path]], on_progress: OnProgress) -> None:
+    """Shrink, or resample through the lens, the photos of one camera."""
+    edge_px = max(view.width, view.height)
+    if view.lens.is_pinhole:
+
+        def make(job: tuple[PhotoSource, Path]) -> None:
+            photo = read_photo(job[0].path, upright=job[0].upright)
+            write_png(job[1], shrink_to_edge(photo, edge_px))
+
+    else:
+        largest_px = edge_px * MAX_OVERSAMPLING
+        source = view.source
+        scale = fitting_scale(source.width, source.height, largest_px)
+        size = fitting_size(source.width, source.height, largest_px)
+        resample = undistorter(view.lens.scaled(scale / source.scale, *size), view.intrinsics, view.width, view.height)
+
+        def make(job: tuple[PhotoSource, Path]) -> None:
+            photo = read_photo(job[0].path, upright=job[0].upright)
+            write_png(job[1], resample(shrink_to_edge(photo, largest_px)))
+
+    in_threads(make, jobs, "undistorted", on_progress)

@@ -1,0 +1,240 @@
+"""The process that runs pycolmap: `python -m gs_stereo.sfm.worker JOB.json`.
+
+pycolmap may abort on bad input or run out of memory; here that ends this process only. stdout carries one JSON object
+a line ({"step", "done", "total"}, at last {"result"}); COLMAP's log goes to stderr. The process ends when its stdin
+closes, so it never outlives its parent.
+
+The result depends on the job alone. Image ids come from the sorted order in which images are imported, not from the
+order in which threads finish. Bundle adjustment runs on one thread, because Ceres adds up in thread order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pycolmap
+
+from gs_stereo.sfm.job import CameraGroup, Job, JobResult, read_job
+from gs_stereo.sfm.retrieval import similar_pairs
+
+Emit = Callable[[str, int, int], None]
+T = TypeVar("T")
+_PAIRS_PER_CALL = 64
+_IMAGES_PER_THREAD = 4
+_MIN_INLIERS = 15
+_SMALLEST_MODEL = 3
+
+
+def main(job_path: str) -> None:
+    """Run one job file."""
+    reply = _private_stdout()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    pycolmap.logging.minloglevel = pycolmap.logging.WARNING.value
+
+    def emit(step: str, done: int, total: int) -> None:
+        reply(json.dumps({"step": step, "done": done, "total": total}))
+
+    result = run(read_job(Path(job_path)), emit)
+    reply(json.dumps({"result": asdict(result)}))
+
+
+def _private_stdout() -> Callable[[str], None]:
+    """A writer to the real stdout; whatever native code prints there goes to stderr from now on."""
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+
+    def reply(line: str) -> None:
+        stream.write(line + "\n")
+
+    return reply
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of stdin, which only the parent holds open, then end at once."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def run(job: Job, emit: Emit) -> JobResult:
+    """Extract, match, and map or triangulate."""
+    pycolmap.set_random_seed(job.seed)
+    output = Path(job.output)
+    output.mkdir(parents=True, exist_ok=True)
+    database = output / "database.db"
+    pycolmap.Database.open(database).close()
+    _import(job, database)
+    _extract(job, database, emit)
+    _match(job, database, emit)
+    if job.task == "triangulate":
+        models = [_triangulate(job, database, emit)]
+    elif job.mapper == "global":
+        models = _map_globally(job, database, emit)
+    else:
+        models = _map_incrementally(job, database, emit)
+    models.sort(key=lambda model: (-model.num_reg_images(), -model.num_points3D()))
+    if models:
+        models[0].write_binary(output)
+    return _result(database, [model.num_reg_images() for model in models])
+
+
+def _import(job: Job, database: Path) -> None:
+    """Write cameras and images, one group after the other, before any feature."""
+    for group in job.groups:
+        options = pycolmap.ImageReaderOptions()
+        options.camera_model = group.model
+        options.camera_params = ",".join(repr(value) for value in group.params)
+        names = sorted(group.names)
+        pycolmap.import_images(database, job.folder, pycolmap.CameraMode.SINGLE, names, options)
+        _mark_prior(database, group, names[0])
+
+
+def _mark_prior(database: Path, group: CameraGroup, name: str) -> None:
+    with pycolmap.Database.open(database) as store:
+        camera = store.read_camera(store.read_image_with_name(name).camera_id)
+        camera.has_prior_focal_length = group.prior
+        store.update_camera(camera)
+
+
+def _threads(job: Job) -> int:
+    return job.threads or os.cpu_count() or 1
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _extract(job: Job, database: Path, emit: Emit) -> None:
+    names, options = job.names, pycolmap.FeatureExtractionOptions()
+    options.num_threads = _threads(job)
+    done = 0
+    emit("features", done, len(names))
+    for chunk in _chunks(names, _IMAGES_PER_THREAD * options.num_threads):
+        pycolmap.extract_features(
+            database, job.folder, list(chunk), extraction_options=options, device=pycolmap.Device.cpu
+        )
+        done += len(chunk)
+        emit("features", done, len(names))
+
+
+def _match(job: Job, database: Path, emit: Emit) -> None:
+    wanted = {(min(pair), max(pair)) for pair in job.pairs}
+    if job.retrieve:
+        wanted |= _similar(job, database, emit)
+    pairs = sorted(wanted)
+    matching, verification = pycolmap.FeatureMatchingOptions(), pycolmap.TwoViewGeometryOptions()
+    matching.num_threads = _threads(job)
+    verification.ransac.random_seed = job.seed
+    pairing = pycolmap.ImportedPairingOptions()
+    pairing.match_list_path = database.with_name("pairs.txt")
+    done = 0
+    emit("pairs", done, len(pairs))
+    for chunk in _chunks(pairs, _PAIRS_PER_CALL):
+        pairing.match_list_path.write_text("".join(f"{a} {b}\n" for a, b in chunk), encoding="ascii")
+        pycolmap.match_image_pairs(database, matching, pairing, verification, pycolmap.Device.cpu)
+        done += len(chunk)
+        emit("pairs", done, len(pairs))
+
+
+def _similar(job: Job, database: Path, emit: Emit) -> set[tuple[str, str]]:
+    features = []
+    with pycolmap.Database.open(database) as store:
+        images = sorted(store.read_all_images(), key=lambda image: image.name)
+        for image in images:
+            keypoints = np.asarray(store.read_keypoints(image.image_id))
+            descriptors = np.asarray(store.read_descriptors(image.image_id).data)
+            features.append((keypoints, descriptors))
+    index_pairs = similar_pairs(features, job.retrieve, lambda done: emit("similar", done, len(features)))
+    return {(images[i].name, images[j].name) for i, j in index_pairs}
+
+
+def _map_incrementally(job: Job, database: Path, emit: Emit) -> list[Any]:
+    options = pycolmap.IncrementalPipelineOptions()
+    options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = job.seed
+    options.num_threads = options.mapper.num_threads = 1
+    options.min_model_size = _SMALLEST_MODEL
+    total, registered = len(job.names), 0
+
+    def start() -> None:
+        nonlocal registered
+        registered = 2
+        emit("registered", registered, total)
+
+    def advance() -> None:
+        nonlocal registered
+        registered += 1
+        emit("registered", min(registered, total), total)
+
+    models = pycolmap.incremental_mapping(
+        database,
+        job.folder,
+        _model_folder(job),
+        options,
+        initial_image_pair_callback=start,
+        next_image_callback=advance,
+    )
+    return list(models.values())
+
+
+def _map_globally(job: Job, database: Path, emit: Emit) -> list[Any]:
+    options = pycolmap.GlobalPipelineOptions()
+    mapper = options.mapper
+    for part in (options, mapper, mapper.rotation_averaging, mapper.global_positioning, mapper.retriangulation):
+        part.random_seed = job.seed
+    options.num_threads = mapper.num_threads = 1
+    mapper.global_positioning.use_gpu = mapper.bundle_adjustment.ceres.use_gpu = False
+    emit("registered", 0, len(job.names))
+    models = list(pycolmap.global_mapping(database, job.folder, _model_folder(job), options).values())
+    emit("registered", max((model.num_reg_images() for model in models), default=0), len(job.names))
+    return models
+
+
+def _model_folder(job: Job) -> Path:
+    folder = Path(job.output) / "models"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _triangulate(job: Job, database: Path, emit: Emit) -> Any:
+    emit("triangulated", 0, 1)
+    known = pycolmap.Reconstruction()
+    with pycolmap.Database.open(database) as store:
+        for camera in store.read_all_cameras():
+            known.add_camera_with_trivial_rig(camera)
+        for image in sorted(store.read_all_images(), key=lambda image: image.image_id):
+            pose = pycolmap.Rigid3d(np.array(job.poses[image.name], dtype=np.float64))
+            known.add_image_with_trivial_frame(
+                pycolmap.Image(name=image.name, camera_id=image.camera_id, image_id=image.image_id), pose
+            )
+    options = pycolmap.IncrementalPipelineOptions()
+    options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = job.seed
+    options.num_threads = options.mapper.num_threads = 1
+    model = pycolmap.triangulate_points(known, database, job.folder, _model_folder(job), True, options)
+    emit("triangulated", 1, 1)
+    return model
+
+
+def _result(database: Path, sizes: list[int]) -> JobResult:
+    with pycolmap.Database.open(database) as store:
+        images = {image.image_id: image.name for image in store.read_all_images()}
+        features = {name: store.num_keypoints_for_image(image_id) for image_id, name in images.items()}
+        pair_ids, counts = store.read_two_view_geometry_num_inliers()
+    partners = dict.fromkeys(features, 0)
+    for pair_id, count in zip(pair_ids, counts, strict=True):
+        if count >= _MIN_INLIERS:
+            for image_id in pycolmap.pair_id_to_image_pair(pair_id):
+                partners[images[image_id]] += 1
+    return JobResult(models=sizes, features=features, partners=partners)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,193 @@
+"""Cameras that the user brings: kept to the last bit, undistorted where needed, triangulated where points lack."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gs_stereo.errors import InputError
+from gs_stereo.geometry.projection import project
+from gs_stereo.io.colmap import (
+    ColmapCamera,
+    ColmapModel,
+    model_from_sparse_scene,
+    read_model,
+    sparse_scene_from_model,
+    write_model,
+)
+from gs_stereo.io.images import read_photo, resize_to, write_png
+from gs_stereo.io.reconstruction import image_path, load_summary
+from gs_stereo.sfm.config import ImportConfig
+from gs_stereo.sfm.importers import import_colmap, import_transforms
+from gs_stereo.types import SparsePoints, SparseScene
+
+GL = np.diag([1.0, -1.0, -1.0, 1.0])
+BENT = (-0.15, 0.03, 0.001, -0.002)
+
+
+def truth_model(capture: Any) -> ColmapModel:
+    """The exact cameras with points on the wall, each seen by the cameras whose image it falls into."""
+    xyz = np.column_stack([np.random.default_rng(0).uniform(-1.2, 1.2, (30, 2)), np.full(30, 5.0)])
+    visible = []
+    for camera in capture.cameras:
+        xy, _ = project(camera, xyz)
+        visible.append(np.flatnonzero(((xy > 1) & (xy < [camera.width - 1, camera.height - 1])).all(axis=1)))
+    points = SparsePoints(
+        xyz_in_world=xyz,
+        rgb=np.full((30, 3), 9, dtype=np.uint8),
+        error_px=np.full(30, 0.25),
+        track_length=np.bincount(np.concatenate(visible), minlength=30),
+    )
+    return model_from_sparse_scene(SparseScene(cameras=capture.cameras, points=points, visible_points=tuple(visible)))
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_pinhole_colmap_model_is_kept_exactly(capture: Any, tmp_path: Path, text: bool) -> None:
+    model = truth_model(capture)
+    write_model(tmp_path / "model" / "sparse" / "0", model, text=text)
+    result = import_colmap(tmp_path / "model", capture.folder, tmp_path / "out", ImportConfig(metres_per_unit=0.5))
+    expected = sparse_scene_from_model(model)
+    for found, given in zip(result.scene.cameras, expected.cameras, strict=True):
+        assert found.name == given.name
+        np.testing.assert_array_equal(found.cam_from_world, given.cam_from_world)
+        np.testing.assert_array_equal(found.intrinsics, given.intrinsics)
+        np.testing.assert_array_equal(
+            read_photo(image_path(tmp_path / "out", found)), read_photo(capture.folder / found.name)
+        )
+    np.testing.assert_array_equal(result.scene.points.xyz_in_world, expected.points.xyz_in_world)
+    for found_ids, given_ids in zip(result.scene.visible_points, expected.visible_points, strict=True):
+        np.testing.assert_array_equal(found_ids, given_ids)
+    assert result.scene.metres_per_unit == 0.5
+    assert result.summary.scale_source == "given"
+
+
+def test_poses_survive_a_second_import_of_the_output(capture: Any, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", truth_model(capture))
+    first = import_colmap(tmp_path / "model", capture.folder, tmp_path / "a", ImportConfig())
+    second = import_colmap(tmp_path / "a", tmp_path / "a" / "images", tmp_path / "b", ImportConfig())
+    for one, two in zip(first.scene.cameras, second.scene.cameras, strict=True):
+        np.testing.assert_array_equal(one.cam_from_world, two.cam_from_world)
+
+
+def test_smaller_images_get_smaller_intrinsics(capture: Any, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", truth_model(capture))
+    result = import_colmap(tmp_path / "model", capture.folder, tmp_path / "out", ImportConfig(max_image_size=160))
+    for found, given in zip(result.scene.cameras, capture.cameras, strict=True):
+        assert (found.width, found.height) == (160, 120)
+        np.testing.assert_allclose(found.intrinsics, given.resized(160, 120).intrinsics)
+        np.testing.assert_allclose(found.cam_from_world, given.cam_from_world, atol=1e-12)
+
+
+def test_images_resized_after_the_poses_were_found_are_fitted(capture: Any, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", truth_model(capture))
+    for camera in capture.cameras:
+        write_png(tmp_path / "half" / camera.name, resize_to(read_photo(capture.folder / camera.name), 160, 120))
+    result = import_colmap(tmp_path / "model", tmp_path / "half", tmp_path / "out", ImportConfig())
+    np.testing.assert_allclose(result.scene.cameras[0].intrinsics, capture.cameras[0].resized(160, 120).intrinsics)
+
+
+def test_missing_broken_and_alien_images_are_listed(capture: Any, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", truth_model(capture))
+    names = [camera.name for camera in capture.cameras]
+    for name in names[:3]:
+        write_png(tmp_path / "in" / name, read_photo(capture.folder / name))
+    data = (capture.folder / names[3]).read_bytes()
+    (tmp_path / "in" / names[3]).write_bytes(data[: len(data) // 2])
+    write_png(tmp_path / "in" / names[2], np.zeros((50, 320, 3), dtype=np.uint8))
+    result = import_colmap(tmp_path / "model", tmp_path / "in", tmp_path / "out", ImportConfig())
+    assert [camera.name for camera in result.scene.cameras] == names[:2]
+    assert "its camera 320 x 240" in result.summary.failed[names[2]]
+    assert "cannot be read" in result.summary.failed[names[3]]
+    assert "is not there" in result.summary.failed[names[4]]
+    assert len(load_summary(tmp_path / "out").failed) == 3
+
+
+def test_stored_pixels_are_used_where_the_camera_is_for_them(capture: Any, tmp_path: Path) -> None:
+    """COLMAP ignores the EXIF orientation; so must we, where its cameras are for the stored pixels."""
+    write_model(tmp_path / "model", truth_model(capture))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "in").mkdir()
+    for camera in capture.cameras:
+        Image.open(capture.folder / camera.name).save(tmp_path / "in" / camera.name, exif=exif)
+    result = import_colmap(tmp_path / "model", tmp_path / "in", tmp_path / "out", ImportConfig())
+    for camera in result.scene.cameras:
+        written = read_photo(image_path(tmp_path / "out", camera))
+        np.testing.assert_array_equal(written, read_photo(capture.folder / camera.name))
+
+
+def test_fisheye_is_refused(capture: Any, tmp_path: Path) -> None:
+    model = truth_model(capture)
+    fisheye = ColmapCamera(model="OPENCV_FISHEYE", width=320, height=240, params=np.full(8, 100.0))
+    write_model(tmp_path / "model", replace(model, cameras=dict.fromkeys(model.cameras, fisheye)))
+    with pytest.raises(InputError, match="undistort"):
+        import_colmap(tmp_path / "model", capture.folder, tmp_path / "out", ImportConfig())
+
+
+def test_no_images_at_all(capture: Any, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", truth_model(capture))
+    with pytest.raises(InputError, match="Only 0 of 5 images"):
+        import_colmap(tmp_path / "model", tmp_path, tmp_path / "out", ImportConfig())
+
+
+def write_transforms(folder: Path, capture: Any, **values: Any) -> Path:
+    frames = [
+        {"file_path": f"./{c.name}", "transform_matrix": (c.world_from_cam @ GL).tolist()} for c in capture.cameras
+    ]
+    k = capture.cameras[0].intrinsics
+    lens = {"fl_x": k[0, 0], "fl_y": k[1, 1], "cx": k[0, 2], "cy": k[1, 2], "w": 320, "h": 240, **values}
+    (folder / "transforms.json").write_text(json.dumps({**lens, "frames": frames}), encoding="utf-8")
+    return folder / "transforms.json"
+
+
+def test_distorted_transforms_keep_poses_and_get_true_points_and_pictures(
+    make_capture: Any, capture: Any, tmp_path: Path
+) -> None:
+    bent = make_capture(tmp_path, 5, BENT)
+    path = write_transforms(tmp_path, bent, **dict(zip(("k1", "k2", "p1", "p2"), BENT, strict=True)))
+    result = import_transforms(path, tmp_path / "out", ImportConfig())
+    for found, given in zip(result.scene.cameras, bent.cameras, strict=True):
+        assert found.name == given.name
+        np.testing.assert_allclose(found.cam_from_world, given.cam_from_world, atol=1e-12)
+    z = result.scene.points.xyz_in_world[:, 2]
+    assert len(z) > 200
+    assert np.median(np.minimum(np.abs(z - 5.0), np.abs(z - 3.5))) < 0.02
+    assert load_summary(tmp_path / "out").mean_reprojection_error_px < 0.6
+    model = read_model(tmp_path / "out")
+    assert {camera.model for camera in model.cameras.values()} == {"PINHOLE"}
+
+
+@pytest.mark.parametrize("max_image_size", [320, 160])
+def test_undistorted_picture_is_what_its_pinhole_camera_sees(
+    make_capture: Any, tmp_path: Path, render_scene: Any, max_image_size: int
+) -> None:
+    """Compared with a rendering by that camera, and with one whose principal point is off by half a pixel."""
+    bent = make_capture(tmp_path, 2, BENT)
+    model = truth_model(bent)
+    lens = np.array([300.0, 300.0, 160.0, 120.0, *BENT])
+    camera = ColmapCamera(model="OPENCV", width=320, height=240, params=lens)
+    write_model(tmp_path / "model", replace(model, cameras=dict.fromkeys(model.cameras, camera)))
+    result = import_colmap(tmp_path / "model", tmp_path, tmp_path / "out", ImportConfig(max_image_size=max_image_size))
+    found = result.scene.cameras[0]
+    assert found.width == max_image_size
+    picture = read_photo(image_path(tmp_path / "out", found)).astype(float)
+    errors = []
+    for shift_px in ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (-0.5, 0.0), (0.0, -0.5)):
+        intrinsics = found.intrinsics.copy()
+        intrinsics[:2, 2] += shift_px
+        errors.append(np.abs(picture - render_scene(replace(found, intrinsics=intrinsics))).mean())
+    assert errors[0] < 0.6 * min(errors[1:])
+
+
+def test_poses_that_fit_no_match_are_an_input_error(capture: Any, tmp_path: Path) -> None:
+    for index, camera in enumerate(capture.cameras):
+        noise = np.random.default_rng(index).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+        write_png(tmp_path / camera.name, noise)
+    with pytest.raises(InputError, match="no feature matches"):
+        import_transforms(write_transforms(tmp_path, capture), tmp_path / "out", ImportConfig())
