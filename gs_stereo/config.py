@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,6 +51,25 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ConfigError(f"The file {path} must hold a mapping of names to values; see configs/ for examples.")
     return values
+
+
+SHIPPED_ROOTS = (Path(__file__).parents[1], Path(sys.prefix) / "share" / "gs_stereo")
+"""Where `configs/` and `pipelines/` lie: in the source tree, or where the package was installed."""
+
+
+def is_shipped(relative: str) -> bool:
+    """True if `configs/...` or `pipelines/...` is there."""
+    return any((root / relative).is_file() for root in SHIPPED_ROOTS)
+
+
+def shipped(relative: str) -> Path:
+    """A file of `configs/` or `pipelines/`; ConfigError lists its neighbours if there is none of that name."""
+    for root in SHIPPED_ROOTS:
+        if (root / relative).is_file():
+            return root / relative
+    folder = Path(relative).parent
+    known = sorted({path.stem for root in SHIPPED_ROOTS for path in (root / folder).glob("*.yaml")})
+    raise ConfigError(f"There is no {relative}; known are: {', '.join(known) or 'none'}.")
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gs_stereo.cli.options import Common, SceneArgument, given, with_common
+from gs_stereo.cli.options import Common, SceneArgument, given, path_text, with_common
 
 
 def register(app: typer.Typer) -> None:
@@ -20,15 +20,35 @@ def register(app: typer.Typer) -> None:
 def label(
     *,
     scene: SceneArgument = Path(),
-    expert: Annotated[str | None, typer.Option(help="Label source: splat or sgbm.")] = None,
+    expert: Annotated[
+        str | None, typer.Option(help="Label source: splat, sgbm, onnx, foundationstereo, or a plug-in.")
+    ] = None,
     pairs: Annotated[str | None, typer.Option(help="Name of the set of pairs.", show_default="default")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set; the expert's by default.")] = None,
+    model: Annotated[Path | None, typer.Option(help="onnx: the model file.")] = None,
+    description: Annotated[
+        str | None, typer.Option(help="onnx: a YAML that describes the model, or a shipped name.")
+    ] = None,
+    expert_repo: Annotated[Path | None, typer.Option(help="foundationstereo: your checkout.")] = None,
+    expert_python: Annotated[str | None, typer.Option(help="foundationstereo: its environment's Python.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="foundationstereo: the .pth file.")] = None,
+    allow_unsafe_pickle: Annotated[
+        bool, typer.Option("--allow-unsafe-pickle", help="foundationstereo: load a checkpoint that can run code.")
+    ] = False,
     common: Common,
 ) -> None:
     """Label the rendered pairs and write the HDF5 shards."""
     from gs_stereo.cli.running import run_stage
 
-    run_stage("label", scene, given(expert=expert, pairs=pairs, name=name), common)
+    onnx = given(model=path_text(model), description=description)
+    foundationstereo = given(
+        expert_repo=path_text(expert_repo),
+        expert_python=expert_python,
+        checkpoint=path_text(checkpoint),
+        allow_unsafe_pickle=allow_unsafe_pickle or None,
+    )
+    experts = {name: values for name, values in (("onnx", onnx), ("foundationstereo", foundationstereo)) if values}
+    run_stage("label", scene, given(expert=expert, pairs=pairs, name=name, experts=experts or None), common)
 
 
 @with_common
@@ -42,5 +62,5 @@ def evaluate_labels(
     """Compare the labels with the exact truth of a sample."""
     from gs_stereo.cli.running import run_stage
 
-    values = given(dataset=dataset, truth=str(truth.resolve()) if truth else None)
+    values = given(dataset=dataset, truth=path_text(truth))
     run_stage("evaluate-labels", scene, values, common)

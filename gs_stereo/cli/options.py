@@ -85,3 +85,8 @@ def with_errors(action: Callable[[], None]) -> None:
 def given(**values: Any) -> dict[str, Any]:
     """The settings that were given on the command line: those that are not None or empty."""
     return {name: value for name, value in values.items() if value is not None and value != []}
+
+
+def path_text(path: Path | None) -> str | None:
+    """An absolute path as text for the settings, which outlive the current folder."""
+    return str(path.resolve()) if path else None

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gs_stereo.cli.options import Common, SceneArgument, given, with_common
-
-Pathlike = Annotated[Path | None, typer.Option(show_default=False)]
+from gs_stereo.cli.options import Common, SceneArgument, given, path_text, with_common
 
 
 def register(app: typer.Typer) -> None:
@@ -75,13 +73,13 @@ def reconstruct(
     from gs_stereo.cli.running import run_stage
 
     values = given(
-        images=_text(images),
+        images=path_text(images),
         max_image_size=max_image_size,
         matcher=matcher,
         mapper=mapper,
         metres_per_unit=metres_per_unit,
         known_distance=known_distance,
-        camera_positions=_text(camera_positions),
+        camera_positions=path_text(camera_positions),
         gps=gps,
     )
     run_stage("reconstruct", scene, values, common)
@@ -107,15 +105,15 @@ def import_scene(
         raise ConfigError("Nothing to import; give --colmap and --images, --transforms, or --splat.")
     if colmap is not None or transforms is not None:
         values = given(
-            colmap=_text(colmap),
-            images=_text(images),
-            transforms=_text(transforms),
+            colmap=path_text(colmap),
+            images=path_text(images),
+            transforms=path_text(transforms),
             metres_per_unit=metres_per_unit,
             max_image_size=max_image_size,
         )
         run_stage("import", scene, values, common)
     if splat is not None:
-        run_stage("import-splat", scene, given(splat=_text(splat)), common)
+        run_stage("import-splat", scene, given(splat=path_text(splat)), common)
 
 
 @with_common
@@ -157,13 +155,9 @@ def render_pairs(
         baselines=baseline,
         target_disparity_px=target_disparity,
         views="file" if file else views,
-        views_file=_text(Path(views)) if file and views else None,
+        views_file=path_text(Path(views)) if file and views else None,
         width=width,
         height=height,
         name=name,
     )
     run_stage("render-pairs", scene, values, common)
-
-
-def _text(path: Path | None) -> str | None:
-    return str(path.resolve()) if path else None

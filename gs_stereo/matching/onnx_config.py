@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gs_stereo.config import Config, load_yaml, parse_config
-from gs_stereo.errors import ConfigError
+from gs_stereo.config import Config, load_yaml, parse_config, shipped
 
 
 class OnnxModelDescription(Config):
@@ -99,21 +97,9 @@ class OnnxConfig(Config):
     timeout_s: float = Field(default=900.0, gt=0, description="A single run of the model may take this long")
 
 
-# The source tree, or where the package was installed.
-_ROOTS = (Path(__file__).parents[2], Path(sys.prefix) / "share" / "gs_stereo")
-
-
 def load_description(name_or_path: str) -> OnnxModelDescription:
     """Read the YAML at a path, or the shipped one of that name; ConfigError if there is none or it is wrong."""
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
-        path = _shipped(name_or_path)
+        path = shipped(f"configs/experts/{name_or_path}.yaml")
     return parse_config(OnnxModelDescription, load_yaml(path), where=str(path))
-
-
-def _shipped(name: str) -> Path:
-    known = {path.stem: path for root in reversed(_ROOTS) for path in (root / "configs" / "experts").glob("*.yaml")}
-    if name not in known:
-        names = ", ".join(sorted(known)) or "none"
-        raise ConfigError(f"There is no model description {name!r}; give a .yaml file or one of: {names}.")
-    return known[name]

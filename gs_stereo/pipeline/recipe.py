@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from gs_stereo.config import Config, load_yaml, merge, parse_config
+from gs_stereo.config import Config, is_shipped, load_yaml, merge, parse_config, shipped
 from gs_stereo.errors import ConfigError
 from gs_stereo.pipeline.stage import STAGES, Stage
 
@@ -54,23 +53,6 @@ def load_recipe(path: Path) -> Recipe:
     return parse_config(Recipe, load_yaml(path), where=str(path))
 
 
-_ROOTS = (Path(__file__).parents[2], Path(sys.prefix) / "share" / "gs_stereo")
-
-
-def _is_shipped(relative: str) -> bool:
-    return any((root / relative).is_file() for root in _ROOTS)
-
-
-def shipped(relative: str) -> Path:
-    """A file of `configs/` or `pipelines/`: from the source tree, or from where the package was installed."""
-    for root in _ROOTS:
-        if (root / relative).is_file():
-            return root / relative
-    folder = Path(relative).parent
-    known = sorted({path.stem for root in _ROOTS for path in (root / folder).glob("*.yaml")})
-    raise ConfigError(f"There is no {relative}; known are: {', '.join(known) or 'none'}.")
-
-
 def resolve_stage(name: str) -> Stage:
     """The stage called `name`; PluginError if there is none."""
     return STAGES.load(name)()
@@ -80,7 +62,7 @@ def resolve_step(entry: RecipeEntry, overrides: Mapping[str, Any], preset: str |
     """Defaults < preset < recipe < overrides. `preset` applies if the entry has none and one is shipped."""
     stage = resolve_stage(entry.stage)
     values: dict[str, Any] = {}
-    shared = preset if preset and _is_shipped(f"configs/{entry.stage}/{preset}.yaml") else None
+    shared = preset if preset and is_shipped(f"configs/{entry.stage}/{preset}.yaml") else None
     name = entry.preset or shared
     where = f"the settings of {entry.stage}"
     if name:
@@ -93,7 +75,7 @@ def resolve_step(entry: RecipeEntry, overrides: Mapping[str, Any], preset: str |
 def resolve(recipe: Recipe, overrides: Mapping[str, Any], preset: str | None = None) -> list[Step]:
     """All steps of a recipe. Overrides are keyed by stage name, with - or _; ConfigError for a stage not in it."""
     by_stage = {key.replace("_", "-"): value for key, value in overrides.items()}
-    if preset and not any(_is_shipped(f"configs/{entry.stage}/{preset}.yaml") for entry in recipe.stages):
+    if preset and not any(is_shipped(f"configs/{entry.stage}/{preset}.yaml") for entry in recipe.stages):
         raise ConfigError(f"No stage of the recipe {recipe.name!r} has a preset {preset!r}; try fast or quality.")
     unknown = set(by_stage) - {entry.stage for entry in recipe.stages}
     if unknown:

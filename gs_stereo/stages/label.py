@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,17 +17,16 @@ from gs_stereo.config import Config
 from gs_stereo.io.atomic import atomic_path, write_text
 from gs_stereo.labels.config import LabelConfig
 from gs_stereo.log import progress
-from gs_stereo.matching.config import SgbmConfig
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages import reconstruct
+from gs_stereo.stages.experts import SPLAT, ExpertsConfig, external_files, make_matcher, predict_both, workers_for
 from gs_stereo.stages.names import FOLDER_NAME
 from gs_stereo.stages.render_pairs import PairDone, pairs_folder, read_index
 
 if TYPE_CHECKING:
     from gs_stereo.io.shards import DatasetInfo, ShardSample
     from gs_stereo.labels.card import CardFacts
-    from gs_stereo.matching.sgbm import SgbmMatcher
     from gs_stereo.types import Provenance, StereoLabel, StereoPair
 
 LABELS_FOLDER = ".labels"
@@ -38,14 +37,14 @@ _RANGE_MARGIN_PX = 8.0
 class LabelStageConfig(Config):
     """Which expert labels which pairs, by which rules, and how the shards are written."""
 
-    expert: Literal["splat", "sgbm"] = Field(default="sgbm", description="Label source.")
+    expert: str = Field(default="sgbm", description="Label source: splat, or the name of a matcher.")
     pairs: str = Field(default="default", pattern=FOLDER_NAME, description="Name of the set of pairs.")
     name: str | None = Field(
         default=None, pattern=FOLDER_NAME, description="Name of the data set; the expert's name by default."
     )
     split: str = Field(default="train", pattern=FOLDER_NAME, description="Split name in the shards.")
     rules: LabelConfig = Field(default=LabelConfig(), description="When a pixel gets a label, flags, confidence.")
-    sgbm: SgbmConfig = Field(default=SgbmConfig(), description="Settings of the expert sgbm.")
+    experts: ExpertsConfig = Field(default=ExpertsConfig(), description="Settings of the experts.")
     samples_per_shard: int = Field(default=128, ge=1, le=65536, description="64 to 256 is sensible.")
     compression: Literal["zstd", "gzip"] = Field(
         default="zstd", description="zstd is small and fast; gzip needs no plug-in to read."
@@ -53,7 +52,7 @@ class LabelStageConfig(Config):
 
     @property
     def dataset_name(self) -> str:
-        return self.name or self.expert
+        return self.name or re.sub(r"[^A-Za-z0-9_-]", "-", self.expert)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +81,10 @@ class LabelStage:
         return dataset_folder(config.dataset_name)
 
     def inputs(self, paths: ScenePaths, config: LabelStageConfig) -> StageInputs:
-        return StageInputs(published={reconstruct.FOLDER: "reconstruct", pairs_folder(config.pairs): "render-pairs"})
+        return StageInputs(
+            published={reconstruct.FOLDER: "reconstruct", pairs_folder(config.pairs): "render-pairs"},
+            external=external_files(config.expert, config.experts),
+        )
 
     def run(self, context: StageContext, config: LabelStageConfig) -> StageOutcome:
         from gs_stereo.io.shards import ShardWriting, verify_dataset, write_dataset
@@ -107,7 +109,7 @@ class LabelStage:
         todo = {name: job for name, job in jobs.items() if not context.units.done(name)}
         with progress("label", len(pairs), "pair") as bar:
             bar.advance(len(pairs) - len(todo))
-            for name in context.executor.map(label_job, list(todo.values())):
+            for name in context.executor.map(label_job, list(todo.values()), workers=workers_for(config.expert)):
                 context.units.record(name, [jobs[name].label_file])
                 bar.advance()
 
@@ -133,17 +135,11 @@ def label_pair(pair: StereoPair, config: LabelStageConfig) -> StereoLabel:
     from gs_stereo.labels.matched import matched_label
     from gs_stereo.labels.splat import splat_label
 
-    if config.expert == "splat":
+    if config.expert == SPLAT:
         return splat_label(pair, config.rules)
-    left, right = _sgbm(config.sgbm).predict_both(pair.left, pair.right, max_disparity_px=_largest_disparity_px(pair))
+    matcher = make_matcher(config.expert, config.experts)
+    left, right = predict_both(matcher, pair, _largest_disparity_px(pair))
     return matched_label(pair, left, config.rules, right)
-
-
-@lru_cache(maxsize=1)
-def _sgbm(config: SgbmConfig) -> SgbmMatcher:
-    from gs_stereo.matching.sgbm import SgbmMatcher
-
-    return SgbmMatcher(config)
 
 
 def _largest_disparity_px(pair: StereoPair) -> float:
@@ -199,7 +195,9 @@ def _stored_config(config: LabelStageConfig) -> dict[str, Any]:
 def _provenance(config: LabelStageConfig) -> Provenance:
     from gs_stereo.labels.splat import splat_provenance
 
-    return splat_provenance(config.rules) if config.expert == "splat" else _sgbm(config.sgbm).provenance
+    if config.expert == SPLAT:
+        return splat_provenance(config.rules)
+    return make_matcher(config.expert, config.experts).provenance
 
 
 def _outcome(facts: CardFacts) -> StageOutcome:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from gs_stereo.errors import InputError
 from gs_stereo.metrics.image import ImageQuality, psnr, ssim
 

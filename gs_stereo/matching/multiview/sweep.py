@@ -1,0 +1,167 @@
+"""Joint depth of one view from many: coarse sweep, refinement at the coarse scale, refinement at full resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from gs_stereo.errors import InputError
+from gs_stereo.matching.multiview.coarse import CoarseGuess, coarse_guess
+from gs_stereo.matching.multiview.native import NativeKernel
+from gs_stereo.matching.multiview.problem import Kernel, Problem, make_problem, reference_px, scaled
+from gs_stereo.matching.multiview.refine import FAR, NEAR, Refiner, planes_of
+from gs_stereo.matching.multiview.views import (
+    DepthRange,
+    InverseDepthPrior,
+    PhotometricScore,
+    PosedImage,
+    SweepResult,
+)
+from gs_stereo.matching.multiview_config import MultiViewConfig
+
+_SUPPORT_COST = 0.5
+
+
+def sweep(
+    left: PosedImage,
+    views: Sequence[PosedImage],
+    depth_range: DepthRange,
+    config: MultiViewConfig,
+    *,
+    prior: InverseDepthPrior | None = None,
+    kernel: Kernel | None = None,
+) -> SweepResult:
+    """Inverse depth of every pixel of `left`, from `views` (photos, renders, or both) with known cameras.
+
+    prior: a first guess, for instance a splat's depth. It is offered to every pixel, and leaving it has a small price.
+    Deterministic; the number of threads does not matter. Raises InputError for sizes or cameras that do not fit.
+    """
+    kernel = NativeKernel() if kernel is None else kernel
+    if prior is not None and prior.inverse_depth.shape != left.image.shape[:2]:
+        raise InputError("The inverse-depth prior must have the size of the left image.")
+    middle = 0.5 * (1 / depth_range.near + 1 / depth_range.far)
+    small = make_problem(scaled(left, config.coarse_scale), [scaled(v, config.coarse_scale) for v in views], config)
+    guess = coarse_guess(small, depth_range, config, kernel)
+    coarse = _coarse_refined(small, guess, prior, config, kernel, reference_px(small, middle))
+    problem = make_problem(left, views, config)
+    refiner = Refiner(problem, kernel, config, reference_px(problem, middle))
+    refiner.start(_enlarged(coarse, problem.shape), prior)
+    if prior is not None:
+        refiner.offer(prior.inverse_depth)
+    for _ in range(config.fine_rounds):
+        refiner.propagate(NEAR)
+        if config.fine_slopes:
+            refiner.change(0.0, 0.05)
+    if config.fine_slopes:
+        refiner.descend(0.5)
+    sharpness = refiner.descend(0.25)
+    return _result(problem, refiner, sharpness, guess, kernel)
+
+
+def photometric_score(
+    left: PosedImage,
+    views: Sequence[PosedImage],
+    depth_candidates: Float[np.ndarray, "k h w"],
+    config: MultiViewConfig,
+    kernel: Kernel | None = None,
+) -> PhotometricScore:
+    """How well the views agree with each of k depth maps of `left` (z, NaN = none). Slopes come from the maps."""
+    kernel = NativeKernel() if kernel is None else kernel
+    problem = make_problem(left, views, config)
+    if depth_candidates.ndim != 3 or depth_candidates.shape[1:] != problem.shape:
+        raise InputError(
+            f"Depth candidates must be (k, {problem.shape[0]}, {problem.shape[1]}), not {depth_candidates.shape}."
+        )
+    cost = np.full(depth_candidates.shape, np.nan, np.float32)
+    support = np.zeros(depth_candidates.shape, np.uint8)
+    for k, depth in enumerate(depth_candidates):
+        known = np.flatnonzero((np.isfinite(depth) & (depth > 0)).ravel()).astype(np.int32)
+        inverse = np.full(depth.size, np.nan, np.float32)
+        inverse[known] = 1 / depth.ravel()[known]
+        planes = planes_of(inverse.reshape(depth.shape)).reshape(3, -1)[:, known]
+        found = kernel.patch_costs(problem, known, planes)
+        cost[k].ravel()[known] = np.where(np.isfinite(found.by_view).any(axis=0), found.cost, np.nan)
+        support[k].ravel()[known] = (found.by_view < _SUPPORT_COST).sum(axis=0)
+    return PhotometricScore(cost=cost, supporting_views=support)
+
+
+def _coarse_refined(
+    problem: Problem,
+    guess: CoarseGuess,
+    prior: InverseDepthPrior | None,
+    config: MultiViewConfig,
+    kernel: Kernel,
+    unit_px: float,
+) -> Float[np.ndarray, "3 h w"]:
+    refiner = Refiner(problem, kernel, config, unit_px)
+    small_prior = None if prior is None else _shrunk(prior, problem.shape)
+    refiner.start(planes_of(guess.inverse_depth), small_prior)
+    if small_prior is not None:
+        refiner.offer(small_prior.inverse_depth)
+    for round_index in range(config.coarse_rounds):
+        refiner.propagate(NEAR + FAR if round_index == 0 or config.fine_slopes else NEAR)
+        refiner.change(0.5**round_index, 0.1 * 0.5**round_index)
+    refiner.descend(0.25)
+    return refiner.planes.reshape(3, *problem.shape)
+
+
+def _shrunk(prior: InverseDepthPrior, shape: tuple[int, int]) -> InverseDepthPrior:
+    """Nearest samples: a mean over an edge would be a depth that is not there."""
+    size = (shape[1], shape[0])
+    maps = [cv2.resize(m, size, interpolation=cv2.INTER_NEAREST_EXACT) for m in (prior.inverse_depth, prior.sigma)]
+    return InverseDepthPrior(inverse_depth=maps[0], sigma=maps[1])
+
+
+def _nearest(shape: tuple[int, int], small: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """Row and column of the coarse pixel that holds each fine pixel's centre, and the centre's offset from its own."""
+    answer = []
+    for size, small_size in zip(shape, small, strict=True):
+        place = (np.arange(size) + 0.5) * small_size / size - 0.5
+        index = np.clip(np.rint(place), 0, small_size - 1).astype(np.int64)
+        answer += [index, place - index]
+    return answer[0], answer[2], answer[1], answer[3]
+
+
+def _enlarged(planes: Float[np.ndarray, "3 a b"], shape: tuple[int, int]) -> Float[np.ndarray, "3 h w"]:
+    """Planes at a finer scale: each fine pixel lies on the plane of the coarse pixel it falls into."""
+    small = planes.shape[1:]
+    row, column, dy, dx = _nearest(shape, (small[0], small[1]))
+    w, w_x, w_y = planes[:, row[:, None], column]
+    return np.stack([w + w_x * dx + w_y * dy[:, None], w_x * small[1] / shape[1], w_y * small[0] / shape[0]])
+
+
+def _result(
+    problem: Problem, refiner: Refiner, sharpness: np.ndarray, guess: CoarseGuess, kernel: Kernel
+) -> SweepResult:
+    shape = problem.shape
+    pixels = np.arange(shape[0] * shape[1], dtype=np.int32)
+    by_view = kernel.patch_costs(problem, pixels, refiner.planes).by_view
+    seen = np.isfinite(by_view).sum(axis=0) >= min(2, len(problem.views))
+    inverse_depth = np.where(seen, refiner.planes[0], np.float32(np.nan)).reshape(shape)
+    row, column, _, _ = _nearest(shape, (guess.ambiguity.shape[0], guess.ambiguity.shape[1]))
+    median = cv2.medianBlur(refiner.planes[0].reshape(shape), 5)
+    return SweepResult(
+        inverse_depth=inverse_depth,
+        cost=refiner.cost.reshape(shape),
+        supporting_views=(by_view < _SUPPORT_COST).sum(axis=0).astype(np.uint8).reshape(shape),
+        sharpness=sharpness.reshape(shape),
+        texture=refiner.texture.reshape(shape),
+        ambiguity=guess.ambiguity[row[:, None], column],
+        spread_px=np.abs(refiner.planes[0].reshape(shape) - median) * refiner.reference_px,
+        side_gap=_side_gap(problem, by_view).reshape(shape),
+        reference_px=refiner.reference_px,
+    )
+
+
+def _side_gap(problem: Problem, by_view: Float[np.ndarray, "v n"]) -> Float[np.ndarray, "n"]:
+    """Best cost on one side against the best on the other; NaN where a side does not see the pixel."""
+    on_left = np.array([view.shift[0] > 0 for view in problem.views])
+    best = [
+        np.where(np.isfinite(side), side, np.inf).min(axis=0, initial=np.inf)
+        for side in (by_view[on_left], by_view[~on_left])
+    ]
+    both = np.isfinite(best[0]) & np.isfinite(best[1])
+    return np.where(both, np.abs(np.where(both, best[0], 0) - np.where(both, best[1], 0)), np.nan).astype(np.float32)

@@ -1,0 +1,90 @@
+"""Checkpoints of a fit: one file, replaced atomically, that resumes to the same result.
+
+The file is a torch archive of plain values and tensors and is read with `weights_only=True`. It names the run it
+belongs to (settings, seed, cameras, points, photos), so that it is never continued with other inputs. There is no
+state of a random number generator to keep, because every random draw depends on (seed, iteration) only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gs_stereo.errors import InputError
+from gs_stereo.io.atomic import atomic_path
+from gs_stereo.splat.optimizer import AdamState
+from gs_stereo.splat.training_state import FitRecord, TrainingState
+
+CHECKPOINT_NAME = "checkpoint.pt"
+_FORMAT = "gs_stereo.fit.checkpoint"
+_VERSION = 1
+
+
+def save_checkpoint(path: Path, state: TrainingState, run_id: str) -> None:
+    """Write the state; `run_id` identifies settings and inputs."""
+    content = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "run_id": run_id,
+        "iteration": state.iteration,
+        "parameters": state.parameters,
+        "adam": _adam_values(state.adam),
+        "exposure": state.exposure,
+        "exposure_adam": _adam_values(state.exposure_adam),
+        "statistics": state.statistics,
+        "records": [list(dataclasses.astuple(record)) for record in state.records],
+    }
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_checkpoint(path: Path, run_id: str, device: torch.device) -> TrainingState:
+    """Read a state back; InputError if the file is broken or belongs to another run."""
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+        found_id = str(content["run_id"]) if content["format"] == _FORMAT and content["version"] == _VERSION else ""
+        state = _parse(content)
+    except Exception as error:  # torch.load raises nearly anything on a damaged archive; all of it means: broken file
+        raise InputError(f"The checkpoint {path} cannot be read; delete it or run again with --force.") from error
+    if found_id != run_id:
+        raise InputError(
+            f"The checkpoint {path} belongs to other settings or inputs; delete it or run again with --force."
+        )
+    return state
+
+
+def _parse(content: dict[str, Any]) -> TrainingState:
+    state = TrainingState(
+        parameters=dict(content["parameters"]),
+        exposure=content["exposure"],
+        adam=_adam_state(content["adam"]),
+        exposure_adam=_adam_state(content["exposure_adam"]),
+        iteration=int(content["iteration"]),
+        statistics=dict(content["statistics"]),
+        records=[FitRecord(iteration=it, loss=loss, count=count) for it, loss, count in content["records"]],
+    )
+    _check(state)
+    return state
+
+
+def _check(state: TrainingState) -> None:
+    """ValueError unless the tensors fit each other."""
+    state.gaussians()
+    count = len(state)
+    for group in (state.parameters, state.adam.first, state.adam.second, state.statistics):
+        if any(len(tensor) != count or not bool(tensor.isfinite().all()) for tensor in group.values()):
+            raise ValueError("tensors of different length, or not finite")
+    for moments in (state.adam.first, state.adam.second):
+        if any(moments[name].shape != tensor.shape for name, tensor in state.parameters.items()):
+            raise ValueError("moments do not match their parameters")
+
+
+def _adam_values(adam: AdamState) -> dict[str, Any]:
+    return {"step": adam.step, "first": adam.first, "second": adam.second}
+
+
+def _adam_state(values: dict[str, Any]) -> AdamState:
+    return AdamState(step=int(values["step"]), first=dict(values["first"]), second=dict(values["second"]))

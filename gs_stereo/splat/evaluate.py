@@ -1,0 +1,64 @@
+"""How well a splat shows photos: PSNR and SSIM of views at their photos' resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from gs_stereo.metrics.image import ImageQuality
+from gs_stereo.splat.photo_source import PhotoSource
+from gs_stereo.splat.raster.protocol import Rasterizer, RenderSettings
+from gs_stereo.types import Camera
+from gs_stereo.types.gaussians import Gaussians
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewQuality:
+    """PSNR in dB and SSIM of one view."""
+
+    name: str
+    psnr_db: float
+    ssim: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplatQuality:
+    """The quality of some views; the means are over views and NaN if there are none."""
+
+    views: tuple[ViewQuality, ...] = field(default=())
+
+    @property
+    def psnr_db(self) -> float:
+        return float(np.mean([view.psnr_db for view in self.views])) if self.views else float("nan")
+
+    @property
+    def ssim(self) -> float:
+        return float(np.mean([view.ssim for view in self.views])) if self.views else float("nan")
+
+
+def evaluate_views(
+    rasterizer: Rasterizer,
+    gaussians: Gaussians,
+    cameras: Sequence[Camera],
+    photos: PhotoSource,
+    settings: RenderSettings = RenderSettings(),
+) -> SplatQuality:
+    """Render each camera and compare it with its photo. Cameras may differ in size."""
+    scores = []
+    for camera in cameras:
+        with torch.no_grad():
+            rgb = rasterizer.render(gaussians, [camera], settings).rgb[0]
+        quality = ImageQuality()
+        quality.update(rgb.permute(1, 2, 0).cpu().numpy(), photos(camera.name).astype(np.float64) / 255)
+        values = quality.compute()
+        scores.append(
+            ViewQuality(
+                name=camera.name,
+                psnr_db=values["psnr_db_mean_over_images"],
+                ssim=values["ssim_mean_over_images"],
+            )
+        )
+    return SplatQuality(views=tuple(scores))

@@ -1,0 +1,180 @@
+"""Fitting a splat to a scene: photos and SfM in, Gaussians and their measured quality out."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gs_stereo.config import canonical_json
+from gs_stereo.errors import InputError
+from gs_stereo.log import Progress
+from gs_stereo.splat.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
+from gs_stereo.splat.config import FitConfig
+from gs_stereo.splat.evaluate import SplatQuality, evaluate_views
+from gs_stereo.splat.init import initial_gaussians, scene_extent
+from gs_stereo.splat.photo_source import PhotoSource
+from gs_stereo.splat.photos import CheckedPhotos, TrainingViews, split_names
+from gs_stereo.splat.plane_sweep import swept_depths
+from gs_stereo.splat.raster.protocol import RASTERIZERS, Rasterizer, RenderSettings
+from gs_stereo.splat.trainer import Trainer
+from gs_stereo.splat.training_state import FitRecord, TrainingState
+from gs_stereo.types import Camera, SparseScene
+from gs_stereo.types.gaussians import Gaussians
+
+_LEAST_VISIBLE_OPACITY = 1 / 255
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FitResult:
+    """A fitted splat. `seconds` is the wall time of this call; the rest depends on inputs, settings and seed only.
+
+    settings: how the splat was fitted and measured, and wants to be rendered. The background is the photos' mean
+    colour; it shows where no photo has looked.
+    initial_count: Gaussians at the start. photos: quality on the training photos. held_out: on the held-out ones.
+    """
+
+    gaussians: Gaussians
+    photos: SplatQuality
+    held_out: SplatQuality
+    records: tuple[FitRecord, ...] = field(repr=False)
+    initial_count: int
+    extent: float
+    settings: RenderSettings
+    backend: str
+    seconds: float
+
+    @property
+    def training_names(self) -> list[str]:
+        return [view.name for view in self.photos.views]
+
+    @property
+    def held_out_names(self) -> list[str]:
+        return [view.name for view in self.held_out.views]
+
+
+def fit_gaussians(
+    scene: SparseScene,
+    photos: PhotoSource,
+    config: FitConfig,
+    *,
+    work_dir: Path | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit Gaussians to the photos of a scene.
+
+    photos: gives the photo of a camera by name; its size must be the camera's. work_dir: where `checkpoint.pt` goes;
+    if one is there it is resumed and the result is the same as without the interruption (on one device and thread
+    count). progress: advanced by every iteration.
+    Raises InputError for photos or points that do not fit, StageError if the optimisation diverges.
+    """
+    start = time.perf_counter()
+    checked = CheckedPhotos(photos, scene.cameras)
+    training, held_out = split_scene(scene, config)
+    rasterizer = make_rasterizer(config.backend)
+    swept = swept_depths(training, checked) if config.plane_sweep else {}
+    trainer = Trainer(
+        rasterizer=rasterizer,
+        views=TrainingViews(training.cameras, checked, swept, config.resolution, rasterizer.device),
+        config=config,
+        settings=RenderSettings(antialiased=config.antialiased, background=background(training, checked, config)),
+        extent=scene_extent(scene),
+        seed=seed,
+    )
+    initial = initial_gaussians(training, checked, swept, config, seed).to(rasterizer.device)
+    state = TrainingState.start(initial, len(training.cameras) if config.exposure_compensation else 0)
+    checkpoint = work_dir / CHECKPOINT_NAME if work_dir is not None else None
+    run_id = run_identity(scene, checked, config, seed, rasterizer.name)
+    if checkpoint is not None and checkpoint.exists():
+        state = load_checkpoint(checkpoint, run_id, rasterizer.device)
+    _run(trainer, state, checkpoint, run_id, progress)
+
+    gaussians = state.gaussians()
+    gaussians = gaussians.select(gaussians.opacities >= _LEAST_VISIBLE_OPACITY)  # the others are never drawn
+    return FitResult(
+        gaussians=gaussians,
+        photos=evaluate_views(rasterizer, gaussians, training.cameras, checked, trainer.settings),
+        held_out=evaluate_views(rasterizer, gaussians, held_out, checked, trainer.settings),
+        records=tuple(state.records),
+        initial_count=len(initial),
+        extent=trainer.extent,
+        settings=trainer.settings,
+        backend=rasterizer.name,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _run(
+    trainer: Trainer, state: TrainingState, checkpoint: Path | None, run_id: str, progress: Progress | None
+) -> None:
+    """Step to the end, with a checkpoint now and then and at the end."""
+    every = trainer.config.checkpoint_every
+    if progress is not None and state.iteration:
+        progress.advance(state.iteration, "resumed")
+    while state.iteration < trainer.config.iterations:
+        loss = trainer.step(state)
+        done = state.iteration == trainer.config.iterations
+        if checkpoint is not None and every > 0 and (done or state.iteration % every == 0):
+            save_checkpoint(checkpoint, state, run_id)
+        if progress is not None:
+            progress.advance(1, f"loss {loss:.4f}, {len(state)} Gaussians")
+
+
+def split_scene(scene: SparseScene, config: FitConfig) -> tuple[SparseScene, list[Camera]]:
+    """The scene with its training cameras only, and the held-out cameras; InputError if the scene has none.
+
+    All points stay, because structure from motion has used all photos already.
+    """
+    if not scene.cameras:
+        raise InputError("The scene has no registered photo; run reconstruct with photos that overlap.")
+    training, held_out = split_names([camera.name for camera in scene.cameras], config.test_every)
+    rows = [row for row, camera in enumerate(scene.cameras) if camera.name in set(training)]
+    part = replace(
+        scene,
+        cameras=tuple(scene.cameras[row] for row in rows),
+        visible_points=tuple(scene.visible_points[row] for row in rows) if scene.visible_points else (),
+    )
+    return part, [camera for camera in scene.cameras if camera.name in set(held_out)]
+
+
+def background(scene: SparseScene, photos: PhotoSource, config: FitConfig) -> tuple[float, float, float]:
+    """The colour of what no photo has seen."""
+    if config.background == "black":
+        return 0.0, 0.0, 0.0
+    means = np.stack([photos(camera.name).mean(axis=(0, 1)) for camera in scene.cameras])
+    red, green, blue = (means.mean(axis=0) / 255).tolist()
+    return red, green, blue
+
+
+def make_rasterizer(backend: str) -> Rasterizer:
+    """The rasterizer of a name; `auto` is gsplat where CUDA and gsplat are usable, else our CPU engine."""
+    if backend == "auto":
+        backend = "gsplat" if _gsplat_is_usable() else "cpu"
+    return RASTERIZERS.load(backend)()
+
+
+def _gsplat_is_usable() -> bool:
+    from importlib.util import find_spec
+
+    return torch.cuda.is_available() and find_spec("gsplat") is not None
+
+
+def run_identity(scene: SparseScene, photos: PhotoSource, config: FitConfig, seed: int, backend: str) -> str:
+    """sha256 of everything the result depends on; how often checkpoints are written is not part of it."""
+    digest = hashlib.sha256()
+    settings = config.model_copy(update={"checkpoint_every": 0})
+    digest.update(
+        canonical_json({"config": settings.model_dump(mode="json"), "seed": seed, "backend": backend}).encode()
+    )
+    for camera in scene.cameras:
+        digest.update(canonical_json([camera.name, camera.width, camera.height]).encode())
+        for values in (camera.intrinsics, camera.cam_from_world, photos(camera.name)):
+            digest.update(np.ascontiguousarray(values).tobytes())
+    for values in (scene.points.xyz_in_world, scene.points.rgb, *scene.visible_points):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,90 @@
+"""The photometric loss of 3D Gaussian splatting: (1 - w) L1 + w (1 - SSIM).
+
+SSIM follows Wang et al. 2004 with an 11-tap Gaussian window (sigma 1.5), zero padding, and biased variances, as 3DGS
+and gsplat compute it. On the CPU a native kernel makes value and gradient in one go; elsewhere plain torch does.
+"""
+
+from __future__ import annotations
+
+from ctypes import byref, c_double
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch.nn import functional
+
+from gs_stereo.errors import InputError, StageError
+from gs_stereo.splat.raster import native_library as native
+
+WINDOW_TAPS = 11
+WINDOW_SIGMA = 1.5
+SSIM_C1 = 0.01**2
+SSIM_C2 = 0.03**2
+
+Images = Float[torch.Tensor, "c 3 h w"]
+
+
+def l1_dssim(rendered: Images, photo: Images, dssim_weight: float = 0.2) -> Float[torch.Tensor, ""]:
+    """The loss, averaged over cameras, channels and pixels; differentiable by `rendered` only.
+
+    Both images are in [0, 1] (`rendered` may exceed it) and have one shape and device. Raises InputError otherwise.
+    """
+    if rendered.shape != photo.shape or rendered.ndim != 4 or rendered.device != photo.device:
+        raise InputError(
+            f"l1_dssim needs two (C, 3, H, W) images on one device, got {tuple(rendered.shape)} on {rendered.device} "
+            f"and {tuple(photo.shape)} on {photo.device}; reshape or move one of them."
+        )
+    if rendered.device.type == "cpu" and rendered.dtype == photo.dtype == torch.float32:
+        return cast(torch.Tensor, _NativeL1Dssim.apply(rendered, photo.detach(), dssim_weight))
+    return l1_dssim_torch(rendered, photo.detach(), dssim_weight)
+
+
+def l1_dssim_torch(rendered: Images, photo: Images, dssim_weight: float = 0.2) -> Float[torch.Tensor, ""]:
+    """The same loss in plain torch, for any device and precision."""
+    absolute = (rendered - photo).abs().mean()
+    return (1 - dssim_weight) * absolute + dssim_weight * (1 - ssim_map(rendered, photo).mean())
+
+
+def ssim_map(first: Images, second: Images) -> Images:
+    """SSIM of every pixel and channel."""
+    window = _window(first)
+
+    def blur(image: torch.Tensor) -> torch.Tensor:
+        flat = image.reshape(-1, 1, *image.shape[-2:])
+        rows = functional.conv2d(flat, window[None, None, :, None], padding=(WINDOW_TAPS // 2, 0))
+        return functional.conv2d(rows, window[None, None, None, :], padding=(0, WINDOW_TAPS // 2)).reshape(image.shape)
+
+    mean_1, mean_2 = blur(first), blur(second)
+    variance_sum = blur(first.square() + second.square()) - mean_1.square() - mean_2.square()
+    covariance = blur(first * second) - mean_1 * mean_2
+    luminance = (2 * mean_1 * mean_2 + SSIM_C1) / (mean_1.square() + mean_2.square() + SSIM_C1)
+    return luminance * (2 * covariance + SSIM_C2) / (variance_sum + SSIM_C2)
+
+
+def _window(like: torch.Tensor) -> Float[torch.Tensor, "taps"]:
+    offsets = torch.arange(WINDOW_TAPS, dtype=like.dtype, device=like.device) - WINDOW_TAPS // 2
+    weights = torch.exp(-offsets.square() / (2 * WINDOW_SIGMA**2))
+    return weights / weights.sum()
+
+
+class _NativeL1Dssim(torch.autograd.Function):
+    """Value and gradient come from one native call; backward only scales the stored gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, rendered: torch.Tensor, photo: torch.Tensor, dssim_weight: float) -> torch.Tensor:
+        rendered, photo = rendered.contiguous(), photo.contiguous()
+        gradient, value = torch.empty_like(rendered), c_double()
+        views, channels, height, width = rendered.shape
+        status = native.load().gss_l1_dssim(
+            native.pointer(rendered), native.pointer(photo), views * channels, height, width, dssim_weight,
+            native.pointer(gradient), byref(value), native.num_threads(),
+        )  # fmt: skip
+        if status != 0:
+            raise StageError("The CPU engine ran out of memory in the loss; use smaller images.")
+        ctx.save_for_backward(gradient)
+        return torch.tensor(value.value, dtype=torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, grad_loss: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # type: ignore[override]
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad_loss, None, None

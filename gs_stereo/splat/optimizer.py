@@ -1,0 +1,123 @@
+"""Adam as a function of plain tensors, so that a trainer can prune, split and reindex Gaussians and their state freely.
+
+The update is Kingma & Ba 2015 with bias correction, equal to `torch.optim.Adam`. With `visible`, only those rows of
+every tensor and of its state change (the selective Adam of Taming 3DGS and gsplat, which leaves out the bias
+correction; here it stays, so that an all-true mask equals no mask).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ctypes import byref
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+
+from gs_stereo.errors import InputError
+from gs_stereo.splat.raster import native_library as native
+
+
+@dataclass(kw_only=True, eq=False)
+class AdamState:
+    """Running means of the gradients (`first`) and of their squares (`second`), by parameter name; updated in place."""
+
+    step: int
+    first: dict[str, torch.Tensor]
+    second: dict[str, torch.Tensor]
+
+    @classmethod
+    def zeros_like(cls, tensors: Mapping[str, torch.Tensor]) -> AdamState:
+        """The state before the first step."""
+        return cls(
+            step=0,
+            first={name: torch.zeros_like(tensor.detach()) for name, tensor in tensors.items()},
+            second={name: torch.zeros_like(tensor.detach()) for name, tensor in tensors.items()},
+        )
+
+
+@torch.no_grad()
+def adam_step(
+    parameters: Mapping[str, torch.Tensor],
+    gradients: Mapping[str, torch.Tensor],
+    state: AdamState,
+    learning_rates: Mapping[str, float],
+    visible: Bool[torch.Tensor, "n"] | None = None,
+    *,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-15,
+) -> None:
+    """Change every parameter and the state in place.
+
+    All mappings have the keys of `parameters`; a gradient has its parameter's shape. visible: rows (first dimension)
+    to update, None = all.
+    Raises InputError if a gradient or a learning rate is missing.
+    """
+    missing = [name for name in parameters if name not in gradients or name not in learning_rates]
+    if missing:
+        raise InputError(f"adam_step has no gradient or learning rate for {missing[0]!r}; pass one for every parameter.")
+    state.step += 1
+    rule = _Rule(betas=betas, eps=eps, step=state.step)
+    tensors = {name: [p, gradients[name], state.first[name], state.second[name]] for name, p in parameters.items()}
+    on_cpu = {name for name, group in tensors.items() if all(map(_engine_can_take, group))}
+    if on_cpu:
+        _update_native([(tensors[name], learning_rates[name]) for name in tensors if name in on_cpu], rule, visible)
+    for name in tensors:
+        if name not in on_cpu:
+            _update_torch(tensors[name], learning_rates[name], rule, visible)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rule:
+    betas: tuple[float, float]
+    eps: float
+    step: int
+
+    @property
+    def step_scale(self) -> float:
+        """The learning rate's part of the bias correction."""
+        return 1 / (1 - self.betas[0] ** self.step)
+
+    @property
+    def root_scale(self) -> float:
+        """The correction of the root of the second mean."""
+        return (1 - self.betas[1] ** self.step) ** -0.5
+
+
+def _engine_can_take(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous()
+
+
+def _update_native(
+    tensors: list[tuple[list[torch.Tensor], float]], rule: _Rule, visible: Bool[torch.Tensor, "n"] | None
+) -> None:
+    """The update by the CPU engine, all tensors in one call."""
+    rows = None if visible is None else visible.contiguous()
+    entries = (native.AdamTensor * len(tensors))(
+        *(
+            native.AdamTensor(
+                parameter=p.data_ptr(), first=m.data_ptr(), second=v.data_ptr(), gradient=g.data_ptr(),
+                rows=len(p), row=p.numel() // max(len(p), 1), step_size=rate * rule.step_scale,
+            )  # fmt: skip
+            for (p, g, m, v), rate in tensors
+        )
+    )
+    options = native.AdamOptions(
+        beta1=rule.betas[0], beta2=rule.betas[1], eps=rule.eps, root_scale=rule.root_scale,
+        visible=native.pointer(rows), threads=native.num_threads(),
+    )  # fmt: skip
+    native.load().gss_adam(entries, len(tensors), byref(options))
+
+
+def _update_torch(
+    tensors: list[Float[torch.Tensor, "n ..."]], rate: float, rule: _Rule, visible: Bool[torch.Tensor, "n"] | None
+) -> None:
+    """The update in plain torch, for any device: parameter, gradient, first, second; all but the gradient in place."""
+    parameter, gradient, first, second = tensors
+    rows = slice(None) if visible is None else visible
+    g = gradient[rows]
+    m = first[rows].lerp(g, 1 - rule.betas[0])
+    v = second[rows] * rule.betas[1] + (1 - rule.betas[1]) * g.square()
+    first[rows] = m
+    second[rows] = v
+    parameter[rows] -= rate * rule.step_scale * m / (v.sqrt() * rule.root_scale + rule.eps)

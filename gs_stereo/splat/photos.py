@@ -1,0 +1,125 @@
+"""The photos a splat is fitted to: where they come from, and what the trainer sees at each resolution level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from gs_stereo.errors import InputError
+from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.splat.config import ResolutionConfig
+from gs_stereo.splat.photo_source import PhotoSource
+from gs_stereo.splat.plane_sweep import SweptView
+from gs_stereo.types import Camera
+
+
+class PhotoFolder:
+    """A PhotoSource over a folder of undistorted photos; a camera's name is the path relative to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
+        from gs_stereo.io.images import read_photo
+
+        return read_photo(self._folder / name)
+
+
+class CheckedPhotos:
+    """A PhotoSource that keeps every photo of `source` in memory and insists that it fits its camera."""
+
+    def __init__(self, source: PhotoSource, cameras: Sequence[Camera]) -> None:
+        self._source = source
+        self._cameras: Mapping[str, Camera] = {camera.name: camera for camera in cameras}
+        self._cache: dict[str, UInt8[np.ndarray, "h w 3"]] = {}
+
+    def __call__(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
+        if name not in self._cache:
+            photo = np.asarray(self._source(name))
+            camera = self._cameras[name]
+            expected = (camera.height, camera.width, 3)
+            if photo.shape != expected or photo.dtype != np.uint8:
+                raise InputError(
+                    f"The photo {name} is {photo.dtype} {photo.shape} but its camera expects uint8 {expected}; "
+                    "use the undistorted photos that belong to the cameras."
+                )
+            self._cache[name] = photo
+        return self._cache[name]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingView:
+    """A view at one resolution. photo: in [0, 1]. depth: rough z from the plane sweep, NaN where unknown, or None."""
+
+    camera: Camera
+    photo: Float[torch.Tensor, "3 h w"]
+    depth: Float[torch.Tensor, "h w"] | None
+
+
+class TrainingViews:
+    """The training views at each halving of the resolution, made when they are first needed and kept."""
+
+    def __init__(
+        self,
+        cameras: Sequence[Camera],
+        photos: PhotoSource,
+        swept: Mapping[str, SweptView],
+        resolution: ResolutionConfig,
+        device: torch.device,
+    ) -> None:
+        self._cameras = tuple(cameras)
+        self._photos = photos
+        self._swept = swept
+        self._resolution = resolution
+        self._device = device
+        self._cache: dict[tuple[int, int], TrainingView] = {}
+
+    def __len__(self) -> int:
+        return len(self._cameras)
+
+    def at(self, index: int, level: int) -> TrainingView:
+        """The view `index`, halved `level` times (less if an edge would fall under the shortest allowed)."""
+        camera = self._cameras[index]
+        while level > 0 and (min(camera.width, camera.height) >> level) < self._resolution.min_edge_px:
+            level -= 1
+        key = (index, level)
+        if key not in self._cache:
+            self._cache[key] = self._resized(camera, level)
+        return self._cache[key]
+
+    def _resized(self, camera: Camera, level: int) -> TrainingView:
+        import cv2
+
+        photo = self._photos(camera.name)
+        if level > 0:
+            size = (camera.width >> level, camera.height >> level)
+            photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+            camera = camera.resized(*size)
+        depth = None
+        if camera.name in self._swept:
+            centres = pixel_centres(camera.width, camera.height).reshape(-1, 2)
+            values = self._swept[camera.name].depth_at(camera, centres).astype(np.float32)
+            depth = torch.from_numpy(values).reshape(camera.height, camera.width).to(self._device)
+        return TrainingView(camera=camera, photo=image_tensor(photo, self._device), depth=depth)
+
+
+def image_tensor(photo: UInt8[np.ndarray, "h w 3"], device: torch.device) -> Float[torch.Tensor, "3 h w"]:
+    """sRGB uint8 HWC as float32 CHW in [0, 1]."""
+    return torch.from_numpy(np.array(photo)).to(device).permute(2, 0, 1).contiguous().float().div_(255.0)
+
+
+def split_names(names: Sequence[str], test_every: int) -> tuple[list[str], list[str]]:
+    """Training and held-out names: every `test_every`-th of the sorted names is held out, beginning with the first.
+
+    With fewer than 4 photos none is held out, because the fit needs them all.
+    """
+    ordered = sorted(names)
+    if test_every <= 1 or len(ordered) < 4:
+        return ordered, []
+    held_out = ordered[::test_every]
+    return [name for name in ordered if name not in set(held_out)], held_out

@@ -1,0 +1,195 @@
+// What the files of the engine share: the structs of the C interface, and the Frame that a render leaves behind.
+//
+// A render of one camera goes projection -> binning -> forward; `backward` and the backward half of projection use
+// the Frame again. Every sum over threads has an order that does not depend on the number of threads, so results are
+// bit-identical on one machine however many threads run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "simd.h"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#else
+inline int omp_get_thread_num() { return 0; }
+inline int omp_get_num_threads() { return 1; }
+#endif
+
+namespace gss {
+
+constexpr float kAlphaMax = 0.999f;
+constexpr float kAlphaMin = 1.0f / 255.0f;
+constexpr float kLog2AlphaMin = -7.994353436858858f;
+constexpr float kTransmittanceMin = 1e-4f;
+
+// A tile is one column of vectors: as wide as a vector, at most 8 pixels, then a vector covers several rows.
+constexpr int kTileWidth = kLanes < 8 ? kLanes : 8;
+constexpr int kTileHeight = 32;
+constexpr int kRowsPerVector = kLanes / kTileWidth;
+constexpr int kBlocks = kTileHeight / kRowsPerVector;
+
+// --- C interface: plain structs, mirrored by native_library.py -------------------------------------------------
+
+extern "C" {
+
+struct Camera {
+  float rotation[9], translation[3], centre[3];  // cam_from_world, and the camera centre in the world
+  float fx, fy, cx, cy;
+  int32_t width, height;
+};
+
+struct Cloud {
+  int64_t count;
+  const float *means, *quats, *log_scales, *opacity_logits, *sh;
+  int32_t sh_count;   // K, coefficients stored for each Gaussian
+  int32_t sh_degree;  // highest degree to use
+};
+
+struct Options {
+  float near, eps2d, background[3];
+  int32_t antialiased, depth_moments, median_depth, threads;
+};
+
+// Planar images of one camera. The same struct carries images and, in backward, the gradients by them; null = absent.
+struct Images {
+  float *rgb, *alpha, *z_sum, *z2_sum, *median_depth;
+};
+
+struct Gradients {
+  float *means, *quats, *log_scales, *opacity_logits, *sh;
+  float *screen_signed, *screen_absolute;  // null if not wanted
+  double* pose;                            // 12 values, the upper 3x4 of cam_from_world; null if not wanted
+  int32_t accumulate;                      // add to what is there (second and later cameras)
+};
+
+struct AdamTensor {
+  float *parameter, *first, *second;
+  const float* gradient;
+  int64_t rows, row;  // number of rows, floats in a row
+  float step_size;    // learning rate / (1 - beta1^step)
+};
+
+struct AdamOptions {
+  float beta1, beta2, eps, root_scale;  // root_scale = 1 / sqrt(1 - beta2^step)
+  const uint8_t* visible;               // rows to update; null = all
+  int32_t threads;
+};
+}
+
+enum Status : int32_t {
+  kOk = 0,
+  kBadMeans = 1,
+  kBadQuats = 2,
+  kBadLogScales = 4,
+  kBadOpacities = 8,
+  kBadSh = 16,
+  kOutOfMemory = -1,
+  kTooManyPairs = -2,
+};
+
+// --- what a render keeps ---------------------------------------------------------------------------------------
+
+// An array that grows and never shrinks; its values are not initialised, so an unused part costs no memory traffic.
+template <class T>
+class Buffer {
+ public:
+  T* resize(size_t count) {
+    if (count > capacity_) {
+      memory_.reset();
+      capacity_ = 0;
+      const size_t wanted = count + count / 4;
+      const size_t bytes = (wanted * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+      memory_.reset(static_cast<T*>(std::aligned_alloc(kAlignment, bytes)));
+      if (!memory_) throw std::bad_alloc();
+      capacity_ = wanted;
+    }
+    return memory_.get();
+  }
+  T* data() { return memory_.get(); }
+  const T* data() const { return memory_.get(); }
+  T& operator[](size_t index) { return memory_.get()[index]; }
+  const T& operator[](size_t index) const { return memory_.get()[index]; }
+
+ private:
+  static constexpr size_t kAlignment = 64;
+  struct Free {
+    void operator()(T* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<T, Free> memory_;
+  size_t capacity_ = 0;
+};
+
+// A Gaussian on screen, one cache line. Its alpha at (x + dx, y + dy) is 2^(a dx^2 + b dx dy + c dy^2 + log2_opacity).
+struct alignas(64) Splat {
+  float x, y;
+  float a, b, c, log2_opacity;
+  float red, green, blue, z;
+  float extent_x, extent_y;  // half sides of the box in which alpha >= 1/255; 0 = culled
+  float determinant;         // a c - b^2 / 4, taken from the covariance, where it does not cancel
+  float unused[3];
+};
+
+// One Gaussian in one tile: rows first..last (of the tile) hold every pixel with alpha >= 1/255.
+struct Pair {
+  uint32_t splat;
+  uint8_t first, last;
+};
+
+// What one pair adds to its Gaussian's gradient; g is dL/dalpha * alpha, sums run over the pair's pixels.
+struct PairGradient {
+  float g, gx, gy, gxx, gxy, gyy;  // sums of g * {1, dx, dy, dx^2, dx dy, dy^2}
+  float red, green, blue, z;
+  float absolute_x, absolute_y;
+};
+constexpr int kPairFloats = sizeof(PairGradient) / sizeof(float);
+
+struct Found {  // a pair before it is moved to its tile
+  uint32_t tile, splat;
+  uint8_t first, last;
+};
+
+struct Frame {
+  int32_t width = 0, height = 0, tiles_x = 0, tiles_y = 0;
+  int64_t count = 0, pair_count = 0;
+  Buffer<Splat> splats, feature_splats;  // in the order of the cloud
+  Buffer<uint32_t> first_place, pairs_of;  // for each Gaussian: where its entries in `places` begin, and how many
+  Buffer<uint32_t> places;                 // indices into `pairs`
+  Buffer<size_t> tile_start;               // tiles + 1
+  Buffer<Pair> pairs;                      // by tile, front to back
+  Buffer<PairGradient> pair_gradients;     // in the order of `pairs`
+  Buffer<float> feature_moments;           // N x 8: g..gyy, absolute_x, absolute_y of the feature passes
+  bool has_feature_moments = false;
+  std::vector<std::vector<Found>> found;   // one a thread
+  Buffer<uint64_t> keys, keys_other;       // depth bits << 32 | index
+  Buffer<uint32_t> histogram;
+  size_t visible = 0;
+
+  int64_t tiles() const { return int64_t(tiles_x) * tiles_y; }
+};
+
+// projection.cpp. `views` frames and cameras see one cloud; radii[v] receives N values.
+int32_t project(Frame* const* frames, const Camera* cameras, int views, const Cloud& cloud, const Options& options,
+                float* const* radii);
+void project_backward(Frame& frame, const Camera& camera, const Cloud& cloud, const Options& options,
+                      const Gradients& gradients);
+// binning.cpp
+void sort_by_depth(Frame* const* frames, int views, int threads);
+void bin(Frame& frame, const Frame& sorted, int threads);
+// forward.cpp, backward.cpp
+void composite(const Frame& frame, const Splat* splats, const Options& options, const uint8_t* mask,
+               const Images& images);
+void composite_backward(Frame& frame, const Splat* splats, const Options& options, const uint8_t* mask,
+                        const Images& images, const Images& gradients, bool absolute);
+// loss.cpp: value and gradient over `planes` planar images
+double l1_dssim(const float* rendered, const float* photo, int planes, int height, int width, float weight,
+                float* gradient, int threads);
+// optimizer.cpp
+void adam(const AdamTensor* tensors, int count, const AdamOptions& options);
+
+}  // namespace gss

@@ -1,0 +1,89 @@
+"""The training loop: one view a step, on any rasterizer and device.
+
+A step is a pure function of the state and the iteration: views, noise and schedules depend on (seed, iteration)
+only. So a run that resumes from a checkpoint equals one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+
+from gs_stereo.errors import StageError
+from gs_stereo.splat import schedule
+from gs_stereo.splat.config import FitConfig
+from gs_stereo.splat.objective import Objective
+from gs_stereo.splat.optimizer import adam_step
+from gs_stereo.splat.photos import TrainingViews
+from gs_stereo.splat.raster.protocol import Rasterizer, RenderExtras, RenderSettings, ScreenGradients
+from gs_stereo.splat.strategy import StrategyContext, make_strategy
+from gs_stereo.splat.training_state import FitRecord, TrainingState, join
+
+_RECORDS = 200
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trainer:
+    """Advances a training state. settings: of rendering, at full SH degree. extent: of the scene, in scene units."""
+
+    rasterizer: Rasterizer
+    views: TrainingViews
+    config: FitConfig
+    settings: RenderSettings
+    extent: float
+    seed: int
+
+    def step(self, state: TrainingState) -> float:
+        """One iteration; returns its loss. StageError if the loss is no longer finite."""
+        iteration = state.iteration
+        strategy = make_strategy(StrategyContext(config=self.config, extent=self.extent, seed=self.seed))
+        index = schedule.view_at(self.seed, iteration, len(self.views))
+        level = schedule.coarse_level(self.config.resolution, self.config.iterations, iteration)
+        view = self.views.at(index, level)
+        sink = ScreenGradients() if strategy.wants_screen_gradients(iteration) else None
+
+        leaves = {name: tensor.detach().requires_grad_() for name, tensor in state.parameters.items()}
+        gaussians = join(leaves)
+        exposure = state.exposure[index].detach().requires_grad_() if len(state.exposure) else None
+        settings = replace(self.settings, sh_degree=schedule.sh_degree(self.config, iteration))
+        output = self.rasterizer.render(gaussians, [view.camera], settings, RenderExtras(screen_gradients=sink))
+        objective = Objective(config=self.config, extent=self.extent, progress=iteration / self.config.iterations)
+        loss = objective.loss(output, view, gaussians, exposure)
+        loss.backward()
+        value = self._finite(loss, iteration)
+
+        strategy.observe(state, view.camera, output, sink)
+        self._descend(state, leaves)
+        if exposure is not None:
+            self._descend_exposure(state, index, exposure)
+        strategy.refine(state, iteration, schedule.means_rate(self.config, iteration) * self.extent)
+        state.iteration += 1
+        self._record(state, value)
+        return value
+
+    def _descend(self, state: TrainingState, leaves: dict[str, torch.Tensor]) -> None:
+        gradients = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+        rates = schedule.learning_rates(self.config, state.iteration, self.extent)
+        adam_step(state.parameters, gradients, state.adam, rates)
+
+    def _descend_exposure(self, state: TrainingState, index: int, exposure: torch.Tensor) -> None:
+        assert exposure.grad is not None
+        gradient = torch.zeros_like(state.exposure)
+        gradient[index] = exposure.grad
+        rates = {"exposure": self.config.rates.exposure}
+        adam_step({"exposure": state.exposure}, {"exposure": gradient}, state.exposure_adam, rates)
+
+    def _finite(self, loss: torch.Tensor, iteration: int) -> float:
+        value = loss.item()
+        if not math.isfinite(value):
+            raise StageError(
+                f"The fit diverged at iteration {iteration} (loss {value}); lower the learning rates in fit.rates."
+            )
+        return value
+
+    def _record(self, state: TrainingState, loss: float) -> None:
+        every = max(1, self.config.iterations // _RECORDS)
+        if state.iteration % every == 0 or state.iteration == self.config.iterations:
+            state.records.append(FitRecord(iteration=state.iteration, loss=loss, count=len(state)))

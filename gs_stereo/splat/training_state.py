@@ -1,0 +1,85 @@
+"""What changes while a splat is fitted: parameters, the optimizer's moments, the strategy's statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Int
+
+from gs_stereo.splat.optimizer import AdamState
+from gs_stereo.types.gaussians import Gaussians
+
+
+def join(parameters: Mapping[str, torch.Tensor]) -> Gaussians:
+    """Gaussians of a state's parameters (or of leaves that stand for them)."""
+    geometry = {name: tensor for name, tensor in parameters.items() if not name.startswith("sh_")}
+    return Gaussians(**geometry, sh=torch.cat([parameters["sh_dc"], parameters["sh_rest"]], dim=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRecord:
+    """One point of the curves: after `iteration` steps, the loss of that step and the number of Gaussians."""
+
+    iteration: int
+    loss: float
+    count: int
+
+
+@dataclass(kw_only=True, eq=False)
+class TrainingState:
+    """Everything a checkpoint holds; it changes in place.
+
+    parameters: the raw tensors of Gaussians by name, but sh in two parts, `sh_dc` (n, 1, 3) and `sh_rest`, because
+    their learning rates differ. exposure: (photos, 2, 3), log gain and offset of each training photo's channels;
+    no photos if it is not fitted. statistics: per-Gaussian tensors that a strategy gathers between two rounds.
+    """
+
+    parameters: dict[str, torch.Tensor]
+    exposure: torch.Tensor
+    adam: AdamState
+    exposure_adam: AdamState
+    iteration: int = 0
+    statistics: dict[str, torch.Tensor] = field(default_factory=dict)
+    records: list[FitRecord] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.parameters["means"])
+
+    @classmethod
+    def start(cls, gaussians: Gaussians, exposed_photos: int) -> TrainingState:
+        """The state before the first step. The Gaussians are copied."""
+        parameters = {name: tensor.detach().clone() for name, tensor in gaussians.tensors().items() if name != "sh"}
+        parameters["sh_dc"] = gaussians.sh[:, :1].detach().clone().contiguous()
+        parameters["sh_rest"] = gaussians.sh[:, 1:].detach().clone().contiguous()
+        exposure = torch.zeros(exposed_photos, 2, 3, device=gaussians.device)
+        return cls(
+            parameters=parameters,
+            exposure=exposure,
+            adam=AdamState.zeros_like(parameters),
+            exposure_adam=AdamState.zeros_like({"exposure": exposure}),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        return self.parameters["means"].device
+
+    def gaussians(self) -> Gaussians:
+        """The parameters as Gaussians."""
+        return join(self.parameters)
+
+    def rebuild(self, source: Int[torch.Tensor, "m"], fresh: Bool[torch.Tensor, "m"]) -> None:
+        """Make row i a copy of row `source[i]`; the moments of `fresh` rows start at zero, statistics are dropped."""
+        self.parameters = {name: tensor[source] for name, tensor in self.parameters.items()}
+        for moments in (self.adam.first, self.adam.second):
+            for name, tensor in moments.items():
+                moments[name] = tensor[source]
+                moments[name][fresh] = 0
+        self.statistics = {}
+
+    def forget_moments(self, name: str, rows: torch.Tensor) -> None:
+        """Reset the optimizer's memory of one parameter at some rows."""
+        for moments in (self.adam.first, self.adam.second):
+            if name in moments:
+                moments[name][rows] = 0

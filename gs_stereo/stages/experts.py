@@ -1,0 +1,78 @@
+"""The experts that `label` can ask: which there are, what they need, and one of each a process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from gs_stereo.config import Config
+from gs_stereo.errors import ConfigError, PluginError
+from gs_stereo.matching.config import SgbmConfig
+from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig
+from gs_stereo.matching.onnx_config import OnnxConfig
+
+if TYPE_CHECKING:
+    from gs_stereo.matching.protocol import StereoMatcher
+    from gs_stereo.types import DisparityPrediction, StereoPair
+
+SPLAT = "splat"
+
+
+class ExpertsConfig(Config):
+    """Settings of each built-in expert; only those of the chosen one are used."""
+
+    sgbm: SgbmConfig = Field(default=SgbmConfig(), description="OpenCV's semi-global matching.")
+    onnx: OnnxConfig | None = Field(default=None, description="Any ONNX stereo model; needs `model`.")
+    foundationstereo: FoundationStereoConfig | None = Field(
+        default=None, description="Your checkout; needs `expert_repo`, `expert_python` and `checkpoint`."
+    )
+
+
+_NEEDS = {"onnx": "--model", "foundationstereo": "--expert-repo, --expert-python and --checkpoint"}
+
+
+def external_files(expert: str, experts: ExpertsConfig) -> Mapping[str, Path]:
+    """The weights that decide the label, by a stable name. Errors name an unknown expert or a missing option."""
+    from gs_stereo.matching.protocol import MATCHERS
+
+    if expert != SPLAT and expert not in MATCHERS.names():
+        known = ", ".join([SPLAT, *MATCHERS.names()])
+        raise PluginError(f"There is no expert called {expert!r}; use one of: {known}.")
+    if expert in _NEEDS and getattr(experts, expert) is None:
+        raise ConfigError(f"The expert {expert} needs {_NEEDS[expert]}; give them.")
+    if expert == "onnx" and experts.onnx is not None:
+        return {"(model)": experts.onnx.model}
+    if expert == "foundationstereo" and experts.foundationstereo is not None:
+        return {"(checkpoint)": experts.foundationstereo.checkpoint}
+    return {}
+
+
+def workers_for(expert: str) -> int | None:
+    """Processes that label: one for nets, which use all cores or a GPU themselves; as many as there are otherwise."""
+    return None if expert in (SPLAT, "sgbm") else 1
+
+
+@lru_cache(maxsize=1)
+def make_matcher(expert: str, experts: ExpertsConfig) -> StereoMatcher:
+    """The matcher called `expert`, made once a process. It ends with the process."""
+    from gs_stereo.matching.protocol import MATCHERS
+
+    factory = MATCHERS.load(expert)
+    settings = getattr(experts, expert, None)
+    return factory() if settings is None else factory(settings)
+
+
+def predict_both(
+    matcher: StereoMatcher, pair: StereoPair, max_disparity_px: float
+) -> tuple[DisparityPrediction, DisparityPrediction]:
+    """Disparity of the left and of the right image; the search range is a hint for matchers that take one."""
+    from gs_stereo.matching.both_sides import predict_right
+
+    if hasattr(matcher, "predict_both"):
+        left, right = matcher.predict_both(pair.left, pair.right, max_disparity_px=max_disparity_px)
+        return left, right
+    return matcher.predict(pair.left, pair.right), predict_right(matcher, pair.left, pair.right)

@@ -1,0 +1,67 @@
+"""The loss beside the photometric part: depth and its spread along a ray."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_scene import camera_at, true_gaussians
+
+from gs_stereo.splat.config import FitConfig
+from gs_stereo.splat.objective import Objective, relative_depth_error, relative_depth_variance
+from gs_stereo.splat.photos import TrainingView
+from gs_stereo.splat.raster.protocol import RenderOutput
+
+
+def _output(alpha: float, depths: list[float]) -> RenderOutput:
+    """One pixel; its alpha is shared equally by the depths."""
+    z = torch.tensor(depths)
+    weight = alpha / len(depths)
+
+    def pixel(value: torch.Tensor | float) -> torch.Tensor:
+        return torch.as_tensor(value, dtype=torch.float32).reshape(1, 1, 1).clone().requires_grad_()
+
+    return RenderOutput(
+        rgb=torch.full((1, 3, 1, 1), 0.5), alpha=pixel(alpha), z_sum=pixel((weight * z).sum()),
+        z2_sum=pixel((weight * z * z).sum()), median_depth=pixel(depths[0]), radii_px=torch.ones(1, 1),
+    )  # fmt: skip
+
+
+def test_variance_is_relative_to_the_depth() -> None:
+    assert relative_depth_variance(_output(1.0, [1.0, 3.0])).item() == pytest.approx(0.25)
+    assert relative_depth_variance(_output(0.5, [1.0, 3.0])).item() == pytest.approx(0.25)
+    assert relative_depth_variance(_output(1.0, [10.0, 30.0])).item() == pytest.approx(0.25)
+    assert relative_depth_variance(_output(1.0, [4.0])).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_variance_of_an_empty_pixel_is_zero_and_has_a_finite_gradient() -> None:
+    output = _output(0.0, [1.0])
+    value = relative_depth_variance(output)
+    value.backward()
+    assert value.item() == 0.0
+    assert output.z_sum.grad is not None
+    assert output.z_sum.grad.isfinite().all()
+
+
+def test_depth_error_is_relative_and_ignores_unknown_pixels() -> None:
+    assert relative_depth_error(_output(1.0, [3.0]), torch.tensor([[2.0]])).item() == pytest.approx(0.5)
+    assert relative_depth_error(_output(0.4, [3.0]), torch.tensor([[2.0]])).item() == pytest.approx(0.2)
+    assert relative_depth_error(_output(1.0, [3.0]), torch.tensor([[torch.nan]])).item() == 0.0
+
+
+def test_depth_pull_has_the_right_sign() -> None:
+    output = _output(1.0, [3.0])
+    relative_depth_error(output, torch.tensor([[2.0]])).backward()
+    assert output.z_sum.grad is not None
+    assert output.z_sum.grad.item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("progress", "expected"), [(0.0, 0.5), (0.25, 0.25), (0.5, 0.0), (0.9, 0.0)])
+def test_depth_weight_fades_out(progress: float, expected: float) -> None:
+    config = FitConfig(depth_weight=1.0, depth_share=0.5)
+    depth = torch.tensor([[2.0]])
+    view = TrainingView(camera=camera_at("a", 0.0), photo=torch.full((3, 1, 1), 0.5), depth=depth)
+    objective = Objective(config=config, extent=1.0, progress=progress)
+    plain = Objective(config=FitConfig(depth_weight=0.0), extent=1.0, progress=progress)
+    output, gaussians = _output(1.0, [3.0]), true_gaussians(2)
+    added = objective.loss(output, view, gaussians, None) - plain.loss(output, view, gaussians, None)
+    assert added.item() == pytest.approx(expected, abs=1e-6)
