@@ -1,4 +1,4 @@
-"""Builds the native CPU engine: one shared library for each instruction-set level, loaded with ctypes.
+"""Builds the native code, loaded with ctypes: the CPU engine for each instruction-set level and the multi-view matcher.
 
 Everything else about the package is in pyproject.toml. The libraries do not depend on the Python or torch version, so
 a wheel is tagged py3-none-<platform>. $CXX chooses the compiler.
@@ -13,15 +13,17 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from setuptools import Distribution, setup
-from setuptools.command.build_py import build_py
 from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_py import build_py
 from setuptools.command.develop import develop
 from setuptools.command.editable_wheel import editable_wheel
 
-NATIVE = Path("gs_stereo/splat/raster/native")
+ENGINE = Path("gs_stereo/splat/raster/native")
+MULTIVIEW = Path("gs_stereo/matching/native")
 # No -ffast-math: results must not depend on reassociation, and NaN checks must work.
 FLAGS = [
     "-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math",
@@ -30,12 +32,34 @@ FLAGS = [
 OPENMP_CHOICES = [["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"], []]
 
 
-def levels() -> dict[str, list[str]]:
-    """Flags of every level to build on this architecture."""
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        wide = {"x86-64-v4": ["-mprefer-vector-width=512"]}
-        return {level: [f"-march={level}", *wide.get(level, [])] for level in ("x86-64-v2", "x86-64-v3", "x86-64-v4")}
-    return {"generic": []}
+@dataclass(frozen=True)
+class Library:
+    """One shared library, made of all C++ files of its folder. `flags` are added to FLAGS."""
+
+    folder: Path
+    name: str
+    flags: tuple[str, ...] = ()
+
+    def path(self, root: Path) -> Path:
+        return root / self.folder / f"lib{self.name}.so"
+
+    def sources(self, root: Path) -> list[Path]:
+        return sorted((root / self.folder).glob("*.cpp"))
+
+    def is_stale(self, root: Path) -> bool:
+        inputs = [*self.sources(root), *(root / self.folder).glob("*.h"), Path(__file__)]
+        library = self.path(root)
+        return not library.exists() or library.stat().st_mtime < max(path.stat().st_mtime for path in inputs)
+
+
+def libraries() -> list[Library]:
+    """The CPU engine once a level, and the multi-view matcher, which chooses its level function by function."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return [Library(ENGINE, "gsstereo-generic"), Library(MULTIVIEW, "gsmultiview")]
+    wide = {"x86-64-v4": ("-mprefer-vector-width=512",)}
+    levels = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
+    engines = [Library(ENGINE, f"gsstereo-{level}", (f"-march={level}", *wide.get(level, ()))) for level in levels]
+    return [*engines, Library(MULTIVIEW, "gsmultiview", ("-mtune=haswell",))]
 
 
 def find_compiler() -> list[str]:
@@ -67,37 +91,35 @@ def openmp_flags(compiler: list[str]) -> list[str]:
 
 
 def build_native(root: Path) -> None:
-    """Compile every level whose library is missing or older than a source."""
-    sources = sorted((root / NATIVE).glob("*.cpp"))
-    newest = max(path.stat().st_mtime for path in [*sources, *(root / NATIVE).glob("*.h"), Path(__file__)])
-    stale = {
-        level: flags
-        for level, flags in levels().items()
-        if not (library := root / NATIVE / f"libgsstereo-{level}.so").exists() or library.stat().st_mtime < newest
-    }
+    """Compile every library that is missing or older than a source of its folder."""
+    stale = [library for library in libraries() if library.is_stale(root)]
     if not stale:
         return
     compiler = find_compiler()
     openmp = openmp_flags(compiler)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = [(level, source, Path(folder) / f"{level}-{source.stem}.o") for level in stale for source in sources]
+        jobs = [
+            (library, source, Path(folder) / f"{library.name}-{source.stem}.o")
+            for library in stale
+            for source in library.sources(root)
+        ]
         compiled = pool.map(
-            lambda job: run([*compiler, *FLAGS, *stale[job[0]], *openmp, "-c", str(job[1]), "-o", str(job[2])]), jobs
+            lambda job: run([*compiler, *FLAGS, *job[0].flags, *openmp, "-c", str(job[1]), "-o", str(job[2])]), jobs
         )
-        for (level, _, _), result in zip(jobs, compiled, strict=True):
-            stop_if_failed(result, compiler, level)
-        for level in stale:
-            target = root / NATIVE / f"libgsstereo-{level}.so"
+        for (library, _, _), result in zip(jobs, compiled, strict=True):
+            stop_if_failed(result, compiler, library)
+        for library in stale:
+            target = library.path(root)
             temporary = target.with_name(f".{target.name}.{os.getpid()}")
-            objects = [str(path) for built, _, path in jobs if built == level]
-            stop_if_failed(run([*compiler, "-shared", *objects, *openmp, "-o", str(temporary)]), compiler, level)
+            objects = [str(path) for built, _, path in jobs if built == library]
+            stop_if_failed(run([*compiler, "-shared", *objects, *openmp, "-o", str(temporary)]), compiler, library)
             os.replace(temporary, target)
 
 
-def stop_if_failed(result: subprocess.CompletedProcess[str], compiler: list[str], level: str) -> None:
+def stop_if_failed(result: subprocess.CompletedProcess[str], compiler: list[str], library: Library) -> None:
     if result.returncode != 0:
         raise SystemExit(
-            f"gs_stereo: {compiler[0]} could not build the CPU engine for {level}; "
+            f"gs_stereo: {compiler[0]} could not build {library.name}; "
             f"install g++ 11 or clang 14 or newer, or set CXX.\n{result.stderr[-4000:]}"
         )
 

@@ -16,6 +16,7 @@ CARD_NAME = "README.md"
 _MAX_BIN_PX = 4096
 _HISTOGRAM_ROWS = 12
 _BAR_WIDTH = 40
+_LISTED_BASELINES = 6
 _NICE_STEPS_PX = (1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 200, 256, 512)
 _FLAG_MEANING = {
     LabelFlag.OCCLUDED: "hidden from the right camera by a nearer surface",
@@ -127,7 +128,6 @@ def _header(facts: CardFacts) -> list[str]:
 def _overview(facts: CardFacts) -> list[str]:
     index, info = facts.index, facts.index.info
     scale = "unknown" if info.metres_per_unit is None else f"1 unit = {info.metres_per_unit:g} m"
-    baselines = ", ".join(f"{value:g} ({count} samples)" for value, count in facts.baselines)
     stack = f", with stacks of {facts.stack_views} views" if facts.stack_views else ""
     return [
         f"# {_plain(info.scene)}: rectified stereo with {_plain(info.label)} labels",
@@ -138,7 +138,7 @@ def _overview(facts: CardFacts) -> list[str]:
         "|---|---|",
         f"| samples | {index.sample_count} of {facts.view_count} views{stack}, split `{info.split}` |",
         f"| image size | {index.width} x {index.height} |",
-        f"| baselines, scene units | {baselines} |",
+        f"| baselines, scene units | {_baselines(facts)} |",
         f"| scale | {scale} |",
         f"| shards | {len(index.shards)} HDF5 files, format version 1, {_size(index)} |",
         f"| made by | {_plain(info.generator)} |",
@@ -227,6 +227,13 @@ def _histogram(counts: tuple[int, ...]) -> list[str]:
         f"{number * step:5d} - {(number + 1) * step:5d} px {row / total:7.2%} {bar}".rstrip()
         for number, (row, bar) in enumerate(zip(rows, bars, strict=True))
     ]
+
+
+def _baselines(facts: CardFacts) -> str:
+    """Each baseline with its count, or the range where every view has its own."""
+    if len(facts.baselines) > _LISTED_BASELINES:
+        return f"{facts.baselines[0][0]:.4g} to {facts.baselines[-1][0]:.4g}, chosen for each view"
+    return ", ".join(f"{value:g} ({count} samples)" for value, count in facts.baselines)
 
 
 def _size(index: DatasetIndex) -> str:

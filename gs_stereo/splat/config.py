@@ -104,7 +104,7 @@ class FitConfig(Config):
     backend: str = Field(
         default="auto", description="Rasterizer by its registered name; auto takes gsplat if CUDA is usable, else cpu."
     )
-    iterations: PositiveInt = Field(default=3000, description="Optimisation steps; each renders one photo's view.")
+    iterations: PositiveInt = Field(default=2000, description="Optimisation steps; each renders one photo's view.")
     strategy: Literal["default", "mcmc", "none"] = Field(
         default="default",
         description="How Gaussians are added and removed: by screen gradient, by MCMC, or not at all.",
@@ -139,7 +139,7 @@ class FitConfig(Config):
     )
     exposure_compensation: bool = Field(default=False, description="Fit a gain and an offset per photo and channel.")
     test_every: int = Field(
-        default=8, ge=0, description="Every n-th photo by sorted name is held out for measuring; 0 holds out none."
+        default=8, ge=0, description="Every n-th photo by sorted name is held out for measuring; 0 and 1 hold out none."
     )
     checkpoint_every: int = Field(default=500, ge=0, description="Iterations between checkpoints; 0 writes none.")
     rates: LearningRates = Field(default=LearningRates(), description="Learning rates.")

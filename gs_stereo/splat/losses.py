@@ -85,6 +85,6 @@ class _NativeL1Dssim(torch.autograd.Function):
         return torch.tensor(value.value, dtype=torch.float32)
 
     @staticmethod
-    def backward(ctx: Any, grad_loss: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad_loss: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * grad_loss, None, None

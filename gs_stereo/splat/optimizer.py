@@ -55,7 +55,9 @@ def adam_step(
     """
     missing = [name for name in parameters if name not in gradients or name not in learning_rates]
     if missing:
-        raise InputError(f"adam_step has no gradient or learning rate for {missing[0]!r}; pass one for every parameter.")
+        raise InputError(
+            f"adam_step has no gradient or learning rate for {missing[0]!r}; pass one for every parameter."
+        )
     state.step += 1
     rule = _Rule(betas=betas, eps=eps, step=state.step)
     tensors = {name: [p, gradients[name], state.first[name], state.second[name]] for name, p in parameters.items()}
@@ -96,9 +98,14 @@ def _update_native(
     entries = (native.AdamTensor * len(tensors))(
         *(
             native.AdamTensor(
-                parameter=p.data_ptr(), first=m.data_ptr(), second=v.data_ptr(), gradient=g.data_ptr(),
-                rows=len(p), row=p.numel() // max(len(p), 1), step_size=rate * rule.step_scale,
-            )  # fmt: skip
+                parameter=p.data_ptr(),
+                first=m.data_ptr(),
+                second=v.data_ptr(),
+                gradient=g.data_ptr(),
+                rows=len(p),
+                row=p.numel() // max(len(p), 1),
+                step_size=rate * rule.step_scale,
+            )
             for (p, g, m, v), rate in tensors
         )
     )

@@ -53,7 +53,9 @@ class FitStage:
                 progress=bar,
             )
         save_splat(context.work_dir / SPLAT_NAME, result.gaussians)
-        write_splat_info(context.work_dir, SplatInfo(antialiased=config.antialiased))
+        settings = result.settings
+        info = SplatInfo(antialiased=settings.antialiased, background=settings.background)
+        write_splat_info(context.work_dir, info)
         write_text(context.work_dir / "quality.json", json.dumps(_quality(result), indent=1, ensure_ascii=False) + "\n")
         shutil.rmtree(checkpoints)
         return _outcome(result)

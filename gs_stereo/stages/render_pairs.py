@@ -136,7 +136,7 @@ def _loaded(reconstruct_dir: Path, fit_dir: Path, backend: str) -> tuple[SplatRe
     renderer = SplatRenderer(
         rasterizer=rasterizer,
         gaussians=load_splat(fit_dir / splat_folder.SPLAT_NAME).to(rasterizer.device),
-        settings=RenderSettings(antialiased=info.antialiased),
+        settings=RenderSettings(antialiased=info.antialiased, background=info.background),
     )
     photos = PhotosOfReconstruction(reconstruct_dir)
     return renderer, Capture(scene=load_sparse_scene(reconstruct_dir), photos=photos)

@@ -16,9 +16,13 @@ INFO_NAME = "splat.json"
 
 @dataclass(frozen=True, kw_only=True)
 class SplatInfo:
-    """antialiased: the opacity compensation the splat was fitted with; rendering must use the same."""
+    """How the splat was fitted, for rendering must do the same.
+
+    antialiased: opacity compensation. background: RGB in [0, 1] behind the last Gaussian.
+    """
 
     antialiased: bool
+    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 def write_splat_info(folder: Path, info: SplatInfo) -> None:
@@ -29,6 +33,8 @@ def write_splat_info(folder: Path, info: SplatInfo) -> None:
 def read_splat_info(folder: Path) -> SplatInfo:
     """Read `splat.json`; InputError if it is missing or broken."""
     try:
-        return SplatInfo(antialiased=bool(json.loads((folder / INFO_NAME).read_text(encoding="utf-8"))["antialiased"]))
+        values = json.loads((folder / INFO_NAME).read_text(encoding="utf-8"))
+        red, green, blue = (float(value) for value in values["background"])
+        return SplatInfo(antialiased=bool(values["antialiased"]), background=(red, green, blue))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / INFO_NAME} is missing or broken; run `gsstereo fit --force` again.") from error

@@ -33,7 +33,10 @@ def test_outputs(rasterizer: Rasterizer) -> None:
     gaussians, camera = random_scene(120, 33, 21)
     features = torch.rand(120, 4, device=rasterizer.device)
     out = rasterizer.render(
-        gaussians.to(rasterizer.device), [camera, camera.shifted(0.2)], RenderSettings(), RenderExtras(features=features)
+        gaussians.to(rasterizer.device),
+        [camera, camera.shifted(0.2)],
+        RenderSettings(),
+        RenderExtras(features=features),
     )
     assert out.rgb.shape == (2, 3, 21, 33)
     assert out.alpha.shape == out.z_sum.shape == out.z2_sum.shape == out.median_depth.shape == (2, 21, 33)

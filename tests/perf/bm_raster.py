@@ -1,8 +1,9 @@
 """Times the CPU rasterizer: python tests/perf/bm_raster.py [--scenes 20k,100k,t20k,t50k] [--repeats 15] [--large]
 
-Prints one JSON object. Everything that is compared runs interleaved in this process; times are wall milliseconds, median
-and the spread between the 25 % and 75 % quantiles. The first rasterizer of this project is the yardstick when its
-folder is beside the repository (../shared/prototypes/cpu_raster, compiled on first use); without it those columns are null.
+Prints one JSON object. Everything that is compared runs interleaved in this process; times are wall milliseconds,
+median and the spread between the 25 % and 75 % quantiles. The first rasterizer of this project is the yardstick when
+its folder is beside the repository (../shared/prototypes/cpu_raster, compiled on first use); without it those columns
+are null.
 
 forward_backward: RGB, alpha and accumulated z with all gradients, antialiased, SH degree 3.
 iteration: activations, render, L1 + D-SSIM, backward and Adam over all parameters (the yardstick: torch's fused Adam).
@@ -11,6 +12,7 @@ twin: a torch implementation (the float64 reference) at 64x48 with 500 Gaussians
 fma_fraction: multiply-adds of compositing over what one core does in a loop of nothing else.
 """
 
+# ruff: noqa: E402 (the environment and the path must be set before the imports)
 from __future__ import annotations
 
 import os
@@ -120,7 +122,9 @@ class Ours:
         self.rasterizer.render_stereo(self.gaussians, StereoRig(left=self.camera, baseline=0.1), RenderSettings())
 
 
-def yardstick_steps(bench: ModuleType, name: str) -> tuple[Gaussians, Camera, torch.Tensor, dict[str, Callable[[], Any]]]:
+def yardstick_steps(
+    bench: ModuleType, name: str
+) -> tuple[Gaussians, Camera, torch.Tensor, dict[str, Callable[[], Any]]]:
     """The yardstick's scene, in our types, and its steps."""
     parameters, native_camera, photo = bench.scene(name)
     means, quats, scales, opacities, sh = parameters
@@ -128,7 +132,10 @@ def yardstick_steps(bench: ModuleType, name: str) -> tuple[Gaussians, Camera, to
     raster = bench.Rasterizer()
     generator = torch.Generator().manual_seed(1)
     height, width = native_camera.H, native_camera.W
-    by_image, by_alpha = torch.randn(4, height, width, generator=generator), torch.randn(height, width, generator=generator)
+    by_image, by_alpha = (
+        torch.randn(4, height, width, generator=generator),
+        torch.randn(height, width, generator=generator),
+    )
     raw = [p.clone().requires_grad_() for p in (means, quats, scales.log(), opacities.logit(), sh)]
     adam = torch.optim.Adam([{"params": [p], "lr": 1e-5} for p in raw], eps=1e-15, fused=True)
 
@@ -182,8 +189,15 @@ def scene_report(name: str, bench: ModuleType | None, repeats: int) -> dict[str,
         "iteration": ratio(times, "iteration", "yardstick_iteration"),
         "stereo_over_one_view": ratio(times, "stereo", "one_view"),
     }
-    return {"scene": name, "gaussians": count, "size": [width, height], "times": times, "ratios": ratios,
-            "two_threads_speedup": thread_speedup(ours, repeats), "fma_fraction": fma_fraction(ours, repeats)}  # fmt: skip
+    return {
+        "scene": name,
+        "gaussians": count,
+        "size": [width, height],
+        "times": times,
+        "ratios": ratios,
+        "two_threads_speedup": thread_speedup(ours, repeats),
+        "fma_fraction": fma_fraction(ours, repeats),
+    }
 
 
 def thread_speedup(ours: Ours, repeats: int) -> float:

@@ -179,7 +179,7 @@ def test_a_read_only_scene_can_be_run_with_out(finished: tuple[Path, dict[str, d
     ("make", "message"),
     [
         (lambda folder: None, "no photos"),
-        (lambda folder: (folder / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 truncated"), "usable"),
+        (lambda folder: (folder / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 truncated"), "can be used"),
         (lambda folder: (folder / "a.txt").write_text("x"), "no photos"),
     ],
 )

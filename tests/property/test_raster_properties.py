@@ -47,7 +47,9 @@ def test_background_shows_where_light_passes(width: int, height: int, count: int
     gaussians, camera = random_scene(count, width, height, sigma, seed)
     black = CpuRasterizer().render(gaussians, [camera], RenderSettings())
     grey = CpuRasterizer().render(gaussians, [camera], RenderSettings(background=(0.5, 0.5, 0.5)))
-    torch.testing.assert_close(grey.rgb - black.rgb, (0.5 * (1 - black.alpha))[:, None].expand_as(black.rgb), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        grey.rgb - black.rgb, (0.5 * (1 - black.alpha))[:, None].expand_as(black.rgb), atol=1e-5, rtol=0
+    )
 
 
 @settings(max_examples=15)

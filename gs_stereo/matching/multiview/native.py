@@ -118,7 +118,10 @@ def _quads(gray: UInt8[np.ndarray, "h w"]) -> np.ndarray:
 
 
 def _threads(wanted: int) -> int:
-    return wanted or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else wanted or os.cpu_count() or 1
+    """As many as asked for; 0 = all cores that this process may use."""
+    if wanted:
+        return wanted
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _pointer(array: np.ndarray) -> c_void_p:

@@ -24,8 +24,8 @@ _LEAST_GAIN = 1e-5
 _PRIOR_SIGMAS = 2.0
 _LEAST_SIGMA_PX = 0.5
 _STEP_TRUNCATION_PX = 1.0
-_FLAT_VARIANCE = 9.0
-_FLAT_PRIOR = 10.0
+_FLAT_VARIANCE = 0.5
+_FLAT_PRIOR = 30.0
 
 
 def planes_of(inverse_depth: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "3 h w"]:

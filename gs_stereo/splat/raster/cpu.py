@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Sequence
 from ctypes import byref, c_void_p
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from gs_stereo.errors import InputError, StageError
 from gs_stereo.splat.raster import native_library as native
-from gs_stereo.splat.raster.inputs import check_inputs, not_finite, poses, used_sh_degree
+from gs_stereo.splat.raster.inputs import check_inputs, not_finite, poses
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderOutput, RenderSettings, ScreenGradients
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.types.gaussians import Gaussians
@@ -85,7 +85,7 @@ def _plain(tensor: torch.Tensor | None) -> torch.Tensor | None:
 class _Engine:
     """A loaded library and its pool of frames."""
 
-    _instances: dict[str, _Engine] = {}
+    _instances: ClassVar[dict[str, _Engine]] = {}
 
     def __init__(self, level: str) -> None:
         self.library = native.load(level)
@@ -159,7 +159,13 @@ class _Call:
             return torch.empty(views, *channels, height, width) if wanted else torch.empty(views, *channels, 0, 0)
 
         moments = self.settings.depth_moments
-        outputs = [image(True, 3), image(True), image(moments > 0), image(moments > 1), image(self.settings.median_depth)]
+        outputs = [
+            image(True, 3),
+            image(True),
+            image(moments > 0),
+            image(moments > 1),
+            image(self.settings.median_depth),
+        ]
         for view, frame in enumerate(self.frames):
             images = _images(*outputs, view=view)
             self.engine.library.gss_composite(frame.handle, byref(self.options), self._mask(view), byref(images))
@@ -304,7 +310,7 @@ class _Render(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    def backward(ctx: Any, *by_outputs: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *by_outputs: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         saved = list(ctx.saved_tensors)
         inputs, outputs = saved[:7], saved[7:]
         incoming = [_plain(by_outputs[index]) for index in (0, 1, 2, 3, 6)]

@@ -162,7 +162,8 @@ def pointer(tensor: torch.Tensor | None) -> int | None:
     """The address of a contiguous CPU tensor's data; None for None."""
     if tensor is None:
         return None
-    assert tensor.is_contiguous() and tensor.device.type == "cpu", "the engine takes contiguous CPU tensors"
+    assert tensor.is_contiguous(), "the engine takes contiguous tensors"
+    assert tensor.device.type == "cpu", "the engine takes CPU tensors"
     return tensor.data_ptr()
 
 

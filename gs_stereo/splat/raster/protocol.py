@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from jaxtyping import Bool, Float
@@ -57,8 +57,8 @@ class RenderExtras:
     """Optional inputs.
 
     features: per-Gaussian channels composited like colour (differentiable). cam_from_world: replaces the cameras'
-    poses by a tensor that may require grad (the camera centre is taken as -R^T t). screen_gradients: filled in by backward. pixel_mask: pixels that are
-    False are not rendered and get zero colour, zero alpha and no gradient.
+    poses by a tensor that may require grad (the camera centre is taken as -R^T t). screen_gradients: filled in by
+    backward. pixel_mask: pixels that are False are not rendered and get zero colour, zero alpha and no gradient.
     """
 
     features: Float[torch.Tensor, "n f"] | None = None
@@ -87,8 +87,11 @@ class RenderOutput:
 
     def view(self, index: int) -> RenderOutput:
         """The images of one camera, as an output with C = 1."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return RenderOutput(**{name: None if tensor is None else tensor[index, None] for name, tensor in values.items()})
+        values: dict[str, Any] = {}
+        for item in fields(self):
+            images = getattr(self, item.name)
+            values[item.name] = None if images is None else images[index, None]
+        return RenderOutput(**values)
 
     @property
     def visible(self) -> Bool[torch.Tensor, "c n"]:
@@ -110,7 +113,8 @@ class Rasterizer(Protocol):
     """Renders Gaussians. All cameras of one call share width and height.
 
     Culled: z <= near, alpha under 1/255 everywhere, off screen, or a projected covariance that is not invertible. A
-    zero quaternion is no rotation. Raises InputError if a parameter holds NaN or infinity, or the tensors are on another device.
+    zero quaternion is no rotation. Raises InputError if a parameter holds NaN or infinity, or the tensors are on
+    another device.
     """
 
     name: str

@@ -188,7 +188,7 @@ def _render_view(
     behind = torch.cumprod(1 - alpha, dim=0)
     composited = behind > TRANSMITTANCE_MIN
     alpha = alpha * composited
-    transmittance = torch.cat([torch.ones_like(alpha[:1]), torch.cumprod(1 - alpha, dim=0)])
+    transmittance = torch.cat([alpha.new_ones(1, height * width), torch.cumprod(1 - alpha, dim=0)])
     weights = transmittance[:-1] * alpha
 
     def composite(values: torch.Tensor) -> torch.Tensor:
@@ -225,7 +225,8 @@ def _median_depth(transmittance: torch.Tensor, depths: torch.Tensor) -> torch.Te
 
 def _filler(sink: ScreenGradients, index: int, order: torch.Tensor) -> Callable[[torch.Tensor], None]:
     def fill(gradient: torch.Tensor) -> None:
-        assert sink.signed is not None and sink.absolute is not None
+        assert sink.signed is not None
+        assert sink.absolute is not None
         sink.signed[index, order] = gradient.sum(1)
         sink.absolute[index, order] = gradient.abs().sum(1)
 

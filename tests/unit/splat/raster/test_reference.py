@@ -36,13 +36,17 @@ def balls(depths: list[float], opacities: list[float], colours: list[list[float]
 
 
 def test_one_gaussian_by_hand() -> None:
-    out = ReferenceRasterizer().render(balls([4.0], [0.6], [[0.2, 0.5, 0.9]]), [FRONTAL], RenderSettings(antialiased=False))
+    out = ReferenceRasterizer().render(
+        balls([4.0], [0.6], [[0.2, 0.5, 0.9]]), [FRONTAL], RenderSettings(antialiased=False)
+    )
     variance = (20 * 0.5 / 4) ** 2 + 0.3
     rows, columns = torch.meshgrid(torch.arange(7) + 0.5 - 3.5, torch.arange(9) + 0.5 - 4.5, indexing="ij")
     alpha = 0.6 * torch.exp(-(rows**2 + columns**2).double() / (2 * variance))
     alpha = alpha * (alpha >= 1 / 255)
     torch.testing.assert_close(out.alpha[0], alpha, rtol=1e-6, atol=1e-8)
-    torch.testing.assert_close(out.rgb[0], torch.tensor([0.2, 0.5, 0.9]).double()[:, None, None] * alpha, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(
+        out.rgb[0], torch.tensor([0.2, 0.5, 0.9]).double()[:, None, None] * alpha, rtol=1e-6, atol=1e-8
+    )
     torch.testing.assert_close(out.z_sum[0], 4 * alpha, rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(out.z2_sum[0], 16 * alpha, rtol=1e-6, atol=1e-8)
     assert float(out.median_depth[0, 3, 4]) == pytest.approx(4.0)
