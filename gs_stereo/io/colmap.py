@@ -189,7 +189,7 @@ def _camera_is_sound(camera: ColmapCamera) -> bool:
 def _image_is_sound(image: ColmapImage) -> bool:
     finite = all(np.isfinite(part).all() for part in (image.qvec_wxyz, image.tvec, image.points_xy))
     printable = bool(image.name) and not any(mark in image.name for mark in "\0\n\r")
-    return finite and printable and bool(1e-6 < np.linalg.norm(image.qvec_wxyz) < 1e6)
+    return finite and printable and bool(1e-6 < np.abs(image.qvec_wxyz).max() < 1e6)
 
 
 def _check_points(model: ColmapModel, folder: Path) -> None:

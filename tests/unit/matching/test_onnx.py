@@ -304,7 +304,7 @@ def test_missing_files_and_descriptions_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no ONNX model"):
         OnnxMatcher(OnnxConfig(model=tmp_path / "none.onnx"))
     model = save_matcher(tmp_path / "m.onnx", SIZE)
-    with pytest.raises(ConfigError, match=r"no model description 'nosuch'.*foundationstereo"):
+    with pytest.raises(ConfigError, match=r"There is no configs/experts/nosuch.yaml.*foundationstereo"):
         OnnxMatcher(OnnxConfig(model=model, description="nosuch"))
 
 
