@@ -23,8 +23,10 @@ class LabelConfig(Config):
     """When a pixel gets a label, which flags it carries, and how far to trust it."""
 
     min_alpha: float = Field(default=0.8, ge=0.5, le=1, description="Less rendered opacity sets low_alpha")
-    max_relative_depth_std: float = Field(
-        default=0.05, gt=0, description="A larger standard deviation of z along the ray over z sets ambiguous_depth"
+    max_relative_depth_skew: float = Field(
+        default=0.03,
+        gt=0,
+        description="A larger distance of mean and median z along the ray, over the median, sets ambiguous_depth",
     )
     occlusion_tolerance_px: float = Field(
         default=0.5,

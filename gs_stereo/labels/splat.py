@@ -22,13 +22,13 @@ class RenderedEvidence:
     """What both rendered depths say about the left pixels; every label is built on it.
 
     disparity: f b / median z of the left view, NaN where nothing was hit. right_disparity: the same of the right view,
-    on right pixels. std_px: standard deviation of z along the ray, as disparity. flags: OCCLUDED, OUT_OF_FRAME,
+    on right pixels. skew_px: how far the disparities of mean and median z are apart. flags: OCCLUDED, OUT_OF_FRAME,
     LOW_ALPHA and AMBIGUOUS_DEPTH bits.
     """
 
     disparity: Float[np.ndarray, "h w"]
     right_disparity: Float[np.ndarray, "h w"]
-    std_px: Float[np.ndarray, "h w"]
+    skew_px: Float[np.ndarray, "h w"]
     visibility: Visibility
     flags: UInt16[np.ndarray, "h w"]
 
@@ -48,20 +48,21 @@ def rendered_evidence(pair: StereoPair, config: LabelConfig) -> RenderedEvidence
     focal_times_baseline, left = pair.rig.focal_times_baseline, pair.left_depth
     disparity = disparity_from_depth(left.median.astype(np.float64), focal_times_baseline)
     right_disparity = disparity_from_depth(pair.right_depth.median.astype(np.float64), focal_times_baseline)
-    relative_std = np.sqrt(left.variance) / np.where(left.expected > 0, left.expected, np.nan)
+    # Not the variance: half a percent of weight far behind a wall makes it large and moves neither mean nor median.
+    skew = np.abs(left.expected - left.median) / np.where(left.median > 0, left.median, np.nan)
     seen = visibility(disparity, right_disparity, config.occlusion_tolerance_px)
     flags = flag_word(
         {
             LabelFlag.OCCLUDED: seen.occluded,
             LabelFlag.OUT_OF_FRAME: seen.out_of_frame,
             LabelFlag.LOW_ALPHA: ~(left.alpha >= config.min_alpha),
-            LabelFlag.AMBIGUOUS_DEPTH: ~(relative_std <= config.max_relative_depth_std),
+            LabelFlag.AMBIGUOUS_DEPTH: skew > config.max_relative_depth_skew,
         }
     )
     return RenderedEvidence(
         disparity=disparity,
         right_disparity=right_disparity,
-        std_px=disparity * relative_std,
+        skew_px=disparity * skew,
         visibility=seen,
         flags=flags,
     )
@@ -71,7 +72,7 @@ def splat_label(pair: StereoPair, config: LabelConfig) -> StereoLabel:
     """Disparity of the median depth; no label (NaN) where `config.splat_rejects` flags are set.
 
     Occluded and out-of-frame pixels keep their disparity: the geometry is known, and the flags let a loss skip them.
-    Confidence: alpha times P(|error| < 1 px) with the scales noise floor, spread of depth along the ray, and the
+    Confidence: alpha times P(|error| < 1 px) with the scales noise floor, distance of mean and median depth, and the
     difference to the depth that the right eye sees (`unchecked_px` where it sees none or something else).
     """
     evidence = rendered_evidence(pair, config)
@@ -79,7 +80,7 @@ def splat_label(pair: StereoPair, config: LabelConfig) -> StereoLabel:
     hidden = has_any(evidence.flags, ("occluded", "out_of_frame"))
     right = np.abs(evidence.visibility.right_difference_px)
     checked = np.where(np.isfinite(right) & ~hidden, right, config.unchecked_px)
-    probability = probability_within_one_px(config.noise_floor_px, evidence.std_px, checked) * pair.left_depth.alpha
+    probability = probability_within_one_px(config.noise_floor_px, evidence.skew_px, checked) * pair.left_depth.alpha
     return StereoLabel(
         disparity=np.where(labelled, evidence.disparity, np.nan).astype(np.float32),
         confidence=quantised(probability, labelled),

@@ -48,7 +48,7 @@ class Step:
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe file; a bare name such as `smoke` means the one that is shipped."""
-    if not path.exists() and path.parent == Path() and not path.suffix:
+    if not path.is_file() and path.parent == Path() and not path.suffix:
         path = shipped(f"pipelines/{path.name}.yaml")
     return parse_config(Recipe, load_yaml(path), where=str(path))
 

@@ -174,9 +174,9 @@ def _manifest(parts: FingerprintParts, work_dir: Path, outcome: StageOutcome, co
         device=outcome.device,
         seconds=round(cost[0], 2),
         peak_memory_bytes=cost[1],
-        metrics=outcome.metrics,
-        drops=outcome.drops,
-        summary=outcome.summary,
+        metrics=dict(outcome.metrics),
+        drops=dict(outcome.drops),
+        summary=dict(outcome.summary),
         text=outcome.text,
     )
 

@@ -19,12 +19,13 @@ from gs_stereo.stages.names import FOLDER_NAME
 
 if TYPE_CHECKING:
     from gs_stereo.benchmarks.evaluate_labels import LabelledView
+    from gs_stereo.benchmarks.label_report import LabelReport
 
 
 class EvaluateLabelsConfig(Config):
     """Which data set is compared with which truth."""
 
-    dataset: str = Field(default="sgbm", pattern=FOLDER_NAME, description="Name of the data set.")
+    dataset: str = Field(default="splat", pattern=FOLDER_NAME, description="Name of the data set.")
     truth: str = Field(default=".", description="Folder with exact truth, relative to the scene.")
     split: Literal["train", "test"] = Field(default="train", description="Which views of the truth.")
     mapping: Literal["photo", "ray"] = Field(
@@ -66,7 +67,21 @@ class EvaluateLabelsStage:
         values = report.to_json()
         write_text(context.work_dir / "report.json", json.dumps(values, indent=1) + "\n")
         write_text(context.work_dir / "report.txt", report.to_table() + "\n")
-        return StageOutcome(metrics=values, summary={"labels": config.dataset}, text=report.to_table())
+        return StageOutcome(
+            metrics=values, summary=_summary(config, report), text=f"Data set {config.dataset}. {report.to_table()}"
+        )
+
+
+def _summary(config: EvaluateLabelsConfig, report: LabelReport) -> dict[str, str]:
+    """What matters most: the pixels that both eyes see, at the first baseline."""
+    region = next(region for region in report.baselines[0].regions if region.region == "non_occluded")
+    scores = region.disparity
+    return {
+        "labels": config.dataset,
+        "EPE": f"{scores.epe_all_pixels:.3f} px where both eyes see",
+        "bad-1": f"{scores.bad_all_pixels[1.0]:.2%}",
+        "coverage": f"{scores.coverage:.1%}",
+    }
 
 
 def _labelled(folder: Path) -> Iterator[LabelledView]:

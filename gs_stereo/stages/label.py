@@ -37,7 +37,7 @@ _RANGE_MARGIN_PX = 8.0
 class LabelStageConfig(Config):
     """Which expert labels which pairs, by which rules, and how the shards are written."""
 
-    expert: str = Field(default="sgbm", description="Label source: splat, or the name of a matcher.")
+    expert: str = Field(default="splat", description="Label source: splat, or the name of a matcher.")
     pairs: str = Field(default="default", pattern=FOLDER_NAME, description="Name of the set of pairs.")
     name: str | None = Field(
         default=None, pattern=FOLDER_NAME, description="Name of the data set; the expert's name by default."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class CountStage:
             write_text(path, f"{config.text} {index} seed {context.seed}\n")
             context.units.record(unit_id, [path], {"index": index})
             made += 1
-        return StageOutcome(metrics={"made": made}, drops={"odd": 1}, summary={"units": str(config.units)})
+        return StageOutcome(metrics={"made": made}, drops=Counter({"odd": 1}), summary={"units": str(config.units)})
 
 
 class SumStage:

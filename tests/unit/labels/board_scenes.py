@@ -30,10 +30,10 @@ def nearest(boards: tuple[Board, ...], x: np.ndarray, eye: float) -> np.ndarray:
     return np.fmax.reduce(seen)
 
 
-def depth_maps(disparity: np.ndarray, relative_std: float = 0.0) -> DepthMaps:
+def depth_maps(disparity: np.ndarray) -> DepthMaps:
     depth = FOCAL_TIMES_BASELINE / disparity
     alpha = np.where(np.isfinite(depth), 1.0, 0.0)
-    return DepthMaps(expected=depth, median=depth, variance=np.square(relative_std * depth), alpha=alpha)
+    return DepthMaps(expected=depth, median=depth, variance=np.zeros_like(depth), alpha=alpha)
 
 
 def make_pair(boards: tuple[Board, ...]) -> tuple[StereoPair, np.ndarray, np.ndarray]:

@@ -43,10 +43,10 @@ def test_splat_label_is_exact_and_keeps_hidden_pixels() -> None:
 def test_splat_label_drops_thin_and_ambiguous_pixels() -> None:
     pair, disparity, _ = make_pair(BOARDS)
     depth = pair.left_depth
-    alpha, variance, median = depth.alpha.copy(), depth.variance.copy(), depth.median.copy()
-    alpha[0], variance[1], median[2], alpha[3] = 0.79, np.square(0.051 * depth.expected[1]), np.nan, np.nan
-    variance[4] = np.square(0.04 * depth.expected[4])
-    pair = replace(pair, left_depth=replace(depth, alpha=alpha, variance=variance, median=median))
+    alpha, expected, median = depth.alpha.copy(), depth.expected.copy(), depth.median.copy()
+    alpha[0], expected[1], median[2], alpha[3] = 0.79, 1.031 * depth.median[1], np.nan, np.nan
+    expected[4] = 0.971 * depth.median[4]
+    pair = replace(pair, left_depth=replace(depth, alpha=alpha, expected=expected, median=median))
     label = splat_label(pair, CONFIG)
     assert np.isnan(label.disparity[:4]).all()
     assert (label.confidence[:4] == 0).all()

@@ -47,7 +47,9 @@ def test_an_unknown_stage_is_an_error() -> None:
         resolve_step(RecipeEntry(stage="paint"), {})
 
 
-def test_a_shipped_recipe_is_found_by_name_and_a_file_by_path(tmp_path: Path) -> None:
+def test_a_shipped_recipe_is_found_by_name_and_a_file_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "smoke").mkdir()  # a scene of that name is no recipe
     assert load_recipe(Path("smoke")).name == "smoke"
     path = tmp_path / "mine.yaml"
     path.write_text("stages: [{stage: fit, set: {iterations: 5}}]\n")
