@@ -82,7 +82,10 @@ def test_leaves_that_require_grad_are_updated_in_place() -> None:
 
 def test_no_rows() -> None:
     empty = {"x": torch.zeros(0, 3)}
-    adam_step(empty, empty, AdamState.zeros_like(empty), {"x": 0.1})
+    state = AdamState.zeros_like(empty)
+    adam_step(empty, empty, state, {"x": 0.1})
+    assert state.step == 1
+    assert empty["x"].shape == (0, 3)
 
 
 def test_missing_gradient() -> None:
