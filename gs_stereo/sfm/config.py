@@ -58,7 +58,7 @@ class ReconstructConfig(Config):
         " well above its error of some metres; the frame is then local east, north, up. off by default, because a scene"
         " the size of a room would get a wrong scale.",
     )
-    threads: int = Field(default=0, ge=0, description="Threads for features and matches; 0 = all cores.")
+    threads: int = Field(default=0, ge=0, description="Threads for reading features; 0 = all cores.")
 
     @model_validator(mode="after")
     def _one_source_of_scale(self) -> ReconstructConfig:
@@ -86,4 +86,4 @@ class ImportConfig(Config):
     metres_per_unit: float | None = Field(
         default=None, gt=0, allow_inf_nan=False, description="Metres in one unit of the given frame; unset = unknown."
     )
-    threads: int = Field(default=0, ge=0, description="Threads for features and matches; 0 = all cores.")
+    threads: int = Field(default=0, ge=0, description="Threads for reading features; 0 = all cores.")

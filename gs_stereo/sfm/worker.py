@@ -5,7 +5,8 @@ a line ({"step", "done", "total"}, at last {"result"}); COLMAP's log goes to std
 closes, so it never outlives its parent.
 
 The result depends on the job alone. Image ids come from the sorted order in which images are imported, not from the
-order in which threads finish. Bundle adjustment runs on one thread, because Ceres adds up in thread order.
+order in which threads finish. Matching runs on one thread, because with more its matches differ from run to run;
+so does bundle adjustment, because Ceres adds up in thread order.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ def _match(job: Job, database: Path, emit: Emit) -> None:
         wanted |= _similar(job, database, emit)
     pairs = sorted(wanted)
     matching, verification = pycolmap.FeatureMatchingOptions(), pycolmap.TwoViewGeometryOptions()
-    matching.num_threads = _threads(job)
+    matching.num_threads = 1  # two threads find other matches from run to run, though the seed is fixed
     verification.ransac.random_seed = job.seed
     pairing = pycolmap.ImportedPairingOptions()
     pairing.match_list_path = database.with_name("pairs.txt")
