@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -105,15 +104,6 @@ class FoundationStereoMatcher:
         child, self._child = self._child, None
         if child is not None:
             child.close()
-
-    def __enter__(self) -> FoundationStereoMatcher:
-        self._open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _disparities(self, pairs: Sequence[Pair]) -> list[Float[np.ndarray, "h w"]]:
         """Left disparity of each pair, in its own pixels."""

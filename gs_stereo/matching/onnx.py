@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -90,15 +89,6 @@ class OnnxMatcher:
     def close(self) -> None:
         """Free the model; the next prediction loads it again."""
         self._model = None
-
-    def __enter__(self) -> OnnxMatcher:
-        self._open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _open(self) -> OpenModel:
         if self._model is None:

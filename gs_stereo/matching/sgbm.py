@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.matching.both_sides import mirrored
 from gs_stereo.matching.config import SgbmConfig
-from gs_stereo.metrics.consistency import left_right_difference
+from gs_stereo.matching.contracts import agreeing, check_pair
 from gs_stereo.types import DisparityPrediction, Provenance
 
 _STEP_PX = 16
@@ -63,12 +63,8 @@ class SgbmMatcher:
         """
         if self.config.left_right_px is None:
             return DisparityPrediction(disparity=self._one_direction(left, right, max_disparity_px))
-        left_disparity, right_disparity = (
-            side.disparity for side in self.predict_both(left, right, max_disparity_px=max_disparity_px)
-        )
-        difference = left_right_difference(left_disparity, right_disparity)
-        agreed = difference <= self.config.left_right_px
-        return DisparityPrediction(disparity=np.where(agreed, left_disparity, np.float32(np.nan)))
+        both = self.predict_both(left, right, max_disparity_px=max_disparity_px)
+        return agreeing(*both, self.config.left_right_px)
 
     def predict_both(
         self,
@@ -100,7 +96,7 @@ class SgbmMatcher:
     def _one_direction(
         self, left: UInt8[np.ndarray, "h w 3"], right: UInt8[np.ndarray, "h w 3"], hint_px: float | None
     ) -> Float[np.ndarray, "h w"]:
-        _check_images(left, right)
+        check_pair(left, right)
         width = left.shape[1]
         count = self.search_range_px(width, hint_px)
         narrow = max(0, self.config.block_size - width)  # OpenCV wants at least a block beside the search range
@@ -126,10 +122,3 @@ class SgbmMatcher:
             speckleRange=config.speckle_range_px,
             mode=_MODES[config.paths],
         )
-
-
-def _check_images(left: np.ndarray, right: np.ndarray) -> None:
-    if left.shape != right.shape or left.ndim != 3 or left.shape[2] != 3 or left.size == 0:
-        raise InputError(f"A stereo pair must be two (H, W, 3) images of one size, not {left.shape} and {right.shape}.")
-    if left.dtype != np.uint8 or right.dtype != np.uint8:
-        raise InputError(f"A stereo pair must be uint8, not {left.dtype} and {right.dtype}; convert the images.")

@@ -11,7 +11,6 @@ from typing import Any
 from gs_stereo.errors import InputError
 from gs_stereo.io.atomic import fsync_path, write_text
 from gs_stereo.io.hashing import sha256_file
-from gs_stereo.pipeline.fingerprint import FingerprintParts
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_FORMAT = 1
@@ -86,8 +85,3 @@ def damaged_output(folder: Path, manifest: Manifest) -> str | None:
         if not path.is_file() or path.stat().st_size != output.size:
             return output.path
     return None
-
-
-def parts_of(manifest: Manifest) -> FingerprintParts:
-    """The fingerprint's parts as they were recorded."""
-    return FingerprintParts(**manifest.parts)

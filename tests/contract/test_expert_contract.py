@@ -100,8 +100,7 @@ def expert(request: pytest.FixtureRequest) -> OnnxMatcher | FoundationStereoMatc
 def test_an_expert_can_be_closed_and_used_again(
     expert: OnnxMatcher | FoundationStereoMatcher, pair: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    with expert as opened:
-        first = opened.predict(*pair).disparity
+    first = expert.predict(*pair).disparity
     expert.close()
     np.testing.assert_array_equal(expert.predict(*pair, max_disparity_px=16.0).disparity, first)
     expert.close()

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def matcher(folder: Path) -> Iterator[FoundationStereoMatcher]:
     """The real thing: a child process."""
-    with FoundationStereoMatcher(config(folder, batch_size=2)) as expert:
+    with closing(FoundationStereoMatcher(config(folder, batch_size=2))) as expert:
         yield expert
 
 
@@ -177,7 +178,8 @@ def test_a_checkpoint_that_could_run_code_needs_the_flag(folder: Path, tmp_path:
 def test_a_whole_module_needs_the_flag_and_then_works(folder: Path, tmp_path: Path, in_process: None) -> None:
     """The layout of Fast-FoundationStereo."""
     path = make_checkpoint(tmp_path / "weights")
-    FoundationStereoMatcher(config(folder, checkpoint=path)).__enter__()  # makes the checkout importable
+    opened = FoundationStereoMatcher(config(folder, checkpoint=path))
+    opened.predict(*textured_pair(SIZE, 5.0))  # makes the checkout importable
     module, omegaconf = importlib.import_module("core.foundation_stereo"), importlib.import_module("omegaconf")
     args = omegaconf.OmegaConf.load(path.parent / "cfg.yaml")
     args.update(vit_size="vitl", valid_iters=99)

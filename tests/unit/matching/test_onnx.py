@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def interior(disparity: np.ndarray, left: int = 20, border: int = 3) -> np.ndarr
 def test_the_exported_foundation_stereo_layout_works_with_the_shipped_description(tmp_path: Path) -> None:
     left, right = textured_pair(SIZE, 7.0)
     before = left.copy(), right.copy()
-    with matcher(save_matcher(tmp_path / "m.onnx", SIZE), tmp_path) as expert:
+    with closing(matcher(save_matcher(tmp_path / "m.onnx", SIZE), tmp_path)) as expert:
         prediction = expert.predict(left, right)
     assert prediction.disparity.shape == SIZE
     assert prediction.disparity.dtype == np.float32
@@ -209,8 +210,7 @@ def test_the_licence_is_announced_once(tmp_path: Path, caplog: pytest.LogCapture
     model = save_matcher(tmp_path / "m.onnx", SIZE)
     with caplog.at_level("WARNING", logger="gs_stereo"):
         for _ in range(2):
-            with matcher(model, tmp_path, licence="only on Sundays"):
-                pass
+            matcher(model, tmp_path, licence="only on Sundays").predict(*textured_pair(SIZE, 4.0))
     assert [record.message for record in caplog.records if "only on Sundays" in record.message] == [
         "tiny is used under its licence: only on Sundays. Its labels carry this notice."
     ]
@@ -314,7 +314,9 @@ def test_a_provider_that_is_not_there_is_a_plugin_error(tmp_path: Path) -> None:
     if "TensorrtExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime offers TensorRT")
     with pytest.raises(PluginError, match="has no tensorrt"):
-        matcher(save_matcher(tmp_path / "m.onnx", SIZE), tmp_path, {"provider": "tensorrt"}).__enter__()
+        matcher(save_matcher(tmp_path / "m.onnx", SIZE), tmp_path, {"provider": "tensorrt"}).predict(
+            *textured_pair(SIZE, 4.0)
+        )
 
 
 def test_a_gpu_that_does_not_start_is_told_apart_from_a_broken_model(
