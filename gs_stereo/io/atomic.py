@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,39 @@ def atomic_path(path: Path) -> Iterator[Path]:
         finally:
             temporary.unlink(missing_ok=True)
         fsync_path(path.parent)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder` to fill; it takes the place of `folder` if the block ends well.
+
+    Otherwise it is removed and `folder` stays as it was. Files must be flushed by who writes them.
+    """
+    target = folder.resolve()
+    work, old = (target.with_name(f".{target.name}.{kind}-{os.getpid()}") for kind in ("tmp", "old"))
+    with write_errors(folder):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        try:
+            yield work
+            for path in [*(path for path in work.rglob("*") if path.is_dir()), work]:
+                fsync_path(path)
+            if target.exists():
+                os.replace(target, old)
+            _replace_or_restore(work, target, old)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        fsync_path(target.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace_or_restore(work: Path, target: Path, old: Path) -> None:
+    try:
+        os.replace(work, target)
+    except OSError:
+        if old.exists():
+            os.replace(old, target)
+        raise
 
 
 def write_bytes(path: Path, data: bytes) -> None:

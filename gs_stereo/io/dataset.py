@@ -27,7 +27,7 @@ from torch.utils.data import Dataset
 from gs_stereo.errors import InputError
 from gs_stereo.io.shard_probe import probe_shards
 from gs_stereo.io.shard_reader import ShardReader
-from gs_stereo.io.shard_schema import INDEX_NAME, ShardSample, read_index
+from gs_stereo.io.shard_schema import INDEX_NAME, ShardSample, find_dataset, read_index
 
 _MAX_OPEN_SHARDS = 16
 
@@ -177,26 +177,10 @@ def _find_shards(path: Path) -> tuple[list[Path], list[int]]:
         probe_shards([path])
         with ShardReader(path) as reader:
             return [path], [len(reader)]
-    folder = _find_folder(path)
+    folder = find_dataset(path)
     entries = read_index(folder).shards
     shards = [folder / entry.file for entry in entries]
     if missing := [shard for shard in shards if not shard.is_file()]:
         raise InputError(f"The shard {missing[0]} is missing; label again or copy it again.")
     probe_shards(shards)
     return shards, [entry.count for entry in entries]
-
-
-def _find_folder(path: Path) -> Path:
-    if not path.is_dir():
-        raise InputError(f"There is no dataset at {path}; check the path.")
-    if (path / INDEX_NAME).is_file():
-        return path
-    found = sorted(
-        index.parent for place in (path, path / "gsstereo" / "dataset") for index in place.glob(f"*/{INDEX_NAME}")
-    )
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise InputError(f"There is no finished dataset in {path} (no {INDEX_NAME}); run gsstereo label first.")
-    names = ", ".join(folder.name for folder in found)
-    raise InputError(f"{path} holds several datasets ({names}); give the folder of one.")

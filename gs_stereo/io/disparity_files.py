@@ -7,7 +7,6 @@ written, here and nowhere else.
 from __future__ import annotations
 
 import re
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,10 @@ from jaxtyping import Float
 
 from gs_stereo.errors import InputError
 from gs_stereo.io.atomic import write_bytes
+from gs_stereo.io.png import check_size, read_file, read_gray_png, write_gray_png
 
-_MAX_PIXELS = 1 << 27
 _KITTI_SCALE = 256.0
 _KITTI_MAX = (1 << 16) - 1
-_PNG_HEADER = struct.Struct(">8s4x4sIIBBxxx")
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 # Three fields, each ended by one white space; the last by exactly one, as raw data follows.
 _PFM_HEADER = re.compile(rb"(P[Ff])\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]{1,32})\r?[ \t\n]")
 
@@ -31,7 +28,7 @@ def read_pfm(path: Path, *, zero_is_unknown: bool = False) -> Float[np.ndarray, 
     Infinite values become NaN; zeros too with `zero_is_unknown`, for sets that mark holes with 0. The scale's size
     is ignored as everybody does; its sign is the byte order. InputError if the file is malformed.
     """
-    data = _read(path)
+    data = read_file(path)
     header = _PFM_HEADER.match(data)
     if header is None:
         raise InputError(f"{path} is no PFM file (its header is malformed); check the file.")
@@ -42,7 +39,7 @@ def read_pfm(path: Path, *, zero_is_unknown: bool = False) -> Float[np.ndarray, 
         scale = 0.0
     if scale == 0 or not np.isfinite(scale):
         raise InputError(f"{path} has a PFM header without a byte order (scale {header[4]!r}); check the file.")
-    _check_size(path, width, height)
+    check_size(path, width, height)
     count = width * height * channels
     if len(data) - header.end() != 4 * count:
         raise InputError(f"{path} is truncated or too long for {width}x{height} PFM values; copy it again.")
@@ -64,22 +61,7 @@ def write_pfm(path: Path, disparity: Float[np.ndarray, "h w"]) -> None:
 
 def read_kitti_png(path: Path) -> Float[np.ndarray, "h w"]:
     """Read KITTI's disparity PNG: uint16 / 256 pixels, 0 = unknown becomes NaN. InputError if it is malformed."""
-    import cv2
-
-    data = _read(path)
-    header = data[: _PNG_HEADER.size]
-    if len(header) < _PNG_HEADER.size or not header.startswith(_PNG_MAGIC) or header[12:16] != b"IHDR":
-        raise InputError(f"{path} is no PNG file; check the file.")
-    _, _, width, height, depth, colour = _PNG_HEADER.unpack(header)
-    if (depth, colour) != (16, 0):
-        raise InputError(f"{path} is no KITTI disparity map (it must be a 16-bit gray PNG); check the file.")
-    _check_size(path, width, height)
-    try:
-        values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        values = None
-    if values is None or values.shape != (height, width) or values.dtype != np.uint16:
-        raise InputError(f"{path} is a truncated or broken PNG; copy it again.")
+    values = read_gray_png(path, bits=16)
     return np.where(values == 0, np.nan, values / _KITTI_SCALE).astype(np.float32)
 
 
@@ -88,24 +70,8 @@ def write_kitti_png(path: Path, disparity: Float[np.ndarray, "h w"]) -> None:
 
     InputError if a disparity is negative, infinite or 256 px and more, which the format cannot hold.
     """
-    import cv2
-
     known = ~np.isnan(disparity)
     steps = np.rint(np.where(known, disparity, 0.0) * _KITTI_SCALE)
     if disparity.ndim != 2 or disparity.size == 0 or not ((steps >= 0) & (steps <= _KITTI_MAX)).all():
         raise InputError(f"{path} cannot be written: KITTI PNGs hold (H, W) maps of 0 to 255.99 px; write PFM instead.")
-    values = np.where(known, np.maximum(steps, 1), 0).astype(np.uint16)
-    _, data = cv2.imencode(".png", values)
-    write_bytes(path, data.tobytes())
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror or error}; check that it is there.") from error
-
-
-def _check_size(path: Path, width: int, height: int) -> None:
-    if not (width > 0 and height > 0 and width * height <= _MAX_PIXELS):
-        raise InputError(f"{path} claims to be {width}x{height} pixels, which is out of range; check the file.")
+    write_gray_png(path, np.where(known, np.maximum(steps, 1), 0).astype(np.uint16))

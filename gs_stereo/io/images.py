@@ -121,12 +121,17 @@ def photo_size(path: Path, *, upright: bool = True) -> tuple[int, int]:
 
 def write_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
     """Write an sRGB image as PNG: atomic, without metadata, the same bytes for the same pixels."""
+    write_bytes(path, png_bytes(path, image))
+
+
+def png_bytes(path: Path | str, image: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    """An sRGB image as the bytes of a PNG, without metadata; `path` is where it will go."""
     import cv2
 
     done, data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])
     if not done:
         raise StageError(f"The image for {path} of shape {image.shape} cannot be encoded; check its size.")
-    write_bytes(path, data.tobytes())
+    return bytes(data.tobytes())
 
 
 def resize_to(image: UInt8[np.ndarray, "h w 3"], width: int, height: int) -> UInt8[np.ndarray, "h w 3"]:

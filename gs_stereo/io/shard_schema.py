@@ -191,6 +191,23 @@ def provenance_from_json(text: str) -> Provenance:
     )
 
 
+def find_dataset(path: Path) -> Path:
+    """The one dataset at `path`: a dataset folder, or a scene (or `gsstereo/dataset`) that holds exactly one."""
+    if not path.is_dir():
+        raise InputError(f"There is no dataset at {path}; check the path.")
+    if (path / INDEX_NAME).is_file():
+        return path
+    found = sorted(
+        index.parent for place in (path, path / "gsstereo" / "dataset") for index in place.glob(f"*/{INDEX_NAME}")
+    )
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise InputError(f"There is no finished dataset in {path} (no {INDEX_NAME}); run gsstereo label first.")
+    names = ", ".join(folder.name for folder in found)
+    raise InputError(f"{path} holds several datasets ({names}); give the folder of one.")
+
+
 def read_index(folder: Path) -> DatasetIndex:
     """Read and check `dataset.json`; InputError names what is wrong and the fix."""
     path = folder / INDEX_NAME

@@ -22,6 +22,7 @@ VERBS = [
     "render-pairs",
     "label",
     "evaluate-labels",
+    "export",
     "status",
     "doctor",
 ]

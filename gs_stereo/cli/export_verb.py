@@ -1,0 +1,97 @@
+"""`gsstereo export`: a data set in the layout of other programs.
+
+It is no pipeline stage. A stage publishes inside SCENE/gsstereo, beside a manifest, and is made again when its inputs
+change; an export goes where the user wants it, often to another disk, holds nothing but what foreign loaders expect,
+and is never replaced unasked. Where it comes from is in its own `export.json`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gs_stereo.cli.options import SceneArgument, given, with_errors
+
+if TYPE_CHECKING:
+    from gs_stereo.exporters.export import ExportSummary
+
+_LAYOUTS = ("kitti", "middlebury", "sceneflow", "nerf-stereo", "foundationstereo", "webdataset")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("export", epilog="Example: gsstereo export my_room --format kitti --to my_room_kitti")(export)
+
+
+def export(
+    *,
+    scene: SceneArgument = Path(),
+    layout: Annotated[str, typer.Option("--format", help=f"{', '.join(_LAYOUTS)}, or a plug-in.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder to make; must be new or empty.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Name of the data set, if the scene has several.", show_default=False)
+    ] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(help="Leave out labels below this confidence, 0 to 1.", show_default="0")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a setting: name=value.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where the results of SCENE are, if not in SCENE/gsstereo.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")] = False,
+) -> None:
+    """Write a data set in the layout of another program's. SCENE may also be the folder of a data set."""
+    from gs_stereo.log import setup_logging
+
+    def work() -> None:
+        from gs_stereo.config import merge, parse_config, parse_overrides
+        from gs_stereo.exporters.config import ExportConfig
+        from gs_stereo.exporters.export import export_dataset
+
+        values = merge(parse_overrides(set_ or []), given(min_confidence=min_confidence))
+        config = parse_config(ExportConfig, values, where="the options of export")
+        source = _find_dataset(scene, out, dataset)
+        summary = export_dataset(source, to, layout, config, force=force)
+        _print_summary(summary, source, to, as_json=as_json)
+
+    setup_logging(quiet=quiet or as_json)
+    with_errors(work)
+
+
+def _find_dataset(scene: Path, out: Path | None, name: str | None) -> Path:
+    """The folder of the data set; InputError lists what there is when the choice is not clear."""
+    from gs_stereo.errors import InputError
+    from gs_stereo.io.shard_schema import find_dataset
+    from gs_stereo.pipeline.scene import ScenePaths
+
+    root = ScenePaths.of(scene, out).published("dataset")
+    if name is None:
+        return find_dataset(root if out else scene)
+    if not (root / name).is_dir():
+        known = ", ".join(sorted(path.name for path in root.glob("*") if path.is_dir())) or "none"
+        raise InputError(f"There is no data set {name!r} in {root}; known are: {known}.")
+    return root / name
+
+
+def _print_summary(summary: ExportSummary, source: Path, to: Path, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from gs_stereo.cli.tables import print_json
+
+    if as_json:
+        print_json({**asdict(summary), "dataset": str(source), "folder": str(to)})
+        return
+    share = summary.labels / summary.pixels if summary.pixels else 0.0
+    print(
+        f"{to}: {summary.samples} samples in {summary.layout} layout, {summary.files} files, {summary.bytes / 1e6:.1f} "
+        f"MB, labels on {share:.1%} of the pixels, licence {summary.licence}."
+    )
+    for reason, count in summary.left_out.items():
+        print(f"left out, {reason.replace('_', ' ')}: {count} labels")

@@ -1,0 +1,152 @@
+"""`export_dataset`: a finished data set in another layout, in a folder that appears whole or not at all.
+
+Beside the layout's own files the folder holds `README.md` and `export.json`: where the data comes from, what was left
+out, and what most layouts have no place for (ids, cameras and poses of every sample).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gs_stereo.errors import InputError
+from gs_stereo.exporters.config import ExportConfig
+from gs_stereo.exporters.protocol import EXPORTERS, ExportJob
+from gs_stereo.exporters.readme import README_NAME, readme
+from gs_stereo.exporters.selection import LabelCounts, selected
+from gs_stereo.io.atomic import atomic_folder, write_text
+from gs_stereo.io.hashing import sha256_file
+from gs_stereo.io.licences import licence_of
+from gs_stereo.io.shard_schema import INDEX_NAME, DatasetIndex, ShardSample, read_index
+from gs_stereo.log import Progress, progress
+
+EXPORT_NAME = "export.json"
+FORMAT = "gs_stereo.export"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSummary:
+    """What was written: pixels with a label, and labels left out by reason."""
+
+    layout: str
+    samples: int
+    files: int
+    bytes: int
+    pixels: int
+    labels: int
+    left_out: dict[str, int]
+    licence: str
+
+
+def export_dataset(
+    source: Path, target: Path, layout: str, config: ExportConfig = ExportConfig(), *, force: bool = False
+) -> ExportSummary:
+    """Write the data set in `source` to the new folder `target` in the layout of a registered exporter.
+
+    The same data set and settings give the same bytes. Raises PluginError for an unknown layout and InputError if the
+    data set is broken, has nothing that the layout can take, or `target` is not free. With `force`, `target` may hold
+    an earlier export, which is replaced; a folder of anything else is never touched.
+    """
+    from gs_stereo.io.shards import read_dataset, verify_dataset
+
+    exporter = EXPORTERS.load(layout)()
+    check_target(source, target, force=force)
+    index = verify_dataset(source)
+    job, counts = ExportJob(info=index.info, config=config), LabelCounts()
+    with atomic_folder(target) as work, progress("export", index.sample_count, "sample") as bar:
+        facts: list[dict[str, Any]] = []
+        stream = selected(read_dataset(source), exporter.holds, config, counts)
+        names = exporter.write(work, _noted(stream, facts, bar), job)
+        if counts.left_out.total() and not counts.labels:
+            raise InputError(
+                f"Not one label of {source} would be exported; lower --min-confidence or choose webdataset."
+            )
+        for name, entry in zip(names, facts, strict=True):
+            entry["name"] = name
+        write_text(work / README_NAME, readme(layout, exporter.holds, job, len(names), counts))
+        write_text(work / EXPORT_NAME, _export_json(layout, source, job, counts, facts))
+        files = [path for path in work.rglob("*") if path.is_file()]
+        size = sum(path.stat().st_size for path in files)
+    return ExportSummary(
+        layout=layout,
+        samples=len(names),
+        files=len(files),
+        bytes=size,
+        pixels=counts.pixels,
+        labels=counts.labels,
+        left_out={reason: number for reason, number in sorted(counts.left_out.items()) if number},
+        licence=_licence_text(job),
+    )
+
+
+def check_target(source: Path, target: Path, *, force: bool) -> DatasetIndex:
+    """InputError unless `target` is free, or with `force` an earlier export, and apart from the data set."""
+    index = read_index(source)
+    place, data = target.resolve(), source.resolve()
+    if place == data or data in place.parents or place in data.parents:
+        raise InputError(f"The export {target} would lie in the data set {source} or around it; choose another folder.")
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{target} is a file, not a folder; choose another folder.")
+    if place.is_dir() and any(place.iterdir()):
+        if not force:
+            raise InputError(f"The folder {target} is not empty; choose another, or replace an export with --force.")
+        if not is_export(place):
+            raise InputError(f"The folder {target} holds something else than an export; delete it or choose another.")
+    return index
+
+
+def is_export(folder: Path) -> bool:
+    """True if `folder` was made by `export_dataset`."""
+    try:
+        values = json.loads((folder / EXPORT_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and values.get("format") == FORMAT
+
+
+def _noted(samples: Iterable[ShardSample], facts: list[dict[str, Any]], bar: Progress) -> Iterator[ShardSample]:
+    """The samples as they come; notes what the layout may have no place for."""
+    for sample in samples:
+        yield sample
+        facts.append(
+            {
+                "name": "",
+                "sample_id": sample.sample_id,
+                "view_id": sample.view_id,
+                "baseline": sample.baseline,
+                "intrinsics": sample.intrinsics.tolist(),
+                "cam_from_world": sample.cam_from_world.tolist(),
+            }
+        )
+        bar.advance()
+
+
+def _export_json(layout: str, source: Path, job: ExportJob, counts: LabelCounts, facts: list[dict[str, Any]]) -> str:
+    values = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "layout": layout,
+        "scene": job.info.scene,
+        "split": job.info.split,
+        "label": job.info.label,
+        "label_provenance": json.loads(job.info.provenance_json),
+        "licence": asdict(licence_of(job.info, job.config.photo_licence)),
+        "metres_per_unit": job.info.metres_per_unit,
+        "generator": job.info.generator,
+        "settings": job.config.model_dump(mode="json"),
+        "source_index_sha256": sha256_file(source / INDEX_NAME),
+        "pixels": counts.pixels,
+        "labels": counts.labels,
+        "left_out": dict(sorted(counts.left_out.items())),
+        "samples": facts,
+    }
+    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _licence_text(job: ExportJob) -> str:
+    licence = licence_of(job.info, job.config.photo_licence)
+    return licence.name or licence.identifier

@@ -1,0 +1,116 @@
+"""NeRF-Supervised stereo: triplets left | center | right, disparity and confidence of the centre, and `train.txt`.
+
+Tosi et al., NeRF-Supervised Deep Stereo, CVPR 2023, and its published loader. Our left image is the centre, our right
+image the right one; the left one lies one baseline to the left of the centre and must have been rendered as an extra
+view. Disparity is uint16 = 64 x px, 0 = no label; confidence is uint16 = 65536 x probability. The loader keeps labels
+of a confidence above 0.5. A line of `train.txt` names left, center, right, disparity and confidence of a triplet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gs_stereo.errors import InputError
+from gs_stereo.exporters.parts import folder_name, from_steps, read_image, read_text, same_size, to_steps
+from gs_stereo.exporters.protocol import ExportedSample, ExportJob, Holds
+from gs_stereo.io.atomic import write_text
+from gs_stereo.io.images import write_png
+from gs_stereo.io.png import read_gray_png, write_gray_png
+from gs_stereo.io.shard_schema import ShardSample
+
+LIST_NAME = "train.txt"
+_STEPS_PER_PX = 64.0
+_CONFIDENCE_STEPS = 65536
+_MAX_UINT16 = (1 << 16) - 1
+_MAX_LIST_BYTES = 1 << 28
+_OFFSET_TOLERANCE = 1e-6
+_KINDS = ("left", "center", "right", "disparity", "AO")
+
+
+class NerfStereoExporter:
+    """The layout of the NeRF-Supervised stereo data set."""
+
+    name = "nerf-stereo"
+    holds = Holds(
+        files=(
+            ("train.txt", "one line a triplet: the five paths below"),
+            ("<scene>/F/baseline_<b>/left/000000.png", "image one baseline to the left of the centre"),
+            ("<scene>/F/baseline_<b>/center/000000.png", "centre image: the one that labels belong to"),
+            ("<scene>/F/baseline_<b>/right/000000.png", "image one baseline to the right of the centre"),
+            ("<scene>/F/baseline_<b>/disparity/000000.png", "disparity of the centre, uint16 = 64 x px"),
+            ("<scene>/F/baseline_<b>/AO/000000.png", "confidence, uint16 = 65536 x probability of an error under 1 px"),
+        ),
+        unknown="0",
+        steps_per_px=_STEPS_PER_PX,
+        max_steps=_MAX_UINT16,
+        confidence=True,
+    )
+
+    def write(self, folder: Path, samples: Iterable[ShardSample], job: ExportJob) -> list[str]:
+        names, lines = [], []
+        for number, sample in enumerate(samples):
+            place = PurePosixPath(folder_name(job.info.scene), "F", f"baseline_{sample.baseline:.4g}")
+            files = [place / kind / f"{number:06d}.png" for kind in _KINDS]
+            for file, image in zip(files, (_outer_left(sample), sample.left, sample.right), strict=False):
+                write_png(folder / file, image)
+            write_gray_png(folder / files[3], to_steps(sample.disparity, _STEPS_PER_PX).astype(np.uint16))
+            write_gray_png(folder / files[4], _confidence_steps(sample.confidence))
+            lines.append(" ".join(map(str, files)) + "\n")
+            names.append(str(files[1]))
+        write_text(folder / LIST_NAME, "".join(lines))
+        return names
+
+    def read(self, folder: Path) -> Iterator[ExportedSample]:
+        lines = read_text(folder / LIST_NAME, _MAX_LIST_BYTES).splitlines()
+        if not lines:
+            raise InputError(f"{folder / LIST_NAME} is empty; export again.")
+        for line in lines:
+            names = line.split()
+            if len(names) != len(_KINDS) or any(_leaves(name) for name in names):
+                raise InputError(f"{folder / LIST_NAME} has a line that is no five paths inside of it; export again.")
+            yield _read_triplet(folder, names)
+
+
+def _read_triplet(folder: Path, names: list[str]) -> ExportedSample:
+    left, centre, right, disparity_file, confidence_file = (folder / name for name in names)
+    image = read_image(centre)
+    steps, confidence = (read_gray_png(path, bits=16) for path in (disparity_file, confidence_file))
+    same_size(disparity_file, steps, image)
+    same_size(confidence_file, confidence, image)
+    return ExportedSample(
+        name=names[1],
+        left=image,
+        right=read_image(right, image),
+        disparity=from_steps(steps, _STEPS_PER_PX),
+        confidence=np.rint(confidence / _CONFIDENCE_STEPS * 255).astype(np.uint8),
+        outer_left=read_image(left, image),
+    )
+
+
+def _outer_left(sample: ShardSample) -> UInt8[np.ndarray, "h w 3"]:
+    """The extra view one baseline to the left; InputError says how to render it."""
+    if sample.views is not None and sample.offsets is not None:
+        distances = np.abs(sample.offsets / sample.baseline + 1)
+        nearest = int(distances.argmin())
+        if distances[nearest] <= _OFFSET_TOLERANCE:
+            view: UInt8[np.ndarray, "h w 3"] = sample.views[nearest]
+            return view
+    raise InputError(
+        f"The sample {sample.sample_id!r} has no view one baseline to the left of its left image, which triplets need; "
+        'render it with `gsstereo render-pairs SCENE --set "extra_offsets=[-1]"` and label again.'
+    )
+
+
+def _confidence_steps(confidence: UInt8[np.ndarray, "h w"]) -> np.ndarray:
+    """The probability in steps of 1/65536; a certain pixel is one step short of 1, which uint16 cannot hold."""
+    steps = np.rint(confidence.astype(np.float64) / 255 * _CONFIDENCE_STEPS)
+    return np.minimum(steps, _MAX_UINT16).astype(np.uint16)
+
+
+def _leaves(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts

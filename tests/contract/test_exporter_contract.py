@@ -1,0 +1,162 @@
+"""What every registered exporter keeps: a true round trip, the same bytes, an honest README, InputError on damage."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import weakref
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from tiny_dataset import INFO, make_dataset, make_sample
+
+from gs_stereo.errors import InputError
+from gs_stereo.exporters.config import ExportConfig
+from gs_stereo.exporters.export import ExportSummary, export_dataset
+from gs_stereo.exporters.protocol import EXPORTERS, ExportedSample, Exporter, ExportJob
+from gs_stereo.exporters.selection import LabelCounts, selected
+from gs_stereo.io.shards import ShardSample
+
+NAMES = EXPORTERS.names()
+JPEG_TOLERANCE = 4.0
+
+
+CONFIG = ExportConfig(photo_licence="CC-BY-4.0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A data set and its export."""
+
+    exporter: Exporter
+    dataset: Path
+    samples: list[ShardSample]
+    folder: Path
+    summary: ExportSummary
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ShardSample]]:
+    folder = tmp_path_factory.mktemp("dataset")
+    return folder, make_dataset(folder)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def exported(request: pytest.FixtureRequest, dataset, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    folder = tmp_path_factory.mktemp("exports") / "out"
+    summary = export_dataset(dataset[0], folder, request.param, CONFIG)
+    exporter = EXPORTERS.load(request.param)()
+    return Exported(exporter=exporter, dataset=dataset[0], samples=dataset[1], folder=folder, summary=summary)
+
+
+@pytest.fixture(params=NAMES)
+def exporter(request: pytest.FixtureRequest) -> Exporter:
+    return EXPORTERS.load(request.param)()
+
+
+def tree(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def assert_same(found: ExportedSample, sample: ShardSample, exporter: Exporter) -> None:
+    holds = exporter.holds
+    for one, two in ((found.left, sample.left), (found.right, sample.right)):
+        error = np.abs(one.astype(int) - two.astype(int))
+        assert error.max() <= (JPEG_TOLERANCE if holds.lossy_images else 0)
+    expected = np.where(holds.too_large(sample.disparity), np.nan, sample.disparity).astype(np.float64)
+    assert found.disparity.dtype == np.float32
+    np.testing.assert_array_equal(np.isnan(found.disparity), np.isnan(expected))
+    if holds.steps_per_px is None:
+        np.testing.assert_array_equal(found.disparity, expected.astype(np.float32))
+    else:
+        step = 1 / holds.steps_per_px
+        near = np.where(np.isnan(expected), np.nan, np.maximum(expected, step))
+        assert np.nanmax(np.abs(found.disparity - near)) <= step / 2 + 1e-4  # float32 of 2000 px is good to 1.2e-4
+    assert (found.confidence is not None) == holds.confidence
+    assert (found.visible is not None) == holds.visibility
+    assert (found.flags is not None) == holds.flags
+    assert (found.intrinsics is not None) == (found.baseline_m is not None) == holds.camera
+    if found.confidence is not None:
+        np.testing.assert_array_equal(found.confidence, sample.confidence)
+    if found.visible is not None:
+        np.testing.assert_array_equal(found.visible, ((sample.flags & 3) == 0) & np.isfinite(expected))
+    if found.flags is not None:
+        np.testing.assert_array_equal(found.flags, sample.flags)
+    if found.intrinsics is not None:
+        np.testing.assert_allclose(found.intrinsics, sample.intrinsics, rtol=0, atol=1e-9)
+        assert found.baseline_m == pytest.approx(sample.baseline * 0.5, rel=1e-12)
+
+
+def test_round_trip(exported: Exported) -> None:
+    exporter, summary, samples = exported.exporter, exported.summary, exported.samples
+    found = list(exporter.read(exported.folder))
+    assert summary.samples == len(found) == len(samples)
+    for one, sample in zip(found, samples, strict=True):
+        assert_same(one, sample, exporter)
+    assert summary.labels == sum(int(np.isfinite(one.disparity).sum()) for one in found)
+    too_large = sum(int(exporter.holds.too_large(sample.disparity).sum()) for sample in samples)
+    assert summary.left_out == ({"too_large": too_large} if too_large else {})
+    assert [path.name for path in exported.folder.parent.iterdir()] == ["out"]  # no litter
+
+
+def test_names_of_the_writer_are_those_of_the_reader(exporter: Exporter, tmp_path: Path) -> None:
+    stream = selected((make_sample(n) for n in range(3)), exporter.holds, ExportConfig(), LabelCounts())
+    names = exporter.write(tmp_path, stream, ExportJob(info=INFO))
+    assert names == [sample.name for sample in exporter.read(tmp_path)]
+    assert len(set(names)) == 3
+
+
+def test_same_data_set_same_bytes(exported: Exported, tmp_path: Path) -> None:
+    export_dataset(exported.dataset, tmp_path / "again", exported.exporter.name, CONFIG)
+    assert tree(tmp_path / "again") == tree(exported.folder)
+
+
+def test_one_sample_is_held_at_a_time(exporter: Exporter, tmp_path: Path) -> None:
+    made: list[weakref.ref[ShardSample]] = []
+
+    def stream():
+        for number in range(5):
+            assert sum(one() is not None for one in made) <= 1
+            sample = make_sample(number)
+            sample = replace(sample, disparity=np.minimum(sample.disparity, 200))
+            made.append(weakref.ref(sample))
+            yield sample
+            del sample
+
+    exporter.write(tmp_path, stream(), ExportJob(info=INFO))
+
+
+def test_readme_says_units_unknown_scale_and_licence(exported: Exported) -> None:
+    _, header, body = (exported.folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    assert yaml.safe_load(header)["license"] == exported.summary.licence == "cc-by-4.0"
+    unknown = f"no label: {exported.exporter.holds.unknown}"
+    for part in ("disparity: pixels", unknown, "1 scene unit = 0.5 m", "photos: CC-BY-4.0"):
+        assert part in body, part
+    assert all(f"`{path}`" in body for path, _ in exported.exporter.holds.files)
+
+
+def test_every_damaged_file_is_an_input_error(exported: Exported, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(exported.folder, out)
+    own = {"README.md", "export.json", "im1E.png", "im1L.png"}  # not read by the reader
+    files = [path for path in sorted(out.rglob("*")) if path.is_file() and path.name not in own]
+    assert files
+    for path in files:
+        whole = path.read_bytes()
+        is_text = path.suffix == ".txt"
+        half = [] if is_text else [whole[: len(whole) // 2]]  # half a text may still say all that is needed
+        for damaged in (b"", b"\x00" * 64, whole[:20] + b"\xff" * 40, *half):
+            path.write_bytes(damaged)
+            with pytest.raises(InputError):
+                list(exported.exporter.read(out))
+        path.write_bytes(whole)
+    assert len(list(exported.exporter.read(out))) == len(exported.samples)
+
+
+def test_an_empty_folder_is_an_input_error(exporter: Exporter, tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        list(exporter.read(tmp_path))
