@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gs_stereo.exporters.export import ExportSummary
 
 _LAYOUTS = ("kitti", "middlebury", "sceneflow", "nerf-stereo", "foundationstereo", "webdataset")
+_REASONS = {"low_confidence": "their confidence is too low", "too_large": "the layout cannot hold so many pixels"}
 
 
 def register(app: typer.Typer) -> None:
@@ -94,4 +95,4 @@ def _print_summary(summary: ExportSummary, source: Path, to: Path, *, as_json: b
         f"MB, labels on {share:.1%} of the pixels, licence {summary.licence}."
     )
     for reason, count in summary.left_out.items():
-        print(f"left out, {reason.replace('_', ' ')}: {count} labels")
+        print(f"left out: {count} labels, {_REASONS[reason]}")

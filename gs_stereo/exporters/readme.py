@@ -60,7 +60,7 @@ def _units(holds: Holds, job: ExportJob) -> list[str]:
         "",
         f"- disparity: pixels, of the left image, x_left - x_right >= 0; {steps}",
         f"- no label: {holds.unknown}",
-        "- pixels: depth is z = f baseline / disparity; images are 8-bit sRGB",
+        "- depth: z = f baseline / disparity; images are 8-bit sRGB",
         f"- scale: {'unknown (lengths in metres are nan)' if scale is None else f'1 scene unit = {scale:g} m'}",
         *([f"- no place in this layout for: {', '.join(absent)}"] if absent else []),
         "",

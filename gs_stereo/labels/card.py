@@ -1,4 +1,8 @@
-"""The dataset card: README.md of a dataset, a pure function of facts counted from its shards."""
+"""The dataset card: README.md of a dataset in Hugging Face's form, a pure function of facts counted from its shards.
+
+The licence in its header is computed from what the photos and the expert declare (`io.licences`). Beside it lies
+`croissant.json`, the same facts for machines.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gs_stereo.io.atomic import write_text
+from gs_stereo.io.licences import UNKNOWN, licence_of, one_line
 from gs_stereo.io.shard_schema import DatasetIndex, ShardSample, read_index
+from gs_stereo.labels.croissant import CROISSANT_NAME, croissant
 from gs_stereo.types import LabelFlag
 
 CARD_NAME = "README.md"
@@ -17,6 +24,8 @@ _MAX_BIN_PX = 4096
 _HISTOGRAM_ROWS = 12
 _BAR_WIDTH = 40
 _LISTED_BASELINES = 6
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_LARGEST_SIZE = "1M<n<10M"
 _NICE_STEPS_PX = (1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 200, 256, 512)
 _FLAG_MEANING = {
     LabelFlag.OCCLUDED: "hidden from the right camera by a nearer surface",
@@ -100,29 +109,59 @@ def collect_facts(folder: Path) -> CardFacts:
     )
 
 
+def write_card(folder: Path, facts: CardFacts) -> None:
+    """Write the card and the Croissant metadata into the folder of a dataset."""
+    write_text(folder / CARD_NAME, dataset_card(facts))
+    write_text(folder / CROISSANT_NAME, croissant(facts.index, facts.stack_views))
+
+
 def dataset_card(facts: CardFacts) -> str:
     """The card as Markdown with a YAML header; the same facts give the same text."""
-    return "\n".join([*_header(facts), *_overview(facts), *_label_section(facts), *_CONVENTIONS, *_loading(facts), ""])
+    return "\n".join(
+        [
+            *_header(facts),
+            *_overview(facts),
+            *_licence(facts),
+            *_label_section(facts),
+            *_CONVENTIONS,
+            *_loading(facts),
+            "",
+        ]
+    )
 
 
 def _header(facts: CardFacts) -> list[str]:
-    info, count = facts.index.info, facts.index.sample_count
-    size = "n<1K" if count < 1000 else "1K<n<10K" if count < 10_000 else "10K<n<100K" if count < 100_000 else "n>100K"
+    info, licence = facts.index.info, licence_of(facts.index.info)
+    tags = [
+        "stereo",
+        "stereo-matching",
+        "disparity",
+        "gaussian-splatting",
+        "3d",
+        *(["n-view"] if facts.stack_views else []),
+    ]
     return [
         "---",
         f"pretty_name: {json.dumps(f'{info.scene}, stereo, {info.label} labels', ensure_ascii=False)}",
-        "license: unknown",
+        *licence.yaml_lines(),
         "task_categories:",
         "- depth-estimation",
         "tags:",
-        "- stereo",
-        "- disparity",
-        "- gaussian-splatting",
+        *(f"- {tag}" for tag in [*tags, *(["non-commercial"] if licence.non_commercial else [])]),
         "size_categories:",
-        f"- {json.dumps(size)}",
+        f"- {json.dumps(_size_category(facts.index.sample_count))}",
+        "configs:",
+        "- config_name: default",
+        "  data_files:",
+        f"  - split: {json.dumps(info.split)}",
+        f"    path: {json.dumps(f'{info.split}-*.h5')}",
         "---",
         "",
     ]
+
+
+def _size_category(count: int) -> str:
+    return next((name for limit, name in _SIZES if count < limit), _LARGEST_SIZE)
 
 
 def _overview(facts: CardFacts) -> list[str]:
@@ -130,7 +169,7 @@ def _overview(facts: CardFacts) -> list[str]:
     scale = "unknown" if info.metres_per_unit is None else f"1 unit = {info.metres_per_unit:g} m"
     stack = f", with stacks of {facts.stack_views} views" if facts.stack_views else ""
     return [
-        f"# {_plain(info.scene)}: rectified stereo with {_plain(info.label)} labels",
+        f"# {one_line(info.scene)}: rectified stereo with {one_line(info.label)} labels",
         "",
         "Rendered from a Gaussian splat of photos. Left and right image are rectified by construction.",
         "",
@@ -141,11 +180,22 @@ def _overview(facts: CardFacts) -> list[str]:
         f"| baselines, scene units | {_baselines(facts)} |",
         f"| scale | {scale} |",
         f"| shards | {len(index.shards)} HDF5 files, format version 1, {_size(index)} |",
-        f"| made by | {_plain(info.generator)} |",
-        "",
-        "The licence of the images is that of the photos; fill it in before you publish.",
+        f"| made by | {one_line(info.generator)} |",
         "",
     ]
+
+
+def _licence(facts: CardFacts) -> list[str]:
+    licence = licence_of(facts.index.info)
+    missing = (
+        []
+        if licence.identifier != UNKNOWN
+        else [
+            "",
+            "Whoever took the photos decides. Give their licence with `--set photo_licence=...` when you label.",
+        ]
+    )
+    return ["## Licence", "", *licence.card_lines(), *missing, ""]
 
 
 def _label_section(facts: CardFacts) -> list[str]:
@@ -154,8 +204,7 @@ def _label_section(facts: CardFacts) -> list[str]:
     return [
         "## Label",
         "",
-        f"- source: {_plain(source.name)}, version {_plain(source.version)}; weights sha256: {weights}",
-        f"- licence of the expert and its weights: {_plain(source.licence)}",
+        f"- source: {one_line(source.name)}, version {one_line(source.version)}; weights sha256: {weights}",
         f"- coverage: {facts.coverage:.1%} of the pixels; mean confidence there: {facts.mean_confidence:.3f}",
         f"- disparity: {least:.2f} to {most:.2f} px, mean {mean:.2f} px",
         "",
@@ -238,8 +287,3 @@ def _baselines(facts: CardFacts) -> str:
 
 def _size(index: DatasetIndex) -> str:
     return f"{sum(entry.bytes for entry in index.shards) / 1e6:.1f} MB"
-
-
-def _plain(text: str) -> str:
-    """A name from outside as one line that cannot break the table."""
-    return " ".join(text.split()).replace("|", "\\|")

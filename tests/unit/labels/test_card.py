@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gs_stereo.io.shards import DatasetInfo, ShardSample, write_dataset
-from gs_stereo.labels.card import collect_facts, dataset_card
+from gs_stereo.labels.card import collect_facts, dataset_card, write_card
 from gs_stereo.types import LabelFlag, Provenance
 
 INFO = DatasetInfo(
@@ -66,7 +66,15 @@ def test_card(folder: Path) -> None:
     text = dataset_card(collect_facts(folder))
     _, header, body = text.split("---\n", 2)
     assert yaml.safe_load(header)["pretty_name"] == "the: kitchen | äöü, stereo, sgbm labels"
-    assert yaml.safe_load(header)["size_categories"] == ["n<1K"]
+    fields = yaml.safe_load(header)
+    assert fields["size_categories"] == ["n<1K"]
+    assert (fields["license"], fields["license_name"]) == ("other", "non-commercial-expert")
+    assert "non-commercial" in fields["tags"]
+    (files,) = fields["configs"][0]["data_files"]
+    assert (files["split"], [path.name for path in folder.glob(files["path"])]) == (
+        "train",
+        ["train-00000-of-00001.h5"],
+    )
     for part in (
         "3 of 2 views",
         "10 x 4",
@@ -105,3 +113,38 @@ def test_card_of_unknown_scale_and_no_labels(tmp_path: Path) -> None:
     text = dataset_card(collect_facts(tmp_path))
     assert "| scale | unknown |" in text
     assert "(no labelled pixel)" in text
+
+
+@pytest.mark.parametrize(
+    ("photos", "expert", "fields"),
+    [
+        (None, "no expert weights", {"license": "unknown"}),
+        ("CC-BY-4.0", "no expert weights", {"license": "cc-by-4.0"}),
+        ("my own terms", "MIT", {"license": "other", "license_name": "my-own-terms"}),
+        ("cc-by-4.0", "cc-by-nc-4.0", {"license": "cc-by-nc-4.0"}),
+        (None, "cc-by-nc-4.0", {"license": "other", "license_name": "non-commercial-expert"}),
+    ],
+)
+def test_licence_in_the_header_comes_from_both_sources(
+    folder: Path, photos: str | None, expert: str, fields: dict[str, str]
+) -> None:
+    facts = collect_facts(folder)
+    info = replace(INFO, provenance=replace(INFO.provenance, licence=expert), config={"photo_licence": photos})
+    text = dataset_card(replace(facts, index=replace(facts.index, info=info)))
+    header = yaml.safe_load(text.split("---\n", 2)[1])
+    assert {name: value for name, value in header.items() if name.startswith("license")} == fields
+    assert f"- photos: {photos or 'unknown'}" in text
+
+
+@pytest.mark.parametrize(("count", "size"), [(999, "n<1K"), (1000, "1K<n<10K"), (250_000, "100K<n<1M")])
+def test_size_category_is_one_of_hugging_faces(folder: Path, count: int, size: str) -> None:
+    facts = collect_facts(folder)
+    text = dataset_card(replace(facts, index=replace(facts.index, sample_count=count)))
+    assert yaml.safe_load(text.split("---\n", 2)[1])["size_categories"] == [size]
+
+
+def test_written_beside_each_other_and_the_same_each_time(folder: Path) -> None:
+    write_card(folder, collect_facts(folder))
+    first = [(folder / name).read_bytes() for name in ("README.md", "croissant.json")]
+    write_card(folder, collect_facts(folder))
+    assert [(folder / name).read_bytes() for name in ("README.md", "croissant.json")] == first

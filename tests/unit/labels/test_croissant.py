@@ -1,0 +1,69 @@
+"""Croissant metadata: valid by MLCommons' own validator, true about every file and column."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+
+import h5py
+import hdf5plugin  # noqa: F401
+import pytest
+from tiny_dataset import INFO, make_dataset
+
+from gs_stereo.io.shard_schema import read_index
+from gs_stereo.labels.croissant import croissant
+
+# What the format recommends and a dataset that nobody has published yet cannot have.
+RECOMMENDED = {"https://schema.org/datePublished", "http://mlcommons.org/croissant/citeAs"}
+
+
+@pytest.fixture(params=[False, True], ids=["pairs", "stacks"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    make_dataset(tmp_path, 2, views=request.param)
+    text = croissant(read_index(tmp_path), 2 if request.param else 0)
+    (tmp_path / "croissant.json").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_mlcroissant_finds_no_error(folder: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the validator and what it imports
+        import mlcroissant
+
+        metadata = mlcroissant.Dataset(jsonld=str(folder / "croissant.json")).metadata
+    assert metadata.name == f"{INFO.scene}, stereo, sgbm labels"
+    assert not metadata.ctx.issues.errors
+    complaints = [text for text in metadata.ctx.issues.warnings if not any(name in text for name in RECOMMENDED)]
+    assert not complaints
+    assert [record_set.uuid for record_set in metadata.record_sets] == ["samples"]
+
+
+def test_mlcroissant_would_find_an_error(folder: Path) -> None:
+    values = json.loads((folder / "croissant.json").read_text(encoding="utf-8"))
+    values["recordSet"][0]["field"][0]["source"]["fileSet"]["@id"] = "nowhere"
+    (folder / "croissant.json").write_text(json.dumps(values))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlcroissant
+
+        with pytest.raises(mlcroissant.ValidationError):
+            mlcroissant.Dataset(jsonld=str(folder / "croissant.json"))
+
+
+def test_files_and_columns_are_as_said(folder: Path) -> None:
+    values = json.loads((folder / "croissant.json").read_text(encoding="utf-8"))
+    shards = [entry for entry in values["distribution"] if entry["@type"] == "cr:FileObject"]
+    for entry in shards:
+        data = (folder / entry["contentUrl"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+        assert entry["contentSize"] == f"{len(data)} B"
+    with h5py.File(folder / shards[0]["contentUrl"]) as file:
+        fields = {field["name"]: field for field in values["recordSet"][0]["field"]}
+        assert set(fields) == set(file)
+        for name, field in fields.items():
+            shape = tuple(int(size) for size in field.get("arrayShape", "").split(",") if size)
+            assert shape == file[name].shape[1:], name
+            kind = "text" if file[name].dtype.kind == "S" else file[name].dtype.name
+            assert field["dataType"].split(":")[1].lower() == kind, name
