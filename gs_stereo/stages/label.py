@@ -14,7 +14,7 @@ from pydantic import Field
 
 from gs_stereo import __version__
 from gs_stereo.config import Config
-from gs_stereo.io.atomic import atomic_path, write_text
+from gs_stereo.io.atomic import atomic_path
 from gs_stereo.labels.config import LabelConfig
 from gs_stereo.log import progress
 from gs_stereo.pipeline.scene import ScenePaths
@@ -49,6 +49,9 @@ class LabelStageConfig(Config):
     compression: Literal["zstd", "gzip"] = Field(
         default="zstd", description="zstd is small and fast; gzip needs no plug-in to read."
     )
+    photo_licence: str | None = Field(
+        default=None, max_length=200, description="Licence of the photos, for the card: cc-by-4.0 or the like."
+    )
 
     @property
     def dataset_name(self) -> str:
@@ -70,10 +73,10 @@ def dataset_folder(name: str) -> str:
 
 
 class LabelStage:
-    """Publishes `<split>-*.h5`, `dataset.json` and the card `README.md`."""
+    """Publishes `<split>-*.h5`, `dataset.json`, the card `README.md` and `croissant.json`."""
 
     name = "label"
-    version = 1
+    version = 2
     config_type = LabelStageConfig
     replaces_others = False
 
@@ -88,7 +91,7 @@ class LabelStage:
 
     def run(self, context: StageContext, config: LabelStageConfig) -> StageOutcome:
         from gs_stereo.io.shards import ShardWriting, verify_dataset, write_dataset
-        from gs_stereo.labels.card import CARD_NAME, collect_facts, dataset_card
+        from gs_stereo.labels.card import collect_facts, write_card
 
         pairs = read_index(context.published(pairs_folder(config.pairs)))
         self._label_pairs(context, config, pairs)
@@ -99,7 +102,7 @@ class LabelStage:
         write_dataset(context.work_dir, samples, info, sample_count=len(pairs), writing=writing)
         verify_dataset(context.work_dir)
         facts = collect_facts(context.work_dir)
-        write_text(context.work_dir / CARD_NAME, dataset_card(facts))
+        write_card(context.work_dir, facts)
         shutil.rmtree(context.work_dir / LABELS_FOLDER)
         return _outcome(facts)
 
@@ -187,9 +190,9 @@ def _dataset_info(context: StageContext, config: LabelStageConfig) -> DatasetInf
 
 
 def _stored_config(config: LabelStageConfig) -> dict[str, Any]:
-    """The settings that decide the label; those of other experts and of storage do not."""
+    """The settings that decide the label, and the photos' licence; not those of other experts and of storage."""
     values = config.model_dump(mode="json")
-    return {name: values[name] for name in ("expert", "pairs", "rules")}
+    return {name: values[name] for name in ("expert", "pairs", "rules", "photo_licence")}
 
 
 def _provenance(config: LabelStageConfig) -> Provenance:
