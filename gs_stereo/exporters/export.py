@@ -78,7 +78,7 @@ def export_dataset(
         bytes=size,
         pixels=counts.pixels,
         labels=counts.labels,
-        left_out={reason: number for reason, number in sorted(counts.left_out.items()) if number},
+        left_out=dict(sorted(counts.left_out.items())),
         licence=_licence_text(job),
     )
 

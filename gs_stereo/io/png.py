@@ -7,6 +7,7 @@ same bytes.
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gs_stereo.io.atomic import write_bytes
 
 MAX_PIXELS = 1 << 27
 _HEADER = struct.Struct(">8s4x4sIIBBxxx")
+_CHUNK = struct.Struct(">I4s")
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2}  # channels: gray, RGB
 
@@ -67,6 +69,8 @@ def _decode(data: bytes, where: Path | str, bits: int, channels: int) -> Any:
         kind = "gray" if channels == 1 else "RGB"
         raise InputError(f"{where} is the wrong kind of PNG (it must be a {bits}-bit {kind} PNG); check the file.")
     check_size(where, width, height)
+    if not _is_whole(data):
+        raise InputError(f"{where} is a truncated or broken PNG; copy it again.")
     try:
         values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -75,3 +79,18 @@ def _decode(data: bytes, where: Path | str, bits: int, channels: int) -> Any:
     if values is None or values.shape != shape or values.dtype != np.dtype(f"uint{bits}"):
         raise InputError(f"{where} is a truncated or broken PNG; copy it again.")
     return values
+
+
+def _is_whole(data: bytes) -> bool:
+    """True if every chunk is there with its checksum, up to the end mark. Decoders let missing rows pass as black."""
+    position = len(_MAGIC)
+    while position + _CHUNK.size <= len(data):
+        size, kind = _CHUNK.unpack_from(data, position)
+        end = position + _CHUNK.size + size
+        checksum = int.from_bytes(data[end : end + 4], "big")
+        if zlib.crc32(data[position + 4 : end]) != checksum:
+            return False
+        if kind == b"IEND":
+            return end + 4 == len(data)
+        position = end + 4
+    return False

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gs_stereo.errors import InputError, StageError
-from gs_stereo.io.atomic import atomic_path, write_errors, write_text
+from gs_stereo.io.atomic import atomic_folder, atomic_path, write_errors, write_text
 from gs_stereo.io.hashing import sha256_file, unit_seed
 
 
@@ -66,3 +66,47 @@ def test_a_unit_seed_depends_on_seed_and_id_only() -> None:
     assert unit_seed(1, "a") == unit_seed(1, "a")
     assert len({unit_seed(1, "a"), unit_seed(2, "a"), unit_seed(1, "b"), unit_seed(12, "a")}) == 4
     assert 0 <= unit_seed(1, "a") < 2**63
+
+
+def test_a_folder_replaces_another_whole(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    for number in range(2):
+        with atomic_folder(target) as work:
+            (work / f"{number}.txt").write_text("x")
+    assert [path.name for path in target.iterdir()] == ["1.txt"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failed_folder_leaves_the_old_one_and_no_litter(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old.txt").write_text("old")
+
+    def fail() -> None:
+        with atomic_folder(target) as work:
+            (work / "new.txt").write_text("new")
+            raise InputError("stop")
+
+    with pytest.raises(InputError, match="stop"):
+        fail()
+    assert [path.name for path in target.iterdir()] == ["old.txt"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_when_the_last_rename_fails_the_old_folder_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old.txt").write_text("old")
+    rename = os.replace
+
+    def refuse_new(source: Path, destination: Path) -> None:
+        if ".tmp-" in Path(source).name:
+            raise OSError(errno.EIO, "stop")
+        rename(source, destination)
+
+    monkeypatch.setattr(os, "replace", refuse_new)
+    with pytest.raises(StageError), atomic_folder(target):
+        pass
+    monkeypatch.undo()
+    assert [path.name for path in target.iterdir()] == ["old.txt"]
+    assert list(tmp_path.iterdir()) == [target]
