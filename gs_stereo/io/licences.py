@@ -28,7 +28,7 @@ _CREATIVE_COMMONS = {
 }
 _IDENTIFIERS = frozenset(_CREATIVE_COMMONS | (_FREE_FOR_RESULTS - {"no expert weights"}) | {"odbl", "odc-by", "pddl"})
 _PERMISSIVE = re.compile(r"cc0-1\.0|cc-by-[0-9.]+|mit|apache-2\.0|bsd.*|isc|unlicense|odc-by|pddl")
-_NON_COMMERCIAL = re.compile(r"non.?commercial|research (purposes )?only|(?<![a-z])nc(?![a-z])", re.IGNORECASE)
+_NON_COMMERCIAL = re.compile(r"non.?commercial|(academic|research) (use|purposes)|research only|(?<![a-z])nc(?![a-z])", re.IGNORECASE)
 _URLS = {
     "apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
     "cc0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
@@ -86,8 +86,8 @@ def dataset_licence(photos: str | None, expert: str) -> DatasetLicence:
     """The strictest reading of both sources. `photos` None = unknown."""
     photo_id, expert_id = _identifier(photos or UNKNOWN), _identifier(expert)
     sources = {"photos": photos or UNKNOWN, "expert": expert}
-    if _identifier(expert) in _FREE_FOR_RESULTS:
-        return _by_photos(photos, photo_id, sources)
+    if expert_id in _FREE_FOR_RESULTS:
+        return _by_photos(photo_id, sources)
     if photo_id == expert_id and photo_id in _IDENTIFIERS:
         return DatasetLicence(identifier=photo_id, reason="Photos and labels stand under the same one.", **sources)
     if _PERMISSIVE.fullmatch(photo_id) and expert_id in _IDENTIFIERS:
@@ -105,9 +105,9 @@ def dataset_licence(photos: str | None, expert: str) -> DatasetLicence:
     )
 
 
-def _by_photos(photos: str | None, photo_id: str, sources: dict[str, str]) -> DatasetLicence:
+def _by_photos(photo_id: str, sources: dict[str, str]) -> DatasetLicence:
     """The label source imposes nothing: the photos decide."""
-    if photos is None or photo_id == UNKNOWN:
+    if photo_id == UNKNOWN:
         reason = "The label source imposes no conditions; the photos' licence was not given."
         return DatasetLicence(identifier=UNKNOWN, reason=reason, **sources)
     reason = "The label source imposes no conditions; the photos' licence holds."
