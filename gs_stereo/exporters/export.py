@@ -20,7 +20,7 @@ from gs_stereo.exporters.selection import LabelCounts, selected
 from gs_stereo.io.atomic import atomic_folder, write_text
 from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.licences import licence_of
-from gs_stereo.io.shard_schema import INDEX_NAME, DatasetIndex, ShardSample, read_index
+from gs_stereo.io.shard_schema import INDEX_NAME, ShardSample
 from gs_stereo.log import Progress, progress
 
 EXPORT_NAME = "export.json"
@@ -65,27 +65,29 @@ def export_dataset(
             raise InputError(
                 f"Not one label of {source} would be exported; lower --min-confidence or choose webdataset."
             )
-        for name, entry in zip(names, facts, strict=True):
-            entry["name"] = name
+        named = [{"name": name, **entry} for name, entry in zip(names, facts, strict=True)]
         write_text(work / README_NAME, readme(layout, exporter.holds, job, len(names), counts))
-        write_text(work / EXPORT_NAME, _export_json(layout, source, job, counts, facts))
-        files = [path for path in work.rglob("*") if path.is_file()]
-        size = sum(path.stat().st_size for path in files)
+        write_text(work / EXPORT_NAME, _export_json(layout, source, job, counts, named))
+        sizes = [path.stat().st_size for path in work.rglob("*") if path.is_file()]
+    return _summary(layout, job, counts, len(names), sizes)
+
+
+def _summary(layout: str, job: ExportJob, counts: LabelCounts, samples: int, sizes: list[int]) -> ExportSummary:
+    licence = licence_of(job.info, job.config.photo_licence)
     return ExportSummary(
         layout=layout,
-        samples=len(names),
-        files=len(files),
-        bytes=size,
+        samples=samples,
+        files=len(sizes),
+        bytes=sum(sizes),
         pixels=counts.pixels,
         labels=counts.labels,
         left_out=dict(sorted(counts.left_out.items())),
-        licence=_licence_text(job),
+        licence=licence.name or licence.identifier,
     )
 
 
-def check_target(source: Path, target: Path, *, force: bool) -> DatasetIndex:
+def check_target(source: Path, target: Path, *, force: bool) -> None:
     """InputError unless `target` is free, or with `force` an earlier export, and apart from the data set."""
-    index = read_index(source)
     place, data = target.resolve(), source.resolve()
     if place == data or data in place.parents or place in data.parents:
         raise InputError(f"The export {target} would lie in the data set {source} or around it; choose another folder.")
@@ -96,7 +98,6 @@ def check_target(source: Path, target: Path, *, force: bool) -> DatasetIndex:
             raise InputError(f"The folder {target} is not empty; choose another, or replace an export with --force.")
         if not is_export(place):
             raise InputError(f"The folder {target} holds something else than an export; delete it or choose another.")
-    return index
 
 
 def is_export(folder: Path) -> bool:
@@ -114,7 +115,6 @@ def _noted(samples: Iterable[ShardSample], facts: list[dict[str, Any]], bar: Pro
         yield sample
         facts.append(
             {
-                "name": "",
                 "sample_id": sample.sample_id,
                 "view_id": sample.view_id,
                 "baseline": sample.baseline,
@@ -145,8 +145,3 @@ def _export_json(layout: str, source: Path, job: ExportJob, counts: LabelCounts,
         "samples": facts,
     }
     return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _licence_text(job: ExportJob) -> str:
-    licence = licence_of(job.info, job.config.photo_licence)
-    return licence.name or licence.identifier

@@ -42,7 +42,10 @@ class NerfStereoExporter:
             ("<scene>/F/baseline_<b>/center/000000.png", "centre image: the one that labels belong to"),
             ("<scene>/F/baseline_<b>/right/000000.png", "image one baseline to the right of the centre"),
             ("<scene>/F/baseline_<b>/disparity/000000.png", "disparity of the centre, uint16 = 64 x px"),
-            ("<scene>/F/baseline_<b>/AO/000000.png", "confidence, uint16 = 65536 x probability of an error under 1 px"),
+            (
+                "<scene>/F/baseline_<b>/AO/000000.png",
+                "confidence, uint16 = 65536 x probability of an error under 1 px; the loader keeps labels above 0.5",
+            ),
         ),
         unknown="0",
         steps_per_px=_STEPS_PER_PX,

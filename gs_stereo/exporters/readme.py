@@ -6,29 +6,18 @@ import json
 
 from gs_stereo.exporters.protocol import ExportJob, Holds
 from gs_stereo.exporters.selection import LOW_CONFIDENCE, TOO_LARGE, LabelCounts
-from gs_stereo.io.licences import licence_of, one_line
+from gs_stereo.io.licences import DatasetLicence, licence_of, one_line
 
 README_NAME = "README.md"
 
 
 def readme(name: str, holds: Holds, job: ExportJob, sample_count: int, counts: LabelCounts) -> str:
     """Markdown with a YAML header in Hugging Face's form; the same facts give the same text."""
-    licence = licence_of(job.info, job.config.photo_licence)
-    scene = one_line(job.info.scene)
-    title = json.dumps(f"{job.info.scene}, stereo in {name} layout", ensure_ascii=False)
+    info, licence = job.info, licence_of(job.info, job.config.photo_licence)
     lines = [
-        "---",
-        f"pretty_name: {title}",
-        *licence.yaml_lines(),
-        "tags:",
-        "- stereo",
-        "- disparity",
-        "---",
-        "",
-        f"# {scene}: rectified stereo in {name} layout",
-        "",
-        f"{sample_count} pairs rendered from a Gaussian splat of photos, labels by {one_line(job.info.label)}, split "
-        f"`{job.info.split}`, made by {one_line(job.info.generator)}. Ids, cameras and poses are in `export.json`.",
+        *_header(name, job, licence),
+        f"{sample_count} stereo samples rendered from a Gaussian splat of photos, labels by {one_line(info.label)}, "
+        f"split `{info.split}`, made by {one_line(info.generator)}. Ids, cameras and poses are in `export.json`.",
         "",
         "| file | what |",
         "|---|---|",
@@ -45,6 +34,22 @@ def readme(name: str, holds: Holds, job: ExportJob, sample_count: int, counts: L
         "",
     ]
     return "\n".join(lines)
+
+
+def _header(name: str, job: ExportJob, licence: DatasetLicence) -> list[str]:
+    title = json.dumps(f"{job.info.scene}, stereo in {name} layout", ensure_ascii=False)
+    return [
+        "---",
+        f"pretty_name: {title}",
+        *licence.yaml_lines(),
+        "tags:",
+        "- stereo",
+        "- disparity",
+        "---",
+        "",
+        f"# {one_line(job.info.scene)}: rectified stereo in {name} layout",
+        "",
+    ]
 
 
 def _units(holds: Holds, job: ExportJob) -> list[str]:

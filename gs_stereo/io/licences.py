@@ -28,7 +28,9 @@ _CREATIVE_COMMONS = {
 }
 _IDENTIFIERS = frozenset(_CREATIVE_COMMONS | (_FREE_FOR_RESULTS - {"no expert weights"}) | {"odbl", "odc-by", "pddl"})
 _PERMISSIVE = re.compile(r"cc0-1\.0|cc-by-[0-9.]+|mit|apache-2\.0|bsd.*|isc|unlicense|odc-by|pddl")
-_NON_COMMERCIAL = re.compile(r"non.?commercial|(academic|research) (use|purposes)|research only|(?<![a-z])nc(?![a-z])", re.IGNORECASE)
+_NON_COMMERCIAL = re.compile(
+    r"non.?commercial|(academic|research) (use|purposes)|research only|(?<![a-z])nc(?![a-z])", re.IGNORECASE
+)
 _URLS = {
     "apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
     "cc0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
