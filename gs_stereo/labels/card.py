@@ -252,6 +252,8 @@ def _loading(facts: CardFacts) -> list[str]:
         '    batch["left"], batch["right"], batch["disparity"], batch["valid"]',
         "```",
         "",
+        "With Hugging Face's `datasets` (5.2): `import datasets, hdf5plugin; datasets.load_dataset('.')`.",
+        "",
         "With h5py alone:",
         "",
         "```python",
