@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gs_stereo import __version__
-from gs_stereo.cli import dataset_verbs, export_verb, inspect_verbs, run_verb, scene_verbs
+from gs_stereo.cli import dataset_verbs, export_verb, inspect_verbs, run_verb, scene_verbs, view_verb
 
 app = typer.Typer(
     name="gsstereo",
@@ -38,6 +38,7 @@ run_verb.register(app)
 scene_verbs.register(app)
 dataset_verbs.register(app)
 export_verb.register(app)
+view_verb.register(app)
 inspect_verbs.register(app)
 
 

@@ -86,6 +86,11 @@ def read_pair(folder: Path) -> StereoPair:
     )
 
 
+def read_rig(folder: Path) -> StereoRig:
+    """The rig of a stored pair, without its images."""
+    return _rig(_read_header(folder), folder)
+
+
 def read_measures(folder: Path) -> dict[str, Any]:
     """The measures stored with a pair."""
     measures: dict[str, Any] = _read_header(folder)["measures"]

@@ -123,21 +123,11 @@ def render_job(job: PairJob) -> PairDone:
 @lru_cache(maxsize=1)
 def _loaded(reconstruct_dir: Path, fit_dir: Path, backend: str) -> tuple[SplatRenderer, Capture]:
     """The splat and the capture, loaded once a process."""
-    from gs_stereo.io.ply import load_splat
     from gs_stereo.io.reconstruction import load_sparse_scene
-    from gs_stereo.splat.fit import make_rasterizer
     from gs_stereo.splat.guards import Capture
-    from gs_stereo.splat.pairs import SplatRenderer
-    from gs_stereo.splat.raster.protocol import RenderSettings
     from gs_stereo.stages.photos import PhotosOfReconstruction
 
-    rasterizer = make_rasterizer(backend)
-    info = splat_folder.read_splat_info(fit_dir)
-    renderer = SplatRenderer(
-        rasterizer=rasterizer,
-        gaussians=load_splat(fit_dir / splat_folder.SPLAT_NAME).to(rasterizer.device),
-        settings=RenderSettings(antialiased=info.antialiased, background=info.background),
-    )
+    renderer = splat_folder.load_renderer(fit_dir, backend)
     photos = PhotosOfReconstruction(reconstruct_dir)
     return renderer, Capture(scene=load_sparse_scene(reconstruct_dir), photos=photos)
 

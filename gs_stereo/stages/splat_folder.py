@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gs_stereo.errors import InputError
 from gs_stereo.io.atomic import write_text
+
+if TYPE_CHECKING:
+    from gs_stereo.splat.pairs import SplatRenderer
 
 FOLDER = "fit"
 SPLAT_NAME = "splat.ply"
@@ -38,3 +42,19 @@ def read_splat_info(folder: Path) -> SplatInfo:
         return SplatInfo(antialiased=bool(values["antialiased"]), background=(red, green, blue))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / INFO_NAME} is missing or broken; run `gsstereo fit --force` again.") from error
+
+
+def load_renderer(folder: Path, backend: str) -> SplatRenderer:
+    """The published splat with the way to render it. backend: auto, cpu or gsplat."""
+    from gs_stereo.io.ply import load_splat
+    from gs_stereo.splat.fit import make_rasterizer
+    from gs_stereo.splat.pairs import SplatRenderer
+    from gs_stereo.splat.raster.protocol import RenderSettings
+
+    rasterizer = make_rasterizer(backend)
+    info = read_splat_info(folder)
+    return SplatRenderer(
+        rasterizer=rasterizer,
+        gaussians=load_splat(folder / SPLAT_NAME).to(rasterizer.device),
+        settings=RenderSettings(antialiased=info.antialiased, background=info.background),
+    )

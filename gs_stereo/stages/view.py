@@ -1,0 +1,90 @@
+"""What a scene has published, for the viewer. A part that is missing or broken becomes a note, never an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from gs_stereo.errors import GsStereoError, InputError
+from gs_stereo.io.pairs import read_rig
+from gs_stereo.io.reconstruction import load_sparse_scene
+from gs_stereo.io.shard_probe import probe_shards
+from gs_stereo.io.shard_reader import ShardReader
+from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.io.shards import read_index as read_dataset_index
+from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.stages import reconstruct, splat_folder
+from gs_stereo.stages.label import dataset_folder
+from gs_stereo.stages.photos import PhotosOfReconstruction
+from gs_stereo.stages.render_pairs import INDEX_NAME, pairs_folder, read_index
+from gs_stereo.types import StereoRig
+from gs_stereo.viewer.contents import SceneContents, ViewedDataset
+
+T = TypeVar("T")
+
+
+def published_contents(paths: ScenePaths, backend: str = "auto") -> SceneContents:
+    """Everything that was made of a scene so far. backend: the rasterizer of the live pair."""
+    notes: list[str] = []
+    folder = paths.published(reconstruct.FOLDER)
+    sparse = _part(notes, "cameras", "gsstereo reconstruct", folder, lambda: load_sparse_scene(folder))
+    fit = paths.published(splat_folder.FOLDER)
+    renderer = _part(notes, "splat", "gsstereo fit", fit, lambda: splat_folder.load_renderer(fit, backend))
+    rigs = _named(notes, "stereo pairs", "gsstereo render-pairs", paths.published(pairs_folder("")), _rigs)
+    datasets = _named(notes, "labels", "gsstereo label", paths.published(dataset_folder("")), _dataset)
+    return SceneContents(
+        name=paths.name,
+        sparse=sparse,
+        photo=None if sparse is None else PhotosOfReconstruction(folder),
+        renderer=renderer,
+        rigs=rigs,
+        datasets=datasets,
+        notes=tuple(notes),
+    )
+
+
+def _part(notes: list[str], what: str, verb: str, folder: Path, read: Callable[[], T]) -> T | None:
+    """What `read` gives; None and a note where there is nothing or something broken."""
+    if not folder.is_dir():
+        notes.append(f"No {what} yet: run `{verb}`.")
+        return None
+    try:
+        return read()
+    except GsStereoError as error:
+        notes.append(str(error))
+        return None
+
+
+def _named(notes: list[str], what: str, verb: str, parent: Path, read: Callable[[Path], T]) -> dict[str, T]:
+    """The published folders of a parent by name."""
+    folders = sorted(path for path in parent.glob("*") if path.is_dir() and "." not in path.name)
+    if not folders:
+        notes.append(f"No {what} yet: run `{verb}`.")
+    found = {path.name: _part(notes, what, verb, path, lambda path=path: read(path)) for path in folders}
+    return {name: part for name, part in found.items() if part is not None}
+
+
+def _rigs(folder: Path) -> tuple[StereoRig, ...]:
+    try:
+        return tuple(read_rig(folder / pair.sample_id) for pair in read_index(folder))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / INDEX_NAME} is missing or broken; run `gsstereo render-pairs` again.") from error
+
+
+def _dataset(folder: Path) -> ViewedDataset:
+    """The names of all samples; pixels are read when they are asked for."""
+    files = [folder / entry.file for entry in read_dataset_index(folder).shards]
+    probe_shards(files)
+    places: list[tuple[Path, int]] = []
+    names: list[str] = []
+    for file in files:
+        with ShardReader(file) as reader:
+            places += [(file, index) for index in range(len(reader))]
+            names += reader.sample_ids
+    return ViewedDataset(sample_ids=tuple(names), read=lambda index: _sample(*places[index]))
+
+
+def _sample(file: Path, index: int) -> ShardSample:
+    with ShardReader(file) as reader:
+        return reader.read(index)

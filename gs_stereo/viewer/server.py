@@ -1,0 +1,190 @@
+"""The viewer's server: a viser server with the layers and panels of one scene.
+
+It listens on loopback unless told otherwise, makes no connection to anywhere (viser's share button would open a tunnel
+to a public server; it is taken out), and turns every error of a callback into a notification in the browser.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import viser
+from jaxtyping import Float
+
+from gs_stereo.errors import ConfigError, GsStereoError
+from gs_stereo.log import logger
+from gs_stereo.types import Camera, StereoRig
+from gs_stereo.viewer.config import ViewerConfig
+from gs_stereo.viewer.contents import SceneContents
+from gs_stereo.viewer.frame import DisplayFrame, display_frame
+from gs_stereo.viewer.layers import Layers
+from gs_stereo.viewer.panels import LabelPanel, PairPanel, Stage, add_notes, add_toggles
+
+_SECONDS_SHOWN = 15.0
+_ACCENT = (38, 92, 168)
+_STEP_BACK = 0.25
+
+
+class _PrivateServer(viser.ViserServer):
+    """A viser server that cannot be published by a click in the browser."""
+
+    def request_share_url(self, verbose: bool = True) -> str | None:
+        return None
+
+
+class Viewer:
+    """A running viewer. `url` is where it listens; `stop()` ends it."""
+
+    def __init__(self, contents: SceneContents, config: ViewerConfig, first_dataset: str | None = None) -> None:
+        self._contents, self._config = contents, config
+        self._ended = threading.Event()
+        self._server = _start_server(config, contents.name)
+        frame = _frame_of(contents)
+        self._layers = Layers(self._server, contents, frame, config)
+        stage = Stage(
+            server=self._server,
+            contents=contents,
+            frame=frame,
+            config=config,
+            layers=self._layers,
+            on_error=self._show_error,
+        )
+        self._label: LabelPanel | None = None
+        self._pair: PairPanel | None = None
+        self._frame = frame
+        self._build(stage, first_dataset)
+        self._thumbnails = threading.Thread(target=self._guarded(self._add_thumbnails), daemon=True)
+        self._thumbnails.start()
+
+    @property
+    def url(self) -> str:
+        host = self._config.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._server.get_port()}"
+
+    def _build(self, stage: Stage, first_dataset: str | None) -> None:
+        self._server.gui.configure_theme(
+            show_logo=False, show_share_button=False, control_width="large", brand_color=_ACCENT
+        )
+        self._server.scene.set_up_direction(stage.frame.up_in_world)
+        add_notes(stage)
+        if self._contents.renderer is not None:
+            self._pair = PairPanel(stage)
+        if self._contents.datasets:
+            first = first_dataset or next(iter(self._contents.datasets))
+            wanted = first_dataset is not None or self._contents.renderer is None
+            self._label = LabelPanel(stage, first, visible=wanted)
+        add_toggles(stage)
+        self._layers.show_all(self._go_to_photo)
+        self._set_first_view()
+        self._server.on_client_connect(self._guarded(self._greet))
+
+    def _set_first_view(self) -> None:
+        """Begin a step behind the photo in the middle of the capture; without photos, in front of the splat."""
+        position, target = _first_view(self._contents, self._frame)
+        view = self._server.initial_camera
+        view.position, view.look_at = position * self._frame.display_per_unit, target * self._frame.display_per_unit
+        view.up = self._frame.up_in_world
+
+    def _greet(self, client: viser.ClientHandle) -> None:
+        if self._pair is not None:
+            client.camera.on_update(self._guarded(self._pair.follow))
+            self._pair.follow(client.camera)
+
+    def _go_to_photo(self, index: int, client: viser.ClientHandle) -> None:
+        """Fly to a photo's camera and render the pair there."""
+        assert self._contents.sparse is not None
+        camera = self._contents.sparse.cameras[index]
+        wxyz, position = self._frame.pose(camera)
+        with client.atomic():
+            client.camera.wxyz, client.camera.position = wxyz, position
+            client.camera.look_at = position + camera.world_from_cam[:3, 2]
+        if self._pair is not None:
+            self._pair.choose_photo(index)
+
+    def _add_thumbnails(self) -> None:
+        self._layers.add_thumbnails(self._ended.is_set)
+
+    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """`callback`, whose errors are shown in the browser and never end a thread of the server."""
+
+        def call(*arguments: object) -> None:
+            try:
+                callback(*arguments)
+            except Exception as error:
+                self._show_error(error)
+
+        return call
+
+    def _show_error(self, error: Exception) -> None:
+        text = str(error) if isinstance(error, GsStereoError) else f"{type(error).__name__}: {error}"
+        logger.warning("view: %s", text)
+        for client in self._server.get_clients().values():
+            client.add_notification("That did not work", text, color="red", auto_close_seconds=_SECONDS_SHOWN)
+
+    def stop(self) -> None:
+        """End the server and its threads."""
+        self._ended.set()
+        for panel in (self._label, self._pair):
+            if panel is not None:
+                panel.stop()
+        with _silence():
+            self._server.stop()
+
+
+def _start_server(config: ViewerConfig, label: str) -> viser.ViserServer:
+    _check_address(config)
+    with _silence():
+        return _PrivateServer(host=config.host, port=config.port, label=label, verbose=False)
+
+
+def _check_address(config: ViewerConfig) -> None:
+    """viser tries ports for ever where the address itself is wrong, so it is tried here first."""
+    try:
+        family, kind, protocol, _, _ = socket.getaddrinfo(config.host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind((config.host, 0))
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            f"The viewer cannot listen on {config.host!r} ({error}); use 127.0.0.1, or an address of this machine."
+        ) from error
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """viser prints a banner to stdout, which belongs to our own results."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _frame_of(contents: SceneContents) -> DisplayFrame:
+    cameras = contents.sparse.cameras if contents.sparse else tuple(rig.left for rig in _all_rigs(contents))
+    return display_frame(cameras, _surface_points(contents))
+
+
+def _all_rigs(contents: SceneContents) -> list[StereoRig]:
+    return [rig for rigs in contents.rigs.values() for rig in rigs]
+
+
+def _surface_points(contents: SceneContents) -> Float[np.ndarray, "n 3"]:
+    """SfM points, else the splat's centres, else none."""
+    if contents.sparse is not None and len(contents.sparse.points):
+        return contents.sparse.points.xyz_in_world
+    if contents.renderer is not None:
+        return contents.renderer.gaussians.means.detach().cpu().numpy().astype(np.float64)
+    return np.zeros((0, 3))
+
+
+def _first_view(contents: SceneContents, frame: DisplayFrame) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
+    """Where to stand and what to look at, in the world."""
+    cameras: tuple[Camera, ...] = contents.sparse.cameras if contents.sparse else ()
+    if not cameras:
+        return frame.focus_in_world - np.array([0.0, 0.0, 1.0 / frame.display_per_unit]), frame.focus_in_world
+    camera = cameras[len(cameras) // 2]
+    forward = camera.world_from_cam[:3, 2]
+    step = forward / frame.display_per_unit
+    return camera.centre_in_world - _STEP_BACK * step, camera.centre_in_world + step

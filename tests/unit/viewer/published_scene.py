@@ -1,0 +1,87 @@
+"""A small scene with everything that is published, made without running a stage: a wall of Gaussians and its labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from unit.splat.tiny_scene import tiny_scene, true_gaussians
+
+from gs_stereo.io.colmap import model_from_sparse_scene
+from gs_stereo.io.images import write_png
+from gs_stereo.io.pairs import write_pair
+from gs_stereo.io.ply import save_splat
+from gs_stereo.io.reconstruction import IMAGE_FOLDER, ReconstructionSummary, image_file_names, write_reconstruction
+from gs_stereo.io.shards import DatasetInfo, ShardWriting, sample_of, write_dataset
+from gs_stereo.labels.config import LabelConfig
+from gs_stereo.labels.splat import splat_label, splat_provenance
+from gs_stereo.splat.pairs import SplatRenderer, render_stereo_pair
+from gs_stereo.splat.raster.protocol import RenderSettings
+from gs_stereo.splat.raster.reference import ReferenceRasterizer
+from gs_stereo.stages.splat_folder import SPLAT_NAME, SplatInfo, write_splat_info
+from gs_stereo.types import StereoPair, StereoRig
+
+BASELINE = 0.1
+VIEWS = 3
+
+
+def renderer() -> SplatRenderer:
+    return SplatRenderer(rasterizer=ReferenceRasterizer(), gaussians=true_gaussians(), settings=RenderSettings())
+
+
+def rendered_pairs() -> list[StereoPair]:
+    """One pair for each camera of the scene."""
+    scene, _ = tiny_scene(VIEWS)
+    return [
+        render_stereo_pair(
+            renderer(), StereoRig(left=camera, baseline=BASELINE), sample_id=f"{index:03d}", view_id=camera.name
+        )
+        for index, camera in enumerate(scene.cameras)
+    ]
+
+
+def publish_reconstruction(output: Path) -> None:
+    scene, photos = tiny_scene(VIEWS)
+    folder = output / "reconstruct"
+    names = [camera.name for camera in scene.cameras]
+    files = image_file_names(names)
+    for name in names:
+        write_png(folder / IMAGE_FOLDER / files[name], photos(name))
+    summary = ReconstructionSummary(source="photos", metres_per_unit=1.0, scale_source="given", image_files=files)
+    write_reconstruction(folder, model_from_sparse_scene(scene), summary)
+
+
+def publish_fit(output: Path) -> None:
+    folder = output / "fit"
+    folder.mkdir(parents=True)
+    save_splat(folder / SPLAT_NAME, true_gaussians())
+    write_splat_info(folder, SplatInfo(antialiased=True))
+
+
+def publish_pairs(output: Path) -> None:
+    folder = output / "pairs" / "default"
+    pairs = rendered_pairs()
+    for pair in pairs:
+        write_pair(folder / pair.sample_id, pair)
+    done = [{"sample_id": p.sample_id, "view_id": p.view_id, "refusal": None, "measures": {}} for p in pairs]
+    (folder / "pairs.json").write_text(json.dumps({"pairs": done}), encoding="utf-8")
+
+
+def publish_dataset(output: Path) -> None:
+    rules = LabelConfig()
+    pairs = rendered_pairs()
+    info = DatasetInfo(
+        scene="wall", split="train", label="splat", provenance=splat_provenance(rules), generator="gs_stereo"
+    )
+    folder = output / "dataset" / "splat"
+    folder.mkdir(parents=True)
+    samples = [sample_of(pair, splat_label(pair, rules)) for pair in pairs]
+    write_dataset(folder, samples, info, sample_count=len(samples), writing=ShardWriting(samples_per_shard=2))
+
+
+def publish_everything(scene: Path) -> Path:
+    """All stages in SCENE/gsstereo; returns SCENE."""
+    output = scene / "gsstereo"
+    for publish in (publish_reconstruction, publish_fit, publish_pairs, publish_dataset):
+        publish(output)
+    return scene

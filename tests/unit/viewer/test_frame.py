@@ -1,0 +1,64 @@
+"""The browser's frame: poses survive the way there and back, the scale fits every scene, up is the cameras' up."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from gs_stereo.geometry.projection import project
+from gs_stereo.geometry.rotations import matrix_from_axis_angle
+from gs_stereo.geometry.trajectories import pose_from_rotation_and_centre
+from gs_stereo.types import Camera
+from gs_stereo.viewer.frame import BrowserView, display_frame
+
+POINTS = np.array([[0.0, 0.0, 40.0], [3.0, 0.0, 40.0], [0.0, -3.0, 40.0]])
+
+
+def camera(axis_angle: tuple[float, float, float], centre: tuple[float, float, float]) -> Camera:
+    pose = pose_from_rotation_and_centre(
+        matrix_from_axis_angle(np.array(axis_angle, dtype=float)), np.array(centre, dtype=float)
+    )
+    k = np.array([[300.0, 0, 200], [0, 300, 150], [0, 0, 1]])
+    return Camera(name="a", width=400, height=300, intrinsics=k, cam_from_world=pose)
+
+
+def seen_from(original: Camera, aspect: float) -> Camera:
+    frame = display_frame([original], POINTS)
+    wxyz, position = frame.pose(original)
+    fov = 2 * math.atan(original.height / 2 / original.intrinsics[1, 1])
+    return frame.camera_at(BrowserView(wxyz=wxyz, position=position, vertical_fov_rad=fov, aspect=aspect), 400)
+
+
+def test_a_camera_comes_back_from_the_browser_as_it_was() -> None:
+    original = camera((0.3, -1.2, 0.5), (5.0, -2.0, 9.0))
+    back = seen_from(original, aspect=16 / 9)
+    assert (back.width, back.height) == (400, 300)
+    np.testing.assert_allclose(back.cam_from_world, original.cam_from_world, atol=1e-12)
+    np.testing.assert_allclose(back.intrinsics, original.intrinsics, atol=1e-9)
+
+
+def test_an_upright_window_keeps_its_field_across() -> None:
+    original = camera((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    aspect = 0.5
+    back = seen_from(original, aspect)
+    edge = np.array([math.tan(math.atan(0.5)) * aspect, 0.0, 1.0])  # half of the window's width at z = 1
+    np.testing.assert_allclose(project(back, edge)[0], [back.width, back.height / 2])
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e4])
+def test_the_typical_distance_is_one_on_screen_in_every_unit(unit: float) -> None:
+    frame = display_frame([camera((0, 0, 0), (0, 0, 0))], POINTS * unit)
+    distances = np.linalg.norm(POINTS * unit, axis=1) * frame.display_per_unit
+    assert np.median(distances) == pytest.approx(1.0)
+
+
+def test_up_is_the_mean_of_the_cameras_and_safe_without_any() -> None:
+    tilted = [camera((0, 0, 0.2), (0, 0, 0)), camera((0, 0, -0.2), (1, 0, 0))]
+    np.testing.assert_allclose(display_frame(tilted, POINTS).up_in_world, [0, -1, 0], atol=1e-12)
+    opposite = [camera((0, 0, 0), (0, 0, 0)), camera((0, 0, math.pi), (1, 0, 0))]
+    np.testing.assert_allclose(display_frame(opposite, POINTS).up_in_world, [0, -1, 0])
+    empty = display_frame([], np.zeros((0, 3)))
+    assert empty.display_per_unit == 1.0
+    assert np.isfinite(empty.focus_in_world).all()
