@@ -98,35 +98,31 @@ class LabelReport:
         }
 
     def to_table(self) -> str:
-        """Fixed-width text: one line for each baseline and region, then how well occlusion was found."""
+        """Text of at most 80 columns: for each baseline a line a region, and how well occlusion was found."""
         how = "estimated from the labels" if self.scale_was_estimated else "given"
         lines = [
-            f"Labels against the exact truth of {self.scene} ({self.split} views); 1 unit = "
-            f"{self.metres_per_unit:.4g} m, {how}."
+            f"Labels against the exact truth of {self.scene} ({self.split} views).",
+            f"1 unit = {self.metres_per_unit:.4g} m, {how}.",
         ]
         limits = list(self.baselines[0].regions[0].disparity.bad_all_pixels)[:_TABLE_THRESHOLDS]
-        bad = "".join(f"{f'bad-{limit:g}':>9}" for limit in limits)
-        lines.append(
-            f"{'baseline':>9}  {'region':<13}{'pixels':>10}{'coverage':>10}{'EPE px':>8}{bad}{'ECE':>7}{'AUSE':>7}"
-        )
-        for baseline in self.baselines:
-            lines += [
-                _line(baseline.baseline_m, region, limits) for region in baseline.regions if region.disparity.pixels
-            ]
+        bad = "".join(f"{f'bad-{limit:g}':>8}" for limit in limits)
+        lines.append(f"{'':15}{'pixels':>9}{'coverage':>10}{'EPE px':>8}{bad}{'ECE':>7}{'AUSE':>7}")
         for baseline in self.baselines:
             found = baseline.occlusion
-            lines.append(
-                f"{baseline.baseline_m:>7.3g} m  occlusion: precision {_number(found.precision_all_pixels, 3)}, "
-                f"recall {_number(found.recall_all_pixels, 3)}, F1 {_number(found.f1_all_pixels, 3)}"
-            )
+            lines += [
+                f"baseline {baseline.baseline_m:.3g} m",
+                *(_line(region, limits) for region in baseline.regions if region.disparity.pixels),
+                f"  occlusion: precision {_number(found.precision_all_pixels, 3)}, "
+                f"recall {_number(found.recall_all_pixels, 3)}, F1 {_number(found.f1_all_pixels, 3)}",
+            ]
         return "\n".join(lines)
 
 
-def _line(baseline_m: float, region: RegionScores, limits: list[float]) -> str:
+def _line(region: RegionScores, limits: list[float]) -> str:
     scores = region.disparity
-    bad = "".join(f"{_percent(scores.bad_all_pixels[limit]):>9}" for limit in limits)
+    bad = "".join(f"{_percent(scores.bad_all_pixels[limit]):>8}" for limit in limits)
     return (
-        f"{baseline_m:>7.3g} m  {region.region:<13}{scores.pixels:>10}{_percent(scores.coverage):>10}"
+        f"  {region.region:<13}{scores.pixels:>9}{_percent(scores.coverage):>10}"
         f"{_number(scores.epe_all_pixels, 3):>8}{bad}{_number(region.reliability.ece_all_pixels, 3):>7}"
         f"{_number(region.sparsification.ause_px, 3):>7}"
     )
@@ -137,7 +133,7 @@ def _number(value: float, digits: int) -> str:
 
 
 def _percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{100 * value:.2f} %"
+    return "-" if math.isnan(value) else f"{100 * value:.2f}%"
 
 
 def _plain(value: float) -> float | None:

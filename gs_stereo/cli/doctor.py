@@ -30,8 +30,8 @@ def print_findings(*, as_json: bool) -> None:
     if as_json:
         print_json({"version": __version__, "libraries": library_versions(), "checks": [asdict(f) for f in findings]})
         return
-    rows = [[f.topic, "ok" if f.ok else "--", f.found, f.advice] for f in findings]
-    print_table(["topic", "", "found", "for more"], rows)
+    rows = [[f.topic, "ok" if f.ok else "--", f"{f.found}: {f.advice}" if f.advice else f.found] for f in findings]
+    print_table(["topic", "", "found"], rows)
 
 
 def _machine() -> Finding:
@@ -122,4 +122,5 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _importable("OpenCV", "cv2", "pip install opencv-python; on Debian also apt install libgl1"),
     _importable("HDF5 filters", "hdf5plugin", "pip install hdf5plugin"),
     _ray_casting,
+    _importable("viewer", "viser", "for `gsstereo view`, pip install 'gs_stereo[viewer]'"),
 )

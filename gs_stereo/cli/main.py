@@ -8,9 +8,11 @@ import typer
 
 from gs_stereo import __version__
 from gs_stereo.cli import dataset_verbs, export_verb, inspect_verbs, run_verb, scene_verbs, view_verb
+from gs_stereo.cli.help import App, Verbs
 
-app = typer.Typer(
+app = App(
     name="gsstereo",
+    cls=Verbs,
     help="Photos of a scene in, rectified stereo pairs with trusted disparity labels out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

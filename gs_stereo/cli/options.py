@@ -5,43 +5,45 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
+from typer.models import OptionInfo
 
+from gs_stereo.cli.completion import COMPLETIONS
+from gs_stereo.cli.help import SHARED_OPTIONS
 from gs_stereo.errors import GsStereoError
 from gs_stereo.log import setup_logging
 
-SceneArgument = Annotated[Path, typer.Argument(help="Scene folder; the current folder by default.")]
+SceneArgument = Annotated[Path, typer.Argument(help="Scene folder; the current folder by default.", show_default=False)]
 INTERRUPTED_EXIT_CODE = 130
+
+
+def _shared(*names: str, **settings: Any) -> Any:
+    return typer.Option(*names, show_default=False, rich_help_panel=SHARED_OPTIONS, **settings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Common:
     """What the shared options say."""
 
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write results here instead of SCENE/gsstereo.", show_default=False)
-    ] = None
-    preset: Annotated[
-        str | None,
-        typer.Option("--preset", help="Preset of configs/: fast or quality.", show_default=False),
-    ] = None
+    out: Annotated[Path | None, _shared("--out", help="Write results here instead of SCENE/gsstereo.")] = None
+    preset: Annotated[str | None, _shared("--preset", help="Preset of configs/: fast or quality.")] = None
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Override a setting: name=value, or stage.name=value with run.", show_default=False),
+        _shared("--set", metavar="NAME=VALUE", help="Override a setting; with run: STAGE.NAME=VALUE. Repeatable."),
     ] = None
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of everything random; 0 by default.")] = None
-    force: Annotated[bool, typer.Option("--force", help="Make it again although it is up to date.")] = False
+    seed: Annotated[int | None, _shared("--seed", help="Seed of everything random; 0 by default.")] = None
+    force: Annotated[bool, _shared("--force", help="Make it again although it is up to date.")] = False
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes for independent units; one a core by default.")
+        int | None, _shared("--workers", help="Processes for independent units; one a core by default.")
     ] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and stop.")] = False
-    json: Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")] = False
+    dry_run: Annotated[bool, _shared("--dry-run", help="Say what would run and stop.")] = False
+    json: Annotated[bool, _shared("--json", help="Print results as JSON on stdout.")] = False
+    quiet: Annotated[bool, _shared("--quiet", "-q", help="Print only results and errors.")] = False
 
 
 def with_common(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,6 +53,7 @@ def with_common(verb: Callable[..., Any]) -> Callable[..., Any]:
         inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=hint)
         for item, hint in zip(fields(Common), _field_hints(), strict=True)
     ]
+    offer_completions([*own, *shared])
 
     @functools.wraps(verb)
     def wrapper(**values: Any) -> None:
@@ -63,6 +66,14 @@ def with_common(verb: Callable[..., Any]) -> Callable[..., Any]:
     wrapper.__annotations__ = {item.name: item.annotation for item in [*own, *shared]}
     del wrapper.__wrapped__  # typer would look through it
     return wrapper
+
+
+def offer_completions(parameters: Iterable[inspect.Parameter]) -> None:
+    """Let the shell complete the values of options by their names."""
+    for item in parameters:
+        info = get_args(item.annotation)[-1] if get_args(item.annotation) else None
+        if isinstance(info, OptionInfo) and info.autocompletion is None:
+            info.autocompletion = COMPLETIONS.get(item.name)
 
 
 def _field_hints() -> list[Any]:

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gs_stereo.cli.options import Common
 
+if TYPE_CHECKING:
+    from gs_stereo.pipeline.runner import StageReport
 
-def run_stage(stage: str, scene: Path, values: Mapping[str, Any], common: Common) -> None:
+
+def run_stage(
+    stage: str, scene: Path, values: Mapping[str, Any], common: Common, *, printing: bool = True
+) -> list[StageReport]:
     """Run one stage on a scene: defaults < --preset < --set < the verb's own options."""
     from gs_stereo.config import merge, parse_overrides
     from gs_stereo.pipeline.recipe import Recipe, RecipeEntry
 
     overrides = merge(parse_overrides(common.set_ or []), values)
     entry = RecipeEntry(stage=stage, preset=common.preset, set=overrides)
-    run_recipe(Recipe(name=stage, stages=(entry,)), scene, {}, common)
+    return run_recipe(Recipe(name=stage, stages=(entry,)), scene, {}, common, printing=printing)
 
 
-def run_recipe(recipe: Any, scene: Path, overrides: Mapping[str, Any], common: Common) -> None:
-    """Run a recipe on one scene and print a summary table, or JSON."""
+def run_recipe(
+    recipe: Any, scene: Path, overrides: Mapping[str, Any], common: Common, *, printing: bool = True
+) -> list[StageReport]:
+    """Run a recipe on one scene, print a summary table or JSON if `printing`, and return what was done."""
     from gs_stereo.cli.tables import print_plan, print_reports
     from gs_stereo.executors.local import LocalExecutor
-    from gs_stereo.log import logger
+    from gs_stereo.log import duration, logger
     from gs_stereo.pipeline.graph import assess_steps, run_steps
     from gs_stereo.pipeline.recipe import resolve
     from gs_stereo.pipeline.runner import RunOptions
@@ -39,10 +46,12 @@ def run_recipe(recipe: Any, scene: Path, overrides: Mapping[str, Any], common: C
     )
     if common.dry_run:
         print_plan(assess_steps(steps, options), as_json=common.json)
-        return
-    reports = []
+        return []
+    reports: list[StageReport] = []
     for step, report in zip(steps, run_steps(steps, options), strict=True):
         reports.append(report)
         if report.action != "skipped":
-            logger.info("%s: %s in %.1f s", step.stage.name, report.action, report.manifest.seconds)
-    print_reports(options.paths, reports, as_json=common.json)
+            logger.info("%s: %s in %s", step.stage.name, report.action, duration(report.manifest.seconds))
+    if printing:
+        print_reports(options.paths, reports, as_json=common.json)
+    return reports

@@ -63,7 +63,8 @@ def reconstruct(
     mapper: Annotated[str | None, typer.Option(help="incremental or global.")] = None,
     metres_per_unit: Annotated[float | None, typer.Option(help="Metres in one unit of the normalised frame.")] = None,
     known_distance: Annotated[
-        tuple[str, str, float] | None, typer.Option(help="A B METRES: distance between the cameras of two photos.")
+        tuple[str, str, float] | None,
+        typer.Option(metavar="PHOTO PHOTO METRES", help="Distance between the cameras of two photos."),
     ] = None,
     camera_positions: Annotated[Path | None, typer.Option(help="File with lines: photo x y z, in metres.")] = None,
     gps: Annotated[str | None, typer.Option(help="auto or off: scale from the photos' GPS.")] = None,

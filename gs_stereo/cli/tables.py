@@ -3,21 +3,59 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from gs_stereo.log import duration
 from gs_stereo.pipeline.graph import StepStatus
 from gs_stereo.pipeline.runner import StageReport
 from gs_stereo.pipeline.scene import ScenePaths
 
-_MIB = 1 << 20
+_MIB, _GIB = 1 << 20, 1 << 30
+_GAP = "  "
+_NARROWEST = 24
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns padded to their widest cell, two spaces apart, a rule below the header."""
-    widths = [max(len(str(row[column])) for row in [header, *rows]) for column in range(len(header))]
-    for row in [header, ["-" * width for width in widths], *rows]:
-        print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    """Columns padded to their widest cell, a rule below the header. On a terminal the last column is wrapped to fit.
+
+    Numbers (a column whose cells all begin with a digit) are right-aligned.
+    """
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
+    widths[-1] = min(widths[-1], _room(widths[:-1]))
+    numeric = [bool(texts) and all(row[column][:1].isdigit() for row in texts) for column in range(len(header))]
+    for row in [list(header), ["-" * width for width in widths], *texts]:
+        for line in _lines(row, widths, numeric):
+            print(line)
+
+
+def _room(widths: Sequence[int]) -> int:
+    """What a terminal leaves for the last column; no limit where the output is no terminal."""
+    if not sys.stdout.isatty():
+        return sys.maxsize
+    left = shutil.get_terminal_size().columns - sum(widths) - len(_GAP) * len(widths)
+    return max(left, _NARROWEST)
+
+
+def _lines(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> list[str]:
+    """One row of a table as lines: more than one where the last cell is wrapped."""
+    cells = [
+        text.rjust(width) if right else text.ljust(width)
+        for text, width, right in zip(row[:-1], widths, numeric, strict=False)
+    ]
+    first, *more = textwrap.wrap(row[-1], widths[-1], break_on_hyphens=False) or [""]
+    indent = " " * (sum(widths[:-1]) + len(_GAP) * len(cells))
+    return [_GAP.join([*cells, first]).rstrip(), *(indent + line for line in more)]
+
+
+def memory(size_bytes: int) -> str:
+    """`388 MiB` or `1.6 GiB`."""
+    return f"{size_bytes / _GIB:.1f} GiB" if size_bytes >= _GIB else f"{size_bytes / _MIB:.0f} MiB"
 
 
 def print_json(value: Any) -> None:
@@ -27,28 +65,39 @@ def print_json(value: Any) -> None:
 def print_reports(paths: ScenePaths, reports: Sequence[StageReport], *, as_json: bool) -> None:
     """The outcome of a run."""
     if as_json:
-        print_json({"scene": str(paths.scene), "stages": [_report_json(report) for report in reports]})
+        print_json(reports_json(paths.scene, reports))
         return
     if all(report.action == "skipped" for report in reports):
         print(f"Nothing to do: everything in {paths.output} is up to date.")
     rows = [
         [
-            report.stage,
+            _name(report, reports),
             report.action if report.action != "skipped" else "up to date",
-            f"{report.manifest.seconds:.1f}",
-            f"{report.manifest.peak_memory_bytes / _MIB:.0f}",
+            duration(report.manifest.seconds),
+            memory(report.manifest.peak_memory_bytes),
             ", ".join(f"{name} {value}" for name, value in report.manifest.summary.items()),
         ]
         for report in reports
     ]
-    print_table(["stage", "status", "seconds", "peak MiB", "result"], rows)
+    print_table(["stage", "status", "time", "memory", "result"], rows)
     for report in reports:
         if report.manifest.drops:
             counted = ", ".join(f"{count} x {reason}" for reason, count in sorted(report.manifest.drops.items()))
             print(f"{report.stage} left out: {counted}")
         if report.manifest.text:
-            print(f"\n{report.manifest.text}\n")
-    print(f"Results are in {reports[-1].folder}")
+            print(f"\n{report.manifest.text}")
+    print(f"\nResults are in {reports[-1].folder}")
+
+
+def _name(report: StageReport, reports: Sequence[StageReport]) -> str:
+    """The stage, with the folder it filled where a stage ran twice: `label sgbm`."""
+    twice = sum(other.stage == report.stage for other in reports) > 1
+    return f"{report.stage} {report.folder.name}" if twice else report.stage
+
+
+def reports_json(scene: Path, reports: Sequence[StageReport]) -> dict[str, Any]:
+    """The outcome of a run on one scene as JSON values."""
+    return {"scene": str(scene), "stages": [_report_json(report) for report in reports]}
 
 
 def _report_json(report: StageReport) -> dict[str, Any]:

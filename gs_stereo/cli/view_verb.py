@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gs_stereo.cli.completion import COMPLETIONS
 from gs_stereo.cli.options import SceneArgument, with_errors
 from gs_stereo.errors import InputError, PluginError
 from gs_stereo.log import logger, setup_logging
@@ -28,7 +29,10 @@ def register(app: typer.Typer) -> None:
 
 def view(
     scene: SceneArgument = Path(),
-    dataset: Annotated[str | None, typer.Option(help="Data set whose label is shown at first.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Data set whose label is shown at first.", autocompletion=COMPLETIONS["dataset"]),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; any but loopback is open to others.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; the next free one if it is taken.")] = 8080,
     backend: Annotated[str, typer.Option(help="Rasterizer of the live pair: auto, cpu or gsplat.")] = "auto",

@@ -12,6 +12,7 @@ from pydantic import Field
 from gs_stereo.config import Config
 from gs_stereo.errors import InputError
 from gs_stereo.io.atomic import write_text
+from gs_stereo.log import progress
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder
@@ -86,14 +87,16 @@ def _summary(config: EvaluateLabelsConfig, report: LabelReport) -> dict[str, str
 
 def _labelled(folder: Path) -> Iterator[LabelledView]:
     from gs_stereo.benchmarks.evaluate_labels import LabelledView
-    from gs_stereo.io.shards import read_dataset
+    from gs_stereo.io.shards import read_dataset, read_index
 
-    for sample in read_dataset(folder):
-        yield LabelledView(
-            view_name=sample.view_id,
-            intrinsics=sample.intrinsics,
-            baseline=sample.baseline,
-            disparity=sample.disparity,
-            confidence=sample.confidence,
-            flags=sample.flags,
-        )
+    with progress("evaluate-labels", read_index(folder).sample_count, "sample") as bar:
+        for sample in read_dataset(folder):
+            yield LabelledView(
+                view_name=sample.view_id,
+                intrinsics=sample.intrinsics,
+                baseline=sample.baseline,
+                disparity=sample.disparity,
+                confidence=sample.confidence,
+                flags=sample.flags,
+            )
+            bar.advance()

@@ -161,11 +161,13 @@ def _samples(context: StageContext, config: LabelStageConfig, pairs: list[PairDo
     from gs_stereo.types import StereoLabel
 
     folder = context.published(pairs_folder(config.pairs))
-    for pair in pairs:
-        job = _job(context, config, folder, pair)
-        with np.load(job.label_file, allow_pickle=False) as maps:
-            label = StereoLabel(**{name: maps[name] for name in maps.files})
-        yield sample_of(read_pair(job.pair_dir), label)
+    with progress("label, shards", len(pairs), "pair") as bar:
+        for pair in pairs:
+            job = _job(context, config, folder, pair)
+            with np.load(job.label_file, allow_pickle=False) as maps:
+                label = StereoLabel(**{name: maps[name] for name in maps.files})
+            yield sample_of(read_pair(job.pair_dir), label)
+            bar.advance()
 
 
 def _remove_shards(folder: Path) -> None:

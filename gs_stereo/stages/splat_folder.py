@@ -45,7 +45,7 @@ def read_splat_info(folder: Path) -> SplatInfo:
 
 
 def load_renderer(folder: Path, backend: str) -> SplatRenderer:
-    """The published splat with the way to render it. backend: auto, cpu or gsplat."""
+    """The published splat and the way to render it, on the device of the rasterizer."""
     from gs_stereo.io.ply import load_splat
     from gs_stereo.splat.fit import make_rasterizer
     from gs_stereo.splat.pairs import SplatRenderer

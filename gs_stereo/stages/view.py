@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,7 +62,7 @@ def _named(notes: list[str], what: str, verb: str, parent: Path, read: Callable[
     folders = sorted(path for path in parent.glob("*") if path.is_dir() and "." not in path.name)
     if not folders:
         notes.append(f"No {what} yet: run `{verb}`.")
-    found = {path.name: _part(notes, what, verb, path, lambda path=path: read(path)) for path in folders}
+    found = {path.name: _part(notes, what, verb, path, partial(read, path)) for path in folders}
     return {name: part for name, part in found.items() if part is not None}
 
 

@@ -170,7 +170,7 @@ class PairPanel:
 
     def choose_photo(self, index: int) -> None:
         """Render at the camera of a photo from now on."""
-        self._view.value = self._view.options[index + 1]
+        self._view.value = self._view.options[index + 1]  # type: ignore[misc] # viser's setter has another type
 
     def follow(self, camera: viser.CameraHandle) -> None:
         """A browser's camera moved: render there, if the pair is to follow the 3D view."""

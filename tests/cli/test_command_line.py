@@ -23,6 +23,7 @@ VERBS = [
     "label",
     "evaluate-labels",
     "export",
+    "view",
     "status",
     "doctor",
 ]
@@ -38,11 +39,28 @@ def test_every_verb_is_known_and_no_other() -> None:
     assert sorted(command.name or "" for command in app.registered_commands) == sorted(VERBS)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [command.name for command in app.registered_commands])
 def test_every_verb_has_help_with_an_example(verb: str) -> None:
-    result = CliRunner().invoke(app, [verb, "--help"])
+    result = CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "80"})
     assert result.exit_code == 0
     assert f"Example: gsstereo {verb}" in result.output
+    assert max(map(len, result.output.splitlines())) <= 80
+
+
+def test_help_lists_every_verb_once_with_its_whole_sentence() -> None:
+    output = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).output
+    listed = [line.split()[0] for line in output.splitlines() if line.startswith("  ") and line[2:3].isalpha()]
+    assert all(listed.count(verb) == 1 for verb in VERBS)
+    assert "..." not in output.split("The whole way:")[1]
+    titles = [line[:-1] for line in output.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert titles[:4] == ["Options", "The whole way", "Step by step", "Look and judge"]
+
+
+def test_a_verb_lists_its_own_options_before_those_of_every_stage() -> None:
+    output = CliRunner().invoke(app, ["fit", "--help"]).output
+    own, shared = output.split("Options of every stage:")
+    assert "--iterations" in own
+    assert "--dry-run" in shared
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -78,7 +96,11 @@ def test_version() -> None:
         (["import", "{scene}"], 2, "Nothing to import"),
         (["render-pairs", "{scene}", "--name", "../x"], 2, "Setting 'name'"),
         (["label", "{scene}", "--expert", "nope"], 2, "nope"),
+        (["view", "{scene}"], 3, "There is nothing to see"),
+        (["view", "{scene}", "--port", "70000"], 2, "Setting 'port' in the options of view"),
         (["fit", "--no-such-option"], 2, "No such option"),
+        (["fit", "--iteration", "5"], 2, "No such option: --iteration (Possible options: --iterations)"),
+        (["fitt"], 2, "No such command 'fitt'. Did you mean 'fit'?"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_the_right_exit_code(
@@ -88,7 +110,7 @@ def test_a_mistake_is_one_sentence_with_the_right_exit_code(
     assert result.returncode == code, result.stderr
     assert message in result.stderr
     assert "Traceback" not in result.stderr
-    if not message.startswith("No such"):
+    if not message.startswith("No such "):
         assert result.stderr.startswith("gsstereo: ")
         assert len(result.stderr.strip().splitlines()) == 1
 

@@ -195,7 +195,8 @@ def test_the_report_as_table_and_json(scene):
     table = report.to_table()
     assert "glossy" not in table
     assert table.count("non_occluded") == 2
-    assert "100.00 %" in table
+    assert "100.00%" in table
+    assert max(map(len, table.splitlines())) <= 80
     values = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert values["baselines"][1]["regions"][0]["epe_all_pixels"] is None
     assert values["baselines"][0]["regions"][0]["coverage"] == 1.0
