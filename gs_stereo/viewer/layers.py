@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import viser
 
+from gs_stereo.errors import GsStereoError
 from gs_stereo.geometry.view_selection import capture_spacing
 from gs_stereo.io.images import shrink_to_edge
 from gs_stereo.types import Camera
@@ -87,14 +88,23 @@ class Layers:
             position=position,
         )
 
-    def add_thumbnails(self, ended: Callable[[], bool]) -> None:
-        """Put the photos on the cameras, one after the other, until `ended()`. Slow: not for the event thread."""
+    def add_thumbnails(self, ended: Callable[[], bool], on_error: Callable[[Exception], None]) -> None:
+        """Put the photos on the cameras, one after the other, until `ended()`. Slow: not for the event thread.
+
+        A photo that cannot be read stays away; on_error hears of the first.
+        """
         if self._contents.sparse is None or self._contents.photo is None:
             return
+        failed = False
         for camera, frustum in zip(self._contents.sparse.cameras, self._frusta, strict=True):
             if ended():
                 return
-            frustum.image = shrink_to_edge(self._contents.photo(camera.name), self._config.thumbnail_edge_px)
+            try:
+                frustum.image = shrink_to_edge(self._contents.photo(camera.name), self._config.thumbnail_edge_px)
+            except GsStereoError as error:
+                if not failed:
+                    on_error(error)
+                failed = True
 
     def _add_rigs(self) -> None:
         self._server.scene.add_frame("/rigs", show_axes=False, visible=False)

@@ -46,16 +46,21 @@ class PlainSplat:
     opacities: Float[np.ndarray, "n 1"]
 
 
-def label_points(sample: ShardSample, least_confidence: float, colouring: Colouring, max_points: int) -> ColouredPoints:
-    """The labelled pixels of a sample with at least this confidence (0 to 1), thinned evenly to `max_points`."""
+def sample_camera(sample: ShardSample) -> Camera:
+    """The left camera of a sample."""
     height, width = sample.disparity.shape
-    camera = Camera(
+    return Camera(
         name=sample.view_id,
         width=width,
         height=height,
         intrinsics=sample.intrinsics,
         cam_from_world=sample.cam_from_world,
     )
+
+
+def label_points(sample: ShardSample, least_confidence: float, colouring: Colouring, max_points: int) -> ColouredPoints:
+    """The labelled pixels of a sample with at least this confidence (0 to 1), thinned evenly to `max_points`."""
+    camera = sample_camera(sample)
     depth = depth_from_disparity(sample.disparity.astype(np.float64), camera.focal_px * sample.baseline)
     points = unproject_depth_map(camera, depth)
     kept = np.isfinite(points).all(axis=-1) & (sample.confidence >= least_confidence * 255)

@@ -12,22 +12,19 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import viser
-from jaxtyping import Float
 
 from gs_stereo.errors import ConfigError, GsStereoError
 from gs_stereo.log import logger
-from gs_stereo.types import Camera, StereoRig
 from gs_stereo.viewer.config import ViewerConfig
 from gs_stereo.viewer.contents import SceneContents
-from gs_stereo.viewer.frame import DisplayFrame, display_frame
+from gs_stereo.viewer.home import find_home
 from gs_stereo.viewer.layers import Layers
 from gs_stereo.viewer.panels import LabelPanel, PairPanel, Stage, add_notes, add_toggles
 
 _SECONDS_SHOWN = 15.0
 _ACCENT = (38, 92, 168)
-_STEP_BACK = 0.25
+_MOST_MISSED = 5
 
 
 class _PrivateServer(viser.ViserServer):
@@ -44,19 +41,19 @@ class Viewer:
         self._contents, self._config = contents, config
         self._ended = threading.Event()
         self._server = _start_server(config, contents.name)
-        frame = _frame_of(contents)
-        self._layers = Layers(self._server, contents, frame, config)
+        self._home = find_home(contents)
+        self._missed: list[str] = []
+        self._layers = Layers(self._server, contents, self._home.frame, config)
         stage = Stage(
             server=self._server,
             contents=contents,
-            frame=frame,
+            frame=self._home.frame,
             config=config,
             layers=self._layers,
             on_error=self._show_error,
         )
         self._label: LabelPanel | None = None
         self._pair: PairPanel | None = None
-        self._frame = frame
         self._build(stage, first_dataset)
         self._thumbnails = threading.Thread(target=self._guarded(self._add_thumbnails), daemon=True)
         self._thumbnails.start()
@@ -84,13 +81,14 @@ class Viewer:
         self._server.on_client_connect(self._guarded(self._greet))
 
     def _set_first_view(self) -> None:
-        """Begin a step behind the photo in the middle of the capture; without photos, in front of the splat."""
-        position, target = _first_view(self._contents, self._frame)
-        view = self._server.initial_camera
-        view.position, view.look_at = position * self._frame.display_per_unit, target * self._frame.display_per_unit
-        view.up = self._frame.up_in_world
+        view, scale = self._server.initial_camera, self._home.frame.display_per_unit
+        view.position, view.look_at = self._home.position_in_world * scale, self._home.target_in_world * scale
+        view.up = self._home.frame.up_in_world
 
     def _greet(self, client: viser.ClientHandle) -> None:
+        """Show a new browser what went wrong before, and render the pair where it looks."""
+        for text in self._missed:
+            _notify(client, text)
         if self._pair is not None:
             client.camera.on_update(self._guarded(self._pair.follow))
             self._pair.follow(client.camera)
@@ -99,7 +97,7 @@ class Viewer:
         """Fly to a photo's camera and render the pair there."""
         assert self._contents.sparse is not None
         camera = self._contents.sparse.cameras[index]
-        wxyz, position = self._frame.pose(camera)
+        wxyz, position = self._home.frame.pose(camera)
         with client.atomic():
             client.camera.wxyz, client.camera.position = wxyz, position
             client.camera.look_at = position + camera.world_from_cam[:3, 2]
@@ -107,7 +105,7 @@ class Viewer:
             self._pair.choose_photo(index)
 
     def _add_thumbnails(self) -> None:
-        self._layers.add_thumbnails(self._ended.is_set)
+        self._layers.add_thumbnails(self._ended.is_set, self._show_error)
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
         """`callback`, whose errors are shown in the browser and never end a thread of the server."""
@@ -123,8 +121,11 @@ class Viewer:
     def _show_error(self, error: Exception) -> None:
         text = str(error) if isinstance(error, GsStereoError) else f"{type(error).__name__}: {error}"
         logger.warning("view: %s", text)
-        for client in self._server.get_clients().values():
-            client.add_notification("That did not work", text, color="red", auto_close_seconds=_SECONDS_SHOWN)
+        clients = self._server.get_clients().values()
+        for client in clients:
+            _notify(client, text)
+        if not clients:
+            self._missed = [*self._missed, text][-_MOST_MISSED:]
 
     def stop(self) -> None:
         """End the server and its threads."""
@@ -134,6 +135,10 @@ class Viewer:
                 panel.stop()
         with _silence():
             self._server.stop()
+
+
+def _notify(client: viser.ClientHandle, text: str) -> None:
+    client.add_notification("That did not work", text, color="red", auto_close_seconds=_SECONDS_SHOWN)
 
 
 def _start_server(config: ViewerConfig, label: str) -> viser.ViserServer:
@@ -159,32 +164,3 @@ def _silence() -> Iterator[None]:
     """viser prints a banner to stdout, which belongs to our own results."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield
-
-
-def _frame_of(contents: SceneContents) -> DisplayFrame:
-    cameras = contents.sparse.cameras if contents.sparse else tuple(rig.left for rig in _all_rigs(contents))
-    return display_frame(cameras, _surface_points(contents))
-
-
-def _all_rigs(contents: SceneContents) -> list[StereoRig]:
-    return [rig for rigs in contents.rigs.values() for rig in rigs]
-
-
-def _surface_points(contents: SceneContents) -> Float[np.ndarray, "n 3"]:
-    """SfM points, else the splat's centres, else none."""
-    if contents.sparse is not None and len(contents.sparse.points):
-        return contents.sparse.points.xyz_in_world
-    if contents.renderer is not None:
-        return contents.renderer.gaussians.means.detach().cpu().numpy().astype(np.float64)
-    return np.zeros((0, 3))
-
-
-def _first_view(contents: SceneContents, frame: DisplayFrame) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
-    """Where to stand and what to look at, in the world."""
-    cameras: tuple[Camera, ...] = contents.sparse.cameras if contents.sparse else ()
-    if not cameras:
-        return frame.focus_in_world - np.array([0.0, 0.0, 1.0 / frame.display_per_unit]), frame.focus_in_world
-    camera = cameras[len(cameras) // 2]
-    forward = camera.world_from_cam[:3, 2]
-    step = forward / frame.display_per_unit
-    return camera.centre_in_world - _STEP_BACK * step, camera.centre_in_world + step
