@@ -1,0 +1,110 @@
+"""The server without a browser: addresses, clean output, nothing that publishes the scene, errors that wait."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+from unit.splat.tiny_scene import tiny_scene
+from unit.viewer.published_scene import publish_everything, publish_reconstruction, renderer
+
+from gs_stereo.cli import view_verb
+from gs_stereo.cli.main import app
+from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.viewer.config import ViewerConfig
+from gs_stereo.viewer.contents import SceneContents
+
+pytest.importorskip("viser", reason="viser is not installed")
+ANY_PORT = ViewerConfig(port=0)
+LONG_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def viewer() -> Iterator:
+    from gs_stereo.viewer.server import Viewer
+
+    scene, _ = tiny_scene(3)
+    running = Viewer(SceneContents(name="wall", sparse=scene, photo=broken_photo, renderer=renderer()), ANY_PORT)
+    yield running
+    running.stop()
+
+
+def broken_photo(name: str) -> np.ndarray:
+    raise InputError(f"The photo {name} cannot be read (it is empty); replace or remove it.")
+
+
+def test_broken_photos_are_told_once_to_the_next_browser(viewer) -> None:
+    viewer._thumbnails.join(LONG_S)
+    assert viewer._missed == ["The photo 000.png cannot be read (it is empty); replace or remove it."]
+
+
+def test_nothing_in_the_browser_can_publish_the_scene(viewer) -> None:
+    assert viewer._server.request_share_url() is None
+    assert viewer._server._share_tunnel is None
+
+
+def test_a_taken_port_is_not_fought_over(viewer) -> None:
+    from gs_stereo.viewer.server import Viewer
+
+    taken = int(viewer.url.rsplit(":", 1)[1])
+    other = Viewer(SceneContents(name="wall", renderer=renderer()), ViewerConfig(port=taken))
+    try:
+        assert int(other.url.rsplit(":", 1)[1]) > taken
+    finally:
+        other.stop()
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "no such host", "8.8.8.8"])
+def test_an_impossible_address_is_a_sentence_and_not_a_hang(host: str) -> None:
+    from gs_stereo.viewer.server import Viewer
+
+    with pytest.raises(ConfigError, match="cannot listen on"):
+        Viewer(SceneContents(name="wall", renderer=renderer()), ViewerConfig(host=host))
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C as soon as the address was said."""
+    announce = view_verb._announce
+
+    def say_and_interrupt(url: str, as_json: bool) -> None:
+        announce(url, as_json)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(view_verb, "_announce", say_and_interrupt)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_stdout_carries_the_address_only_and_other_addresses_are_warned_about(tmp_path: Path) -> None:
+    publish_everything(tmp_path)
+    result = CliRunner().invoke(app, ["view", str(tmp_path), "--port", "0", "--json", "--host", "0.0.0.0"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["url"].startswith("http://0.0.0.0:")
+    assert "there is no password" in result.stderr
+    quiet = CliRunner().invoke(app, ["view", str(tmp_path), "--port", "0", "--dataset", "splat"])
+    assert quiet.exit_code == 0
+    assert quiet.stdout.startswith("Open http://127.0.0.1:")
+    assert "password" not in quiet.stderr
+
+
+def test_a_data_set_that_is_not_there_is_named(tmp_path: Path) -> None:
+    publish_reconstruction(tmp_path / "gsstereo")
+    result = CliRunner().invoke(app, ["view", str(tmp_path), "--dataset", "splat"])
+    assert result.exit_code == 3
+    assert "There is no data set 'splat'" in result.stderr
+    assert "there are: none" in result.stderr
+
+
+def test_without_viser_the_fix_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_reconstruction(tmp_path / "gsstereo")
+    monkeypatch.setitem(sys.modules, "viser", None)
+    for name in ("server", "panels", "layers"):
+        monkeypatch.delitem(sys.modules, f"gs_stereo.viewer.{name}", raising=False)
+    result = CliRunner().invoke(app, ["view", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "pip install 'gs_stereo[viewer]'" in result.stderr
