@@ -6,7 +6,7 @@ largest variance of the Laplacian (Pech-Pacheco et al., "Diatom autofocusing in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +28,18 @@ class _Candidate:
     image: UInt8[np.ndarray, "h w 3"]
 
 
-def extract_frames(video: Path, folder: Path, max_frames: int) -> list[Path]:
+OnFrame = Callable[[int, int], None]
+
+
+def _ignore(_done: int, _total: int) -> None:
+    """For callers that do not watch."""
+
+
+def extract_frames(video: Path, folder: Path, max_frames: int, on_frame: OnFrame = _ignore) -> list[Path]:
     """Write at most `max_frames` frames of `video` to `folder` as PNG, named by their number in the video.
 
     One frame is taken from each of `max_frames` windows, from its first 60 %, so that two are never close together.
+    on_frame: called with (frames looked at, frames in all).
     InputError if the file cannot be read as a video or holds no frame.
     """
     total = sum(1 for _ in _frames(video, decode=False))
@@ -41,6 +49,7 @@ def extract_frames(video: Path, folder: Path, max_frames: int) -> list[Path]:
     written: list[Path] = []
     best: _Candidate | None = None
     for index, image in _frames(video, decode=True):
+        on_frame(index + 1, total)
         window = int(np.searchsorted(bounds, index, side="right")) - 1
         if best is not None and best.index < bounds[min(window, len(bounds) - 1)]:
             written.append(_write(folder, best))

@@ -23,7 +23,7 @@ _LOG_LINES, _LOG_CHARACTERS = 3, 600
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """`step` is photos, features, similar, pairs, registered, triangulated or undistorted; `done` of `total`."""
+    """`done` of `total` in `step`: frames, photos, features, similar, pairs, registered, triangulated, undistorted."""
 
     step: str
     done: int

@@ -16,7 +16,7 @@ from gs_stereo.io.colmap import CAMERA_MODELS
 from gs_stereo.io.exif import GpsPosition, read_metadata
 from gs_stereo.io.images import fitting_scale, fitting_size, list_photos, read_photo, shrink_to_edge, write_png
 from gs_stereo.io.video import VIDEO_SUFFIXES, extract_frames
-from gs_stereo.sfm.child import OnProgress, Progress
+from gs_stereo.sfm.child import OnProgress, Progress, ignore_progress
 from gs_stereo.sfm.config import ReconstructConfig
 from gs_stereo.sfm.job import CameraGroup
 
@@ -51,14 +51,20 @@ class Photo:
     gps: GpsPosition | None
 
 
-def find_photos(source: Path, frame_folder: Path, config: ReconstructConfig) -> PhotoSet:
+def find_photos(
+    source: Path, frame_folder: Path, config: ReconstructConfig, on_progress: OnProgress = ignore_progress
+) -> PhotoSet:
     """The photos of a folder, or frames of a video file, which are written to `frame_folder`."""
     if source.is_file():
         if source.suffix.lower() not in VIDEO_SUFFIXES:
             raise InputError(
                 f"{source} is no video file; give a folder of photos or one of {', '.join(VIDEO_SUFFIXES)}."
             )
-        frames = extract_frames(source, frame_folder, config.max_frames)
+
+        def on_frame(done: int, total: int) -> None:
+            on_progress(Progress(step="frames", done=done, total=total))
+
+        frames = extract_frames(source, frame_folder, config.max_frames, on_frame)
         return PhotoSet(root=frame_folder, paths=tuple(frames), is_video=True)
     paths = list_photos(source)
     if not paths:

@@ -37,7 +37,7 @@ def reconstruct(
     two photos are usable or none can be placed, StageError if the worker process fails. `source` is only read.
     """
     with scratch_folder(work_dir) as scratch:
-        photos = find_photos(source, scratch / "frames", config)
+        photos = find_photos(source, scratch / "frames", config, on_progress)
         return _reconstruct_photos(photos, work_dir, config, seed, scratch, on_progress)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import viser
+from jaxtyping import Bool, Float
 
 from gs_stereo.errors import GsStereoError
 from gs_stereo.geometry.view_selection import capture_spacing
@@ -19,6 +20,7 @@ from gs_stereo.viewer.pictures import ColouredPoints, plain_splat, rig_lines
 
 _LARGEST_FRUSTUM, _FRUSTUM_SHARE = 0.08, 0.4
 _LINE_PX = 1.5
+_FARTHEST = 1e5
 _POINT_SIZE, _LABEL_POINT_SIZE = 0.004, 0.005
 _CAMERA_COLOUR = (90, 90, 90)
 _LABEL_NODE = "/label"
@@ -110,13 +112,11 @@ class Layers:
         self._server.scene.add_frame("/rigs", show_axes=False, visible=False)
         for number, rigs in enumerate(self._contents.rigs.values()):
             lines, colours = rig_lines(rigs, self._frustum_size / self._frame.display_per_unit)
-            if len(lines):
+            lines = lines * self._frame.display_per_unit
+            shown = _displayable(lines)
+            if shown.any():
                 self._server.scene.add_line_segments(
-                    f"/rigs/{number}",
-                    lines * self._frame.display_per_unit,
-                    colours,
-                    thickness=_LINE_PX,
-                    thickness_units="screen",
+                    f"/rigs/{number}", lines[shown], colours[shown], thickness=_LINE_PX, thickness_units="screen"
                 )
 
     def show_label(self, points: ColouredPoints, *, visible: bool) -> None:
@@ -124,10 +124,12 @@ class Layers:
         self._add_cloud(_LABEL_NODE, points, _LABEL_POINT_SIZE, visible=visible)
 
     def _add_cloud(self, node: str, points: ColouredPoints, size: float, *, visible: bool) -> None:
+        xyz = points.xyz_in_world * self._frame.display_per_unit
+        shown = _displayable(xyz)
         self._server.scene.add_point_cloud(
             node,
-            (points.xyz_in_world * self._frame.display_per_unit).astype(np.float32),
-            points.rgb,
+            xyz[shown].astype(np.float32),
+            points.rgb[shown],
             point_size=size,
             precision="float32",
             point_shading="flat",
@@ -139,6 +141,11 @@ class Layers:
         handle = self._server.scene.get_handle_by_name(node)
         if handle is not None:
             handle.visible = visible
+
+
+def _displayable(xyz: Float[np.ndarray, "n ..."]) -> Bool[np.ndarray, "n"]:
+    """What a browser can draw: no nonsense of broken files, which would overflow its float32."""
+    return np.asarray((np.abs(xyz) < _FARTHEST).reshape(len(xyz), -1).all(axis=1))
 
 
 def _frustum_size(contents: SceneContents, frame: DisplayFrame) -> float:

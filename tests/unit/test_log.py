@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 
 import pytest
@@ -59,3 +60,37 @@ def test_what_was_done_before_says_nothing_about_the_rate(clock: list[float], ca
 )
 def test_durations(seconds: float, text: str) -> None:
     assert log.duration(seconds) == text
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_line_goes_above_the_bar_and_no_bar_is_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(log.sys, "stderr", terminal)
+    monkeypatch.setattr(log.logger, "handlers", [])
+    monkeypatch.setattr(log.logger, "propagate", False)
+    log.setup_logging()
+    with log.progress("fit", 3000, "step") as bar:
+        bar.advance(2000, "resumed")
+        log.logger.info("something to know")
+        bar.advance(1, "loss 0.1")
+    log.logger.info("done")
+    shown = terminal.getvalue()
+    assert "2000/3000" in shown
+    assert "\rsomething to know\n" in shown
+    last = shown.rsplit("\n", 2)[-2]
+    assert last.rsplit("\r", 1)[-1] == "done"  # the bar was wiped before it
+
+
+def test_quiet_shows_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(log.sys, "stderr", terminal)
+    monkeypatch.setattr(log.logger, "handlers", [])
+    monkeypatch.setattr(log.logger, "level", logging.INFO)
+    log.setup_logging(quiet=True)
+    with log.progress("fit", 3000, "step") as bar:
+        bar.advance(2000)
+    assert terminal.getvalue() == ""

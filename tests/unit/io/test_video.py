@@ -53,3 +53,10 @@ def test_what_is_no_video_is_an_input_error(tmp_path: Path, content: bytes | Non
         (tmp_path / "a.mp4").write_bytes(content)
     with pytest.raises(InputError, match=r"a\.mp4"):
         extract_frames(tmp_path / "a.mp4", tmp_path / "out", 5)
+
+
+def test_every_frame_that_is_looked_at_is_reported(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.avi")
+    seen: list[tuple[int, int]] = []
+    extract_frames(tmp_path / "a.avi", tmp_path / "out", 6, lambda done, total: seen.append((done, total)))
+    assert seen == [(number + 1, FRAMES) for number in range(FRAMES)]

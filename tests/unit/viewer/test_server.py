@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from gs_stereo.cli.main import app
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.viewer.config import ViewerConfig
 from gs_stereo.viewer.contents import SceneContents
+from gs_stereo.viewer.pictures import ColouredPoints
 
 pytest.importorskip("viser", reason="viser is not installed")
 ANY_PORT = ViewerConfig(port=0)
@@ -48,6 +51,14 @@ def test_nothing_in_the_browser_can_publish_the_scene(viewer) -> None:
     assert viewer._server._share_tunnel is None
 
 
+def test_what_a_browser_cannot_draw_stays_away(viewer) -> None:
+    xyz = np.array([[0.0, 0, 1], [np.nan, 0, 1], [0, np.inf, 1], [1e300, 0, 1]])
+    viewer._layers.show_label(ColouredPoints(xyz_in_world=xyz, rgb=np.zeros((4, 3), np.uint8)), visible=True)
+    cloud = viewer._server.scene.get_handle_by_name("/label")
+    assert cloud.points.shape == (1, 3)
+    assert np.isfinite(cloud.points).all()
+
+
 def test_a_taken_port_is_not_fought_over(viewer) -> None:
     from gs_stereo.viewer.server import Viewer
 
@@ -57,6 +68,21 @@ def test_a_taken_port_is_not_fought_over(viewer) -> None:
         assert int(other.url.rsplit(":", 1)[1]) > taken
     finally:
         other.stop()
+
+
+def test_a_click_on_a_photo_flies_there_and_renders_the_pair_there(viewer) -> None:
+    client = SimpleNamespace(camera=SimpleNamespace(), atomic=nullcontext)
+    viewer._go_to_photo(1, client)
+    camera = viewer._contents.sparse.cameras[1]
+    scale = viewer._home.frame.display_per_unit
+    np.testing.assert_allclose(client.camera.position, camera.centre_in_world * scale)
+    np.testing.assert_allclose(client.camera.wxyz, [1, 0, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(client.camera.look_at - client.camera.position, [0, 0, 1], atol=1e-12)
+    assert viewer._pair._view.value == f"2. {camera.name}"
+    viewer._pair.refresh()
+    assert viewer._pair._worker.wait_until_idle(LONG_S)
+    assert f"{camera.width} x {camera.height} px" in viewer._pair._caption.content
+    assert viewer._pair._eyes.visible
 
 
 @pytest.mark.parametrize("host", ["256.1.1.1", "no such host", "8.8.8.8"])
