@@ -109,7 +109,7 @@ class Layers:
                 failed = True
 
     def _add_rigs(self) -> None:
-        self._server.scene.add_frame("/rigs", show_axes=False, visible=False)
+        self._server.scene.add_frame("/rigs", show_axes=False, visible=self._contents.sparse is None)
         for number, rigs in enumerate(self._contents.rigs.values()):
             lines, colours = rig_lines(rigs, self._frustum_size / self._frame.display_per_unit)
             lines = lines * self._frame.display_per_unit
@@ -163,6 +163,6 @@ def toggles(contents: SceneContents) -> Mapping[str, tuple[str, bool]]:
         "Splat": ("/splat", True, has_splat),
         "Photos": ("/photos", True, contents.sparse is not None),
         "SfM points": ("/points", not has_splat, has_points),
-        "Stereo rigs": ("/rigs", False, bool(contents.rigs)),
+        "Stereo rigs": ("/rigs", contents.sparse is None, bool(contents.rigs)),
     }
     return {title: (node, shown) for title, (node, shown, there) in parts.items() if there}
