@@ -10,10 +10,7 @@ The maps are lossless, and pair.json holds the sha256 of every other file. The s
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import GsStereoError, InputError
-from gs_stereo.io.atomic import fsync_path, write_bytes, write_errors, write_text
+from gs_stereo.io.atomic import atomic_folder, write_bytes, write_text
 from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.images import write_png
 from gs_stereo.io.views import camera_from_json, camera_to_json, read_json
@@ -50,7 +47,7 @@ def write_pair(folder: Path, pair: StereoPair, measures: Mapping[str, Any] | Non
     Raises InputError or StageError if the place is not writable or the disk is full.
     """
     header = _header(pair, measures or {})
-    with _atomic_folder(folder) as work:
+    with atomic_folder(folder) as work:
         for name, image in {"left": pair.left, "right": pair.right}.items():
             write_png(work / f"{name}.png", image)
         for number, image in enumerate(pair.extra_views):
@@ -99,27 +96,6 @@ def read_measures(folder: Path) -> dict[str, Any]:
 
 def _extra_name(number: int) -> str:
     return f"extra_{number:02d}.png"
-
-
-@contextmanager
-def _atomic_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder` that replaces it if the block ends well, else it is removed."""
-    work = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    with write_errors(folder):
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        try:
-            yield work
-            fsync_path(work)
-            if folder.exists():
-                shutil.rmtree(old, ignore_errors=True)
-                os.replace(folder, old)
-            os.replace(work, folder)
-            fsync_path(folder.parent)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def _header(pair: StereoPair, measures: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import fsync_path, write_errors
+from gs_stereo.io.atomic import atomic_folder
 from gs_stereo.io.colmap import model_from_sparse_scene, write_model
 from gs_stereo.log import Progress, progress
 from gs_stereo.samples.config import SampleConfig
@@ -97,17 +96,8 @@ def _fresh_folder(folder: Path) -> Iterator[Path]:
         raise InputError(f"The folder {folder} is not empty; choose a new folder for the sample.")
     if target.exists() and not target.is_dir():
         raise InputError(f"{folder} is a file, not a folder; choose a new folder for the sample.")
-    work = target.with_name(f".{target.name}.tmp-{os.getpid()}")
-    with write_errors(folder):
-        work.mkdir(parents=True)
-        try:
-            yield work
-            for path in [*(path for path in work.rglob("*") if path.is_dir()), work]:
-                fsync_path(path)
-            os.replace(work, target)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        fsync_path(target.parent)
+    with atomic_folder(folder) as work:
+        yield work
 
 
 def _write(path: Path, data: bytes) -> None:
