@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gs_stereo import __version__
-from gs_stereo.cli import dataset_verbs, export_verb, inspect_verbs, run_verb, scene_verbs, view_verb
+from gs_stereo.cli import dataset_verbs, evaluate_verb, export_verb, inspect_verbs, run_verb, scene_verbs, view_verb
 from gs_stereo.cli.help import App, Verbs
 
 app = App(
@@ -41,6 +41,7 @@ scene_verbs.register(app)
 dataset_verbs.register(app)
 export_verb.register(app)
 view_verb.register(app)
+evaluate_verb.register(app)
 inspect_verbs.register(app)
 
 

@@ -37,3 +37,9 @@ class SgbmConfig(Config):
     left_right_px: float | None = Field(
         default=1.0, gt=0, description="Drop pixels whose two directions differ by more; None = no check, half the time"
     )
+    own_left_right_px: int = Field(
+        default=-1, ge=-1, description="OpenCV's own check, against its right disparity of whole pixels; -1 = off"
+    )
+    keep_out_of_frame: bool = Field(
+        default=False, description="Keep matches that lie left of the right image, in its replicated border"
+    )

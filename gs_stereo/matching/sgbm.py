@@ -103,8 +103,10 @@ class SgbmMatcher:
         padded = [cv2.copyMakeBorder(image, 0, 0, count, narrow, cv2.BORDER_REPLICATE) for image in (left, right)]
         fixed = self._engine(count).compute(*padded)[:, count : count + width]
         disparity = fixed.astype(np.float32) / _FIXED_POINT
-        in_frame = np.arange(width) - disparity >= -0.5
-        return np.where((fixed >= 0) & in_frame, disparity, np.float32(np.nan))
+        usable = fixed >= 0
+        if not self.config.keep_out_of_frame:
+            usable &= np.arange(width) - disparity >= -0.5
+        return np.where(usable, disparity, np.float32(np.nan))
 
     def _engine(self, count: int) -> cv2.StereoSGBM:
         config = self.config
@@ -115,7 +117,7 @@ class SgbmMatcher:
             blockSize=config.block_size,
             P1=round(config.p1 * unit),
             P2=round(config.p2 * unit),
-            disp12MaxDiff=-1,
+            disp12MaxDiff=config.own_left_right_px,
             preFilterCap=config.prefilter_cap,
             uniquenessRatio=config.uniqueness_percent,
             speckleWindowSize=config.speckle_window_px,

@@ -1,4 +1,4 @@
-"""Errors of disparity maps, pooled over the pixels of all images, and the pixels where they are counted.
+"""Errors of disparity maps, over the pixels of all images and as means of images, and where they are counted.
 
 A prediction of NaN is uncovered: error metrics then speak of covered pixels only and stand beside the coverage,
 unless uncovered pixels count as bad.
@@ -19,18 +19,23 @@ _D1_RELATIVE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class DisparityScores:
-    """Pooled over all pixels of all images that were given; NaN where there is nothing to divide by.
+    """Scores of all images that were given; NaN where there is nothing to divide by.
 
-    coverage: share of pixels with truth that have a prediction. epe_all_pixels: mean absolute error in pixels, over
-    covered pixels always. bad_all_pixels: share with an error above t pixels. d1_all_pixels: share with an error
-    above 3 px and above 5 % of the truth (KITTI 2015).
+    `..._all_pixels` divides sums over all pixels of all images; `..._image_mean` is the mean of the images' own
+    scores, every image with a counted pixel weighing the same. coverage: share of pixels with truth that have a
+    prediction. epe: mean absolute error in pixels, over covered pixels always. bad: share with an error above t
+    pixels. d1: share with an error above 3 px and above 5 % of the truth (KITTI 2015).
     """
 
+    images: int
     pixels: int
     coverage: float
     epe_all_pixels: float
     bad_all_pixels: Mapping[float, float]
     d1_all_pixels: float
+    epe_image_mean: float
+    bad_image_mean: Mapping[float, float]
+    d1_image_mean: float
 
 
 class DisparityMetrics:
@@ -41,9 +46,7 @@ class DisparityMetrics:
     ) -> None:
         self._thresholds = tuple(float(value) for value in thresholds_px)
         self._uncovered_is_bad = uncovered_counts_as_bad
-        self._pixels = self._covered = self._d1 = 0
-        self._error_sum = 0.0
-        self._bad = np.zeros(len(self._thresholds), np.int64)
+        self._sums: list[list[float]] = []
 
     def update(
         self,
@@ -57,24 +60,41 @@ class DisparityMetrics:
         error = np.abs(predicted[chosen].astype(np.float64) - true)
         covered = np.isfinite(error)
         error, true = error[covered], true[covered]
-        self._pixels += len(covered)
-        self._covered += len(error)
-        self._error_sum += float(error.sum())
-        self._bad += [int((error > threshold).sum()) for threshold in self._thresholds]
-        self._d1 += int(((error > _D1_PX) & (error > _D1_RELATIVE * np.abs(true))).sum())
+        d1 = (error > _D1_PX) & (error > _D1_RELATIVE * np.abs(true))
+        bad = [float((error > threshold).sum()) for threshold in self._thresholds]
+        self._sums.append([float(len(covered)), float(len(error)), float(error.sum()), float(d1.sum()), *bad])
 
     def compute(self) -> DisparityScores:
         """The scores of everything given so far."""
-        missing = self._pixels - self._covered if self._uncovered_is_bad else 0
-        counted = self._pixels if self._uncovered_is_bad else self._covered
-        bad = (_share(int(count) + missing, counted) for count in self._bad)
+        images = np.array(self._sums).reshape(len(self._sums), 4 + len(self._thresholds))
+        pooled = self._shares(images.sum(axis=0, keepdims=True))[0]
+        mean = _mean_of_known(self._shares(images))
         return DisparityScores(
-            pixels=self._pixels,
-            coverage=_share(self._covered, self._pixels),
-            epe_all_pixels=_share(self._error_sum, self._covered),
-            bad_all_pixels=dict(zip(self._thresholds, bad, strict=True)),
-            d1_all_pixels=_share(self._d1 + missing, counted),
+            images=int((images[:, 0] > 0).sum()),
+            pixels=int(images[:, 0].sum()),
+            coverage=float(pooled[0]),
+            epe_all_pixels=float(pooled[1]),
+            bad_all_pixels=dict(zip(self._thresholds, pooled[3:].tolist(), strict=True)),
+            d1_all_pixels=float(pooled[2]),
+            epe_image_mean=float(mean[1]),
+            bad_image_mean=dict(zip(self._thresholds, mean[3:].tolist(), strict=True)),
+            d1_image_mean=float(mean[2]),
         )
+
+    def _shares(self, sums: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k-1"]:
+        """Rows of (pixels, covered, error sum, d1, bad ...) as rows of (coverage, epe, d1, bad ...)."""
+        pixels, covered = sums[:, :1], sums[:, 1:2]
+        missing, counted = (pixels - covered, pixels) if self._uncovered_is_bad else (0.0, covered)
+        top = np.concatenate([covered, sums[:, 2:3], sums[:, 3:] + missing], axis=1)
+        bottom = np.concatenate([pixels, covered, np.repeat(counted, top.shape[1] - 2, axis=1)], axis=1)
+        return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+
+
+def _mean_of_known(rows: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "k"]:
+    """Column means over the entries that are not NaN."""
+    known = np.isfinite(rows)
+    count = known.sum(axis=0)
+    return np.divide(np.where(known, rows, 0.0).sum(axis=0), count, out=np.full(rows.shape[1], np.nan), where=count > 0)
 
 
 @dataclass(frozen=True, kw_only=True)

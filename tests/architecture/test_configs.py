@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from gs_stereo.config import load_yaml
+from gs_stereo.config import load_yaml, parse_config
 from gs_stereo.pipeline.recipe import DEFAULT_RECIPE, RecipeEntry, load_recipe, resolve, resolve_step
+from gs_stereo.stages.evaluate import EvaluateConfig
 
 ROOT = Path(__file__).parents[2]
-PRESETS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.parent.name != "experts")
+NO_STAGE = ("experts", "evaluate")
+PRESETS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.parent.name not in NO_STAGE)
 RECIPES = sorted((ROOT / "pipelines").glob("*.yaml"))
 
 
@@ -27,6 +29,11 @@ def test_a_preset_is_valid_and_differs_from_the_defaults(path: Path) -> None:
     values, defaults = step.config.model_dump(mode="json"), plain.config.model_dump(mode="json")
     for key in load_yaml(path):
         assert values[key] != defaults[key], f"{key} is the default"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/evaluate").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_preset_of_evaluate_is_valid(path: Path) -> None:
+    assert parse_config(EvaluateConfig, load_yaml(path), where=str(path)) != EvaluateConfig()
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

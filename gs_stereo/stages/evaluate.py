@@ -1,0 +1,148 @@
+"""A matcher on a stereo benchmark: glue between the experts and the benchmarks, for the verb `evaluate`.
+
+It is no stage: it has no scene and publishes nothing that another stage reads.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from gs_stereo.config import Config
+from gs_stereo.log import progress
+from gs_stereo.pipeline.environment import MemoryPeak
+from gs_stereo.stages.experts import ExpertsConfig, external_files, make_matcher
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gs_stereo.benchmarks.evaluate_pairs import Answer, Predict
+    from gs_stereo.benchmarks.pair_report import BenchmarkReport
+    from gs_stereo.benchmarks.protocol import BenchmarkItem, BenchmarkPair
+    from gs_stereo.matching.protocol import StereoMatcher
+    from gs_stereo.types import Provenance
+
+
+class EvaluateConfig(Config):
+    """Settings of the expert, and how its answers are scored."""
+
+    experts: ExpertsConfig = Field(default=ExpertsConfig(), description="Settings of the experts.")
+    missing: Literal["bad", "ignore", "fill"] = Field(
+        default="bad",
+        description="A pixel without prediction: counts as bad, is ignored, or is filled from the left neighbour",
+    )
+    search_range: float | Literal["truth", "expert"] = Field(
+        default="truth",
+        description="For matchers that take a range (sgbm): the largest true disparity of each pair plus a margin, "
+        "a fixed number of pixels, or what the expert's own settings say",
+    )
+    search_margin_px: float = Field(default=6.0, ge=0, description="Added to the largest true disparity")
+    limit: int | None = Field(default=None, ge=1, description="Evaluate only the first pairs; None: all")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """The scores, and who was asked with which range. takes_range: the matcher takes a search range."""
+
+    report: BenchmarkReport
+    provenance: Provenance
+    config: EvaluateConfig
+    takes_range: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary that `json.dumps` takes."""
+        from dataclasses import asdict
+
+        settings = self.config.model_dump(mode="json", exclude={"experts"})
+        return {**self.report.to_json(), "matcher": asdict(self.provenance), "settings": settings}
+
+    def to_table(self) -> str:
+        """The report's table and one line about the matcher."""
+        source = self.provenance
+        named = {"truth": f"the pair's largest true disparity + {self.config.search_margin_px:g} px"}
+        given = named.get(str(self.config.search_range), f"{self.config.search_range}")
+        told = f", search range: {given}" if self.takes_range else ""
+        return f"{self.report.to_table()}\nMatcher: {source.name} {source.version}{told}. Licence: {source.licence}."
+
+
+def evaluate_expert(
+    expert: str,
+    benchmark: str,
+    root: Path | None,
+    *,
+    split: str | None = None,
+    config: EvaluateConfig = EvaluateConfig(),
+    pictures: Path | None = None,
+) -> Evaluation:
+    """Ask `expert` about every pair of a benchmark and score it; pictures of all pairs go to `pictures`.
+
+    Errors name an unknown expert or benchmark, a missing option, a folder of another layout, or a broken file.
+    """
+    from gs_stereo.benchmarks.evaluate_pairs import ScoringRules, evaluate_pairs
+    from gs_stereo.benchmarks.protocol import open_benchmark
+
+    external_files(expert, config.experts)
+    chosen = open_benchmark(benchmark, root, split)
+    items = list(chosen.items())[: config.limit]
+    matcher = make_matcher(expert, config.experts)
+    with progress(f"evaluate {expert} on {benchmark}", len(items), "pair") as bar:
+
+        def observe(item: BenchmarkItem, pair: BenchmarkPair, predicted: np.ndarray) -> None:
+            if pictures is not None:
+                _write_picture(pictures, item.name, pair, predicted)
+            bar.advance()
+
+        report = evaluate_pairs(
+            chosen, asker(matcher, config), ScoringRules(missing=config.missing), items=items, observe=observe
+        )
+    return Evaluation(
+        report=report, provenance=matcher.provenance, config=config, takes_range=_takes_range(matcher.predict)
+    )
+
+
+def asker(matcher: StereoMatcher, config: EvaluateConfig) -> Predict:
+    """A function that asks the matcher about a pair and measures time and peak resident memory."""
+    from gs_stereo.benchmarks.evaluate_pairs import Answer
+
+    takes_range = _takes_range(matcher.predict)
+
+    def ask(pair: BenchmarkPair) -> Answer:
+        wanted = _search_range_px(config, pair) if takes_range else None
+        options = {} if wanted is None else {"max_disparity_px": wanted}
+        memory, start = MemoryPeak(), time.perf_counter()
+        prediction = matcher.predict(pair.left, pair.right, **options)
+        seconds = time.perf_counter() - start
+        return Answer(
+            disparity=prediction.disparity,
+            seconds=seconds,
+            peak_memory_bytes=memory.bytes(),
+            search_range_px=wanted,
+        )
+
+    return ask
+
+
+def _takes_range(predict: Callable[..., Any]) -> bool:
+    return "max_disparity_px" in inspect.signature(predict).parameters
+
+
+def _search_range_px(config: EvaluateConfig, pair: BenchmarkPair) -> float | None:
+    if config.search_range == "expert":
+        return None
+    if config.search_range != "truth":
+        return float(config.search_range)
+    largest = pair.largest_disparity_px
+    return None if math.isnan(largest) else largest + config.search_margin_px
+
+
+def _write_picture(folder: Path, name: str, pair: BenchmarkPair, predicted: np.ndarray) -> None:
+    from gs_stereo.benchmarks.pictures import write_picture
+
+    write_picture(folder / f"{name.replace('/', '_')}.png", pair, predicted)
