@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gs_stereo import __version__
-from gs_stereo.cli import dataset_verbs, evaluate_verb, export_verb, inspect_verbs, run_verb, scene_verbs, view_verb
+from gs_stereo.cli import dataset_verbs, evaluate_verb, export_verb, inspect_verbs, run_verb, sample_pairs_verb, scene_verbs, view_verb
 from gs_stereo.cli.help import App, Verbs
 
 app = App(
@@ -38,6 +38,7 @@ def root(
 
 run_verb.register(app)
 scene_verbs.register(app)
+sample_pairs_verb.register(app)
 dataset_verbs.register(app)
 export_verb.register(app)
 view_verb.register(app)

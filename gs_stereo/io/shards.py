@@ -12,7 +12,7 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -51,12 +51,15 @@ __all__ = [
     "ShardReader",
     "ShardSample",
     "ShardWriting",
+    "WrittenShard",
     "read_dataset",
     "read_index",
     "read_shard",
     "sample_of",
     "verify_dataset",
     "write_dataset",
+    "write_index",
+    "write_shard",
 ]
 
 # From v110 on all metadata carries checksums, so that a damaged file is refused before it is parsed.
@@ -95,19 +98,54 @@ def write_dataset(
     _check_request(folder, info, sample_count, writing)
     total = math.ceil(sample_count / writing.samples_per_shard)
     stream = _checked(samples)
-    entries, sizes = [], dict[str, int]()
+    shards = []
     for number in range(total):
         count = min(writing.samples_per_shard, sample_count - number * writing.samples_per_shard)
         path = folder / shard_name(info.split, number, total)
-        sizes = _write_shard(path, islice(stream, count), count, info, writing)
-        entries.append(ShardEntry(file=path.name, count=count, sha256=sha256_file(path), bytes=path.stat().st_size))
+        shards.append(_finished_shard(path, islice(stream, count), count, info, writing))
     if next(stream, None) is not None:
         raise StageError(f"More than the {sample_count} announced samples arrived for {folder}; label again.")
+    return write_index(folder, info, shards)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenShard:
+    """A shard that is in place, and the size of its images."""
+
+    entry: ShardEntry
+    height: int
+    width: int
+
+
+def write_shard(
+    path: Path, samples: Iterable[ShardSample], count: int, info: DatasetInfo, writing: ShardWriting = ShardWriting()
+) -> WrittenShard:
+    """Write one shard by itself, for datasets whose shards are made in parallel; `write_index` makes them a dataset.
+
+    Raises as `write_dataset` does. That sample ids are unique across shards is the caller's duty.
+    """
+    return _finished_shard(path, _checked(samples), count, info, writing)
+
+
+def write_index(folder: Path, info: DatasetInfo, shards: Sequence[WrittenShard]) -> DatasetIndex:
+    """Declare the shards in `folder` a finished dataset. Their images must have one size."""
     index = DatasetIndex(
-        info=info, sample_count=sample_count, height=sizes["h"], width=sizes["w"], shards=tuple(entries)
+        info=info,
+        sample_count=sum(shard.entry.count for shard in shards),
+        height=shards[0].height,
+        width=shards[0].width,
+        shards=tuple(shard.entry for shard in shards),
     )
     write_text(folder / INDEX_NAME, index.to_json())
     return index
+
+
+def _finished_shard(
+    path: Path, samples: Iterator[ShardSample], count: int, info: DatasetInfo, writing: ShardWriting
+) -> WrittenShard:
+    sizes = _write_shard(path, samples, count, info, writing)
+    entry = ShardEntry(file=path.name, count=count, sha256=sha256_file(path), bytes=path.stat().st_size)
+    return WrittenShard(entry=entry, height=sizes["h"], width=sizes["w"])
 
 
 def read_shard(path: Path) -> Iterator[ShardSample]:

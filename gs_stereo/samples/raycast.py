@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Int64
+from jaxtyping import Bool, Float32, Int, Int32
 
 from gs_stereo.errors import PluginError
 
@@ -28,12 +28,18 @@ class RayHits:
 
 
 class RayCaster:
-    """Rays against a fixed set of triangles, in float32. Rays are (origin, direction) rows of six numbers."""
+    """Rays against a fixed set of triangles, in float32. Rays are (origin, direction) rows of six numbers.
 
-    def __init__(self, vertices: Float32[np.ndarray, "v 3"], triangles: Int64[np.ndarray, "t 3"]) -> None:
+    threads: how many cast rays, 0 = all cores.
+    """
+
+    def __init__(
+        self, vertices: Float32[np.ndarray, "v 3"], triangles: Int[np.ndarray, "t 3"], threads: int = 0
+    ) -> None:
         open3d = load_open3d()
         self._tensor: Any = open3d.core.Tensor.from_numpy
-        self._scene: Any = open3d.t.geometry.RaycastingScene()
+        self._scene: Any = open3d.t.geometry.RaycastingScene(nthreads=threads)
+        self._threads = threads
         self._scene.add_triangles(
             self._tensor(np.ascontiguousarray(vertices, np.float32)),
             self._tensor(np.ascontiguousarray(triangles, np.uint32)),
@@ -41,7 +47,7 @@ class RayCaster:
 
     def cast(self, rays: Float32[np.ndarray, "n 6"]) -> RayHits:
         """The first surface along each ray."""
-        answer = self._scene.cast_rays(self._tensor(np.ascontiguousarray(rays, np.float32)))
+        answer = self._scene.cast_rays(self._tensor(np.ascontiguousarray(rays, np.float32)), nthreads=self._threads)
         # Open3D's id for "no hit" is the largest uint32, which is -1 as int32.
         triangle = answer["primitive_ids"].numpy().view(np.int32)
         return RayHits(t=answer["t_hit"].numpy(), triangle=triangle, uv=answer["primitive_uvs"].numpy())
@@ -49,7 +55,12 @@ class RayCaster:
     def blocked(self, rays: Float32[np.ndarray, "n 6"], t_near: float, t_far: float) -> Bool[np.ndarray, "n"]:
         """True where something lies on the ray between t_near and t_far, in lengths of its direction."""
         tensor = self._tensor(np.ascontiguousarray(rays, np.float32))
-        return np.asarray(self._scene.test_occlusions(tensor, t_near, t_far).numpy())
+        return np.asarray(self._scene.test_occlusions(tensor, t_near, t_far, nthreads=self._threads).numpy())
+
+    def distance(self, point: Float32[np.ndarray, "3"]) -> float:
+        """Distance from a point to the nearest surface."""
+        query = self._tensor(np.ascontiguousarray(point, np.float32)[None])
+        return float(self._scene.compute_distance(query, nthreads=self._threads).numpy()[0])
 
 
 @cache

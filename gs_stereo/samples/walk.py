@@ -43,11 +43,11 @@ def _camera(design: SceneDesign, stop: tuple[float, float], name: str, size: tup
     focal = _FOCAL_PER_WIDTH * width
     intrinsics = np.array([[focal, 0.0, width / 2], [0.0, focal, height_px / 2], [0.0, 0.0, 1.0]])
     return Camera(
-        name=name, width=width, height=height_px, intrinsics=intrinsics, cam_from_world=_looking(eye, aim, roll)
+        name=name, width=width, height=height_px, intrinsics=intrinsics, cam_from_world=looking(eye, aim, roll)
     )
 
 
-def _looking(eye: np.ndarray, aim: np.ndarray, roll: float) -> Float64[np.ndarray, "4 4"]:
+def looking(eye: np.ndarray, aim: np.ndarray, roll: float) -> Float64[np.ndarray, "4 4"]:
     """Pose of a camera at `eye` that looks at `aim`, world z up, turned by `roll` about its axis."""
     forward = (aim - eye) / np.linalg.norm(aim - eye)
     right = np.cross(forward, [0.0, 0.0, 1.0])

@@ -1,0 +1,1 @@
+"""Varied procedural stereo pairs to train nets on: random scenes, ray cast, with exact disparity and occlusion."""

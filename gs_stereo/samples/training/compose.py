@@ -1,0 +1,75 @@
+"""Random training scenes, ready to render: furniture by `furnish`, then sky, textures and light.
+
+Nothing is placed within `near_m` of the left eye.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gs_stereo.samples.training import surfaces
+from gs_stereo.samples.training.composer import TILES, Composer
+from gs_stereo.samples.training.config import SceneKind, TrainingPairConfig
+from gs_stereo.samples.training.furnish import SETTINGS, float_something
+from gs_stereo.samples.training.tiles import scene_tiles, texture_bank
+from gs_stereo.samples.training.world import Light, Triple, World, build_world
+from gs_stereo.types import Camera
+
+_SKY_DISPARITY_PX = (0.02, 0.4)
+_TYPICAL_BASELINE = 0.1  # of the nearest depth
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Composition:
+    """A scene and its left camera. near_m: nothing that was placed is nearer."""
+
+    world: World
+    camera: Camera
+    near_m: float
+
+
+def compose(rng: np.random.Generator, config: TrainingPairConfig, kind: SceneKind, run_seed: int) -> Composition:
+    """A random scene of one kind. run_seed: the textures are those of the run."""
+    setting = SETTINGS[kind]
+    composer = Composer(rng, config, setting.view)
+    setting.furnish(composer)
+    wanted = int(rng.integers(config.objects[0], config.objects[1] + 1))
+    for _ in range(max(1, round(wanted * rng.uniform(*setting.floating)))):
+        float_something(composer)
+    _add_sky(composer)
+    tiles = scene_tiles(rng, texture_bank(run_seed, config.textures, config.texture_px), TILES)
+    world = build_world(composer.pieces, composer.materials, tiles, _light(rng, kind, composer))
+    return Composition(world=world, camera=composer.camera, near_m=composer.near_m)
+
+
+def _add_sky(composer: Composer) -> None:
+    """A glowing sphere about everything, so far that its disparity is a fraction of a pixel."""
+    rng = composer.rng
+    far_m = composer.camera.focal_px * _TYPICAL_BASELINE * composer.near_m / rng.uniform(*_SKY_DISPARITY_PX)
+    radius_m = float(max(far_m, 3 * composer.far_m))
+    composer.add(surfaces.dome(radius_m), radius_m * float(rng.uniform(2.0, 5.0)), glows=True)
+
+
+def _light(rng: np.random.Generator, kind: SceneKind, composer: Composer) -> Light:
+    """A sun, or a lamp near the viewer or above; strong or weak against the light from all around."""
+    far = kind == "outdoors" or rng.random() < 0.4
+    direction = np.array([rng.uniform(-1, 1), rng.uniform(-1, 0.6), rng.uniform(0.35, 1.2)])
+    lamp = direction / np.linalg.norm(direction)
+    if not far:
+        reach = composer.near_m * rng.uniform(0.5, 3)
+        lamp = composer.camera.centre_in_world + reach * lamp + np.array([0, composer.near_m * rng.uniform(0, 2), 0])
+    warm, around = rng.uniform(0.8, 1.2, 3), rng.uniform(0.15, 0.7)
+    return Light(
+        place=_triple(lamp),
+        far=far,
+        lamp=_triple(warm * rng.uniform(0.4, 1.3) * (1 if far else 2.0)),
+        sky=_triple(around * rng.uniform(0.8, 1.2, 3)),
+        floor=_triple(around * rng.uniform(0.2, 0.7) * rng.uniform(0.8, 1.2, 3)),
+        reach_m=float(composer.near_m * rng.uniform(2, 6)),
+    )
+
+
+def _triple(values: np.ndarray) -> Triple:
+    return float(values[0]), float(values[1]), float(values[2])

@@ -1,0 +1,35 @@
+"""Settings of the training pairs. No heavy imports, so that the command line can show them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from gs_stereo.config import Config
+
+SceneKind = Literal["room", "outdoors", "tabletop", "flying"]
+
+
+class TrainingPairConfig(Config):
+    """What a training pair may look like. Each pair draws its own scene, camera, baseline, light and camera faults."""
+
+    width: int = Field(default=512, ge=64, le=4096, description="Image width in pixels")
+    height: int = Field(default=384, ge=64, le=4096, description="Image height in pixels")
+    scenes: tuple[SceneKind, ...] = Field(
+        default=("room", "outdoors", "tabletop", "flying"), min_length=1, description="Kinds of scene, equally often"
+    )
+    objects: tuple[int, int] = Field(default=(12, 50), description="Least and most objects in a scene")
+    field_of_view_deg: tuple[float, float] = Field(default=(38.0, 95.0), description="Horizontal, least and most")
+    disparity_share_median: float = Field(
+        default=0.085, gt=0, le=0.3, description="Median over the pairs of (disparity of the near surfaces / width)"
+    )
+    disparity_share_spread: float = Field(
+        default=0.65, ge=0, le=2, description="Standard deviation of that share's logarithm"
+    )
+    disparity_share_most: float = Field(default=0.25, gt=0, le=0.5, description="Largest such share")
+    camera_faults: bool = Field(
+        default=True, description="Exposure, colour, blur, noise, vignetting and JPEG differ between the eyes"
+    )
+    textures: int = Field(default=72, ge=4, le=512, description="Textures that a run paints and all pairs recolour")
+    texture_px: int = Field(default=512, ge=32, le=2048, description="Side of a texture, a power of two")

@@ -1,0 +1,40 @@
+"""One training pair from a seed and a number: the unit of work."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gs_stereo.io.hashing import unit_seed
+from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.samples.training.compose import compose
+from gs_stereo.samples.training.config import TrainingPairConfig
+from gs_stereo.samples.training.faults import develop
+from gs_stereo.samples.training.render import render_pair
+from gs_stereo.types import LabelFlag
+
+_SURE = 255
+
+
+def training_pair(config: TrainingPairConfig, seed: int, number: int) -> ShardSample:
+    """Pair `number` of the run `seed`: the same in every order, count and process.
+
+    The label is exact and covers every pixel; where the right eye is blocked or out of frame, the flags say so.
+    """
+    rng = np.random.default_rng(unit_seed(seed, f"pair/{number}"))
+    kind = config.scenes[number % len(config.scenes)]
+    pair = render_pair(compose(rng, config, kind, seed), rng, config)
+    left, right = develop(pair.left, pair.right, rng, faults=config.camera_faults)
+    flags = LabelFlag.OCCLUDED * pair.hidden + LabelFlag.OUT_OF_FRAME * pair.out_of_frame
+    name = f"{kind}-{number:06d}"
+    return ShardSample(
+        sample_id=name,
+        view_id=name,
+        left=left,
+        right=right,
+        disparity=pair.disparity,
+        confidence=np.full(pair.disparity.shape, _SURE, np.uint8),
+        flags=flags.astype(np.uint16),
+        intrinsics=pair.rig.left.intrinsics,
+        baseline=pair.rig.baseline,
+        cam_from_world=pair.rig.left.cam_from_world,
+    )
