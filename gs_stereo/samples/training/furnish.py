@@ -207,15 +207,23 @@ def _tabletop(composer: Composer) -> None:
 
 
 def _flying(composer: Composer) -> None:
-    """One to four large slanted or curved backdrops."""
+    """A large backdrop in most scenes, and up to three slanted or curved ones before it."""
     rng = composer.rng
-    for _ in range(int(rng.integers(1, 5))):
-        depth = composer.far_m * float(rng.uniform(0.7, 1.8))
-        tilt = looking(np.zeros(3), rng.normal(0, 0.5, 3) + np.array([0, 1, 0]), 0.0)[:3, :3].T
-        piece, size = surfaces.sheet(rng), depth * float(rng.uniform(0.5, 1.5))
-        centre = composer.in_view(depth)
-        if composer.is_clear(centre, size * 1.5) or depth > 2 * composer.near_m + size:
-            composer.add(surfaces.moved(piece, tilt, centre, size), float(size * rng.uniform(0.2, 1.5)))
+    if rng.random() < 0.8:
+        _backdrop(composer, composer.far_m, 1.8, 0.25)
+    for _ in range(int(rng.integers(0, 4))):
+        _backdrop(composer, composer.far_m * float(rng.uniform(0.5, 1.3)), float(rng.uniform(0.3, 1.2)), 0.6)
+
+
+def _backdrop(composer: Composer, depth: float, share: float, slant: float) -> None:
+    """A sheet that faces the viewer, more or less. share: half its side over its depth."""
+    rng = composer.rng
+    way = composer.camera.cam_from_world[2, :3] + rng.normal(0, slant, 3)
+    turn = looking(np.zeros(3), way, float(rng.uniform(-0.5, 0.5)))[:3, :3].T
+    piece, centre, size = surfaces.sheet(rng), composer.in_view(depth, -0.3), depth * share
+    placed = surfaces.moved(piece, turn, centre, size)
+    if float(np.linalg.norm(placed.points - composer.camera.centre_in_world, axis=1).min()) > composer.near_m:
+        composer.add(placed, float(size * rng.uniform(0.2, 1.5)))
 
 
 SETTINGS: dict[SceneKind, Setting] = {

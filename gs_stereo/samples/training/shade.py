@@ -91,16 +91,24 @@ def _texture(
     width = np.maximum(short, length / _PROBES)
     stretched = length > 1.5 * width
     tile = world.material[0, world.piece[hits.triangle]].astype(np.int64)
-    width = np.where(stretched, width, np.sqrt(np.maximum(area, np.float32(1e-12))))
-    colour = _trilinear(world, tile, u, v, width)
-    probed = np.flatnonzero(stretched)
-    if len(probed):
-        total = np.zeros((3, len(probed)), np.float32)
-        for step in (np.arange(_PROBES) + 0.5) / _PROBES - 0.5:
-            at = (u[probed] + np.float32(step) * long[0, probed], v[probed] + np.float32(step) * long[1, probed])
-            total += _trilinear(world, tile[probed], *at, width[probed])
-        colour[:, probed] = total / _PROBES
+    colour = np.empty((3, len(u)), np.float32)
+    plain, probed = np.flatnonzero(~stretched), np.flatnonzero(stretched)
+    even = np.sqrt(np.maximum(area[plain], np.float32(1e-12)))
+    colour[:, plain] = _trilinear(world, tile[plain], u[plain], v[plain], even)
+    colour[:, probed] = _probed(world, tile[probed], (u[probed], v[probed]), long[:, probed], width[probed])
     return colour
+
+
+def _probed(
+    world: World, tile: np.ndarray, place: tuple[np.ndarray, np.ndarray], long: np.ndarray, width: np.ndarray
+) -> Float32[np.ndarray, "3 n"]:
+    """Mean of probes along the long side of the footprint, each on the nearest mip level."""
+    total = np.zeros((len(tile), 3), np.float32)
+    level = np.rint(_level(world, width)).astype(np.int64)
+    for step in (np.arange(_PROBES) + 0.5) / _PROBES - 0.5:
+        u, v = (axis + np.float32(step) * way for axis, way in zip(place, long, strict=True))
+        total += _LINEAR[world.tiles.lookup(tile, u, v, level)]
+    return total.T / np.float32(_PROBES)
 
 
 def _place(world: World, hits: RayHits) -> tuple[np.ndarray, np.ndarray]:
@@ -132,12 +140,17 @@ def _trilinear(
     world: World, tile: np.ndarray, u: np.ndarray, v: np.ndarray, width: np.ndarray
 ) -> Float32[np.ndarray, "3 n"]:
     """Linear colour between two mip levels. width: of the footprint, in repeats."""
-    layout = world.tiles.layout
-    level = np.log2(np.maximum(width * np.float32(layout.side), np.float32(1)))
-    level = np.minimum(level, np.float32(layout.levels - 1.001))
+    level = _level(world, width)
     lower = level.astype(np.int64)
     fine, coarse = (_LINEAR[world.tiles.lookup(tile, u, v, lower + step)].T for step in (0, 1))
     return fine + (level - lower).astype(np.float32) * (coarse - fine)
+
+
+def _level(world: World, width: np.ndarray) -> Float32[np.ndarray, "n"]:
+    """Mip level, not rounded, whose texels are as wide as the footprint."""
+    layout = world.tiles.layout
+    level = np.log2(np.maximum(width * np.float32(layout.side), np.float32(1)))
+    return np.minimum(level, np.float32(layout.levels - 1.001))
 
 
 def _to_lamp(world: World, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
