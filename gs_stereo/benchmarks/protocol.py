@@ -129,6 +129,7 @@ BENCHMARKS: Registry[BenchmarkFactory] = Registry(
         "kitti-2015": "gs_stereo.benchmarks.kitti:open_kitti_2015",
         "sceneflow": "gs_stereo.benchmarks.sceneflow:open_sceneflow",
         "exact": "gs_stereo.benchmarks.exact_pairs:open_exact",
+        "dataset": "gs_stereo.benchmarks.dataset:open_dataset",
     },
 )
 

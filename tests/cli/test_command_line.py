@@ -16,6 +16,7 @@ from gs_stereo.cli.main import app
 VERBS = [
     "run",
     "sample",
+    "sample-pairs",
     "reconstruct",
     "import",
     "fit",

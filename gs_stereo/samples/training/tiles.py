@@ -78,6 +78,8 @@ class Tiles:
         start = self._starts[:, tile * self.layout.levels + level]
         x, y = _reflected(u) * side + start[0], _reflected(v) * side + start[1]
         count = len(x)
+        if count == 0:
+            return np.empty((0, 3), np.uint8)
         if pad := -count % _LOOKUP_WIDTH:
             x, y = np.pad(x, (0, pad)), np.pad(y, (0, pad))
         x, y = x.reshape(-1, _LOOKUP_WIDTH), y.reshape(-1, _LOOKUP_WIDTH)

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tiny_benchmarks import image, seen_by_both, truth
+from benchmark_folders import image, seen_by_both, truth
 
 from gs_stereo.benchmarks.evaluate_pairs import Answer, ScoringRules, evaluate_pairs, filled_from_left
 from gs_stereo.benchmarks.protocol import BenchmarkItem, BenchmarkPair, Calibration, OfficialProtocol, PairList

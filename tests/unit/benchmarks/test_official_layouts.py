@@ -6,27 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_benchmarks import image, seen_by_both, truth, write_generic_pair, write_image, write_mask, write_truth
+from benchmark_folders import (
+    image,
+    seen_by_both,
+    truth,
+    write_frame,
+    write_generic_pair,
+    write_image,
+    write_kitti,
+    write_middlebury,
+    write_truth,
+)
 
 from gs_stereo.benchmarks.protocol import BenchmarkPair, open_benchmark
 from gs_stereo.errors import ConfigError, InputError
-from gs_stereo.io.disparity_files import write_kitti_png
-
-CALIBRATION = """cam0=[994.978 0 311.193; 0 994.978 254.877; 0 0 1]
-cam1=[994.978 0 342.279; 0 994.978 254.877; 0 0 1]
-doffs=31.086
-baseline=193.001
-width=741
-"""
-
-
-def write_middlebury(scene: Path, seed: int, truth_name: str = "disp0GT.pfm", mask: bool = True) -> None:
-    write_image(scene / "im0.png", image(seed))
-    write_image(scene / "im1.png", image(seed + 1))
-    write_truth(scene / truth_name, truth(seed))
-    (scene / "calib.txt").write_text(CALIBRATION)
-    if mask:
-        write_mask(scene / "mask0nocc.png", seen_by_both(seed))
 
 
 def check(pair: BenchmarkPair, seed: int, *, mask: bool = True) -> None:
@@ -86,15 +79,6 @@ def test_eth3d(tmp_path: Path, apart: bool) -> None:
     check(item.read(), 2)
 
 
-def write_kitti(folder: Path, images: tuple[str, str], truths: tuple[str, str], seed: int) -> None:
-    write_image(folder / images[0] / "000003_10.png", image(seed))
-    write_image(folder / images[1] / "000003_10.png", image(seed + 1))
-    write_image(folder / images[0] / "000003_11.png", image(9))
-    for name, values in zip(truths, (truth(seed), np.where(seen_by_both(seed), truth(seed), np.nan)), strict=True):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        write_kitti_png(folder / name / "000003_10.png", values.astype(np.float32))
-
-
 @pytest.mark.parametrize("below", ["", "training"])
 @pytest.mark.parametrize(
     ("name", "images", "truths"),
@@ -127,13 +111,6 @@ def test_kitti_with_the_noc_maps_alone(tmp_path: Path) -> None:
     write_kitti(tmp_path, ("image_2", "image_3"), ("other", "disp_noc_0"), 4)
     pair = open_benchmark("kitti-2015", tmp_path).items()[0].read()
     np.testing.assert_array_equal(np.isfinite(pair.disparity), pair.non_occluded)
-
-
-def write_frame(part: Path, path: str, seed: int, passed: str = "frames_cleanpass", stem: str = "0006") -> None:
-    write_image(part / passed / path / f"left/{stem}.png", image(seed))
-    write_image(part / passed / path / f"right/{stem}.png", image(seed + 1))
-    write_truth(part / "disparity" / path / f"left/{stem}.pfm", truth(seed))
-    write_truth(part / "disparity" / path / f"right/{stem}.pfm", truth(seed + 1))
 
 
 def test_sceneflow_with_all_three_parts(tmp_path: Path) -> None:

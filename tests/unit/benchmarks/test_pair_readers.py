@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_benchmarks import image, seen_by_both, truth, write_generic_pair, write_image
+from benchmark_folders import image, seen_by_both, truth, write_generic_pair, write_image, write_motorcycle
 
 from gs_stereo.benchmarks.motorcycle import CALIBRATION, read_disparity_npz
 from gs_stereo.benchmarks.protocol import BENCHMARKS, open_benchmark
@@ -74,12 +74,6 @@ def test_every_benchmark_says_what_is_missing(name: str, tmp_path: Path) -> None
 def test_an_unknown_benchmark_lists_the_known_ones() -> None:
     with pytest.raises(PluginError, match="motorcycle"):
         open_benchmark("nope", None)
-
-
-def write_motorcycle(folder: Path) -> None:
-    write_image(folder / "motorcycle_left.png", image(1))
-    write_image(folder / "motorcycle_right.png", image(2))
-    np.savez(folder / "motorcycle_disp.npz", np.where(np.isnan(truth()), np.inf, truth()))
 
 
 def test_motorcycle_from_a_folder(tmp_path: Path) -> None:

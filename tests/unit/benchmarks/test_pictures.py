@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tiny_benchmarks import image, truth
+from benchmark_folders import image, truth
 
 from gs_stereo.benchmarks.pictures import disparity_colours, error_colours, pair_picture, write_picture
 from gs_stereo.benchmarks.protocol import BenchmarkPair

@@ -1,0 +1,57 @@
+"""Whole training pairs: reproducible, in the dataset's format, with camera faults or without."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny_world import TINY
+
+from gs_stereo.io.shard_schema import check_sample
+from gs_stereo.samples.training.faults import develop
+from gs_stereo.samples.training.pair import training_pair
+from gs_stereo.types import LabelFlag
+
+
+def test_a_pair_depends_on_seed_and_number_alone() -> None:
+    first = training_pair(TINY, 5, 2)
+    training_pair(TINY, 6, 0)
+    again = training_pair(TINY, 5, 2)
+    for name in ("left", "right", "disparity", "flags", "intrinsics", "baseline", "cam_from_world"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    assert not np.array_equal(first.left, training_pair(TINY, 6, 2).left)
+
+
+def test_a_pair_is_a_valid_sample_and_kinds_take_turns() -> None:
+    names = []
+    for number in range(4):
+        sample = training_pair(TINY, 0, number)
+        check_sample(sample)
+        assert np.isfinite(sample.disparity).all()
+        assert (sample.confidence == 255).all()
+        assert not (sample.flags & ~np.uint16(LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME)).any()
+        names.append(sample.sample_id)
+    assert names == ["room-000000", "outdoors-000001", "tabletop-000002", "flying-000003"]
+
+
+def test_without_faults_both_eyes_are_developed_alike() -> None:
+    light = np.random.default_rng(0).uniform(0, 1, (20, 30, 3)).astype(np.float32)
+    left, right = develop(light, light.copy(), np.random.default_rng(1), faults=False)
+    np.testing.assert_array_equal(left, right)
+    assert left.std() > 20
+
+
+def test_faults_differ_between_eyes_and_pairs_but_keep_the_picture() -> None:
+    light = np.zeros((40, 60, 3), np.float32)
+    light[:, 30:] = 0.5
+    pairs = [develop(light, light, np.random.default_rng(seed), faults=True) for seed in range(8)]
+    assert sum(not np.array_equal(left, right) for left, right in pairs) >= 6
+    assert len({left.tobytes() for left, _ in pairs}) == 8
+    for image in (image for pair in pairs for image in pair):
+        assert image[:, 35:].mean() > image[:, :25].mean() + 40
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-7])
+def test_a_dark_scene_is_no_error(value: float) -> None:
+    light = np.full((8, 8, 3), value, np.float32)
+    left, _ = develop(light, light, np.random.default_rng(0), faults=False)
+    assert left.dtype == np.uint8

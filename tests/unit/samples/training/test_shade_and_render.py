@@ -1,0 +1,198 @@
+"""Light and truth of worlds that can be worked out by hand, and laws of rendered pairs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny_world import TINY, camera, facing_square, make_world, plain_tiles
+
+from gs_stereo.geometry.disparity import warp_right_to_left
+from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.samples.training import shade as shading
+from gs_stereo.samples.training.compose import Composition, compose
+from gs_stereo.samples.training.render import RenderedPair, _baseline, _hidden, _rays, _render, render_pair
+from gs_stereo.samples.training.shade import shade
+from gs_stereo.samples.training.surfaces import quads
+from gs_stereo.samples.training.world import Light, World
+from gs_stereo.types import StereoRig
+
+GREY = (128 / 255) ** 2.2
+
+
+def seen(world: World) -> np.ndarray:
+    return _render(world, camera()).light
+
+
+def test_light_from_all_around_is_the_texture_times_the_light() -> None:
+    light = Light(place=(0, 0, 1), far=True, lamp=(0, 0, 0), sky=(1.0, 0.5, 0.2), floor=(1.0, 0.5, 0.2))
+    found = seen(make_world([facing_square(4.0)], light))
+    np.testing.assert_allclose(found, np.broadcast_to(GREY * np.array([1.0, 0.5, 0.2]), found.shape), rtol=1e-4)
+
+
+def test_a_far_lamp_gives_lambert_light() -> None:
+    way = np.array([0.0, -0.8, 0.6])  # towards the lamp; the square's normal is -y
+    light = Light(place=tuple(way), far=True, lamp=(2.0, 2.0, 2.0), sky=(0, 0, 0), floor=(0, 0, 0))
+    np.testing.assert_allclose(seen(make_world([facing_square(4.0)], light)), GREY * 2.0 * 0.8, rtol=1e-4)
+
+
+def test_a_near_lamp_falls_off_and_a_board_casts_a_shadow() -> None:
+    light = Light(place=(0, 0, 0), far=False, lamp=(1, 1, 1), sky=(0, 0, 0), floor=(0, 0, 0), reach_m=2.0)
+    wall = seen(make_world([facing_square(4.0)], light))
+    assert wall[36, 48, 0] == pytest.approx(GREY / (1 + 4), rel=1e-2)
+    assert wall[0, 0, 0] < 0.9 * wall[36, 48, 0]
+    aside = replace(light, place=(1.0, 0.0, 0.0))
+    board = facing_square(2.0, half=0.2)
+    shadowed = seen(make_world([facing_square(4.0), board], aside))
+    # The lamp at x = 1, the board at x = 0 half way: its shadow is at x = -1 on the wall, 20 px left of the middle.
+    assert shadowed[36, 28].max() == 0
+    assert shadowed[36, 68].min() > 0
+
+
+def test_glowing_surfaces_ignore_the_light() -> None:
+    np.testing.assert_allclose(seen(make_world([facing_square(4.0)], glows=True)), GREY, rtol=1e-4)
+
+
+def test_highlights_add_light_where_the_lamp_is_mirrored() -> None:
+    light = Light(place=(0, -1.0, 0), far=True, lamp=(1, 1, 1), sky=(0, 0, 0), floor=(0, 0, 0))
+    matt = seen(make_world([facing_square(4.0)], light))
+    glossy = seen(make_world([facing_square(4.0)], light, highlight=0.5, shininess=50.0))
+    added = (glossy - matt)[..., 0]
+    assert added[36, 48] == pytest.approx(0.5, rel=0.05)
+    assert added[0, 0] < 0.1
+    assert (added >= 0).all()
+
+
+def test_texture_steps_are_finite_differences() -> None:
+    """On a slanted plane the analytic footprint is the difference of neighbouring rays' texture places."""
+    plane = quads(np.array([[(-9.0, 3.0, -9), (9, 6.0, -9), (9, 8.0, 9), (-9, 5.0, 9)]]))
+    world, view = make_world([plane]), camera()
+    step = 1e-3
+    centres = pixel_centres(view.width, view.height).reshape(-1, 2)[::37]
+    places, triangles = [], []
+    for offset in ((0, 0), (step, 0), (0, step)):
+        rays, footprint = _rays(view, centres + offset)
+        hits = world.caster.cast(rays)
+        places.append(np.stack(shading._place(world, hits)).astype(np.float64))
+        triangles.append(hits.triangle)
+        if offset == (0, 0):
+            way = np.ascontiguousarray(rays[:, 3:].T)
+            face = world.normal[:, hits.triangle]
+            facing = (face * way).sum(axis=0)
+            steps = shading._texture_steps(world, hits, way, face, facing, footprint)
+    for found, moved, triangle in zip(steps, places[1:], triangles[1:], strict=True):
+        same = triangle == triangles[0]
+        assert same.mean() > 0.9
+        np.testing.assert_allclose(found[:, same], ((moved - places[0]) / step)[:, same], rtol=0.05, atol=2e-3)
+
+
+def test_far_texture_is_its_mean_and_does_not_alias() -> None:
+    tiles = plain_tiles(side=64)
+    checker = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    from gs_stereo.samples.training.tiles import _boxed
+
+    box = _boxed(np.repeat(checker[..., None], 3, axis=2), tiles.layout)
+    world = make_world([facing_square(40.0, 60.0)], tiles=replace(tiles, texels=box), glows=True)
+    light = seen(world)  # one texel is 1/32 px
+    assert light.std() < 0.01
+    assert light.mean() == pytest.approx(0.5**2.2, rel=0.1)
+
+
+def board_before_wall() -> tuple[World, StereoRig]:
+    world = make_world([facing_square(8.0), facing_square(4.0, half=0.6)], glows=True)
+    return world, StereoRig(left=camera(), baseline=0.4)
+
+
+def test_disparity_and_visibility_of_a_board_before_a_wall() -> None:
+    """f b = 32 px m: 4 px on the wall, 8 px on the board of 24 px, which hides 4 px of wall at its left."""
+    world, rig = board_before_wall()
+    depth = _render(world, rig.left).depth.astype(np.float64)
+    assert set(np.round(np.unique(rig.focal_times_baseline / depth), 4)) == {4.0, 8.0}
+    hidden = _hidden(world, rig, depth)
+    board = np.zeros_like(hidden)
+    board[24:48, 36:60] = True
+    np.testing.assert_array_equal(rig.focal_times_baseline / depth > 6, board)
+    wanted = np.zeros_like(hidden)
+    wanted[24:48, 32:36] = True
+    np.testing.assert_array_equal(hidden, wanted)
+
+
+def test_edges_are_smoothed() -> None:
+    """A board whose border runs through the middle of pixels has a border of mixed light."""
+    board = facing_square(4.0, half=0.6, centre=(0.02, 0.02))
+    bright = replace(camera(), name="left")
+    light = Light(place=(0, -1, 0), far=True, lamp=(0, 0, 0), sky=(1, 1, 1), floor=(1, 1, 1))
+    world = make_world([facing_square(8.0), board], light)
+    assert np.ptp(_render(world, bright).light) < 1e-6  # the same light everywhere: no edge is invented
+    dark = replace(world, material=world.material.copy())
+    dark.material[4] = (0, 1)  # the board glows, the wall is lit
+    mixed = _render(replace(dark, light=replace(light, sky=(0, 0, 0), floor=(0, 0, 0))), bright).light[36, :, 0]
+    inner = (mixed > 0.05 * GREY) & (mixed < 0.95 * GREY)
+    assert 1 <= inner.sum() <= 4
+
+
+@pytest.fixture(scope="module", params=["room", "outdoors", "tabletop", "flying"])
+def rendered(request: pytest.FixtureRequest) -> tuple[Composition, RenderedPair]:
+    rng = np.random.default_rng(11)
+    scene = compose(rng, TINY, request.param, 0)
+    return scene, render_pair(scene, rng, TINY)
+
+
+def test_the_right_image_is_the_left_one_moved_by_the_disparity(rendered: tuple[Composition, RenderedPair]) -> None:
+    _, pair = rendered
+    warped = warp_right_to_left(pair.right, pair.disparity)
+    visible = ~pair.hidden & ~pair.out_of_frame & np.isfinite(warped).all(axis=2)
+    moved = warp_right_to_left(pair.right, pair.disparity + 3)
+    error, wrong = (np.nanmedian(np.abs(image - pair.left)[visible]) for image in (warped, moved))
+    assert error < 0.5 * wrong
+    assert visible.mean() > 0.4
+
+
+def test_out_of_frame_is_left_of_the_right_image(rendered: tuple[Composition, RenderedPair]) -> None:
+    _, pair = rendered
+    columns = np.arange(96) + 0.5
+    np.testing.assert_array_equal(pair.out_of_frame, columns - pair.disparity.astype(np.float64) < 0)
+
+
+def test_hidden_agrees_with_the_right_depth_map(rendered: tuple[Composition, RenderedPair]) -> None:
+    """Where the right eye's own pixels clearly show something nearer, or clearly the same, the flag says so."""
+    scene, pair = rendered
+    depth = _render(scene.world, pair.rig.right).depth.astype(np.float64)
+    right = pair.rig.focal_times_baseline / depth
+    column = np.arange(96) - pair.disparity.astype(np.float64)
+    inside = (column >= 1) & (column <= 94)
+    index = np.clip(np.rint(column).astype(int), 1, 94)
+    rows = np.arange(72)[:, None]
+    around = np.stack([right[rows, index + step] for step in (-1, 0, 1)])
+    nearer = inside & (around.min(axis=0) > pair.disparity + 1.0)
+    same = inside & (np.abs(around - pair.disparity).max(axis=0) < 0.05)
+    assert pair.hidden[nearer].mean() > 0.98 if nearer.any() else True
+    assert pair.hidden[same].mean() < 0.02
+
+
+def test_disparities_are_positive_and_bounded(rendered: tuple[Composition, RenderedPair]) -> None:
+    scene, pair = rendered
+    assert pair.rig.baseline > 0
+    assert (pair.disparity > 0).all()
+    assert pair.disparity.max() <= 1.36 * 0.25 * 96
+    assert scene.world.caster.distance(pair.rig.right.centre_in_world.astype(np.float32)) > 0.05 * scene.near_m
+
+
+def test_a_baseline_that_leads_into_a_wall_is_shortened() -> None:
+    wall = quads(np.array([[(0.3, -9.0, -9), (0.3, 9, -9), (0.3, 9, 9), (0.3, -9, 9)]], float))
+    scene = Composition(world=make_world([facing_square(8.0), wall]), camera=camera(), near_m=0.25)
+    depth = np.full((72, 96), 4.0)
+    wide = TINY.model_copy(update={"disparity_share_median": 0.25, "disparity_share_spread": 0.0})
+    assert 0 < _baseline(scene, depth, np.random.default_rng(0), wide) < 0.2
+
+
+def test_rays_that_hit_nothing_are_no_part_of_a_scene() -> None:
+    """Every composed scene is closed: the sky catches what passes everything else."""
+    scene = compose(np.random.default_rng(2), TINY, "outdoors", 0)
+    rays = np.zeros((500, 6), np.float32)
+    rays[:, :3] = scene.camera.centre_in_world
+    rays[:, 3:] = np.random.default_rng(0).normal(size=(500, 3))
+    hits = scene.world.caster.cast(rays)
+    assert (hits.triangle >= 0).all()
+    assert np.isfinite(shade(scene.world, rays, hits, _rays(scene.camera, np.zeros((1, 2)))[1]).light).all()
