@@ -80,9 +80,10 @@ class Tiles:
         count = len(x)
         if count == 0:
             return np.empty((0, 3), np.uint8)
-        if pad := -count % _LOOKUP_WIDTH:
-            x, y = np.pad(x, (0, pad)), np.pad(y, (0, pad))
-        x, y = x.reshape(-1, _LOOKUP_WIDTH), y.reshape(-1, _LOOKUP_WIDTH)
+        wide = min(_LOOKUP_WIDTH, count)
+        if pad := -count % wide:
+            x, y = (np.concatenate([axis, np.zeros(pad, np.float32)]) for axis in (x, y))
+        x, y = x.reshape(-1, wide), y.reshape(-1, wide)
         return np.asarray(cv2.remap(self.texels, x, y, cv2.INTER_LINEAR)).reshape(-1, 3)[:count]
 
     @cached_property

@@ -104,11 +104,12 @@ def _columns(values: np.ndarray) -> Float32[np.ndarray, "k t"]:
 
 def _slopes(edges: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """The 2x3 matrix J of each triangle with J edge = uv step for both edges and J normal = 0."""
-    gram = np.einsum("tij,tkj->tik", edges, edges)
-    determinant = gram[:, 0, 0] * gram[:, 1, 1] - gram[:, 0, 1] ** 2
-    inverse = np.stack([gram[:, 1, 1], -gram[:, 0, 1], -gram[:, 0, 1], gram[:, 0, 0]], -1).reshape(-1, 2, 2)
-    inverse /= np.maximum(determinant, 1e-24)[:, None, None]
-    return np.einsum("tki,tkl,tlj->tij", steps, inverse, edges)
+    first, second = edges[:, 0], edges[:, 1]
+    aa, ab, bb = ((a * b).sum(axis=1) for a, b in ((first, first), (first, second), (second, second)))
+    scale = 1 / np.maximum(aa * bb - ab**2, 1e-24)
+    dual_first = (bb * scale)[:, None] * first - (ab * scale)[:, None] * second
+    dual_second = (aa * scale)[:, None] * second - (ab * scale)[:, None] * first
+    return np.asarray(steps[:, 0, :, None] * dual_first[:, None] + steps[:, 1, :, None] * dual_second[:, None])
 
 
 def _unique_groups(pieces: list[Piece]) -> Int32[np.ndarray, "t"]:
