@@ -4,7 +4,8 @@
     ROOT[/training]/image_2, image_3, disp_occ_0, disp_noc_0                            2015
 
 Files are <number>_10.png; truth is uint16 / 256, 0 = unknown. The occ maps give `all`, the noc maps `noc`. The split
-of 2012 is "colour" or "gray", by default colour if it is there.
+of 2012 is "colour" or "gray", by default colour if it is there. The official programs fill missing predictions from
+their row before they count; the rule "fill" comes close to that.
 """
 
 from __future__ import annotations
