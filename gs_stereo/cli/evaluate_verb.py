@@ -53,13 +53,20 @@ def evaluate(
     from gs_stereo.cli.tables import print_json
     from gs_stereo.config import load_yaml, merge, parse_config, parse_overrides, shipped
     from gs_stereo.io.atomic import write_text
-    from gs_stereo.stages.evaluate import EvaluateConfig, evaluate_expert
+    from gs_stereo.stages.evaluate import EvaluateConfig, evaluate_expert, pairs_of
 
     expert, experts = _expert_and_settings(model, description)
     preset = load_yaml(shipped(f"configs/evaluate/{common.preset}.yaml")) if common.preset else {}
     own = given(missing=missing, search_range=search_range, limit=limit, experts=experts or None)
     values = merge(merge(preset, parse_overrides(common.set_ or [])), own)
     config = parse_config(EvaluateConfig, values, where="the settings of evaluate")
+    if common.dry_run:
+        names = pairs_of(benchmark, root, split, config.limit)
+        if common.json:
+            print_json({"expert": expert, "pairs": names})
+        else:
+            print("\n".join(names))
+        return
     outcome = evaluate_expert(expert, benchmark, root, split=split, config=config, pictures=pictures)
     if common.out is not None:
         write_text(common.out / "report.json", json.dumps(outcome.to_json(), indent=1) + "\n")

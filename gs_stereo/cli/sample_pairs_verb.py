@@ -27,13 +27,17 @@ def sample_pairs(
 ) -> None:
     """Write random stereo pairs with exact disparity as a data set, to train nets on. Resumes."""
     from gs_stereo.cli.tables import print_json
-    from gs_stereo.config import merge, parse_config, parse_overrides
+    from gs_stereo.config import load_yaml, merge, parse_config, parse_overrides, shipped
     from gs_stereo.executors.local import LocalExecutor
     from gs_stereo.stages.sample_pairs import SamplePairsConfig, write_sample_pairs
 
     own = given(count=count, split=split, pairs=given(width=width, height=height) or None)
-    values = merge(parse_overrides(common.set_ or []), own)
+    preset = load_yaml(shipped(f"configs/sample-pairs/{common.preset}.yaml")) if common.preset else {}
+    values = merge(merge(preset, parse_overrides(common.set_ or [])), own)
     config = parse_config(SamplePairsConfig, values, where="the options of sample-pairs")
+    if common.dry_run:
+        print(f"{folder}: would hold {config.count} pairs in {config.shards} shards.")
+        return
     done = write_sample_pairs(folder, config, common.seed or 0, LocalExecutor(common.workers))
     if common.json:
         print_json({"folder": str(folder), "pairs": done.index.sample_count, "made": done.made})

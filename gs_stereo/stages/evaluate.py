@@ -107,6 +107,13 @@ def evaluate_expert(
     )
 
 
+def pairs_of(benchmark: str, root: Path | None, split: str | None = None, limit: int | None = None) -> list[str]:
+    """Names of the pairs that `evaluate_expert` would ask about."""
+    from gs_stereo.benchmarks.protocol import open_benchmark
+
+    return [item.name for item in open_benchmark(benchmark, root, split).items()][:limit]
+
+
 def asker(matcher: StereoMatcher, config: EvaluateConfig) -> Predict:
     """A function that asks the matcher about a pair and measures time and peak resident memory."""
     from gs_stereo.benchmarks.evaluate_pairs import Answer

@@ -116,3 +116,23 @@ def test_the_baseline_preset_is_the_common_baseline(shifted_pairs: Path) -> None
     found = SgbmMatcher(config).predict(left, right, max_disparity_px=10.0 + EvaluateConfig().search_margin_px)
     np.testing.assert_array_equal(np.nan_to_num(found.disparity, nan=-1), np.where(wanted < 0, -1, wanted))
     assert (wanted < 0).any()
+
+
+def test_a_dry_run_lists_the_pairs(shifted_pairs: Path) -> None:
+    arguments = ["evaluate", "sgbm", "--root", str(shifted_pairs), "--dry-run"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.output.split() == ["a", "b"]
+    limited = CliRunner().invoke(app, [*arguments, "--limit", "1", "--json"])
+    assert json.loads(limited.stdout) == {"expert": "sgbm", "pairs": ["a"]}
+
+
+def test_a_net_is_asked_through_the_expert_that_takes_its_file(tmp_path: Path) -> None:
+    from gs_stereo.cli.evaluate_verb import _expert_and_settings
+
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/net.json").write_text("{}")
+    model = tmp_path / "m.onnx"
+    assert _expert_and_settings("sgbm", None) == ("sgbm", {})
+    assert _expert_and_settings(str(model), "d") == ("onnx", {"onnx": {"model": str(model), "description": "d"}})
+    expert, settings = _expert_and_settings(str(tmp_path / "net"), None)
+    assert (expert, settings) == ("checkpoint", {"checkpoint": {"checkpoint": str(tmp_path / "net")}})
