@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from gs_stereo import __version__
-from gs_stereo.cli import dataset_verbs, evaluate_verb, export_verb, inspect_verbs, run_verb, sample_pairs_verb, scene_verbs, view_verb
+from gs_stereo.cli import (
+    dataset_verbs,
+    evaluate_verb,
+    export_verb,
+    inspect_verbs,
+    run_verb,
+    sample_pairs_verb,
+    scene_verbs,
+    view_verb,
+)
 from gs_stereo.cli.help import App, Verbs
 
 app = App(
