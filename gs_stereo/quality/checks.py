@@ -1,0 +1,220 @@
+"""The checks of a dataset that look at the images and at what is there: rows, eyes, sharpness, coverage, range."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool
+
+from gs_stereo.quality.check import Check, first, graded, median_of, percent, worse
+from gs_stereo.quality.config import QualityConfig
+from gs_stereo.quality.dataset import DatasetMeasures
+
+_PEERS_RANGE = "5 to 15 % of the width is usual"
+
+
+def check_eyes(data: DatasetMeasures, config: QualityConfig) -> Check:
+    """Left and right swapped: matches lie further right in the right image."""
+    measured = [np.isfinite(sample.to_the_right) or sample.warp is not None for sample in data.samples]
+    share = float(data.swapped[measured].mean()) if any(measured) else float("nan")
+    grade = graded(share, config.swapped_samples)
+    what = f"In {percent(share)} of the samples the left and right images look swapped"
+    sentences = {
+        "pass": "Left and right are in their places: points move to the left from the left to the right image.",
+        "not measured": "Whether left and right are swapped could not be measured: too few feature matches.",
+    }
+    fix = (
+        f"{what} (points lie further right in the right image, so that negative disparities match; at most "
+        f"{percent(config.swapped_samples[1])} is tolerable); exchange the two images or render the pairs again."
+    )
+    return Check(
+        name="swapped_eyes",
+        title="Left and right",
+        grade=grade,
+        value=share,
+        unit="share of samples",
+        limits=config.swapped_samples,
+        sentence=sentences.get(grade, fix),
+        samples=_ids(data, data.swapped),
+    )
+
+
+def check_rows(data: DatasetMeasures, config: QualityConfig) -> Check:
+    """Row alignment of feature matches."""
+    # Blur makes single matches inexact; their median stays good.
+    distances = np.array(
+        [
+            abs(sample.row_offset_px) if blurred else sample.row_distance_px
+            for sample, blurred in zip(data.samples, data.blurred, strict=True)
+        ]
+    )
+    typical, off = median_of(distances), distances > config.row_offset_px[0]
+    share = float(off[np.isfinite(distances)].mean()) if np.isfinite(distances).any() else float("nan")
+    grade = worse(graded(typical, config.row_offset_px), graded(share, config.row_offset_samples))
+    high = median_of(np.array([sample.row_distance_p90_px for sample in data.samples]))
+    shift = median_of(np.array([sample.row_offset_px for sample in data.samples])[off]) if off.any() else 0.0
+    measured = (
+        f"matching points lie {typical:.2f} px apart vertically (median; 90th percentile {high:.2f} px), "
+        f"and {percent(share)} of the samples are off by more than {config.row_offset_px[0]:g} px"
+    )
+    sentences = {
+        "pass": f"The rows of left and right are aligned: {measured}.",
+        "not measured": "Row alignment could not be measured: too few feature matches between left and right.",
+    }
+    fix = (
+        f"The rows of left and right are not aligned: {measured} (fail above {config.row_offset_px[1]:g} px); the "
+        f"right images of those samples lie {abs(shift):.1f} px too {'low' if shift > 0 else 'high'}: rectify or "
+        "render again."
+    )
+    return Check(
+        name="row_alignment",
+        title="Row alignment",
+        grade=grade,
+        value=typical,
+        unit="px",
+        limits=config.row_offset_px,
+        sentence=sentences.get(grade, fix),
+        samples=_ids(data, off),
+    )
+
+
+def check_blur(data: DatasetMeasures, config: QualityConfig) -> Check:
+    """Share of blurred views; and whether all of them are, which needs no reference."""
+    widths = np.array(
+        [np.fmax(sample.left.edge_width_px, sample.right.edge_width_px) for sample in data.samples], dtype=np.float64
+    )
+    measured = np.isfinite(widths)
+    share = float(data.blurred[measured].mean()) if measured.any() else float("nan")
+    overall = graded(median_of(widths), config.edge_width_px)
+    grade = worse(graded(share, config.blurred_samples), overall)
+    reference = median_of(data.reference_edge_px)
+    sharp, blurred = median_of(widths[~data.blurred]), median_of(widths[data.blurred])
+    sentences = {
+        "pass": f"The views are sharp: edges are {median_of(widths):.1f} px wide (sigma; reference {reference:.1f} "
+        f"px), {percent(share)} of the samples are blurred.",
+        "not measured": "Sharpness could not be measured: the images have hardly any edges.",
+    }
+    if data.blurred[measured].any() and graded(share, config.blurred_samples) != "pass":
+        beside = f" against {sharp:.1f} px in the others" if np.isfinite(sharp) else ""
+        fix = (
+            f"{percent(share)} of the samples are blurred: their sharpest edges are {blurred:.1f} px wide (sigma)"
+            f"{beside} and {reference:.1f} px in the reference (fail above {percent(config.blurred_samples[1])}); "
+            "fit longer or leave those views out."
+        )
+    else:
+        fix = (
+            f"The images are blurred throughout: the sharpest edges are {median_of(widths):.1f} px wide (sigma; "
+            f"fail above {config.edge_width_px[1]:g} px); use sharper photos, fit longer, or render smaller images."
+        )
+    return Check(
+        name="blurred_views",
+        title="Sharpness",
+        grade=grade,
+        value=share,
+        unit="share of samples",
+        limits=config.blurred_samples,
+        sentence=sentences.get(grade, fix),
+        samples=_ids(data, data.blurred),
+    )
+
+
+def check_blank(data: DatasetMeasures, config: QualityConfig) -> Check:
+    """Share of views without content."""
+    share = float(data.blank.mean())
+    grade = graded(share, config.blank_samples)
+    what = f"{percent(share)} of the samples have a blank image (brightness varies by less than "
+    limit = f"{config.blank_contrast:g} of 255 levels)"
+    fix = f"{what}{limit}; fail above {percent(config.blank_samples[1])}; leave those views out."
+    return Check(
+        name="blank_views",
+        title="Blank views",
+        grade=grade,
+        value=share,
+        unit="share of samples",
+        limits=config.blank_samples,
+        sentence=f"{what}{limit}." if grade == "pass" else fix,
+        samples=_ids(data, data.blank),
+    )
+
+
+def check_duplicates(data: DatasetMeasures, config: QualityConfig) -> Check:
+    """Share of samples that repeat an earlier one."""
+    share = float(data.repeated.mean())
+    grade = graded(share, config.duplicate_samples)
+    what = f"{percent(share)} of the samples repeat an earlier one (same pose and baseline, or the same picture)"
+    fix = f"{what}; fail above {percent(config.duplicate_samples[1])}; they add nothing: leave them out."
+    return Check(
+        name="duplicate_views",
+        title="Duplicates",
+        grade=grade,
+        value=share,
+        unit="share of samples",
+        limits=config.duplicate_samples,
+        sentence=f"{what}." if grade == "pass" else fix,
+        samples=_ids(data, data.repeated),
+    )
+
+
+def check_coverage(data: DatasetMeasures, config: QualityConfig) -> Check:
+    """Share of pixels with a label."""
+    coverage = np.array([sample.coverage for sample in data.samples])
+    unlabelled = float(1 - coverage.mean())
+    grade = graded(unlabelled, config.unlabelled)
+    what = f"{percent(1 - unlabelled)} of the pixels have a label"
+    fix = (
+        f"Only {what} (fail below {percent(1 - config.unlabelled[1])}); look at the flags for the cause, "
+        "then fit longer, choose a smaller baseline or another label source."
+    )
+    return Check(
+        name="coverage",
+        title="Coverage",
+        grade=grade,
+        value=unlabelled,
+        unit="share of pixels without a label",
+        limits=config.unlabelled,
+        sentence=f"{what}." if grade == "pass" else fix,
+        samples=_ids(data, 1 - coverage > config.unlabelled[1]),
+    )
+
+
+def check_range(data: DatasetMeasures, config: QualityConfig) -> Check:
+    """Median disparity against the width. Never a failure: it may be meant."""
+    typical = median_of(np.array([sample.disparity_px for sample in data.samples]))
+    share, (least, most) = typical / data.width, config.disparity_share
+    what = f"The median disparity is {typical:.1f} px, {percent(share)} of the width ({_PEERS_RANGE})"
+    outside = np.isfinite(share) and not least <= share <= most
+    fix = f"{what}; choose another baseline or --target-disparity, unless this is what you want."
+    return Check(
+        name="disparity_range",
+        title="Disparity range",
+        grade="look closer" if outside else "pass" if np.isfinite(share) else "not measured",
+        value=share,
+        unit="share of the width",
+        limits=None,
+        sentence="There is no label to take the disparity range from."
+        if not np.isfinite(share)
+        else fix
+        if outside
+        else f"{what}.",
+    )
+
+
+def check_files(data: DatasetMeasures, config: QualityConfig) -> Check:
+    """Shards that are not those of the index."""
+    count = len(data.damaged_shards)
+    names = ", ".join(data.damaged_shards[:3])
+    return Check(
+        name="shard_files",
+        title="Files",
+        grade="look closer" if count else "pass",
+        value=float(count),
+        unit="shards",
+        limits=None,
+        sentence=f"{count} shards are not the files that dataset.json describes ({names}: another sha256); "
+        "they were changed or damaged after they were written: label again."
+        if count
+        else "Every shard is the file that dataset.json describes.",
+    )
+
+
+def _ids(data: DatasetMeasures, chosen: Bool[np.ndarray, "n"]) -> tuple[str, ...]:
+    return first(sample.sample_id for sample, wanted in zip(data.samples, chosen, strict=True) if wanted)

@@ -1,0 +1,74 @@
+"""The label's depth against the triangulated points of structure from motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from gs_stereo.geometry.disparity import depth_from_disparity
+from gs_stereo.geometry.projection import inside, project
+from gs_stereo.geometry.view_selection import nearest_photo
+from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.types import Camera, SparseScene
+
+_MAD_TO_SIGMA = 1.4826
+_MAX_ERROR_PX = 1.5
+_LEAST_TRACK = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointAgreement:
+    """Median and spread (1.4826 MAD over the median) of label depth / point depth; NaN with too few points."""
+
+    count: int
+    factor: float = float("nan")
+    spread: float = float("nan")
+
+
+def sample_camera(sample: ShardSample) -> Camera:
+    """The left camera of a sample."""
+    height, width = sample.left.shape[:2]
+    return Camera(
+        name=sample.view_id,
+        width=width,
+        height=height,
+        intrinsics=sample.intrinsics,
+        cam_from_world=sample.cam_from_world,
+    )
+
+
+def sample_depth(sample: ShardSample) -> Float[np.ndarray, "h w"]:
+    """Label depth in scene units; NaN without a label."""
+    focal_times_baseline = float(sample.intrinsics[0, 0]) * sample.baseline
+    return depth_from_disparity(sample.disparity.astype(np.float64), focal_times_baseline)
+
+
+def compare_with_points(sample: ShardSample, scene: SparseScene, min_points: int) -> PointAgreement:
+    """Compare a label with the points that its photo (or the photo nearest to a virtual view) has observed."""
+    camera, depth = sample_camera(sample), sample_depth(sample)
+    points = _observed_points(camera, depth, scene)
+    image_xy, point_depth = project(camera, points)
+    seen = inside(camera, np.nan_to_num(image_xy, nan=-1.0)) & (point_depth > 0)
+    columns, rows = image_xy[seen].astype(np.int64).T
+    ratio = depth[rows, columns] / point_depth[seen]
+    ratio = ratio[np.isfinite(ratio)]
+    if len(ratio) < min_points:
+        return PointAgreement(count=len(ratio))
+    median = float(np.median(ratio))
+    spread = _MAD_TO_SIGMA * float(np.median(np.abs(ratio - median))) / median
+    return PointAgreement(count=len(ratio), factor=median, spread=spread)
+
+
+def _observed_points(camera: Camera, depth: Float[np.ndarray, "h w"], scene: SparseScene) -> Float[np.ndarray, "n 3"]:
+    """Well-triangulated points that the photo of the view, or the one nearest to it, has observed."""
+    good = (scene.points.error_px <= _MAX_ERROR_PX) & (scene.points.track_length >= _LEAST_TRACK)
+    names = [photo.name for photo in scene.cameras]
+    typical = float(np.nanmedian(depth)) if np.isfinite(depth).any() else float("nan")
+    nearest = nearest_photo(camera, scene.cameras, typical)
+    index = names.index(camera.name) if camera.name in names else nearest.index if nearest else None
+    if index is None or not scene.visible_points:
+        return scene.points.xyz_in_world[good]
+    visible = scene.visible_points[index]
+    return scene.points.xyz_in_world[visible[good[visible]]]

@@ -1,0 +1,129 @@
+"""Everything that is measured on one sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gs_stereo.io.images import resize_to
+from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.quality.agreement import MatchAgreement, compare_with_matches, trusted
+from gs_stereo.quality.config import QualityConfig
+from gs_stereo.quality.features import PairMatches, match_features
+from gs_stereo.quality.neighbours import MAP_EDGE_PX, THUMBNAIL, SmallView
+from gs_stereo.quality.points import PointAgreement, compare_with_points, sample_camera, sample_depth
+from gs_stereo.quality.sharpness import contrast, edge_width_px
+from gs_stereo.quality.warp import WarpCurves, different_share, moved_rows, warp_curves
+from gs_stereo.types import SparseScene
+
+_NAN = float("nan")
+_CLEARLY_MOVED_PX = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class EyeLook:
+    """Width of the sharpest edges (sigma in px) and contrast (8-bit levels) of one image."""
+
+    edge_width_px: float
+    contrast: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampleMeasures:
+    """Measures of one sample; NaN or None = could not be measured.
+
+    matches: feature matches between the eyes. row_offset_px: median signed row offset; row_distance_px and
+    row_distance_p90_px: median and 90th percentile of its size. to_the_right: share of matches that lie further right
+    in the right image, which only happens when the eyes are swapped. labels: against the matches. warp: against the
+    pixels, after the row offset was taken away. different_share: visible confident pixels that look different.
+    photo_edge_width_px: of the photo of the same view. disparity_px: median label.
+    """
+
+    sample_id: str
+    view_id: str
+    matches: int
+    row_offset_px: float
+    row_distance_px: float
+    row_distance_p90_px: float
+    to_the_right: float
+    labels: MatchAgreement
+    warp: WarpCurves | None
+    different_share: float
+    points: PointAgreement | None
+    left: EyeLook
+    right: EyeLook
+    photo_edge_width_px: float
+    coverage: float
+    disparity_px: float
+    small: SmallView
+
+
+def measure_sample(
+    sample: ShardSample, config: QualityConfig, scene: SparseScene | None, photo: UInt8[np.ndarray, "_ _ 3"] | None
+) -> SampleMeasures:
+    """Measure one sample. scene: what structure from motion knows, or None. photo: of the same view, or None."""
+    matches = match_features(sample.left, sample.right)
+    enough = len(matches) >= config.min_matches
+    rows = matches.row_offset_px if enough else np.full(1, np.nan)
+    offset = float(np.median(rows))
+    # A wrong row must not look like a wrong disparity.
+    right = moved_rows(sample.right, -offset) if abs(offset) > _CLEARLY_MOVED_PX else sample.right
+    comparable = trusted(sample, config.min_confidence)
+    known = sample.disparity[np.isfinite(sample.disparity)]
+    return SampleMeasures(
+        sample_id=sample.sample_id,
+        view_id=sample.view_id,
+        matches=len(matches),
+        row_offset_px=offset,
+        row_distance_px=float(np.median(np.abs(rows))),
+        row_distance_p90_px=float(np.percentile(np.abs(rows), 90)),
+        to_the_right=_share_to_the_right(matches) if enough else _NAN,
+        labels=compare_with_matches(sample, matches, comparable, config.min_matches),
+        warp=warp_curves(sample.left, right, sample.disparity, comparable),
+        different_share=different_share(sample.left, right, sample.disparity, comparable),
+        points=compare_with_points(sample, scene, config.min_matches) if scene else None,
+        left=_look(sample.left),
+        right=_look(sample.right),
+        photo_edge_width_px=_NAN if photo is None else _photo_edge_width(photo, sample),
+        coverage=float(np.isfinite(sample.disparity).mean()),
+        disparity_px=float(np.median(known)) if known.size else _NAN,
+        small=_small_view(sample),
+    )
+
+
+def _share_to_the_right(matches: PairMatches) -> float:
+    """Among matches that moved by more than half a pixel; 0 if none did."""
+    moved = matches.disparity_px[np.abs(matches.disparity_px) > _CLEARLY_MOVED_PX]
+    return float((moved < 0).mean()) if len(moved) else 0.0
+
+
+def _look(image: UInt8[np.ndarray, "h w 3"]) -> EyeLook:
+    return EyeLook(edge_width_px=edge_width_px(image), contrast=contrast(image))
+
+
+def _photo_edge_width(photo: UInt8[np.ndarray, "_ _ 3"], sample: ShardSample) -> float:
+    """At the scale of the sample. A photo that would have to be enlarged says nothing about fine edges."""
+    height, width = sample.left.shape[:2]
+    scale = max(width / photo.shape[1], height / photo.shape[0])
+    if scale > 1:
+        return _NAN
+    return edge_width_px(resize_to(photo, round(photo.shape[1] * scale), round(photo.shape[0] * scale)))
+
+
+def _small_view(sample: ShardSample) -> SmallView:
+    import cv2
+
+    height, width = sample.left.shape[:2]
+    stride = max(1, round(max(width, height) / MAP_EDGE_PX))
+    part = (slice(stride // 2, None, stride), slice(stride // 2, None, stride))
+    gray = cv2.cvtColor(sample.left, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return SmallView(
+        view_id=sample.view_id,
+        camera=sample_camera(sample),
+        baseline=sample.baseline,
+        depth=sample_depth(sample)[part].astype(np.float32),
+        stride=stride,
+        thumbnail=np.asarray(cv2.resize(gray, THUMBNAIL, interpolation=cv2.INTER_AREA)),
+    )

@@ -1,0 +1,142 @@
+"""What the pixels say about a label: which factor, shift and row offset make the warped right image look most alike.
+
+The error of a candidate is the mean absolute difference of brightness, both images freed of their slow changes, over
+the same pixels for all candidates of a curve. A wrong disparity moves the minimum, whatever the contrast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from gs_stereo.geometry.disparity import sample_row
+
+FACTORS = np.round(np.arange(0.85, 1.1501, 0.01), 3)
+SHIFTS_PX = np.arange(-4.0, 4.01, 0.25)
+_SLOW_SIGMA_PX = 8.0
+_MAX_PIXELS = 20000
+_LEAST_PIXELS = 300
+_TEXTURED_PERCENTILE = 50.0
+_DIFFERENT_LEVELS = 16.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WarpCurves:
+    """Warp errors in 8-bit levels of one pair.
+
+    by_factor: with the disparity times FACTORS. by_shift: plus SHIFTS_PX. negative: with the sign changed, over the
+    pixels for which that stays in the image; positive: with the right sign over the same pixels.
+    """
+
+    by_factor: Float[np.ndarray, "f"]
+    by_shift: Float[np.ndarray, "s"]
+    positive: float
+    negative: float
+
+    @property
+    def best_factor(self) -> float:
+        """The factor that the label should be multiplied with."""
+        return minimum_of(FACTORS, self.by_factor)
+
+    @property
+    def best_shift_px(self) -> float:
+        """The shift that should be added to the label."""
+        return minimum_of(SHIFTS_PX, self.by_shift)
+
+
+def warp_curves(
+    left: UInt8[np.ndarray, "h w 3"],
+    right: UInt8[np.ndarray, "h w 3"],
+    disparity: Float[np.ndarray, "h w"],
+    comparable: Bool[np.ndarray, "h w"],
+) -> WarpCurves | None:
+    """Evaluate the candidates on the textured comparable pixels; None if there are too few."""
+    rows, columns = _textured_pixels(left, disparity, comparable)
+    if len(rows) < _LEAST_PIXELS:
+        return None
+    here, there = _detail(left), _detail(right)
+    values = disparity[rows, columns].astype(np.float64)
+
+    def errors(candidates: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k"]:
+        x = columns - candidates
+        inside = ((x >= 0) & (x <= there.shape[1] - 1)).all(axis=0)
+        if inside.sum() < _LEAST_PIXELS:
+            return np.full(len(candidates), np.nan)
+        seen = _at(there, rows[inside], x[:, inside])
+        return np.asarray(np.abs(seen - here[rows, columns][inside]).mean(axis=1))
+
+    positive, negative = errors(np.stack([values, -values]))
+    return WarpCurves(
+        by_factor=errors(FACTORS[:, None] * values),
+        by_shift=errors(SHIFTS_PX[:, None] + values),
+        positive=float(positive),
+        negative=float(negative),
+    )
+
+
+def different_share(
+    left: UInt8[np.ndarray, "h w 3"],
+    right: UInt8[np.ndarray, "h w 3"],
+    disparity: Float[np.ndarray, "h w"],
+    comparable: Bool[np.ndarray, "h w"],
+) -> float:
+    """Share of comparable pixels in frame whose warped right pixel differs by more than 16 levels; NaN without any."""
+    width = disparity.shape[1]
+    columns = np.where(comparable, np.arange(width) - disparity.astype(np.float64), np.nan)
+    warped = sample_row(right.astype(np.float32), columns)
+    residual = np.abs(left.astype(np.float32) - warped).mean(axis=-1)
+    known = np.isfinite(residual)
+    return float((residual[known] > _DIFFERENT_LEVELS).mean()) if known.any() else float("nan")
+
+
+def moved_rows(image: UInt8[np.ndarray, "h w 3"], down_px: float) -> UInt8[np.ndarray, "h w 3"]:
+    """The image moved down by `down_px` (linear between rows, border repeated)."""
+    import cv2
+
+    matrix = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, down_px]])
+    size = image.shape[1], image.shape[0]
+    moved: UInt8[np.ndarray, "h w 3"] = cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    return moved
+
+
+def minimum_of(candidates: Float[np.ndarray, "k"], errors: Float[np.ndarray, "k"]) -> float:
+    """Where the curve is lowest, to a fraction of its step (parabola through three points); NaN if it is unknown."""
+    if not np.isfinite(errors).all():
+        return float("nan")
+    best = int(np.argmin(errors))
+    if best in (0, len(errors) - 1):
+        return float(candidates[best])
+    low, middle, high = errors[best - 1 : best + 2]
+    bend = low - 2 * middle + high
+    offset = 0.5 * (low - high) / bend if bend > 0 else 0.0
+    return float(candidates[best] + offset * (candidates[1] - candidates[0]))
+
+
+def _textured_pixels(
+    left: UInt8[np.ndarray, "h w 3"], disparity: Float[np.ndarray, "h w"], comparable: Bool[np.ndarray, "h w"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the comparable pixels with the steeper half of the horizontal gradients, thinned out."""
+    slope = np.abs(np.gradient(_detail(left), axis=1))
+    chosen = comparable & np.isfinite(disparity)
+    if not chosen.any():
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    rows, columns = np.nonzero(chosen & (slope >= np.percentile(slope[chosen], _TEXTURED_PERCENTILE)))
+    step = max(1, len(rows) // _MAX_PIXELS)
+    return rows[::step], columns[::step]
+
+
+def _detail(image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
+    """Brightness without its slow changes, so that another exposure of the other eye does not matter."""
+    import cv2
+
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.asarray(gray - cv2.GaussianBlur(gray, (0, 0), _SLOW_SIGMA_PX))
+
+
+def _at(image: Float[np.ndarray, "h w"], rows: np.ndarray, x: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
+    """Linear interpolation along rows at array columns inside the image."""
+    low = np.minimum(x.astype(np.int64), image.shape[1] - 2)
+    weight = x - low
+    return image[rows, low] * (1 - weight) + image[rows, low + 1] * weight

@@ -1,0 +1,1 @@
+"""The report: one static HTML page about a scene and a dataset."""
