@@ -12,6 +12,7 @@ from gs_stereo.cli import (
     evaluate_verb,
     export_verb,
     inspect_verbs,
+    report_verb,
     run_verb,
     sample_pairs_verb,
     scene_verbs,
@@ -50,6 +51,7 @@ scene_verbs.register(app)
 sample_pairs_verb.register(app)
 dataset_verbs.register(app)
 export_verb.register(app)
+report_verb.register(app)
 view_verb.register(app)
 evaluate_verb.register(app)
 inspect_verbs.register(app)

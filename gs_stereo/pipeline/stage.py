@@ -95,5 +95,6 @@ STAGES: Registry[type[Stage]] = Registry(
         "render-pairs": "gs_stereo.stages.render_pairs:RenderPairsStage",
         "label": "gs_stereo.stages.label:LabelStage",
         "evaluate-labels": "gs_stereo.stages.evaluate_labels:EvaluateLabelsStage",
+        "report": "gs_stereo.stages.report:ReportStage",
     },
 )

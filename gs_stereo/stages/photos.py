@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,11 @@ class PhotosOfReconstruction:
         self._folder = folder / IMAGE_FOLDER
         self._files = load_summary(folder).image_files
         self._read = lru_cache(maxsize=_KEPT_PHOTOS)(self._load)
+
+    @property
+    def names(self) -> Collection[str]:
+        """Names of the cameras that have a photo."""
+        return self._files.keys()
 
     def __call__(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """The photo of the camera called `name`; do not write to it."""

@@ -1,0 +1,118 @@
+"""What was photographed and how well the splat shows it: cameras, points, held-out photos, training curves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gs_stereo.report.charts import Series, line_chart
+from gs_stereo.report.cloud import cloud_picture
+from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, ReportFacts
+from gs_stereo.report.markup import Markup, el, figure, pairs_list, section, table
+
+_LISTED_FAILURES = 30
+_CURVES = {"loss": "Training loss", "count": "Gaussians", "psnr_db": "PSNR of the training photo, dB"}
+
+
+def capture_section(facts: ReportFacts) -> Markup | None:
+    """Registered photos and the sparse model."""
+    capture = facts.capture
+    if capture is None:
+        return None
+    used = sorted({sample.view_id for sample in facts.measures.samples})
+    picture = figure(
+        cloud_picture(capture.scene, used) if capture.scene.cameras else el("p", "No camera.", class_="quiet"),
+        "Sparse points and cameras, seen obliquely from above; cameras whose view is in the dataset are highlighted.",
+    )
+    return section(
+        "Capture",
+        "capture",
+        el("p", capture.summary.sentence()),
+        picture,
+        pairs_list(_numbers(capture)),
+        _failed(capture),
+    )
+
+
+def _numbers(capture: CaptureFacts) -> list[tuple[str, str]]:
+    summary = capture.summary
+    error, track, focal = summary.mean_reprojection_error_px, summary.mean_track_length, summary.median_focal_px
+    scale = "unknown" if summary.metres_per_unit is None else f"{summary.metres_per_unit:g} m per unit"
+    return [
+        ("Registered", f"{len(summary.image_files)} of {summary.num_photos}"),
+        ("Points", f"{summary.num_points:,}"),
+        ("Reprojection error", "-" if error is None else f"{error:.2f} px"),
+        ("Photos a point", "-" if track is None else f"{track:.1f}"),
+        ("Focal length", "-" if focal is None else f"{focal:.0f} px"),
+        ("Scale", f"{scale} ({summary.scale_source})"),
+    ]
+
+
+def _failed(capture: CaptureFacts) -> Markup | None:
+    failed = list(capture.summary.failed.items())
+    notes = [el("p", note, class_="quiet") for note in capture.summary.notes]
+    if not failed:
+        return el("div", notes) if notes else None
+    rows = failed[:_LISTED_FAILURES]
+    more = f"{len(failed) - len(rows)} more are in reconstruction.json." if len(failed) > len(rows) else None
+    return el(
+        "div",
+        notes,
+        el("h3", "Photos that were not used"),
+        table(("Photo", "Why"), rows, class_="cards"),
+        el("p", more, class_="quiet") if more else None,
+    )
+
+
+def fit_section(facts: ReportFacts) -> Markup | None:
+    """Held-out photos beside their renders, and the curves of the fit."""
+    fit = facts.fit
+    if fit is None:
+        return None
+    return section("Splat", "splat", _held_out(fit), _curves(fit))
+
+
+def _held_out(fit: FitFacts) -> Markup:
+    if not fit.held_out:
+        return el("p", "No photo was held out, so the quality of new views was not measured.", class_="quiet")
+    shown = (
+        "" if len(fit.held_out) == fit.held_out_count else f"; {len(fit.held_out)} of {fit.held_out_count} are shown"
+    )
+    intro = (
+        "Photos that the fit never saw, beside the render from the same place. They are a hard test: a photo at the "
+        f"end of a walk lies outside of what was seen{shown}."
+    )
+    return el("div", el("p", intro, class_="quiet"), el("div", (_trio(view) for view in fit.held_out), class_="grid"))
+
+
+def _trio(view: HeldOutView) -> Markup:
+    pictures = [
+        el("div", el("img", src=source, alt=f"{name} of {view.name}", loading="lazy"), el("span", name))
+        for name, source in (("photo", view.photo), ("render", view.render), ("difference", view.difference))
+    ]
+    caption = f"{view.name}: PSNR {view.psnr_db:.2f} dB, SSIM {view.ssim:.3f}"
+    return figure(el("div", pictures, class_="trio"), caption)
+
+
+def _curves(fit: FitFacts) -> Markup | None:
+    iterations = fit.curves.get("iteration")
+    if iterations is None or len(iterations) < 2:
+        return None
+    charts = []
+    for name, title in _CURVES.items():
+        values = fit.curves.get(name)
+        if values is None or not np.isfinite(values).any():
+            continue
+        series = [Series(name="each step" if name == "loss" else "", x=iterations, y=values, style="a")]
+        if name == "loss" and len(values) >= 20:
+            series = [
+                Series(name="each step", x=iterations, y=values, style="guide"),
+                Series(name="mean of 15", x=iterations, y=_smooth(values), style="a"),
+            ]
+        charts.append(figure([el("h3", title), line_chart(series, x_label="step", y_label="", title=title)], None))
+    return el("div", el("h3", "Training"), el("div", charts, class_="grid")) if charts else None
+
+
+def _smooth(values: np.ndarray, width: int = 15) -> np.ndarray:
+    """Running mean; shorter at the ends."""
+    weights = np.ones(width)
+    return np.convolve(values, weights, "same") / np.convolve(np.ones(len(values)), weights, "same")

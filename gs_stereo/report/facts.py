@@ -1,0 +1,129 @@
+"""What the page shows, as plain data: the page itself reads no file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from gs_stereo.io.reconstruction import ReconstructionSummary
+from gs_stereo.io.shard_schema import DatasetIndex
+from gs_stereo.labels.card import CardFacts
+from gs_stereo.pipeline.manifest import Manifest
+from gs_stereo.quality.dataset import DatasetMeasures
+from gs_stereo.quality.verdict import Verdict
+from gs_stereo.types import SparseScene
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """A published folder (relative to the scene's results) and its manifest."""
+
+    folder: str
+    manifest: Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureFacts:
+    """The reconstruction that the dataset was made of."""
+
+    summary: ReconstructionSummary
+    scene: SparseScene
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutView:
+    """A photo that the fit never saw, beside its render. Pictures are data URIs."""
+
+    name: str
+    photo: str
+    render: str
+    difference: str
+    psnr_db: float
+    ssim: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitFacts:
+    """Training curves (columns of numbers by name) and held-out views; `held_out_count` may exceed those shown."""
+
+    curves: Mapping[str, Float[np.ndarray, "n"]]
+    held_out: tuple[HeldOutView, ...]
+    held_out_count: int
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumbnail:
+    """One pair of the contact sheet. Pictures are data URIs."""
+
+    sample_id: str
+    view_id: str
+    left: str
+    disparity: str
+    consistency: float
+    median_disparity_px: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownSample:
+    """One pair in full, for the viewer. Pictures are data URIs; the ranges are those of the scale bars.
+
+    depth_range: label depth at the ends of `disparity_range_px`, in scene units, far end first.
+    """
+
+    sample_id: str
+    view_id: str
+    rank: str
+    left: str
+    right: str
+    anaglyph: str
+    disparity: str
+    confidence: str
+    disparity_range_px: tuple[float, float]
+    depth_range: tuple[float, float]
+    size: tuple[int, int]
+    notes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DatasetPictures:
+    """Pictures and counts that need the pixels. confidence_counts: labelled pixels in 20 equal steps of [0, 1]."""
+
+    thumbnails: tuple[Thumbnail, ...]
+    shown: tuple[ShownSample, ...]
+    confidence_counts: Int64[np.ndarray, "20"]
+    disparity_range_px: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReportFacts:
+    """Everything about one dataset of a scene. evaluation: the JSON of `evaluate-labels`, if the truth is known."""
+
+    scene: str
+    dataset: str
+    other_datasets: tuple[str, ...]
+    index: DatasetIndex
+    card: CardFacts
+    verdict: Verdict
+    measures: DatasetMeasures
+    pictures: DatasetPictures
+    stages: tuple[StageRecord, ...]
+    licences: tuple[tuple[str, str, str], ...]
+    capture: CaptureFacts | None = None
+    fit: FitFacts | None = None
+    evaluation: Mapping[str, Any] | None = field(default=None)
+    code_version: str = ""
+
+    @property
+    def depth_unit(self) -> str:
+        """How depth is written: metres where the scale is known."""
+        return "m" if self.index.info.metres_per_unit else "units"
+
+    @property
+    def metres(self) -> float:
+        """Metres, or scene units, of one scene unit."""
+        return self.index.info.metres_per_unit or 1.0

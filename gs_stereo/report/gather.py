@@ -1,0 +1,212 @@
+"""Reads what the page shows from published folders: manifests, curves, pictures of samples, licences."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from gs_stereo.errors import InputError
+from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.pipeline.manifest import read_manifest
+from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.quality.dataset import DatasetMeasures
+from gs_stereo.report.facts import DatasetPictures, ShownSample, StageRecord, Thumbnail
+from gs_stereo.report.pictures import anaglyph, coloured, data_uri, shrunk_map
+
+MAX_THUMBNAILS = 60
+MAX_SHOWN_EACH = 3
+CONFIDENCE_BINS = 20
+_THUMBNAIL_EDGE_PX = 260
+_SHOWN_EDGE_PX = 720
+_RANGE_PERCENTILES = (1.0, 99.0)
+
+
+def lineage(paths: ScenePaths, folder: str) -> tuple[StageRecord, ...]:
+    """The manifests behind a folder, in the order in which they were made, the folder itself last.
+
+    A folder without a manifest (a dataset from elsewhere) has no lineage.
+    """
+    found: dict[str, StageRecord] = {}
+
+    def visit(name: str) -> None:
+        if name in found:
+            return
+        manifest = read_manifest(paths.published(name))
+        if manifest is None:
+            return
+        inputs = manifest.parts.get("inputs", {})
+        for earlier in sorted(inputs) if isinstance(inputs, Mapping) else ():
+            visit(str(earlier))
+        found[name] = StageRecord(folder=name, manifest=manifest)
+
+    visit(folder)
+    return tuple(found.values())
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """A JSON object written by a stage, None if there is none; InputError if it is broken."""
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"The file {path} is broken ({error}); run its stage again with --force.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"The file {path} is no JSON object; run its stage again with --force.")
+    return values
+
+
+def training_curves(quality: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "n"]]:
+    """Columns of `quality.json`'s curves; what is no number is NaN."""
+    records = quality.get("curves")
+    rows = [row for row in records if isinstance(row, dict)] if isinstance(records, list) else []
+    names = sorted({str(name) for row in rows for name in row})
+    return {name: np.array([_number(row.get(name)) for row in rows]) for name in names}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+
+
+def library_licences(stages: Sequence[StageRecord]) -> tuple[tuple[str, str, str], ...]:
+    """(library, version as recorded, licence as the installed package states it) over all stages."""
+    recorded: dict[str, set[str]] = {}
+    for stage in stages:
+        for name, version in stage.manifest.libraries.items():
+            recorded.setdefault(str(name), set()).add(str(version))
+    return tuple((name, ", ".join(sorted(versions)), _licence(name)) for name, versions in sorted(recorded.items()))
+
+
+def _licence(name: str) -> str:
+    if name == "python":
+        return "PSF-2.0"
+    try:
+        values = metadata(name)
+    except PackageNotFoundError:
+        return "not installed here"
+    for key in ("License-Expression", "License"):
+        text = values.get(key)
+        if text and len(text) < 60:
+            return " ".join(text.split())
+    classes = [text for text in values.get_all("Classifier") or [] if text.startswith("License ::")]
+    return classes[0].rsplit("::", 1)[-1].strip() if classes else "see the package"
+
+
+def dataset_pictures(
+    read: Callable[[int], ShardSample], chosen: Sequence[int], measures: DatasetMeasures, metres_per_unit: float
+) -> DatasetPictures:
+    """Pictures of the measured samples. read: a sample by its number; chosen: the numbers of the measured samples."""
+    limits = _disparity_range([sample.small.depth for sample in measures.samples], measures)
+    counts = np.zeros(CONFIDENCE_BINS, dtype=np.int64)
+    sheet = set(np.unique(np.linspace(0, len(chosen) - 1, min(MAX_THUMBNAILS, len(chosen))).astype(int)).tolist())
+    ranks = _ranks(measures.consistency)
+    thumbnails, shown = [], {}
+    for position, number in enumerate(chosen):
+        sample = read(number)
+        known = np.isfinite(sample.disparity)
+        levels = np.minimum(sample.confidence[known].astype(np.int64) * CONFIDENCE_BINS // 256, CONFIDENCE_BINS - 1)
+        counts += np.bincount(levels, minlength=CONFIDENCE_BINS)
+        if position in sheet:
+            thumbnails.append(_thumbnail(sample, measures, position, limits))
+        if position in ranks:
+            shown[position] = _shown(sample, measures, (position, ranks[position]), metres_per_unit)
+    return DatasetPictures(
+        thumbnails=tuple(thumbnails),
+        shown=tuple(shown[position] for position in ranks),
+        confidence_counts=counts,
+        disparity_range_px=limits,
+    )
+
+
+def _disparity_range(depths: Sequence[Float[np.ndarray, "h w"]], measures: DatasetMeasures) -> tuple[float, float]:
+    """The range of the contact sheet's colours: 1st to 99th percentile over all samples."""
+    values = [
+        sample.small.camera.focal_px * sample.small.baseline / depth[np.isfinite(depth)]
+        for sample, depth in zip(measures.samples, depths, strict=True)
+    ]
+    everything = np.concatenate(values) if values else np.zeros(0)
+    return _percentiles(everything)
+
+
+def _percentiles(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = np.percentile(values, _RANGE_PERCENTILES)
+    return float(low), float(max(high, low + 1e-3))
+
+
+def _ranks(consistency: Float[np.ndarray, "n"]) -> dict[int, str]:
+    """Positions to show in full: the worst first, then the best; all of a small dataset."""
+    order = [int(index) for index in np.argsort(np.nan_to_num(consistency, nan=-1.0), kind="stable")]
+    worst = order[:MAX_SHOWN_EACH]
+    best = [index for index in order[::-1][:MAX_SHOWN_EACH] if index not in worst]
+    names = {index: f"worst {place}" for place, index in enumerate(worst, 1)}
+    return {**names, **{index: f"best {place}" for place, index in enumerate(best, 1)}}
+
+
+def _thumbnail(sample: ShardSample, measures: DatasetMeasures, position: int, limits: tuple[float, float]) -> Thumbnail:
+    return Thumbnail(
+        sample_id=sample.sample_id,
+        view_id=sample.view_id,
+        left=data_uri(sample.left, _THUMBNAIL_EDGE_PX, 70),
+        disparity=data_uri(coloured(shrunk_map(sample.disparity, _THUMBNAIL_EDGE_PX), *limits), _THUMBNAIL_EDGE_PX, 70),
+        consistency=float(measures.consistency[position]),
+        median_disparity_px=measures.samples[position].disparity_px,
+    )
+
+
+def _shown(
+    sample: ShardSample, measures: DatasetMeasures, place: tuple[int, str], metres_per_unit: float
+) -> ShownSample:
+    position, rank = place
+    known = sample.disparity[np.isfinite(sample.disparity)].astype(np.float64)
+    low, high = _percentiles(known)
+    focal_times_baseline = float(sample.intrinsics[0, 0]) * sample.baseline * metres_per_unit
+    median = round(float(np.median(known))) if known.size else 0
+    confidence = np.where(np.isfinite(sample.disparity), sample.confidence / 255.0, np.nan)
+    height, width = sample.left.shape[:2]
+    return ShownSample(
+        sample_id=sample.sample_id,
+        view_id=sample.view_id,
+        rank=rank,
+        left=data_uri(sample.left, _SHOWN_EDGE_PX),
+        right=data_uri(sample.right, _SHOWN_EDGE_PX),
+        anaglyph=data_uri(anaglyph(sample.left, sample.right, min(median, width // 3)), _SHOWN_EDGE_PX),
+        disparity=data_uri(coloured(shrunk_map(sample.disparity, _SHOWN_EDGE_PX), low, high), _SHOWN_EDGE_PX),
+        confidence=data_uri(coloured(shrunk_map(confidence, _SHOWN_EDGE_PX), 0.0, 1.0), _SHOWN_EDGE_PX),
+        disparity_range_px=(low, high),
+        depth_range=(focal_times_baseline / max(low, 1e-6), focal_times_baseline / max(high, 1e-6)),
+        size=(width, height),
+        notes=_notes(measures, position),
+    )
+
+
+def _notes(measures: DatasetMeasures, position: int) -> tuple[tuple[str, str], ...]:
+    sample = measures.samples[position]
+    points = sample.points.factor if sample.points else math.nan
+    notes = (
+        ("consistency", _share(measures.consistency[position])),
+        ("looks different after warping", _share(sample.different_share)),
+        ("contradicted by neighbours", _share(measures.conflict[position])),
+        ("row offset", _value(sample.row_offset_px, "px", 2)),
+        ("label over matches", _value(sample.labels.factor, "", 3)),
+        ("label depth over points", _value(points, "", 3)),
+        ("labelled pixels", _share(sample.coverage)),
+    )
+    marks = [name for name in ("swapped", "blurred", "blank", "repeated") if getattr(measures, name)[position]]
+    return (*notes, ("marked", ", ".join(marks))) if marks else notes
+
+
+def _share(value: float) -> str:
+    return "not measured" if not math.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def _value(value: float, unit: str, digits: int) -> str:
+    return "not measured" if not math.isfinite(value) else f"{value:.{digits}f} {unit}".strip()

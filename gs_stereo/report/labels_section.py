@@ -1,0 +1,201 @@
+"""The labels in numbers: disparity, flags, coverage, confidence, and how well they explain the images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gs_stereo.quality.warp import FACTORS, SHIFTS_PX
+from gs_stereo.report.charts import Band, Series, bar_chart, line_chart, share_bars
+from gs_stereo.report.facts import ReportFacts
+from gs_stereo.report.gather import CONFIDENCE_BINS
+from gs_stereo.report.markup import Markup, el, figure, section, table
+from gs_stereo.types import LabelFlag
+
+_PEERS_SHARE = (0.05, 0.15)
+_HISTOGRAM_BARS = 40
+_FLAG_NAMES = {
+    LabelFlag.OCCLUDED: "hidden from the right eye",
+    LabelFlag.OUT_OF_FRAME: "outside the right image",
+    LabelFlag.LOW_ALPHA: "scene not opaque",
+    LabelFlag.AMBIGUOUS_DEPTH: "depth ambiguous",
+    LabelFlag.LEFT_RIGHT_INCONSISTENT: "left-right inconsistent",
+    LabelFlag.MULTI_VIEW_INCONSISTENT: "views disagree",
+    LabelFlag.SOURCES_DISAGREE: "sources disagree",
+    LabelFlag.FROM_SPLAT: "taken from the splat",
+}
+
+
+def labels_section(facts: ReportFacts) -> Markup:
+    """Charts of the whole dataset."""
+    charts = [
+        _disparity(facts),
+        _flags(facts),
+        _confidence(facts),
+        *_calibration(facts),
+        *_warp(facts),
+        *_coverage(facts),
+    ]
+    return section("Labels", "labels", el("div", charts, class_="grid"), _evaluation(facts.evaluation))
+
+
+def _chart(title: str, chart: Markup, caption: str) -> Markup:
+    return figure([el("h3", title), chart], caption)
+
+
+def _disparity(facts: ReportFacts) -> Markup:
+    counts = np.array(facts.card.histogram, dtype=np.float64)
+    total = counts.sum()
+    step = max(1, int(np.ceil(len(counts) / _HISTOGRAM_BARS)))
+    padded = np.pad(counts, (0, -len(counts) % step)).reshape(-1, step).sum(axis=1)
+    edges = np.arange(len(padded) + 1, dtype=np.float64) * step
+    low, high = (share * facts.index.width for share in _PEERS_SHARE)
+    chart = bar_chart(
+        edges,
+        100 * padded / max(total, 1),
+        x_label="disparity, px",
+        y_label="% of labelled pixels",
+        title="Histogram of the disparity",
+        band=Band(low=low, high=high, label="usual"),
+    )
+    inside = counts[(np.arange(len(counts)) >= low) & (np.arange(len(counts)) < high)].sum() / max(total, 1)
+    caption = (
+        f"{100 * inside:.0f} % of the labels lie in the range that is usual, 5 to 15 % of the width "
+        f"({low:.0f} to {high:.0f} px)."
+    )
+    return _chart("Disparity", chart, caption)
+
+
+def _flags(facts: ReportFacts) -> Markup:
+    entries = [("labelled", facts.card.coverage)]
+    entries += [(_FLAG_NAMES[flag], share) for flag, share in facts.card.flag_shares]
+    return _chart(
+        "Coverage and flags",
+        share_bars(entries, title="Shares of pixels"),
+        "Shares of all pixels; a pixel can carry several flags.",
+    )
+
+
+def _confidence(facts: ReportFacts) -> Markup:
+    counts = facts.pictures.confidence_counts.astype(np.float64)
+    chart = bar_chart(
+        np.linspace(0, 1, CONFIDENCE_BINS + 1),
+        100 * counts / max(counts.sum(), 1),
+        x_label="confidence",
+        y_label="% of labelled pixels",
+        title="Histogram of the confidence",
+    )
+    return _chart("Confidence", chart, "Stated probability that the label is off by less than 1 px.")
+
+
+def _calibration(facts: ReportFacts) -> list[Markup]:
+    """Reliability against exact truth, where an evaluation has been made."""
+    region = _region(facts.evaluation)
+    bins = region.get("reliability") if region else None
+    if not isinstance(bins, dict):
+        return []
+    confidence, accuracy = (_numbers(bins.get(name)) for name in ("confidence", "accuracy"))
+    if len(confidence) != len(accuracy) or not (known := np.isfinite(confidence) & np.isfinite(accuracy)).any():
+        return []
+    ends = np.array([0.0, 1.0])
+    chart = line_chart(
+        [
+            Series(name="ideal", x=ends, y=ends, style="guide"),
+            Series(name="measured", x=confidence[known], y=accuracy[known], dots=True),
+        ],
+        x_label="stated confidence",
+        y_label="share within 1 px of the truth",
+        title="Calibration of the confidence",
+        y_range=(0.0, 1.0),
+    )
+    error = region.get("ece_all_pixels") if region else None
+    mean = f" Expected calibration error {error:.3f}." if isinstance(error, float) else ""
+    return [_chart("Calibration", chart, f"Against the exact truth, pixels that both eyes see.{mean}")]
+
+
+def _warp(facts: ReportFacts) -> list[Markup]:
+    curves = (
+        (FACTORS, facts.measures.factor_curve, "disparity times", 1.0, "Is the scale right?"),
+        (SHIFTS_PX, facts.measures.shift_curve, "disparity plus, px", 0.0, "Is there a shift?"),
+    )
+    charts = []
+    for x, y, label, right, title in curves:
+        if not np.isfinite(y).all():
+            continue
+        chart = line_chart(
+            [Series(name="", x=x, y=y)],
+            x_label=label,
+            y_label="warp error, relative",
+            title=title,
+            marks=[(right, "as labelled")],
+        )
+        caption = (
+            "How unlike the left image the warped right one is, if the labels were changed. "
+            "The lowest point should lie at the mark."
+        )
+        charts.append(_chart(title, chart, caption))
+    return charts
+
+
+def _coverage(facts: ReportFacts) -> list[Markup]:
+    values = np.array([sample.coverage for sample in facts.measures.samples])
+    if len(values) < 4:
+        return []
+    counts, edges = np.histogram(values, bins=20, range=(0, 1))
+    chart = bar_chart(
+        edges,
+        counts.astype(np.float64),
+        x_label="share of pixels labelled",
+        y_label="samples",
+        title="Coverage of the samples",
+    )
+    return [_chart("Coverage by sample", chart, f"From {100 * values.min():.0f} to {100 * values.max():.0f} %.")]
+
+
+def _evaluation(evaluation: Mapping[str, Any] | None) -> Markup | None:
+    """Accuracy against exact truth as a table."""
+    rows = []
+    for baseline in _dicts((evaluation or {}).get("baselines")):
+        for region in _dicts(baseline.get("regions")):
+            bad = region.get("bad_all_pixels")
+            shares = bad if isinstance(bad, dict) else {}
+            if region.get("pixels"):
+                rows.append(
+                    (
+                        f"{_text(baseline.get('baseline_m'), 3)} m, {str(region.get('region')).replace('_', ' ')}",
+                        _text(region.get("epe_all_pixels"), 3),
+                        *(_percent(shares.get(limit)) for limit in ("0.5", "1", "2")),
+                        _percent(region.get("coverage")),
+                    )
+                )
+    if not rows:
+        return None
+    header = ("Baseline, region", "EPE px", "bad-0.5", "bad-1", "bad-2", "coverage")
+    return el("div", el("h3", "Against the exact truth"), table(header, rows, class_="numbers"))
+
+
+def _region(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    for baseline in _dicts((evaluation or {}).get("baselines")):
+        for region in _dicts(baseline.get("regions")):
+            if region.get("region") == "non_occluded":
+                return region
+    return None
+
+
+def _dicts(values: Any) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def _numbers(values: Any) -> np.ndarray:
+    items = values if isinstance(values, list) else []
+    return np.array([float(value) if isinstance(value, int | float) else np.nan for value in items])
+
+
+def _text(value: Any, digits: int) -> str:
+    return f"{value:.{digits}f}" if isinstance(value, int | float) else "-"
+
+
+def _percent(value: Any) -> str:
+    return f"{100 * value:.2f} %" if isinstance(value, int | float) else "-"

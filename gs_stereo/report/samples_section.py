@@ -1,0 +1,110 @@
+"""The pairs themselves: worst and best in full, and a contact sheet."""
+
+from __future__ import annotations
+
+import math
+
+from gs_stereo.report.charts import tick_text
+from gs_stereo.report.facts import ReportFacts, ShownSample, Thumbnail
+from gs_stereo.report.markup import Markup, el, figure, section
+from gs_stereo.report.pictures import css_gradient
+
+_TICKS = 5
+_TABS = ("flicker", "left", "right", "disparity", "confidence", "anaglyph")
+"""The first three share one pane: both images one upon the other."""
+
+_FIRST_TAB = "disparity"
+
+
+def samples_section(facts: ReportFacts) -> Markup:
+    """Worst and best samples by consistency, each with a flicker, an anaglyph and its maps."""
+    intro = (
+        "Worst and best by consistency: how far the label explains the right image and agrees with the labels of "
+        "neighbouring views. Flicker alternates left and right: everything should move sideways only, near things most."
+    )
+    viewers = [_viewer(sample, number, facts.depth_unit) for number, sample in enumerate(facts.pictures.shown)]
+    return section("Look at pairs", "pairs", el("p", intro, class_="quiet"), el("div", viewers, class_="viewers"))
+
+
+def sheet_section(facts: ReportFacts) -> Markup:
+    """Left image and disparity of many pairs, in the same colours."""
+    shown, total = len(facts.pictures.thumbnails), facts.index.sample_count
+    count = f"All {total} samples" if shown == total else f"{shown} of {total} samples, evenly spread"
+    low, high = facts.pictures.disparity_range_px
+    intro = f"{count}. The colours mean the same disparity in all of them; gray stripes have no label."
+    return section(
+        "Contact sheet",
+        "sheet",
+        el("p", intro, class_="quiet"),
+        el("div", _scale([(_spread(low, high), "px")]), style="max-width:420px"),
+        el("div", (_thumbnail(item) for item in facts.pictures.thumbnails), class_="sheet"),
+    )
+
+
+def _thumbnail(item: Thumbnail) -> Markup:
+    pictures = [
+        el("img", src=item.left, alt=f"left image of {item.sample_id}", loading="lazy"),
+        el("img", src=item.disparity, alt=f"disparity of {item.sample_id}", loading="lazy"),
+    ]
+    known = math.isfinite(item.median_disparity_px)
+    median = f"{item.median_disparity_px:.1f} px" if known else "no label"
+    caption = [el("span", item.sample_id, title=item.sample_id), el("span", median)]
+    return figure(el("div", pictures, class_="two"), caption)
+
+
+def _viewer(sample: ShownSample, number: int, unit: str) -> Markup:
+    width, height = sample.size
+    size = {"width": width, "height": height}
+
+    def picture(source: str, name: str) -> Markup:
+        return el("img", src=source, alt=f"{name} of {sample.sample_id}", **size)
+
+    disparity_bar = _scale(_both_units(sample, unit))
+    confidence_bar = _scale([(_spread(0.0, 1.0), "")])
+    left, right = picture(sample.left, "left image"), picture(sample.right, "right image")
+    panes = [
+        el("div", left, right, class_="flick"),
+        el("div", picture(sample.disparity, "disparity"), disparity_bar),
+        el("div", picture(sample.confidence, "confidence"), confidence_bar),
+        picture(sample.anaglyph, "red-cyan anaglyph"),
+    ]
+    name = f"viewer{number}"
+    inputs = [
+        el("input", type="radio", name=name, id=f"{name}-{tab}", class_=tab, checked=tab == _FIRST_TAB, aria_label=tab)
+        for tab in _TABS
+    ]
+    labels = [el("label", tab, for_=f"{name}-{tab}") for tab in _TABS]
+    notes = [el("div", el("dt", label), el("dd", value)) for label, value in sample.notes]
+    return el(
+        "figure",
+        el("div", el("b", sample.sample_id), el("span", sample.rank, class_="pill none"), class_="head"),
+        inputs,
+        el("div", labels, class_="tabs"),
+        el("div", (el("div", pane, class_="pane") for pane in panes), class_="panes"),
+        el("dl", notes, class_="notes"),
+        class_="viewer",
+    )
+
+
+def _both_units(sample: ShownSample, unit: str) -> list[tuple[list[float], str]]:
+    """Ticks in px, and the depth at the same places: depth = f b / disparity."""
+    low, high = sample.disparity_range_px
+    ticks = _spread(low, high)
+    product = sample.depth_range[1] * max(high, 1e-6)
+    return [(ticks, "px"), ([product / max(tick, 1e-6) for tick in ticks], unit)]
+
+
+def _spread(low: float, high: float) -> list[float]:
+    return [low + (high - low) * step / (_TICKS - 1) for step in range(_TICKS)]
+
+
+def _scale(rows: list[tuple[list[float], str]]) -> Markup:
+    """A colour bar with one row of numbers a unit."""
+    ramp = el("div", class_="ramp", style=f"background:{css_gradient()}")
+    ticks = [el("div", (el("span", _number(value, unit)) for value in values), class_="ticks") for values, unit in rows]
+    return el("div", ramp, ticks, class_="scale")
+
+
+def _number(value: float, unit: str) -> str:
+    short = tick_text(float(f"{value:.3g}"))
+    return f"{short} {unit}".rstrip() if value < 1e5 else "far"

@@ -1,0 +1,111 @@
+"""The top of the page: the verdict with its reasons, the main figures, and every check."""
+
+from __future__ import annotations
+
+import math
+
+from gs_stereo.quality.check import Check, Grade
+from gs_stereo.report.facts import ReportFacts
+from gs_stereo.report.markup import Markup, el, pairs_list, section, table
+
+_STYLE: dict[Grade, str] = {"pass": "pass", "look closer": "look", "fail": "fail", "not measured": "none"}
+_SHAPES = {
+    "pass": "M7 15.5l5.5 5.5L23 10",
+    "look closer": "M15 8v9M15 21.5v.5",
+    "fail": "M9.5 9.5l11 11M20.5 9.5l-11 11",
+}
+_TITLES = {"pass": "Pass", "look closer": "Look closer", "fail": "Fail"}
+_LISTED_SAMPLES = 6
+
+
+def verdict_section(facts: ReportFacts) -> Markup:
+    """Verdict, reasons, key figures."""
+    verdict = facts.verdict
+    reasons = [el("li", el("b", f"{check.title}. "), check.sentence, _where(check)) for check in verdict.reasons]
+    passed = (
+        f"All {len(verdict.checks)} checks passed, on {verdict.measured_samples} of {verdict.sample_count} samples."
+    )
+    banner = el(
+        "div",
+        el("div", _icon(verdict.name), _TITLES[verdict.name], class_="name"),
+        el("ul", reasons) if reasons else el("p", passed),
+        class_=f"verdict {_STYLE[verdict.name]}",
+        role="status",
+    )
+    return el("section", banner, pairs_list(_figures(facts)), class_="first", id="verdict")
+
+
+def checks_section(facts: ReportFacts) -> Markup:
+    """Every check with its measure, whether it passed or not."""
+    rows = [
+        (check.title, _pill(check), el("span", check.sentence, _consequence(check))) for check in facts.verdict.checks
+    ]
+    intro = (
+        "Measured on the pictures and labels themselves, on "
+        f"{facts.verdict.measured_samples} of {facts.verdict.sample_count} samples. The limits are settings of "
+        "`gsstereo report`."
+    )
+    return section(
+        "Checks", "checks", el("p", intro, class_="quiet"), table(("Check", "", "Finding"), rows, class_="checks cards")
+    )
+
+
+def _icon(name: str) -> Markup:
+    ring = el("circle", cx=15, cy=15, r=13.5, fill="none", stroke="currentColor", stroke_width=2)
+    shape = el("path", d=_SHAPES[name], fill="none", stroke="currentColor", stroke_width=2.6, stroke_linecap="round")
+    return el("svg", ring, shape, viewBox="0 0 30 30", aria_hidden="true")
+
+
+def _pill(check: Check) -> Markup:
+    return el("span", check.grade, class_=f"pill {_STYLE[check.grade]}")
+
+
+def _consequence(check: Check) -> str | None:
+    return f" (A consequence of: {check.explained_by.replace('_', ' ')}.)" if check.explained_by else None
+
+
+def _where(check: Check) -> Markup | None:
+    if not check.samples:
+        return None
+    more = f" and {len(check.samples) - _LISTED_SAMPLES} more" if len(check.samples) > _LISTED_SAMPLES else ""
+    return el("span", f" Samples: {', '.join(check.samples[:_LISTED_SAMPLES])}{more}.", class_="quiet")
+
+
+def _figures(facts: ReportFacts) -> list[tuple[str, Markup]]:
+    card, index = facts.card, facts.index
+    least, mean, most = card.disparity_px
+    entries = [
+        ("Samples", _value(str(index.sample_count), f"of {card.view_count} views")),
+        ("Image size", _value(f"{index.width} x {index.height}", "px")),
+        ("Labelled pixels", _value(f"{100 * card.coverage:.1f} %", f"confidence {card.mean_confidence:.2f}")),
+        ("Disparity", _value(f"{mean:.1f} px", f"{least:.1f} to {most:.1f}")),
+        ("Label", _value(index.info.provenance.name, f"dataset {facts.dataset}")),
+        ("Scale", _value(*_scale(index.info.metres_per_unit))),
+    ]
+    if facts.fit and _finite(facts.fit.metrics.get("held_out_psnr_db")):
+        psnr = float(facts.fit.metrics["held_out_psnr_db"])
+        entries.append(("Held-out photos", _value(f"{psnr:.2f} dB", f"PSNR, {facts.fit.held_out_count} photos")))
+    if facts.stages:
+        seconds = sum(stage.manifest.seconds for stage in facts.stages)
+        entries.append(("Time", _value(duration(seconds), "all stages")))
+    return entries
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+
+
+def _scale(metres_per_unit: float | None) -> tuple[str, str]:
+    return ("unknown", "scene units") if metres_per_unit is None else (f"{metres_per_unit:g} m", "per unit")
+
+
+def _value(main: str, small: str) -> Markup:
+    return el("span", main, " ", el("small", small))
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,22 @@
+"""Settings of the report."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gs_stereo.config import Config
+from gs_stereo.quality.config import QualityConfig
+from gs_stereo.stages.names import FOLDER_NAME
+
+
+class ReportConfig(Config):
+    """Which data set is judged, and by which limits."""
+
+    dataset: str | None = Field(
+        default=None, pattern=FOLDER_NAME, description="Name of the data set; the one that was written last by default."
+    )
+    limits: QualityConfig = Field(default=QualityConfig(), description="Thresholds of the verdict.")
+    backend: str = Field(default="auto", description="Rasterizer for the held-out photos: auto, cpu or gsplat.")
+    max_held_out: int = Field(
+        default=6, ge=0, description="Show at most this many held-out photos beside their render."
+    )
