@@ -33,8 +33,8 @@ class Recipe(Config):
 
 
 DEFAULT_RECIPE = Recipe(
-    description="photos -> cameras -> splat -> rectified pairs -> labelled shards",
-    stages=tuple(RecipeEntry(stage=name) for name in ("reconstruct", "fit", "render-pairs", "label")),
+    description="photos -> cameras -> splat -> rectified pairs -> labelled shards -> report",
+    stages=tuple(RecipeEntry(stage=name) for name in ("reconstruct", "fit", "render-pairs", "label", "report")),
 )
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Bool
 from gs_stereo.quality.check import Check, first, graded, median_of, percent, worse
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.dataset import DatasetMeasures
+from gs_stereo.quality.sharpness import extra_blur_px
 
 _PEERS_RANGE = "5 to 15 % of the width is usual"
 
@@ -79,31 +80,26 @@ def check_rows(data: DatasetMeasures, config: QualityConfig) -> Check:
 
 def check_blur(data: DatasetMeasures, config: QualityConfig) -> Check:
     """Share of blurred views; and whether all of them are, which needs no reference."""
-    widths = np.array(
-        [np.fmax(sample.left.edge_width_px, sample.right.edge_width_px) for sample in data.samples], dtype=np.float64
-    )
+    widths = np.array([np.fmax(sample.left.edge_width_px2, sample.right.edge_width_px2) for sample in data.samples])
     measured = np.isfinite(widths)
     share = float(data.blurred[measured].mean()) if measured.any() else float("nan")
-    overall = graded(median_of(widths), config.edge_width_px)
-    grade = worse(graded(share, config.blurred_samples), overall)
-    reference = median_of(data.reference_edge_px)
-    sharp, blurred = median_of(widths[~data.blurred]), median_of(widths[data.blurred])
+    by_share, typical = graded(share, config.blurred_samples), extra_blur_px(median_of(widths), 0.0)
+    grade = worse(by_share, graded(typical, config.edge_width_px))
+    extra = extra_blur_px(median_of(widths[data.blurred]), data.reference_edge_px2)
     sentences = {
-        "pass": f"The views are sharp: edges are {median_of(widths):.1f} px wide (sigma; reference {reference:.1f} "
-        f"px), {percent(share)} of the samples are blurred.",
+        "pass": f"The views are sharp; {percent(share)} of the samples look blurred beside the others or their photos.",
         "not measured": "Sharpness could not be measured: the images have hardly any edges.",
     }
-    if data.blurred[measured].any() and graded(share, config.blurred_samples) != "pass":
-        beside = f" against {sharp:.1f} px in the others" if np.isfinite(sharp) else ""
+    if by_share in ("look closer", "fail"):
         fix = (
-            f"{percent(share)} of the samples are blurred: their sharpest edges are {blurred:.1f} px wide (sigma)"
-            f"{beside} and {reference:.1f} px in the reference (fail above {percent(config.blurred_samples[1])}); "
-            "fit longer or leave those views out."
+            f"{percent(share)} of the samples are blurred, as if by a Gaussian of {extra:.1f} px (sigma) beside the "
+            f"sharpest quarter of the images (fail above {percent(config.blurred_samples[1])}); leave those views out, "
+            "or fit longer."
         )
     else:
         fix = (
-            f"The images are blurred throughout: the sharpest edges are {median_of(widths):.1f} px wide (sigma; "
-            f"fail above {config.edge_width_px[1]:g} px); use sharper photos, fit longer, or render smaller images."
+            f"The images are blurred throughout: their sharpest edges are {typical:.1f} px wide (sigma; fail above "
+            f"{config.edge_width_px[1]:g} px); use sharper photos, fit longer, or render smaller images."
         )
     return Check(
         name="blurred_views",

@@ -61,8 +61,11 @@ class QualityConfig(Config):
     extra_blur_px: float = Field(
         default=0.8,
         gt=0,
-        description="A view is blurred if its edges are wider than its photo's, the other eye's or those of the "
-        "sharpest quarter of the dataset by a blur of more than this sigma",
+        description="A view is blurred if a blur of more than this sigma would turn edges of the sharpest quarter of the "
+        "dataset, or of its other eye, into its own",
+    )
+    extra_blur_to_photo_px: float = Field(
+        default=0.6, gt=0, description="The same, compared with the photo of the same view (same content)"
     )
     blurred_samples: Limits = Field(default=(0.08, 0.25), description="Share of samples with a blurred eye")
     blank_contrast: float = Field(

@@ -25,8 +25,8 @@ class DatasetMeasures:
 
     width: of the images in pixels. sample_count: samples in the dataset, of which `samples` were measured.
     damaged_shards: shard files that are not those which the dataset's index describes.
-    swapped, blurred, blank, repeated: one truth value a sample. reference_edge_px: what each sample's edges were
-    compared with. conflict: share of label points that neighbouring views contradict. factor_curve, shift_curve: the
+    swapped, blurred, blank, repeated: one truth value a sample. reference_edge_px2: squared edge width of the sharpest
+    quarter. conflict: share of label points that neighbouring views contradict. factor_curve, shift_curve: the
     median over samples of the warp errors relative to their own mean; NaN if no sample could be compared.
     """
 
@@ -38,7 +38,7 @@ class DatasetMeasures:
     blurred: Bool[np.ndarray, "n"]
     blank: Bool[np.ndarray, "n"]
     repeated: Bool[np.ndarray, "n"]
-    reference_edge_px: Float[np.ndarray, "n"]
+    reference_edge_px2: float
     conflict: Float[np.ndarray, "n"]
     factor_curve: Float[np.ndarray, "f"]
     shift_curve: Float[np.ndarray, "s"]
@@ -79,10 +79,10 @@ def measure_dataset(
         samples=tuple(samples),
         damaged_shards=tuple(damaged_shards),
         swapped=np.array([_is_swapped(sample) for sample in samples], dtype=bool),
-        blurred=np.array([_is_blurred(*pair, config) for pair in zip(samples, reference, strict=True)], dtype=bool),
+        blurred=np.array([_is_blurred(sample, reference, config) for sample in samples], dtype=bool),
         blank=np.array([_is_blank(sample, config) for sample in samples], dtype=bool),
         repeated=repeats(views),
-        reference_edge_px=reference,
+        reference_edge_px2=reference,
         conflict=conflict_shares(views),
         factor_curve=_pooled([sample.warp.by_factor for sample in samples if sample.warp], len(FACTORS)),
         shift_curve=_pooled([sample.warp.by_shift for sample in samples if sample.warp], len(SHIFTS_PX)),
@@ -105,24 +105,17 @@ def _is_blank(sample: SampleMeasures, config: QualityConfig) -> bool:
     return min(sample.left.contrast, sample.right.contrast) < config.blank_contrast
 
 
-def _reference_edges(samples: Sequence[SampleMeasures]) -> Float[np.ndarray, "n"]:
-    """What the edges of a sample should be like: those of its photo, or of the sharpest quarter of the dataset.
-
-    A photo that is itself less sharp than that quarter excuses nothing: then the quarter is the reference.
-    """
-    widths = np.array([[sample.left.edge_width_px, sample.right.edge_width_px] for sample in samples])
-    if not np.isfinite(widths).any():
-        return np.full(len(samples), np.nan)
-    quarter = float(np.nanpercentile(widths, _SHARPEST_QUARTER))
-    photos = np.array([sample.photo_edge_width_px for sample in samples])
-    return np.fmin(photos, quarter)
+def _reference_edges(samples: Sequence[SampleMeasures]) -> float:
+    """Edges of the sharpest quarter of the images: what the scene and the camera allow, also if half are blurred."""
+    widths = np.array([[sample.left.edge_width_px2, sample.right.edge_width_px2] for sample in samples])
+    return float(np.nanpercentile(widths, _SHARPEST_QUARTER)) if np.isfinite(widths).any() else float("nan")
 
 
-def _is_blurred(sample: SampleMeasures, reference_px: float, config: QualityConfig) -> bool:
-    """One eye is blurrier than the reference, or than the other eye, and too blurry for a sharp image."""
-    widths = np.array([sample.left.edge_width_px, sample.right.edge_width_px])
+def _is_blurred(sample: SampleMeasures, reference_px2: float, config: QualityConfig) -> bool:
+    """One eye is blurrier than the reference, its photo, or the other eye."""
+    widths = np.array([sample.left.edge_width_px2, sample.right.edge_width_px2])
     if not np.isfinite(widths).all():
         return False
-    worst = float(widths.max())
-    reference = float(np.fmin(reference_px, widths.min()))
-    return extra_blur_px(worst, reference) > config.extra_blur_px
+    beside_others = extra_blur_px(float(widths.max()), float(np.fmin(reference_px2, widths.min())))
+    beside_photo = extra_blur_px(float(widths.max()), sample.photo_edge_width_px2)
+    return beside_others > config.extra_blur_px or beside_photo > config.extra_blur_to_photo_px

@@ -14,7 +14,7 @@ from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.features import PairMatches, match_features
 from gs_stereo.quality.neighbours import MAP_EDGE_PX, THUMBNAIL, SmallView
 from gs_stereo.quality.points import PointAgreement, compare_with_points, sample_camera, sample_depth
-from gs_stereo.quality.sharpness import contrast, edge_width_px
+from gs_stereo.quality.sharpness import contrast, edge_width_px2
 from gs_stereo.quality.warp import WarpCurves, different_share, moved_rows, warp_curves
 from gs_stereo.types import SparseScene
 
@@ -24,9 +24,9 @@ _CLEARLY_MOVED_PX = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class EyeLook:
-    """Width of the sharpest edges (sigma in px) and contrast (8-bit levels) of one image."""
+    """Squared width of the sharpest edges (sigma^2 in px^2, see `sharpness`) and contrast (8-bit levels) of one image."""
 
-    edge_width_px: float
+    edge_width_px2: float
     contrast: float
 
 
@@ -38,7 +38,7 @@ class SampleMeasures:
     row_distance_p90_px: median and 90th percentile of its size. to_the_right: share of matches that lie further right
     in the right image, which only happens when the eyes are swapped. labels: against the matches. warp: against the
     pixels, after the row offset was taken away. different_share: visible confident pixels that look different.
-    photo_edge_width_px: of the photo of the same view. disparity_px: median label.
+    photo_edge_width_px2: of the photo of the same view. disparity_px: median label.
     """
 
     sample_id: str
@@ -54,7 +54,7 @@ class SampleMeasures:
     points: PointAgreement | None
     left: EyeLook
     right: EyeLook
-    photo_edge_width_px: float
+    photo_edge_width_px2: float
     coverage: float
     disparity_px: float
     small: SmallView
@@ -86,7 +86,7 @@ def measure_sample(
         points=compare_with_points(sample, scene, config.min_matches) if scene else None,
         left=_look(sample.left),
         right=_look(sample.right),
-        photo_edge_width_px=_NAN if photo is None else _photo_edge_width(photo, sample),
+        photo_edge_width_px2=_NAN if photo is None else _photo_edge_width(photo, sample),
         coverage=float(np.isfinite(sample.disparity).mean()),
         disparity_px=float(np.median(known)) if known.size else _NAN,
         small=_small_view(sample),
@@ -100,7 +100,7 @@ def _share_to_the_right(matches: PairMatches) -> float:
 
 
 def _look(image: UInt8[np.ndarray, "h w 3"]) -> EyeLook:
-    return EyeLook(edge_width_px=edge_width_px(image), contrast=contrast(image))
+    return EyeLook(edge_width_px2=edge_width_px2(image), contrast=contrast(image))
 
 
 def _photo_edge_width(photo: UInt8[np.ndarray, "_ _ 3"], sample: ShardSample) -> float:
@@ -109,7 +109,7 @@ def _photo_edge_width(photo: UInt8[np.ndarray, "_ _ 3"], sample: ShardSample) ->
     scale = max(width / photo.shape[1], height / photo.shape[0])
     if scale > 1:
         return _NAN
-    return edge_width_px(resize_to(photo, round(photo.shape[1] * scale), round(photo.shape[0] * scale)))
+    return edge_width_px2(resize_to(photo, round(photo.shape[1] * scale), round(photo.shape[0] * scale)))
 
 
 def _small_view(sample: ShardSample) -> SmallView:

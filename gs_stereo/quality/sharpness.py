@@ -22,11 +22,14 @@ _SHARPEST_PERCENTILE = 25.0
 _STRONG_PERCENTILE = 80.0
 _LEAST_GRADIENT = 0.5
 _LEAST_EDGE_PIXELS = 50
-_LARGEST_WIDTH_PX = 10.0
+_LARGEST_PX2 = 100.0
 
 
-def edge_width_px(image: UInt8[np.ndarray, "h w 3"]) -> float:
-    """Sigma in pixels of the blur of the sharpest quarter of the strong edges; NaN if there are hardly any edges."""
+def edge_width_px2(image: UInt8[np.ndarray, "h w 3"]) -> float:
+    """Squared sigma, in px^2, of the blur of the sharpest quarter of the strong edges; NaN without edges.
+
+    Blurring by a sigma adds its square. Lines and texture finer than a pixel are sharper than a step: below 0.
+    """
     import cv2
 
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -43,14 +46,14 @@ def _sharpest_width(fine: Gradient, coarse: Gradient, ridge: Bool[np.ndarray, "h
     strong &= size >= np.percentile(size[strong], _STRONG_PERCENTILE)
     ratio = size[strong] / np.maximum(np.hypot(*coarse)[strong], 1e-6)
     squared = np.square(ratio.astype(np.float64))
-    square_of_width = (_SIGMA_B**2 - squared * _SIGMA_A**2) / np.maximum(squared - 1, 1e-6)
-    widths = np.clip(np.sqrt(np.maximum(square_of_width, 0)), 0, _LARGEST_WIDTH_PX)
-    return float(np.percentile(widths, _SHARPEST_PERCENTILE))
+    widths = (_SIGMA_B**2 - squared * _SIGMA_A**2) / np.maximum(squared - 1, 1e-6)
+    return float(np.percentile(np.minimum(widths, _LARGEST_PX2), _SHARPEST_PERCENTILE))
 
 
-def extra_blur_px(width_px: float, reference_px: float) -> float:
-    """Sigma of the blur that turns edges of the reference width into edges of `width_px`; 0 if they are sharper."""
-    return float(np.sqrt(max(width_px**2 - reference_px**2, 0.0))) if width_px == width_px else float("nan")
+def extra_blur_px(width_px2: float, reference_px2: float) -> float:
+    """Sigma of the blur that turns edges like the reference into these; 0 if they are sharper, NaN if unknown."""
+    extra = width_px2 - reference_px2
+    return float(np.sqrt(max(extra, 0.0))) if np.isfinite(extra) else float("nan")
 
 
 def contrast(image: UInt8[np.ndarray, "h w 3"]) -> float:

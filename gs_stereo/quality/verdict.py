@@ -106,7 +106,7 @@ def sample_numbers(data: DatasetMeasures) -> list[dict[str, Any]]:
             "disparity_factor": sample.labels.factor,
             "disparity_shift_px": sample.labels.shift_px,
             "depth_over_points": sample.points.factor if sample.points else np.nan,
-            "edge_width_px": max(sample.left.edge_width_px, sample.right.edge_width_px),
+            "edge_width_px2": max(sample.left.edge_width_px2, sample.right.edge_width_px2),
             "different_share": sample.different_share,
             "conflict_share": data.conflict[index],
             "coverage": sample.coverage,

@@ -209,4 +209,4 @@ def _share(value: float) -> str:
 
 
 def _value(value: float, unit: str, digits: int) -> str:
-    return "not measured" if not math.isfinite(value) else f"{value:.{digits}f} {unit}".strip()
+    return "not measured" if not math.isfinite(value) else f"{round(value, digits) + 0.0:.{digits}f} {unit}".strip()

@@ -101,10 +101,17 @@ def _spread(low: float, high: float) -> list[float]:
 def _scale(rows: list[tuple[list[float], str]]) -> Markup:
     """A colour bar with one row of numbers a unit."""
     ramp = el("div", class_="ramp", style=f"background:{css_gradient()}")
-    ticks = [el("div", (el("span", _number(value, unit)) for value in values), class_="ticks") for values, unit in rows]
+    ticks = [
+        el(
+            "div",
+            (el("span", _number(value)) for value in values[:-1]),
+            el("span", _number(values[-1]), " ", unit),
+            class_="ticks",
+        )
+        for values, unit in rows
+    ]
     return el("div", ramp, ticks, class_="scale")
 
 
-def _number(value: float, unit: str) -> str:
-    short = tick_text(float(f"{value:.3g}"))
-    return f"{short} {unit}".rstrip() if value < 1e5 else "far"
+def _number(value: float) -> str:
+    return tick_text(float(f"{value:.3g}")) if value < 1e5 else "far"

@@ -6,7 +6,7 @@ import math
 
 from gs_stereo.quality.check import Check, Grade
 from gs_stereo.report.facts import ReportFacts
-from gs_stereo.report.markup import Markup, el, pairs_list, section, table
+from gs_stereo.report.markup import Markup, el, join, pairs_list, section, table
 
 _STYLE: dict[Grade, str] = {"pass": "pass", "look closer": "look", "fail": "fail", "not measured": "none"}
 _SHAPES = {
@@ -40,10 +40,13 @@ def checks_section(facts: ReportFacts) -> Markup:
     rows = [
         (check.title, _pill(check), el("span", check.sentence, _consequence(check))) for check in facts.verdict.checks
     ]
-    intro = (
-        "Measured on the pictures and labels themselves, on "
-        f"{facts.verdict.measured_samples} of {facts.verdict.sample_count} samples. The limits are settings of "
-        "`gsstereo report`."
+    intro = join(
+        [
+            "Measured on the pictures and labels themselves, on ",
+            f"{facts.verdict.measured_samples} of {facts.verdict.sample_count} samples. The limits are settings of ",
+            el("code", "gsstereo report"),
+            ".",
+        ]
     )
     return section(
         "Checks", "checks", el("p", intro, class_="quiet"), table(("Check", "", "Finding"), rows, class_="checks cards")
