@@ -61,8 +61,8 @@ class QualityConfig(Config):
     extra_blur_px: float = Field(
         default=0.8,
         gt=0,
-        description="A view is blurred if a blur of more than this sigma would turn edges of the sharpest quarter of the "
-        "dataset, or of its other eye, into its own",
+        description="A view is blurred if a blur of more than this sigma would turn edges of the sharpest quarter of "
+        "the dataset, or of its other eye, into its own",
     )
     extra_blur_to_photo_px: float = Field(
         default=0.6, gt=0, description="The same, compared with the photo of the same view (same content)"
@@ -77,7 +77,7 @@ class QualityConfig(Config):
     )
     unlabelled: Limits = Field(default=(0.5, 0.85), description="Share of pixels without a label")
     disparity_share: tuple[float, float] = Field(
-        default=(0.02, 0.25), description="Median disparity over the width outside this range deserves a closer look"
+        default=(0.015, 0.3), description="Median disparity over the width outside this range deserves a closer look"
     )
     warp_error: Limits = Field(
         default=(0.35, 0.6),

@@ -24,7 +24,7 @@ _CLEARLY_MOVED_PX = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class EyeLook:
-    """Squared width of the sharpest edges (sigma^2 in px^2, see `sharpness`) and contrast (8-bit levels) of one image."""
+    """Squared width of the sharpest edges (px^2, see `sharpness`) and contrast (8-bit levels) of one image."""
 
     edge_width_px2: float
     contrast: float

@@ -7,7 +7,7 @@ import numpy as np
 from gs_stereo.report.charts import Series, line_chart
 from gs_stereo.report.cloud import cloud_picture
 from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, ReportFacts
-from gs_stereo.report.markup import Markup, el, figure, pairs_list, section, table
+from gs_stereo.report.markup import Child, Markup, el, figure, pairs_list, section, table
 
 _LISTED_FAILURES = 30
 _CURVES = {"loss": "Training loss", "count": "Gaussians", "psnr_db": "PSNR of the training photo, dB"}
@@ -33,7 +33,7 @@ def capture_section(facts: ReportFacts) -> Markup | None:
     )
 
 
-def _numbers(capture: CaptureFacts) -> list[tuple[str, str]]:
+def _numbers(capture: CaptureFacts) -> list[tuple[str, Child]]:
     summary = capture.summary
     error, track, focal = summary.mean_reprojection_error_px, summary.mean_track_length, summary.median_focal_px
     scale = "unknown" if summary.metres_per_unit is None else f"{summary.metres_per_unit:g} m per unit"
@@ -43,13 +43,13 @@ def _numbers(capture: CaptureFacts) -> list[tuple[str, str]]:
         ("Reprojection error", "-" if error is None else f"{error:.2f} px"),
         ("Photos a point", "-" if track is None else f"{track:.1f}"),
         ("Focal length", "-" if focal is None else f"{focal:.0f} px"),
-        ("Scale", f"{scale} ({summary.scale_source})"),
+        ("Scale", el("span", scale, " ", el("small", f"source: {summary.scale_source.replace('_', ' ')}"))),
     ]
 
 
 def _failed(capture: CaptureFacts) -> Markup | None:
     failed = list(capture.summary.failed.items())
-    notes = [el("p", note, class_="quiet") for note in capture.summary.notes]
+    notes = [el("p", note, class_="quiet below") for note in capture.summary.notes]
     if not failed:
         return el("div", notes) if notes else None
     rows = failed[:_LISTED_FAILURES]

@@ -92,9 +92,8 @@ def _licence(name: str) -> str:
     except PackageNotFoundError:
         return "not installed here"
     for key in ("License-Expression", "License"):
-        text = values.get(key)
-        if text and len(text) < 60:
-            return " ".join(text.split())
+        if key in values and 0 < len(values[key]) < 60:
+            return " ".join(values[key].split())
     classes = [text for text in values.get_all("Classifier") or [] if text.startswith("License ::")]
     return classes[0].rsplit("::", 1)[-1].strip() if classes else "see the package"
 

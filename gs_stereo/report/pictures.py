@@ -42,7 +42,7 @@ def coloured(values: Float[np.ndarray, "h w"], low: float, high: float) -> UInt8
     rgb = colour_table()[np.rint(255 * level).astype(np.int64)]
     rows, columns = np.indices(values.shape)
     stripe = ((rows + columns) // _STRIPE_PX % 2 == 0)[..., None]
-    blank = np.where(stripe, np.uint8(_NO_VALUE_RGB), np.uint8(_STRIPE_RGB))
+    blank = np.where(stripe, np.array(_NO_VALUE_RGB), np.array(_STRIPE_RGB))
     return np.where(known[..., None], rgb, blank).astype(np.uint8)
 
 
