@@ -1,0 +1,166 @@
+"""Single measures on images whose answer is known."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from gs_stereo.quality.agreement import compare_with_matches
+from gs_stereo.quality.features import PairMatches, match_features
+from gs_stereo.quality.neighbours import SmallView, conflict_shares, repeats
+from gs_stereo.quality.sharpness import contrast, edge_width_px2, extra_blur_px
+from gs_stereo.quality.warp import FACTORS, minimum_of, moved_rows, warp_curves
+from gs_stereo.types import Camera
+
+HEIGHT, WIDTH = 120, 160
+
+
+def texture(seed: int = 0, fineness_px: float = 1.5) -> np.ndarray:
+    """Smooth random colours."""
+    noise = np.random.default_rng(seed).normal(size=(HEIGHT, WIDTH + 40, 3)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), fineness_px)
+    return np.clip(128 + 60 * smooth / smooth.std(), 0, 255).astype(np.uint8)
+
+
+def step_edge(sigma_px: float, turned: bool = False) -> np.ndarray:
+    image = np.full((HEIGHT, WIDTH, 3), 40, np.float32)
+    image[:, WIDTH // 2 :] = 200
+    image = cv2.GaussianBlur(image, (0, 0), sigma_px)
+    image = image[:, : WIDTH - WIDTH % 2]
+    return np.ascontiguousarray(image.transpose(1, 0, 2) if turned else image).astype(np.uint8)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("sigma", [2.0, 3.5])
+def test_the_width_of_a_blurred_step_is_its_sigma(sigma: float, turned: bool) -> None:
+    assert edge_width_px2(step_edge(sigma, turned)) == pytest.approx(sigma**2, rel=0.15)
+
+
+def test_the_width_does_not_depend_on_the_contrast() -> None:
+    sharp = step_edge(1.5)
+    assert edge_width_px2((sharp // 3 + 60).astype(np.uint8)) == pytest.approx(edge_width_px2(sharp), rel=0.1)
+
+
+def test_blurring_adds_its_variance() -> None:
+    once = step_edge(1.5)
+    twice = cv2.GaussianBlur(once, (0, 0), 2.0)
+    assert extra_blur_px(edge_width_px2(twice), edge_width_px2(once)) == pytest.approx(2.0, rel=0.15)
+
+
+def test_blur_of_one_direction_is_seen() -> None:
+    image = texture()[:, :WIDTH]
+    moving = cv2.blur(image, (9, 1))
+    assert edge_width_px2(moving) > edge_width_px2(image) + 1
+
+
+def test_a_blank_image_has_no_edges_and_no_contrast() -> None:
+    blank = np.full((HEIGHT, WIDTH, 3), 7, np.uint8)
+    assert np.isnan(edge_width_px2(blank))
+    assert np.isnan(extra_blur_px(float("nan"), 0.0))
+    assert contrast(blank) == 0
+
+
+def test_matches_give_the_shift_of_an_image() -> None:
+    wide = texture()
+    left, right = wide[:, :WIDTH], np.roll(wide, 3, axis=0)[:, 11 : WIDTH + 11]
+    matches = match_features(left, right)
+    assert len(matches) > 30
+    assert np.median(matches.disparity_px) == pytest.approx(11, abs=0.1)
+    assert np.median(matches.row_offset_px) == pytest.approx(3, abs=0.1)
+
+
+def test_moving_rows_back_undoes_a_shift() -> None:
+    image = texture()
+    np.testing.assert_array_equal(moved_rows(np.roll(image, 2, axis=0), -2.0)[4:-4], image[4:-4])
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(1.0, 0.0), (1.25, 0.0), (1.0, 1.5)])
+def test_agreement_tells_a_factor_from_a_shift(factor: float, shift: float) -> None:
+    rng = np.random.default_rng(1)
+    true = np.repeat(np.linspace(4, 20, HEIGHT)[:, None], WIDTH, axis=1)
+    left = rng.uniform([30, 5], [WIDTH - 5, HEIGHT - 5], (200, 2))
+    seen = np.interp(left[:, 1] - 0.5, np.arange(HEIGHT), true[:, 0])
+    seen[:20] += 15  # wrong matches
+    matches = PairMatches(left_xy=left, right_xy=left - np.stack([seen, np.zeros(200)], axis=1))
+    sample = _sample(np.float32(true * factor + shift))
+    found = compare_with_matches(sample, matches, np.ones((HEIGHT, WIDTH), bool), 20)
+    if shift:
+        assert found.shift_px == pytest.approx(shift, abs=0.05)
+        assert found.residual_after_shift_px < found.residual_after_factor_px
+    else:
+        assert found.factor == pytest.approx(factor, rel=0.01)
+        assert found.residual_after_factor_px <= found.residual_after_shift_px + 1e-3
+
+
+def _sample(disparity: np.ndarray):
+    from gs_stereo.io.shard_schema import ShardSample
+
+    image = np.zeros((*disparity.shape, 3), np.uint8)
+    return ShardSample(
+        sample_id="a",
+        view_id="a",
+        left=image,
+        right=image,
+        disparity=disparity,
+        confidence=np.full(disparity.shape, 255, np.uint8),
+        flags=np.zeros(disparity.shape, np.uint16),
+        intrinsics=np.eye(3),
+        baseline=1.0,
+        cam_from_world=np.eye(4),
+    )
+
+
+def test_the_warp_curve_is_lowest_at_the_true_disparity() -> None:
+    wide = texture()
+    left, right = wide[:, :WIDTH], wide[:, 20 : WIDTH + 20]
+    label = np.full((HEIGHT, WIDTH), 22.0, np.float32)  # 1.1 times too large
+    curves = warp_curves(left, right, label, np.ones((HEIGHT, WIDTH), bool))
+    assert curves is not None
+    assert 1 / curves.best_factor == pytest.approx(1.1, abs=0.01)
+    assert curves.best_shift_px == pytest.approx(-2.0, abs=0.1)
+    assert curves.positive < curves.negative
+
+
+def test_too_few_pixels_are_no_warp_curve() -> None:
+    image = texture()[:, :WIDTH]
+    assert (
+        warp_curves(image, image, np.full((HEIGHT, WIDTH), np.nan, np.float32), np.zeros((HEIGHT, WIDTH), bool)) is None
+    )
+
+
+def test_the_minimum_of_a_parabola_lies_between_the_samples() -> None:
+    assert minimum_of(FACTORS, (FACTORS - 1.0034) ** 2) == pytest.approx(1.0034, abs=1e-6)
+    assert np.isnan(minimum_of(FACTORS, np.full(len(FACTORS), np.nan)))
+
+
+def small_view(name: str, x: float, depth: float = 2.0, seed: int = 0, baseline: float = 0.1) -> SmallView:
+    pose = np.eye(4)
+    pose[0, 3] = -x
+    intrinsics = np.array([[80.0, 0, 40], [0, 80, 30], [0, 0, 1]])
+    return SmallView(
+        view_id=name,
+        camera=Camera(name=name, width=80, height=60, intrinsics=intrinsics, cam_from_world=pose),
+        baseline=baseline,
+        depth=np.full((60, 80), depth, np.float32),
+        stride=1,
+        thumbnail=np.random.default_rng(seed).uniform(0, 255, (24, 32)).astype(np.float32),
+    )
+
+
+def test_views_of_one_wall_agree_and_a_floating_one_does_not() -> None:
+    assert conflict_shares([small_view("a", 0.0), small_view("b", 0.2)]) == pytest.approx([0, 0])
+    near, far = conflict_shares([small_view("a", 0.0, depth=1.5), small_view("b", 0.2)])
+    assert near == pytest.approx(1.0)
+    assert np.isnan(far)  # all of its points lie behind what the other sees
+
+
+def test_repeats_are_the_same_rig_or_the_same_picture() -> None:
+    views = [
+        small_view("a", 0.0, seed=1),
+        small_view("a", 0.0, seed=1, baseline=0.3),  # another baseline of the same view
+        small_view("b", 0.0, seed=2),  # the same place
+        small_view("c", 0.5, seed=1),  # the same picture
+        small_view("d", 1.0, seed=3),
+    ]
+    assert repeats(views).tolist() == [False, False, True, True, False]
