@@ -20,6 +20,7 @@ from gs_stereo.types import SparseScene
 
 _NAN = float("nan")
 _CLEARLY_MOVED_PX = 0.5
+_LARGEST_PHOTO_SCALE = 1.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ def _photo_edge_width(photo: UInt8[np.ndarray, "_ _ 3"], sample: ShardSample) ->
     """At the scale of the sample. A photo that would have to be enlarged says nothing about fine edges."""
     height, width = sample.left.shape[:2]
     scale = max(width / photo.shape[1], height / photo.shape[0])
-    if scale > 1:
+    if scale > _LARGEST_PHOTO_SCALE:
         return _NAN
     return edge_width_px2(resize_to(photo, round(photo.shape[1] * scale), round(photo.shape[0] * scale)))
 

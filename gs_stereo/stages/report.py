@@ -72,6 +72,13 @@ class ReportStage:
         return StageInputs(published=published, external={f"{name}/{path.name}": path for path in files})
 
     def run(self, context: StageContext, config: ReportConfig) -> StageOutcome:
+        _forget()  # another scene may have been loaded in this process
+        try:
+            return self._judge(context, config)
+        finally:
+            _forget()  # closes the shards
+
+    def _judge(self, context: StageContext, config: ReportConfig) -> StageOutcome:
         from gs_stereo.quality.dataset import measure_dataset
         from gs_stereo.quality.verdict import judge, sample_numbers
 
@@ -131,8 +138,6 @@ def _measured(context: StageContext, config: ReportConfig, folder: Path, chosen:
         MeasureJob(dataset_dir=folder, number=number, reconstruct_dir=capture, limits=config.limits)
         for number in chosen
     ]
-    _capture.cache_clear()
-    _sample_reader.cache_clear()
     with progress("report", len(jobs), "sample") as bar:
         for measures in context.executor.map(measure_job, jobs):
             bar.advance()
@@ -178,6 +183,11 @@ class _SampleReader:
 @lru_cache(maxsize=1)
 def _sample_reader(folder: Path) -> _SampleReader:
     return _SampleReader(folder)
+
+
+def _forget() -> None:
+    _capture.cache_clear()
+    _sample_reader.cache_clear()
 
 
 def _page(
