@@ -205,8 +205,8 @@ def check_files(data: DatasetMeasures, config: QualityConfig) -> Check:
         value=float(count),
         unit="shards",
         limits=None,
-        sentence=f"{count} shards are not the files that dataset.json describes ({names}: another sha256); "
-        "they were changed or damaged after they were written: label again."
+        sentence=f"Not every shard is the file that dataset.json describes: {count} have another sha256 ({names}), so "
+        "they were changed or damaged after they were written; label again."
         if count
         else "Every shard is the file that dataset.json describes.",
     )

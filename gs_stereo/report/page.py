@@ -57,7 +57,8 @@ def _top(facts: ReportFacts, links: list[Markup]) -> Markup:
 
 
 def _heading(facts: ReportFacts) -> Markup:
-    lead = f"Rectified stereo pairs with labels from {facts.index.info.provenance.name}, dataset {facts.dataset}."
+    source = facts.index.info.provenance
+    lead = f"Rectified stereo pairs. Dataset {facts.dataset}, labelled by {source.name} {source.version}."
     others = ", ".join(facts.other_datasets)
     more = f" Other datasets of this scene: {others} (gsstereo report --dataset NAME)." if others else ""
     return join([el("h1", facts.scene), el("p", lead, more, class_="lead")])

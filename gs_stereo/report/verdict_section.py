@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from gs_stereo.quality.check import Check, Grade
+from gs_stereo.quality.verdict import Verdict
 from gs_stereo.report.facts import ReportFacts
 from gs_stereo.report.markup import Markup, el, join, pairs_list, section, table
 
@@ -21,7 +22,9 @@ _LISTED_SAMPLES = 6
 def verdict_section(facts: ReportFacts) -> Markup:
     """Verdict, reasons, key figures."""
     verdict = facts.verdict
-    reasons = [el("li", el("b", f"{check.title}. "), check.sentence, _where(check)) for check in verdict.reasons]
+    reasons = [
+        el("li", el("b", f"{check.title}. "), check.sentence, _where(check, verdict)) for check in verdict.reasons
+    ]
     passed = (
         f"All {len(verdict.checks)} checks passed, on {verdict.measured_samples} of {verdict.sample_count} samples."
     )
@@ -67,10 +70,11 @@ def _consequence(check: Check) -> str | None:
     return f" (A consequence of: {check.explained_by.replace('_', ' ')}.)" if check.explained_by else None
 
 
-def _where(check: Check) -> Markup | None:
-    if not check.samples:
+def _where(check: Check, verdict: Verdict) -> Markup | None:
+    """The samples concerned, unless it is all of them."""
+    if not 0 < len(check.samples) < verdict.measured_samples:
         return None
-    more = f" and {len(check.samples) - _LISTED_SAMPLES} more" if len(check.samples) > _LISTED_SAMPLES else ""
+    more = " and more" if len(check.samples) > _LISTED_SAMPLES else ""
     return el("span", f" Samples: {', '.join(check.samples[:_LISTED_SAMPLES])}{more}.", class_="quiet")
 
 

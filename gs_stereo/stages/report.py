@@ -66,9 +66,9 @@ class ReportStage:
             return StageInputs()
         folder = paths.published(_DATASETS) / name
         files = sorted([*folder.glob("*.h5"), *folder.glob(INDEX_NAME)])
-        others = [f"evaluation/{name}", reconstruct.FOLDER]
+        verbs = {f"evaluation/{name}": "evaluate-labels", reconstruct.FOLDER: "reconstruct"}
         published = {f"{_DATASETS}/{name}": "label"} if _has_manifest(folder) or not files else {}
-        published |= {other: other for other in others if _has_manifest(paths.published(other))}
+        published |= {other: verb for other, verb in verbs.items() if _has_manifest(paths.published(other))}
         return StageInputs(published=published, external={f"{name}/{path.name}": path for path in files})
 
     def run(self, context: StageContext, config: ReportConfig) -> StageOutcome:

@@ -26,6 +26,7 @@ VERBS = [
     "export",
     "view",
     "evaluate",
+    "report",
     "status",
     "doctor",
 ]
@@ -129,7 +130,7 @@ def test_status_of_a_new_scene_names_what_is_missing(tmp_path: Path) -> None:
     (images / "a.jpg").write_bytes(b"x")
     result = gsstereo("status", tmp_path, "--json")
     states = {entry["stage"]: entry["state"] for entry in json.loads(result.stdout)}
-    assert states == dict.fromkeys(("reconstruct", "fit", "render-pairs", "label"), "missing")
+    assert states == dict.fromkeys(("reconstruct", "fit", "render-pairs", "label", "report"), "missing")
     assert not (tmp_path / "gsstereo").exists()  # looking leaves no trace
 
 
