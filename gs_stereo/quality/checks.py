@@ -48,6 +48,8 @@ def check_rows(data: DatasetMeasures, config: QualityConfig) -> Check:
             for sample, blurred in zip(data.samples, data.blurred, strict=True)
         ]
     )
+    by_pixels = np.array([np.isnan(sample.to_the_right) for sample in data.samples])
+    distances[by_pixels & data.swapped] = np.nan  # at the wrong disparity the pixels say nothing about rows
     typical, off = median_of(distances), distances > config.row_offset_px[0]
     share = float(off[np.isfinite(distances)].mean()) if np.isfinite(distances).any() else float("nan")
     grade = worse(graded(typical, config.row_offset_px), graded(share, config.row_offset_samples))

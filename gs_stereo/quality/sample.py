@@ -15,7 +15,7 @@ from gs_stereo.quality.features import PairMatches, match_features
 from gs_stereo.quality.neighbours import MAP_EDGE_PX, THUMBNAIL, SmallView
 from gs_stereo.quality.points import PointAgreement, compare_with_points, sample_camera, sample_depth
 from gs_stereo.quality.sharpness import contrast, edge_width_px2
-from gs_stereo.quality.warp import WarpCurves, different_share, moved_rows, warp_curves
+from gs_stereo.quality.warp import WarpCurves, best_row_offset_px, different_share, moved_rows, warp_curves
 from gs_stereo.types import SparseScene
 
 _NAN = float("nan")
@@ -36,7 +36,8 @@ class SampleMeasures:
     """Measures of one sample; NaN or None = could not be measured.
 
     matches: feature matches between the eyes. row_offset_px: median signed row offset; row_distance_px and
-    row_distance_p90_px: median and 90th percentile of its size. to_the_right: share of matches that lie further right
+    row_distance_p90_px: median and 90th percentile of its size (with too few matches, all
+    three by the pixels, at the labelled disparity). to_the_right: share of matches that lie further right
     in the right image, which only happens when the eyes are swapped. labels: against the matches. warp: against the
     pixels, after the row offset was taken away. different_share: visible confident pixels that look different.
     photo_edge_width_px2: of the photo of the same view. disparity_px: median label.
@@ -67,11 +68,12 @@ def measure_sample(
     """Measure one sample. scene: what structure from motion knows, or None. photo: of the same view, or None."""
     matches = match_features(sample.left, sample.right)
     enough = len(matches) >= config.min_matches
-    rows = matches.row_offset_px if enough else np.full(1, np.nan)
+    comparable = trusted(sample, config.min_confidence)
+    by_pixels = _NAN if enough else best_row_offset_px(sample.left, sample.right, sample.disparity, comparable)
+    rows = matches.row_offset_px if enough else np.full(1, by_pixels)
     offset = float(np.median(rows))
     # A wrong row must not look like a wrong disparity.
     right = moved_rows(sample.right, -offset) if abs(offset) > _CLEARLY_MOVED_PX else sample.right
-    comparable = trusted(sample, config.min_confidence)
     known = sample.disparity[np.isfinite(sample.disparity)]
     return SampleMeasures(
         sample_id=sample.sample_id,

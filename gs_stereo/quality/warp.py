@@ -15,6 +15,7 @@ from gs_stereo.geometry.disparity import sample_row
 
 FACTORS = np.round(np.arange(0.85, 1.1501, 0.01), 3)
 SHIFTS_PX = np.arange(-4.0, 4.01, 0.25)
+ROW_OFFSETS_PX = np.arange(-4.0, 4.01, 0.5)
 _SLOW_SIGMA_PX = 8.0
 _MAX_PIXELS = 20000
 _LEAST_PIXELS = 300
@@ -76,6 +77,27 @@ def warp_curves(
     )
 
 
+def best_row_offset_px(
+    left: UInt8[np.ndarray, "h w 3"],
+    right: UInt8[np.ndarray, "h w 3"],
+    disparity: Float[np.ndarray, "h w"],
+    comparable: Bool[np.ndarray, "h w"],
+) -> float:
+    """How much lower the right image lies, judged by the pixels; NaN if too few are comparable."""
+    rows, columns = _textured_pixels(left, disparity, comparable, axis=0)
+    x = columns - disparity[rows, columns].astype(np.float64)
+    inside = (x >= 0) & (x <= left.shape[1] - 1)
+    rows, columns, x = rows[inside], columns[inside], x[inside]
+    if len(rows) < _LEAST_PIXELS:
+        return float("nan")
+    here = _detail(left)[rows, columns]
+    errors = [
+        float(np.abs(_at(_detail(moved_rows(right, -offset)), rows, x[None])[0] - here).mean())
+        for offset in ROW_OFFSETS_PX
+    ]
+    return minimum_of(ROW_OFFSETS_PX, np.array(errors))
+
+
 def different_share(
     left: UInt8[np.ndarray, "h w 3"],
     right: UInt8[np.ndarray, "h w 3"],
@@ -115,10 +137,13 @@ def minimum_of(candidates: Float[np.ndarray, "k"], errors: Float[np.ndarray, "k"
 
 
 def _textured_pixels(
-    left: UInt8[np.ndarray, "h w 3"], disparity: Float[np.ndarray, "h w"], comparable: Bool[np.ndarray, "h w"]
+    left: UInt8[np.ndarray, "h w 3"],
+    disparity: Float[np.ndarray, "h w"],
+    comparable: Bool[np.ndarray, "h w"],
+    axis: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the comparable pixels with the steeper half of the horizontal gradients, thinned out."""
-    slope = np.abs(np.gradient(_detail(left), axis=1))
+    """Rows and columns of the comparable pixels with the steeper half of the gradients along an axis, thinned out."""
+    slope = np.abs(np.gradient(_detail(left), axis=axis))
     chosen = comparable & np.isfinite(disparity)
     if not chosen.any():
         return np.zeros(0, np.int64), np.zeros(0, np.int64)

@@ -26,6 +26,7 @@ CONFIDENCE_BINS = 20
 _THUMBNAIL_EDGE_PX = 260
 _SHOWN_EDGE_PX = 720
 _RANGE_PERCENTILES = (1.0, 99.0)
+_LONGEST_LICENCE = 120
 
 
 def lineage(paths: ScenePaths, folder: str) -> tuple[StageRecord, ...]:
@@ -92,10 +93,11 @@ def _licence(name: str) -> str:
     except PackageNotFoundError:
         return "not installed here"
     for key in ("License-Expression", "License"):
-        if key in values and 0 < len(values[key]) < 60:
-            return " ".join(values[key].split())
+        text = " ".join(values[key].split()) if key in values else ""
+        if text:
+            return text if len(text) <= _LONGEST_LICENCE else f"{text[:_LONGEST_LICENCE]}..."
     classes = [text for text in values.get_all("Classifier") or [] if text.startswith("License ::")]
-    return classes[0].rsplit("::", 1)[-1].strip() if classes else "see the package"
+    return classes[0].rsplit("::", 1)[-1].strip() if classes else "see its LICENSE file"
 
 
 def dataset_pictures(

@@ -69,4 +69,4 @@ def _footer(facts: ReportFacts) -> Markup:
         "Disparity belongs to the left image, d = x_left - x_right, in pixels; depth = focal length x baseline / d. "
         "Gray stripes have no label."
     )
-    return el("footer", el("p", rules), el("p", f"Written by gs_stereo {facts.code_version}."))
+    return el("footer", el("div", el("p", rules), el("p", f"Written by gs_stereo {facts.code_version}.")))

@@ -17,7 +17,7 @@ from gs_stereo.io.atomic import write_text
 from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.shard_schema import INDEX_NAME, read_index
 from gs_stereo.log import progress
-from gs_stereo.pipeline.manifest import MANIFEST_NAME
+from gs_stereo.pipeline.manifest import MANIFEST_NAME, read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.quality.config import QualityConfig
@@ -109,6 +109,19 @@ def newest_dataset(paths: ScenePaths) -> str | None:
     return max(complete, key=lambda path: (path.stat().st_mtime_ns, path.parent.name)).parent.name if complete else None
 
 
+def capture_folder(paths: ScenePaths, dataset_dir: Path) -> Path | None:
+    """The reconstruction that a data set was made of; None if there is none, or if it was made anew since then.
+
+    A data set without a manifest comes from elsewhere and is compared with what is there.
+    """
+    folder = paths.published(reconstruct.FOLDER)
+    current, dataset = read_manifest(folder), read_manifest(dataset_dir)
+    if current is None:
+        return None
+    used = dataset.parts.get("inputs", {}).get(reconstruct.FOLDER) if dataset else None
+    return folder if used in (None, current.fingerprint) else None
+
+
 def _has_manifest(folder: Path) -> bool:
     return (folder / MANIFEST_NAME).is_file()
 
@@ -132,8 +145,7 @@ def _chosen(count: int, most: int, seed: int) -> list[int]:
 
 
 def _measured(context: StageContext, config: ReportConfig, folder: Path, chosen: list[int]) -> Iterator[SampleMeasures]:
-    source = context.published(reconstruct.FOLDER)
-    capture = source if _has_manifest(source) else None
+    capture = capture_folder(context.paths, folder)
     jobs = [
         MeasureJob(dataset_dir=folder, number=number, reconstruct_dir=capture, limits=config.limits)
         for number in chosen
@@ -220,7 +232,7 @@ def _page(
             pictures=dataset_pictures(_sample_reader(folder), chosen, measures, index.info.metres_per_unit or 1.0),
             stages=stages,
             licences=library_licences(stages),
-            capture=capture_facts(paths),
+            capture=capture_facts(capture_folder(paths, folder)),
             fit=fit_facts(paths, config) if any(stage.folder == "fit" for stage in stages) else None,
             evaluation=read_object(paths.published(f"evaluation/{name}") / "report.json"),
             code_version=__version__,

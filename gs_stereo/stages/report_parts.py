@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gs_stereo.pipeline.manifest import MANIFEST_NAME, read_manifest
+from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.stages import reconstruct, splat_folder
 from gs_stereo.stages.report_config import ReportConfig
@@ -18,13 +19,12 @@ if TYPE_CHECKING:
 _PICTURE_EDGE_PX = 480
 
 
-def capture_facts(paths: ScenePaths) -> CaptureFacts | None:
-    """The reconstruction, if there is one."""
+def capture_facts(folder: Path | None) -> CaptureFacts | None:
+    """The reconstruction in a published folder."""
     from gs_stereo.io.reconstruction import load_sparse_scene, load_summary
     from gs_stereo.report.facts import CaptureFacts
 
-    folder = paths.published(reconstruct.FOLDER)
-    if not (folder / MANIFEST_NAME).is_file():
+    if folder is None:
         return None
     return CaptureFacts(summary=load_summary(folder), scene=load_sparse_scene(folder))
 

@@ -160,6 +160,15 @@ def test_a_failed_warp_is_put_down_to_its_cause(good_samples: tuple[ShardSample,
     assert failed(verdict) == ["swapped_eyes"]
 
 
+@pytest.mark.parametrize("name", ["row_alignment", "disparity_scale", "disparity_shift", "swapped_eyes"])
+def test_without_feature_matches_the_pixels_tell(
+    good_samples: tuple[ShardSample, ...], limits: QualityConfig, name: str
+) -> None:
+    blind = limits.model_copy(update={"min_matches": 10**6})
+    assert verdict_on(good_samples, blind).name == "pass"
+    assert failed(verdict_on(spoil.SPOILS[name](good_samples), blind)) == [name]
+
+
 def test_samples_without_labels_or_texture_do_not_break_it(
     good_samples: tuple[ShardSample, ...], limits: QualityConfig
 ) -> None:
