@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 
 _MAX_FEATURES = 2000
 _CONTRAST = 0.02
@@ -41,26 +41,28 @@ class PairMatches:
 
 def match_features(left: UInt8[np.ndarray, "h w 3"], right: UInt8[np.ndarray, "h w 3"]) -> PairMatches:
     """Match the eyes of a pair. Matches far off the row (4 % of the height) are chance and are left out."""
-    import cv2
-
     height, width = left.shape[:2]
     left_xy, left_descriptors = _features(left)
     right_xy, right_descriptors = _features(right)
     if len(left_xy) < 2 or len(right_xy) < 2:
         return PairMatches(left_xy=np.zeros((0, 2)), right_xy=np.zeros((0, 2)))
-    matcher = cv2.BFMatcher(cv2.NORM_L2)
-    forth = matcher.knnMatch(left_descriptors, right_descriptors, k=2)
-    back = {match.queryIdx: match.trainIdx for match in matcher.match(right_descriptors, left_descriptors)}
-    pairs = [
-        (best.queryIdx, best.trainIdx)
-        for best, second in forth
-        if best.distance < _RATIO * second.distance and back[best.trainIdx] == best.queryIdx
-    ]
-    index = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    index = _mutual_matches(left_descriptors, right_descriptors)
     left_xy, right_xy = left_xy[index[:, 0]], right_xy[index[:, 1]]
     limit = max(_LEAST_ROW_OFFSET_PX, _MAX_ROW_OFFSET * height)
     near = (np.abs(right_xy[:, 1] - left_xy[:, 1]) <= limit) & (np.abs(right_xy[:, 0] - left_xy[:, 0]) <= width / 2)
     return PairMatches(left_xy=left_xy[near], right_xy=right_xy[near])
+
+
+def _mutual_matches(left: Float[np.ndarray, "n 128"], right: Float[np.ndarray, "m 128"]) -> Int64[np.ndarray, "k 2"]:
+    """Rows of the left and the right descriptors that are nearest to each other, and clearly nearer than the next."""
+    squares = np.square(left).sum(axis=1)[:, None] + np.square(right).sum(axis=1)
+    distances = squares - 2 * left @ right.T  # whole numbers below 2^24, so exact
+    best = distances.argmin(axis=1)
+    two_least = np.partition(distances, 1, axis=1)[:, :2]
+    clear = two_least[:, 0] < _RATIO**2 * two_least[:, 1]
+    mutual = distances.argmin(axis=0)[best] == np.arange(len(left))
+    chosen = np.flatnonzero(clear & mutual)
+    return np.stack([chosen, best[chosen]], axis=1)
 
 
 def _features(image: UInt8[np.ndarray, "h w 3"]) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 128"]]:
