@@ -85,8 +85,11 @@ def check_blur(data: DatasetMeasures, config: QualityConfig) -> Check:
     widths = np.array([np.fmax(sample.left.edge_width_px2, sample.right.edge_width_px2) for sample in data.samples])
     measured = np.isfinite(widths)
     share = float(data.blurred[measured].mean()) if measured.any() else float("nan")
-    by_share, typical = graded(share, config.blurred_samples), extra_blur_px(median_of(widths), 0.0)
-    grade = worse(by_share, graded(typical, config.edge_width_px))
+    by_share = graded(share, config.blurred_samples)
+    has_photos = bool(np.isfinite(data.softer_px2).any())
+    throughout = config.softer_than_photos_px if has_photos else config.edge_width_px
+    typical = extra_blur_px(median_of(data.softer_px2 if has_photos else widths), 0.0)
+    grade = worse(by_share, graded(typical, throughout))
     extra = extra_blur_px(median_of(widths[data.blurred]), data.reference_edge_px2)
     sentences = {
         "pass": f"The views are sharp; {percent(share)} of the samples look blurred beside the others or their photos.",
@@ -100,8 +103,9 @@ def check_blur(data: DatasetMeasures, config: QualityConfig) -> Check:
         )
     else:
         fix = (
-            f"The images are blurred throughout: their sharpest edges are {typical:.1f} px wide (sigma; fail above "
-            f"{config.edge_width_px[1]:g} px); use sharper photos, fit longer, or render smaller images."
+            f"The images are blurred throughout, as if by a Gaussian of {typical:.1f} px (sigma) beside "
+            f"{'their photos' if has_photos else 'a sharp image'} (fail above {throughout[1]:g} px); fit longer, use "
+            "sharper photos, or render smaller images."
         )
     return Check(
         name="blurred_views",

@@ -57,7 +57,8 @@ class QualityConfig(Config):
         default=(0.08, 0.2), description="Spread of that ratio within a sample (1.4826 MAD), median over samples"
     )
     edge_width_px: Limits = Field(
-        default=(1.5, 2.2), description="Width (sigma) of the sharpest edges of a blurred view, where nothing compares"
+        default=(1.5, 2.2),
+        description="Width (sigma) of the sharpest edges, median over samples, where no photos compare",
     )
     extra_blur_px: float = Field(
         default=0.8,
@@ -66,7 +67,10 @@ class QualityConfig(Config):
         "the dataset, or of its other eye, into its own",
     )
     extra_blur_to_photo_px: float = Field(
-        default=0.6, gt=0, description="The same, compared with the photo of the same view (same content)"
+        default=0.6, gt=0, description="The same for how much softer than their photos (same content) the views are"
+    )
+    softer_than_photos_px: Limits = Field(
+        default=(0.8, 1.6), description="Blur (sigma) of the views beside their photos, median over samples"
     )
     blurred_samples: Limits = Field(default=(0.08, 0.25), description="Share of samples with a blurred eye")
     blank_contrast: float = Field(

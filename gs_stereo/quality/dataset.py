@@ -11,7 +11,6 @@ from jaxtyping import Bool, Float
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.neighbours import conflict_shares, repeats
 from gs_stereo.quality.sample import SampleMeasures
-from gs_stereo.quality.sharpness import extra_blur_px
 from gs_stereo.quality.warp import FACTORS, SHIFTS_PX, minimum_of
 
 _SHARPEST_QUARTER = 25.0
@@ -26,8 +25,9 @@ class DatasetMeasures:
     width: of the images in pixels. sample_count: samples in the dataset, of which `samples` were measured.
     damaged_shards: shard files that are not those which the dataset's index describes.
     swapped, blurred, blank, repeated: one truth value a sample. reference_edge_px2: squared edge width of the sharpest
-    quarter. conflict: share of label points that neighbouring views contradict. factor_curve, shift_curve: the
-    median over samples of the warp errors relative to their own mean; NaN if no sample could be compared.
+    quarter. softer_px2: squared edge width beyond that of the photo of the same view, NaN without one. conflict: share
+    of label points that neighbouring views contradict. factor_curve, shift_curve: the median over samples of the warp
+    errors relative to their own mean; NaN if no sample could be compared.
     """
 
     width: int
@@ -39,6 +39,7 @@ class DatasetMeasures:
     blank: Bool[np.ndarray, "n"]
     repeated: Bool[np.ndarray, "n"]
     reference_edge_px2: float
+    softer_px2: Float[np.ndarray, "n"]
     conflict: Float[np.ndarray, "n"]
     factor_curve: Float[np.ndarray, "f"]
     shift_curve: Float[np.ndarray, "s"]
@@ -72,17 +73,18 @@ def measure_dataset(
 ) -> DatasetMeasures:
     """Pool the measures of samples."""
     views = [sample.small for sample in samples]
-    reference = _reference_edges(samples)
+    edges = _edges(samples)
     return DatasetMeasures(
         width=width,
         sample_count=sample_count,
         samples=tuple(samples),
         damaged_shards=tuple(damaged_shards),
         swapped=np.array([_is_swapped(sample) for sample in samples], dtype=bool),
-        blurred=np.array([_is_blurred(sample, reference, config) for sample in samples], dtype=bool),
+        blurred=_blurred(edges, config),
         blank=np.array([_is_blank(sample, config) for sample in samples], dtype=bool),
         repeated=repeats(views),
-        reference_edge_px2=reference,
+        reference_edge_px2=edges.sharpest_quarter,
+        softer_px2=edges.softer,
         conflict=conflict_shares(views),
         factor_curve=_pooled([sample.warp.by_factor for sample in samples if sample.warp], len(FACTORS)),
         shift_curve=_pooled([sample.warp.by_shift for sample in samples if sample.warp], len(SHIFTS_PX)),
@@ -105,17 +107,39 @@ def _is_blank(sample: SampleMeasures, config: QualityConfig) -> bool:
     return min(sample.left.contrast, sample.right.contrast) < config.blank_contrast
 
 
-def _reference_edges(samples: Sequence[SampleMeasures]) -> float:
-    """Edges of the sharpest quarter of the images: what the scene and the camera allow, also if half are blurred."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Edges:
+    """Squared edge widths in px^2, by sample; NaN = unknown. `softer` is how much wider than the photo's they are."""
+
+    wider_eye: Float[np.ndarray, "n"]
+    finer_eye: Float[np.ndarray, "n"]
+    softer: Float[np.ndarray, "n"]
+
+    @property
+    def sharpest_quarter(self) -> float:
+        """What the scene and the camera allow, also if half of the views are blurred."""
+        return _quarter(np.concatenate([self.wider_eye, self.finer_eye]))
+
+
+def _edges(samples: Sequence[SampleMeasures]) -> _Edges:
     widths = np.array([[sample.left.edge_width_px2, sample.right.edge_width_px2] for sample in samples])
-    return float(np.nanpercentile(widths, _SHARPEST_QUARTER)) if np.isfinite(widths).any() else float("nan")
+    photos = np.array([sample.photo_edge_width_px2 for sample in samples])
+    wider = widths.max(axis=1)
+    return _Edges(wider_eye=wider, finer_eye=widths.min(axis=1), softer=wider - photos)
 
 
-def _is_blurred(sample: SampleMeasures, reference_px2: float, config: QualityConfig) -> bool:
-    """One eye is blurrier than the reference, its photo, or the other eye."""
-    widths = np.array([sample.left.edge_width_px2, sample.right.edge_width_px2])
-    if not np.isfinite(widths).all():
-        return False
-    beside_others = extra_blur_px(float(widths.max()), float(np.fmin(reference_px2, widths.min())))
-    beside_photo = extra_blur_px(float(widths.max()), sample.photo_edge_width_px2)
-    return beside_others > config.extra_blur_px or beside_photo > config.extra_blur_to_photo_px
+def _quarter(values: Float[np.ndarray, "n"]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.percentile(known, _SHARPEST_QUARTER)) if known.size else float("nan")
+
+
+def _blurred(edges: _Edges, config: QualityConfig) -> Bool[np.ndarray, "n"]:
+    """Views that stand out: beside the sharpest quarter, beside their other eye, or beside their own photo.
+
+    Beside the photo what counts is to be softer than the sharpest quarter of the views are: a splat may be a little
+    softer than photos everywhere, which is judged for the whole dataset.
+    """
+    beside_others = edges.wider_eye - edges.sharpest_quarter > config.extra_blur_px**2
+    beside_eye = edges.wider_eye - edges.finer_eye > config.extra_blur_px**2
+    beside_photo = edges.softer - _quarter(edges.softer) > config.extra_blur_to_photo_px**2
+    return np.asarray(beside_others | beside_eye | beside_photo)

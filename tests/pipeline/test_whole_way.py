@@ -205,3 +205,17 @@ def test_a_wall_of_noise_registers_nothing_and_says_so(tmp_path: Path) -> None:
     assert result.returncode == 3, result.stderr
     assert "overlap" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_report_shows_the_whole_way(finished: tuple[Path, dict[str, dict]]) -> None:
+    scene, _ = finished
+    result = gsstereo("report", scene, "--json")
+    assert result.returncode in (0, 5), result.stderr  # a fit this short may well be blurred
+    values = json.loads(result.stdout)
+    grades = {check["check"]: check["grade"] for check in values["checks"]}
+    assert {grades[name] for name in ("row_alignment", "swapped_eyes", "disparity_scale", "label_scale")} == {"pass"}
+    page = Path(values["page"]).read_text(encoding="utf-8")
+    for part in ("pairs", "checks", "labels", "sheet", "capture", "splat", "cost", "origin"):
+        assert f'<section id="{part}">' in page
+    assert page.count("difference of ") == 2  # held-out photos 1 and 9 of 10
+    assert len(json.loads((scene / "gsstereo/report/quality.json").read_text())["samples"]) == 10

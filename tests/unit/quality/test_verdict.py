@@ -131,14 +131,30 @@ def test_one_blurred_eye_is_enough(good_samples: tuple[ShardSample, ...], limits
     assert failed(verdict_on(spoil.right_eye_blurred(good_samples), limits)) == ["blurred_views"]
 
 
-def test_views_that_are_all_blurred_are_found_beside_their_photos(
+@pytest.mark.parametrize(("sigma", "verdict"), [(0.4, "pass"), (2.5, "fail")])
+def test_views_that_are_all_soft_are_judged_beside_their_photos(
+    good_samples: tuple[ShardSample, ...], limits: QualityConfig, sigma: float, verdict: str
+) -> None:
+    soft = [spoil.half_blurred([sample, sample], sigma)[1] for sample in good_samples]
+    found = beside_photos(soft, good_samples, limits)
+    assert found.name == verdict, found.to_text()
+    assert "throughout" in check_of(found, "blurred_views").sentence or verdict == "pass"
+
+
+def test_half_blurred_views_stand_out_among_soft_ones(
     good_samples: tuple[ShardSample, ...], limits: QualityConfig
 ) -> None:
-    twice = [*good_samples, *good_samples]
-    soft = spoil.half_blurred(twice)[1::2]
-    measured = [measure_sample(sample, limits, None, good.left) for sample, good in zip(soft, twice[1::2], strict=True)]
-    data = measure_dataset(measured, limits, width=208, sample_count=len(measured))
-    assert data.blurred.all()
+    soft = [spoil.half_blurred([sample, sample], 0.8)[1] for sample in good_samples]
+    found = beside_photos(spoil.half_blurred(soft, 1.5), good_samples, limits)
+    assert failed(found) == ["blurred_views"]
+    assert "50 % of the samples" in found.reasons[0].sentence
+
+
+def beside_photos(samples: Sequence[ShardSample], photos: Sequence[ShardSample], limits: QualityConfig) -> Verdict:
+    measured = [
+        measure_sample(*pair) for pair in ((s, limits, None, p.left) for s, p in zip(samples, photos, strict=True))
+    ]
+    return judge(measure_dataset(measured, limits, width=208, sample_count=len(measured)), limits)
 
 
 def test_two_faults_give_two_reasons(good_samples: tuple[ShardSample, ...], limits: QualityConfig) -> None:
