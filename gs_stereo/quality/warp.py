@@ -21,6 +21,7 @@ _MAX_PIXELS = 20000
 _LEAST_PIXELS = 300
 _TEXTURED_PERCENTILE = 50.0
 _DIFFERENT_LEVELS = 16.0
+_LEAST_RELIEF = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,8 +125,11 @@ def moved_rows(image: UInt8[np.ndarray, "h w 3"], down_px: float) -> UInt8[np.nd
 
 
 def minimum_of(candidates: Float[np.ndarray, "k"], errors: Float[np.ndarray, "k"]) -> float:
-    """Where the curve is lowest, to a fraction of its step (parabola through three points); NaN if it is unknown."""
-    if not np.isfinite(errors).all():
+    """Where the curve is lowest, to a fraction of its step (parabola through three points).
+
+    NaN if the curve is unknown, or so flat that its lowest point means nothing (blank images).
+    """
+    if not np.isfinite(errors).all() or np.ptp(errors) <= _LEAST_RELIEF * errors.max():
         return float("nan")
     best = int(np.argmin(errors))
     if best in (0, len(errors) - 1):

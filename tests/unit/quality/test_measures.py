@@ -132,6 +132,7 @@ def test_too_few_pixels_are_no_warp_curve() -> None:
 def test_the_minimum_of_a_parabola_lies_between_the_samples() -> None:
     assert minimum_of(FACTORS, (FACTORS - 1.0034) ** 2) == pytest.approx(1.0034, abs=1e-6)
     assert np.isnan(minimum_of(FACTORS, np.full(len(FACTORS), np.nan)))
+    assert np.isnan(minimum_of(FACTORS, np.full(len(FACTORS), 3.0)))
 
 
 def small_view(name: str, x: float, depth: float = 2.0, seed: int = 0, baseline: float = 0.1) -> SmallView:
