@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+Maps = TypeVar("Maps", bound=Any)
 PadSide = Literal["split", "right_bottom"]
 
 
@@ -19,15 +20,21 @@ class Padding:
     left: int
     right: int
 
+    @property
+    def empty(self) -> bool:
+        """True if there is nothing to add."""
+        return not (self.top or self.bottom or self.left or self.right)
+
     def pad(self, image: np.ndarray) -> np.ndarray:
         """(H, W, ...) -> (H + top + bottom, W + left + right, ...), border pixels repeated."""
         rest = [(0, 0)] * (image.ndim - 2)
         return np.pad(image, [(self.top, self.bottom), (self.left, self.right), *rest], mode="edge")
 
-    def crop(self, maps: np.ndarray) -> np.ndarray:
-        """(..., H + top + bottom, W + left + right) -> (..., H, W)."""
+    def crop(self, maps: Maps) -> Maps:
+        """(..., H + top + bottom, W + left + right) -> (..., H, W), arrays or tensors."""
         height, width = maps.shape[-2:]
-        return maps[..., self.top : height - self.bottom, self.left : width - self.right]
+        inside: Maps = maps[..., self.top : height - self.bottom, self.left : width - self.right]
+        return inside
 
 
 def padding_to(size: tuple[int, int], target: tuple[int, int], side: PadSide = "split") -> Padding:

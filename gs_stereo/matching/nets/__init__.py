@@ -1,0 +1,1 @@
+"""Stereo networks behind one protocol: a compact one of our own, and RAFT-Stereo."""

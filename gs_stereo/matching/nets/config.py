@@ -1,0 +1,56 @@
+"""Settings of the nets. No torch here, so that the command line can show them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from gs_stereo.config import Config
+
+
+class LiteConfig(Config):
+    """Shape of the compact net (`nets/lite`); the defaults have under 1.5 M parameters."""
+
+    max_disparity_px: int = Field(
+        default=192, ge=16, le=2048, description="Disparity range when the caller names none; rounded up to 16"
+    )
+    groups: int = Field(default=8, ge=1, le=32, description="Channels of the correlation volume")
+    volume_channels: tuple[int, int, int] = Field(
+        default=(8, 24, 48), description="Channels of the 3D convolutions at 1/4, 1/8 and 1/16 of the resolution"
+    )
+    refine_channels: int = Field(default=32, ge=8, le=128, description="Channels of the refinement at 1/2")
+    refine_steps: int = Field(default=2, ge=1, le=8, description="Refinement steps, all with the same weights")
+    refine_radius: int = Field(default=3, ge=1, le=8, description="Half-resolution pixels searched to either side")
+
+
+class RaftStereoConfig(Config):
+    """Shape and iterations of RAFT-Stereo (Lipson et al., 3DV 2021). The defaults are the published full model."""
+
+    hidden_channels: int = Field(default=128, ge=8, le=256, description="Channels of each recurrent unit")
+    downsample: int = Field(default=2, ge=2, le=3, description="The disparity field has 1 / 2^downsample of the size")
+    gru_levels: int = Field(default=3, ge=1, le=3, description="Resolutions with a recurrent unit")
+    corr_levels: int = Field(default=4, ge=1, le=4, description="Levels of the correlation pyramid")
+    corr_radius: int = Field(default=4, ge=1, le=8, description="Samples to either side at each level")
+    shared_backbone: bool = Field(default=False, description="One encoder for matching and context (real-time model)")
+    slow_fast: bool = Field(default=False, description="Update the coarse recurrent units more often than the fine")
+    context_norm: Literal["batch", "instance"] = Field(default="batch", description="Normalisation of the context")
+    train_iterations: int = Field(default=16, ge=1, le=64, description="Updates while training")
+    iterations: int = Field(default=32, ge=1, le=256, description="Updates when predicting")
+
+
+VARIANTS: dict[str, dict[str, dict[str, object]]] = {
+    "raft_stereo": {
+        "full": {},
+        "realtime": {
+            "downsample": 3,
+            "gru_levels": 2,
+            "shared_backbone": True,
+            "slow_fast": True,
+            "iterations": 7,
+            "train_iterations": 7,
+        },
+    },
+    "lite": {"full": {}},
+}
+"""Named settings of each net; `full` are its defaults."""

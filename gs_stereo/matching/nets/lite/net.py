@@ -1,0 +1,73 @@
+"""`lite`: a compact stereo net that trains and runs on a CPU.
+
+1. One encoder gives features of both images (1/2 to 1/16).
+2. Group-wise cosines at 1/4 over the whole range, aggregated by a guided 3D U-net (1/4 to 1/16).
+3. The disparity is the mean under softmax around the best plane.
+4. At 1/2, a few steps of local matching correct it; convex combinations bring it to full size.
+
+The range is an argument: nothing in the weights knows how many planes there are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from torch.nn import functional
+
+from gs_stereo.config import Config
+from gs_stereo.errors import ConfigError
+from gs_stereo.matching.nets.config import LiteConfig
+from gs_stereo.matching.nets.lite.aggregation import Aggregation
+from gs_stereo.matching.nets.lite.features import CHANNELS, FeatureNet
+from gs_stereo.matching.nets.lite.refine import Refiner, upsample_half
+from gs_stereo.matching.nets.lite.volume import correlation_volume, expected_plane, peak_plane
+from gs_stereo.matching.nets.protocol import Disparity, Images, StereoNet
+
+_PLANE_PX = 4
+_RANGE_STEP_PX = 16
+
+
+class LiteStereo(StereoNet):
+    """The compact net. Training mode gives 2 + refine_steps disparities, evaluation mode the last one."""
+
+    config_type: ClassVar[type[Config]] = LiteConfig
+    multiple: ClassVar[int] = 16
+    config: LiteConfig
+
+    def __init__(self, config: LiteConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = LiteConfig() if config is None else config
+        if CHANNELS[1] % config.groups:
+            raise ConfigError(f"The net lite has {CHANNELS[1]} matching channels; groups must divide them.")
+        self.features = FeatureNet()
+        self.aggregation = Aggregation(config.groups, config.volume_channels)
+        self.refiner = Refiner(config.refine_channels, config.refine_radius)
+
+    def disparities(self, left: Images, right: Images, max_disparity_px: float | None) -> list[Disparity]:
+        pyramids = self.features(torch.cat([left, right]))
+        left_pyramid, right_pyramid = pyramids.split()
+        planes = self._planes(max_disparity_px, left.shape[-1])
+        volume = correlation_volume(left_pyramid.quarter, right_pyramid.quarter, planes, self.config.groups)
+        scores = self.aggregation(volume, left_pyramid)
+        peak = _PLANE_PX * peak_plane(scores)
+        answers = []
+        if self.training:
+            answers = [_enlarged(_PLANE_PX * expected_plane(scores), 4), _enlarged(peak, 4)]
+        context = self.refiner.prepare(left, left_pyramid.half)
+        current = _enlarged(peak, 2)
+        for step in range(self.config.refine_steps):
+            current, weights = self.refiner(context, left_pyramid.half, right_pyramid.half, current.detach())
+            if self.training or step == self.config.refine_steps - 1:
+                answers.append(upsample_half(current, weights))
+        return answers
+
+    def _planes(self, max_disparity_px: float | None, width: int) -> int:
+        """Planes of the volume; a disparity cannot exceed the width."""
+        wanted = min(self.config.max_disparity_px if max_disparity_px is None else max_disparity_px, width)
+        return max(1, math.ceil((wanted + 1) / _RANGE_STEP_PX)) * (_RANGE_STEP_PX // _PLANE_PX)
+
+
+def _enlarged(disparity_px: Disparity, factor: int) -> Disparity:
+    return functional.interpolate(disparity_px, scale_factor=float(factor), mode="bilinear", align_corners=False)

@@ -1,0 +1,143 @@
+"""Weights at rest: a folder with `weights.safetensors` and `net.json`, or an official RAFT-Stereo `.pth`.
+
+Neither can run code: safetensors holds tensors only, `.pth` is read with `weights_only=True`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gs_stereo.config import Config
+from gs_stereo.errors import GsStereoError, InputError
+from gs_stereo.io.atomic import write_bytes, write_text
+from gs_stereo.matching.nets.protocol import StereoNet, make_net, resolve_net
+
+WEIGHTS_NAME = "weights.safetensors"
+DESCRIPTION_NAME = "net.json"
+_FORMAT = "gs_stereo.net"
+_VERSION = 1
+_MAX_JSON_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetDescription:
+    """What `net.json` says: which net, with which settings, under which licence, trained on what.
+
+    licence: of the weights; what the labels and the start weights ask for is carried on. training: JSON values.
+    """
+
+    net: str
+    settings: Mapping[str, Any]
+    licence: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainedNet:
+    """A net with its weights, and where they come from. file: what a checksum of the weights is taken of."""
+
+    net: StereoNet
+    description: NetDescription
+    file: Path
+
+
+def save_net(folder: Path, net: StereoNet, description: NetDescription) -> None:
+    """Write both files; the same weights give the same bytes."""
+    from safetensors.torch import save
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    write_bytes(folder / WEIGHTS_NAME, save(tensors))
+    values = {"format": _FORMAT, "version": _VERSION, **asdict(description)}
+    write_text(folder / DESCRIPTION_NAME, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def load_net(path: Path) -> TrainedNet:
+    """A folder of ours (or its `.safetensors`), or an official RAFT-Stereo `.pth`; the net is in evaluation mode.
+
+    InputError names the file and what is wrong with it.
+    """
+    if path.is_dir():
+        return _load_folder(path)
+    if not path.is_file():
+        raise InputError(f"There are no weights at {path}; check the path.")
+    if path.suffix == ".safetensors":
+        return _load_folder(path.parent, path.name)
+    return _load_official(path)
+
+
+def weights_file(path: Path) -> Path:
+    """The file that holds the weights of `path` (see `load_net`)."""
+    return path / WEIGHTS_NAME if path.is_dir() else path
+
+
+def _load_folder(folder: Path, name: str = WEIGHTS_NAME) -> TrainedNet:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    description = read_description(folder / DESCRIPTION_NAME)
+    try:
+        tensors = load_file(str(folder / name))
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"The weights {folder / name} cannot be read ({error}); copy the folder again.") from error
+    try:
+        config = resolve_net(description.net, settings=description.settings)
+    except GsStereoError as error:
+        raise InputError(f"{folder / DESCRIPTION_NAME} describes no net of this program: {error}") from error
+    net = filled(description.net, config, tensors, folder / name)
+    return TrainedNet(net=net, description=description, file=folder / name)
+
+
+def _load_official(path: Path) -> TrainedNet:
+    from gs_stereo.matching.nets.raft_stereo.official import OFFICIAL_LICENCE, config_of, read_official
+
+    tensors = read_official(path)
+    config = config_of(tensors, path)
+    description = NetDescription(
+        net="raft_stereo",
+        settings=config.model_dump(mode="json"),
+        licence=OFFICIAL_LICENCE,
+        training={"official": path.name},
+    )
+    return TrainedNet(net=filled("raft_stereo", config, tensors, path), description=description, file=path)
+
+
+def filled(name: str, config: Config, tensors: Mapping[str, torch.Tensor], path: Path) -> StereoNet:
+    """A net in evaluation mode with these weights; InputError says which tensor does not fit."""
+    net = make_net(name, config)
+    expected = {key: tuple(tensor.shape) for key, tensor in net.state_dict().items()}
+    found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    for key in sorted(expected.keys() | found.keys()):
+        if expected.get(key) != found.get(key):
+            raise InputError(
+                f"The weights {path} do not fit the net {name}: {key} is {found.get(key, 'missing')}, "
+                f"must be {expected.get(key, 'absent')}; choose the settings they were trained with."
+            )
+    net.load_state_dict(dict(tensors))
+    return net.eval()
+
+
+def read_description(path: Path) -> NetDescription:
+    """Read and check a `net.json`; InputError names what is wrong."""
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise ValueError("it is too large")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or values.get("format") != _FORMAT or values.get("version") != _VERSION:
+            raise ValueError(f"it is not {_FORMAT} version {_VERSION}")
+        return NetDescription(
+            net=str(values["net"]),
+            settings=dict(values["settings"]),
+            licence=str(values["licence"]),
+            training=dict(values["training"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"The description {path} of the weights is broken ({reason}); copy the folder again."
+        ) from error

@@ -1,0 +1,1 @@
+"""Training of stereo nets: data, augmentation, losses, the loop, its checkpoints and its record."""

@@ -1,0 +1,92 @@
+"""Settings of a training run. No torch here, so that the command line can show them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from gs_stereo.config import Config
+
+
+class AugmentConfig(Config):
+    """What is done to a training pair, each with its own draw. Zero switches a part off."""
+
+    min_scale_log2: float = Field(default=-0.3, ge=-2, le=0, description="Smallest resize, as a power of 2")
+    max_scale_log2: float = Field(default=0.5, ge=0, le=2, description="Largest resize, as a power of 2")
+    stretch_log2: float = Field(default=0.15, ge=0, le=1, description="Horizontal against vertical resize, power of 2")
+    brightness: float = Field(default=0.3, ge=0, le=0.9, description="Gain of both images, 1 +- this")
+    contrast: float = Field(default=0.3, ge=0, le=0.9, description="Contrast of both images, 1 +- this")
+    saturation: float = Field(default=0.5, ge=0, le=1, description="Colour strength of both images, 1 +- this")
+    gamma: float = Field(
+        default=0.3, ge=0, le=0.9, description="Exponent of both images, between 1 / (1 + this) and 1 + this"
+    )
+    grey_share: float = Field(default=0.15, ge=0, le=1, description="Share of pairs turned to grey")
+    asymmetric: float = Field(
+        default=0.4, ge=0, le=1, description="Colour changes of the right image alone, relative to those of both"
+    )
+    noise: float = Field(default=0.03, ge=0, le=0.5, description="Largest standard deviation of noise, of [0, 1]")
+    blur_px: float = Field(default=1.0, ge=0, le=10, description="Largest sigma of blur, drawn for each image alone")
+    blur_share: float = Field(default=0.3, ge=0, le=1, description="Share of images that are blurred")
+    vertical_px: float = Field(
+        default=0.5, ge=0, le=5, description="Largest vertical shift of the right image: rectification is never perfect"
+    )
+    eraser_share: float = Field(
+        default=0.5, ge=0, le=1, description="Share of pairs whose right image loses rectangles: learned occlusion"
+    )
+    eraser_px: int = Field(default=80, ge=4, le=1000, description="Largest side of such a rectangle")
+    flip_share: float = Field(default=0.0, ge=0, le=1, description="Share of pairs turned upside down")
+
+
+class LossConfig(Config):
+    """How predictions are judged."""
+
+    gamma: float = Field(default=0.8, gt=0, le=1, description="Weight of each stage relative to the next finer one")
+    max_disparity_px: float = Field(
+        default=192.0, gt=0, le=4096, description="Pixels with a larger label are left out (after augmentation)"
+    )
+    min_confidence: float = Field(default=0.0, ge=0, le=1, description="Labels with less confidence are left out")
+    photometric: float = Field(
+        default=0.0, ge=0, description="Weight of the photometric loss on pixels without a trusted label; 0 = off"
+    )
+    ssim_share: float = Field(default=0.85, ge=0, le=1, description="SSIM against L1 in the photometric loss")
+
+
+class DataSource(Config):
+    """One data set to train on."""
+
+    path: Path = Field(description="Data set folder, shard, or a scene that holds exactly one data set")
+    weight: float = Field(default=1.0, gt=0, description="How often it is drawn, relative to the others")
+
+
+class TrainConfig(Config):
+    """One training run."""
+
+    net: str = Field(default="lite", description="Name of the net: lite, raft_stereo, or a plug-in")
+    variant: str = Field(default="full", description="Named settings of the net, for example realtime")
+    net_settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the net laid on its variant")
+    start: Path | None = Field(
+        default=None,
+        description="Weights to start from: a folder published by train, or an official RAFT-Stereo .pth; None = scratch",
+    )
+    steps: int = Field(default=5000, ge=1, description="Optimizer steps")
+    batch_size: int = Field(default=4, ge=1, le=1024, description="Pairs in one step, over all devices")
+    crop_height: int = Field(default=256, ge=32, le=4096, description="Height of the training crops")
+    crop_width: int = Field(default=320, ge=32, le=4096, description="Width of the training crops")
+    learning_rate: float = Field(default=4e-4, gt=0, le=1, description="Peak of the one-cycle schedule")
+    warm_up_share: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps in which the rate rises")
+    weight_decay: float = Field(default=1e-5, ge=0, le=1, description="Of AdamW")
+    clip_norm: float = Field(default=1.0, gt=0, description="Largest norm of the gradient")
+    loss: LossConfig = Field(default=LossConfig(), description="Supervised and photometric loss")
+    augment: AugmentConfig = Field(default=AugmentConfig(), description="Augmentation of the pairs")
+    validation_share: float = Field(default=0.05, ge=0, lt=1, description="Share of the views held out")
+    validation_pairs: int = Field(default=16, ge=1, le=10000, description="Most held-out pairs that are looked at")
+    validate_every: int = Field(default=500, ge=1, description="Steps between two validations")
+    record_every: int = Field(default=20, ge=1, description="Steps between two lines of the log")
+    checkpoint_every: int = Field(default=200, ge=1, description="Steps between two checkpoints")
+    loader_workers: int = Field(default=0, ge=0, le=64, description="Processes that read and augment; 0 = none")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
+    devices: int = Field(default=1, ge=1, le=64, description="Processes, one a device (distributed data parallel)")
+    mixed_precision: bool = Field(default=True, description="bfloat16 on CUDA; the CPU always computes in float32")
+    tensorboard: bool = Field(default=False, description="Also write TensorBoard events (needs tensorboard)")

@@ -1,0 +1,99 @@
+"""Losses of a stereo net: supervised by labels, and photometric where there is no label to trust."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch.nn import functional
+
+from gs_stereo.matching.training.config import LossConfig
+from gs_stereo.matching.training.data import Batch
+
+Maps = Float[torch.Tensor, "b 1 h w"]
+Images = Float[torch.Tensor, "b 3 h w"]
+Mask = Bool[torch.Tensor, "b 1 h w"]
+_SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
+_SSIM_WINDOW = 3
+
+
+def total_loss(predictions: Sequence[Maps], batch: Batch, config: LossConfig) -> Float[torch.Tensor, ""]:
+    """Supervised loss on trusted labels plus, if wanted, the photometric one on the other pixels."""
+    trusted = trusted_labels(batch, config)
+    loss = sequence_loss(predictions, batch.disparity, batch.confidence * trusted, config.gamma)
+    if config.photometric > 0:
+        open_pixels = ~trusted & ~batch.hidden
+        loss = loss + config.photometric * photometric_loss(
+            predictions[-1], batch.left, batch.right, open_pixels, config.ssim_share
+        )
+    return loss
+
+
+def trusted_labels(batch: Batch, config: LossConfig) -> Mask:
+    """Where the label is used: it exists, is in range and confident enough."""
+    return batch.valid & (batch.disparity <= config.max_disparity_px) & (batch.confidence >= config.min_confidence)
+
+
+def sequence_loss(predictions: Sequence[Maps], target_px: Maps, weight: Maps, gamma: float) -> Float[torch.Tensor, ""]:
+    """Weighted mean absolute error of every stage in px; stage i of n counts gamma^(n - 1 - i) (RAFT, eq. 7).
+
+    weight: 0 = no label. The sum of all weights divides, at least 1, so that a batch with hardly a label has
+    hardly a say.
+    """
+    total = weight.sum().clamp_min(1.0)
+    last = len(predictions) - 1
+    errors = [gamma ** (last - i) * ((each - target_px).abs() * weight).sum() for i, each in enumerate(predictions)]
+    return torch.stack(errors).sum() / total
+
+
+def warp_right(right: Images, disparity_px: Maps) -> tuple[Images, Mask]:
+    """The right image seen from the left, bilinear, and where the match lies in frame."""
+    width = right.shape[-1]
+    columns = torch.arange(width, dtype=disparity_px.dtype, device=right.device)
+    position = columns - disparity_px
+    inside = (position >= 0) & (position <= width - 1)
+    first = position.detach().floor().clamp(0, max(width - 2, 0))
+    index = first.long().expand(-1, right.shape[1], -1, -1)
+    share = (position.clamp(0, width - 1) - first).expand_as(index)
+    one, two = right.gather(3, index), right.gather(3, (index + 1).clamp(max=width - 1))
+    return torch.lerp(one, two, share), inside
+
+
+def photometric_loss(
+    disparity_px: Maps, left: Images, right: Images, mask: Mask, ssim_share: float
+) -> Float[torch.Tensor, ""]:
+    """Difference of the left and the warped right image, averaged over `mask` (Godard et al., CVPR 2017).
+
+    Occlusion-aware in two ways: `mask` leaves out pixels that are known to be hidden, and a pixel does not count
+    where another pixel to its right claims the same match with a larger disparity, or the match is out of frame.
+    """
+    warped, inside = warp_right(right, disparity_px)
+    absolute = (left - warped).abs().mean(1, keepdim=True)
+    structure = (1 - _ssim(left, warped).mean(1, keepdim=True)) / 2
+    error = ssim_share * structure + (1 - ssim_share) * absolute
+    weight = (mask & inside & ~hidden_by_others(disparity_px.detach())).float()
+    return (error * weight).sum() / weight.sum().clamp_min(1.0)
+
+
+def hidden_by_others(disparity_px: Maps, tolerance_px: float = 1.0) -> Mask:
+    """True where a nearer pixel of the same row lands on the same column of the right image."""
+    batch, _, height, width = disparity_px.shape
+    columns = torch.arange(width, dtype=disparity_px.dtype, device=disparity_px.device)
+    landing = (columns - disparity_px).round().long().clamp(-1, width) + 1  # 0 and width + 1: out of frame
+    nearest = disparity_px.new_zeros(batch, 1, height, width + 2).scatter_reduce_(3, landing, disparity_px, "amax")
+    return nearest.gather(3, landing) > disparity_px + tolerance_px
+
+
+def _ssim(first: Images, second: Images) -> Images:
+    """SSIM in 3x3 windows, borders by the pixels that are there."""
+
+    def mean(image: torch.Tensor) -> torch.Tensor:
+        return functional.avg_pool2d(image, _SSIM_WINDOW, 1, _SSIM_WINDOW // 2, count_include_pad=False)
+
+    mean_1, mean_2 = mean(first), mean(second)
+    variance_1 = (mean(first.square()) - mean_1.square()).clamp_min(0)
+    variance_2 = (mean(second.square()) - mean_2.square()).clamp_min(0)
+    covariance = mean(first * second) - mean_1 * mean_2
+    luminance = (2 * mean_1 * mean_2 + _SSIM_C1) / (mean_1.square() + mean_2.square() + _SSIM_C1)
+    return luminance * (2 * covariance + _SSIM_C2) / (variance_1 + variance_2 + _SSIM_C2)

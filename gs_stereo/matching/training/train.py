@@ -1,0 +1,155 @@
+"""One training run from settings to a trained net: start weights, devices, processes, result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gs_stereo.config import Config, canonical_json
+from gs_stereo.errors import ConfigError
+from gs_stereo.io.hashing import sha256_file, sha256_text
+from gs_stereo.matching.nets.protocol import StereoNet, make_net, resolve_net
+from gs_stereo.matching.nets.weights import NetDescription, TrainedNet, filled, load_net
+from gs_stereo.matching.training.config import DataSource, TrainConfig
+from gs_stereo.matching.training.data import SplitData, open_data
+from gs_stereo.matching.training.record import Record
+from gs_stereo.matching.training.state import TrainingState
+from gs_stereo.matching.training.trainer import Advance, Trainer, make_optimizer
+from gs_stereo.types import Provenance
+
+OWN_LICENCE = "Apache-2.0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """What to train on what. folder: where the checkpoint lies; a run continues from the one it finds there."""
+
+    config: TrainConfig
+    sources: tuple[DataSource, ...]
+    seed: int
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingResult:
+    """The net in evaluation mode, its description, and the record of the run."""
+
+    net: StereoNet
+    description: NetDescription
+    records: tuple[Record, ...]
+    device: str
+    training_pairs: int
+
+
+def train_net(job: TrainingJob, advance: Advance = lambda steps, note: None) -> TrainingResult:
+    """Train, or finish an interrupted run. The input is never written to.
+
+    Raises ConfigError or InputError for settings, data or weights that do not fit, StageError if it diverges.
+    """
+    config = job.config
+    data = open_data(job.sources, config.validation_share, job.seed)
+    start = None if config.start is None else load_net(config.start)
+    net_config = net_config_of(config, start)
+    device = device_of(config)
+    if config.devices > 1:
+        from gs_stereo.matching.training.distributed import run_processes
+
+        run_processes(job)
+    state = prepared_state(job, start, device)
+    trainer = make_trainer(job, data, state.net, device)
+    trainer.resume(state)
+    advance(state.step, "")
+    if state.step < config.steps:
+        trainer.run(state, advance)
+    return TrainingResult(
+        net=state.net.eval(),
+        description=describe(config, net_config, data, start),
+        records=tuple(state.records),
+        device=device.type,
+        training_pairs=data.training_count,
+    )
+
+
+def device_of(config: TrainConfig, rank: int = 0) -> torch.device:
+    """Where process `rank` trains; ConfigError if CUDA is asked for and not there."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if config.device == "cpu" or (config.device == "auto" and not count):
+        return torch.device("cpu")
+    if config.devices > count:
+        raise ConfigError(f"The settings ask for {config.devices} CUDA devices, there are {count}; set device=cpu.")
+    return torch.device("cuda", rank)
+
+
+def net_config_of(config: TrainConfig, start: TrainedNet | None) -> Config:
+    """The net's settings: those of the start weights if there are any, with `net_settings` laid on them."""
+    if start is None:
+        return resolve_net(config.net, config.variant, config.net_settings)
+    if start.description.net != config.net:
+        raise ConfigError(f"{config.start} holds the net {start.description.net}, not {config.net}; set net to it.")
+    return resolve_net(config.net, settings={**start.description.settings, **config.net_settings})
+
+
+def prepared_state(job: TrainingJob, start: TrainedNet | None, device: torch.device) -> TrainingState:
+    """The state before the first step: fresh weights that depend on the seed, or the start weights."""
+    net_config = net_config_of(job.config, start)
+    if start is None:
+        net = make_net(job.config.net, net_config, job.seed)
+    else:
+        net = filled(job.config.net, net_config, start.net.state_dict(), start.file)
+    net = net.to(device).train()
+    return TrainingState(net=net, optimizer=make_optimizer(net, job.config))
+
+
+def make_trainer(job: TrainingJob, data: SplitData, forward: Any, device: torch.device, rank: int = 0) -> Trainer:
+    """The loop of process `rank`."""
+    return Trainer(
+        data=data,
+        config=job.config,
+        seed=job.seed,
+        run_id=run_id_of(job, data),
+        folder=job.folder,
+        forward=forward,
+        device=device,
+        rank=rank,
+    )
+
+
+def run_id_of(job: TrainingJob, data: SplitData) -> str:
+    """One text for everything that decides the result: settings, seed, weights, and the content of the data."""
+    shards = [[sha256_file(shard) for shard in dataset.shards] for dataset in data.datasets]
+    values = job.config.model_dump(mode="json", exclude={"start", "loader_workers"})
+    start = None if job.config.start is None else sha256_file(load_net(job.config.start).file)
+    return sha256_text(canonical_json([values, start, job.seed, shards, list(data.weights)]))
+
+
+def describe(config: TrainConfig, net: Config, data: SplitData, start: TrainedNet | None) -> NetDescription:
+    """What is published beside the weights; the licences of labels and start weights are carried on."""
+    licences = [each.licence for each in data.provenances]
+    if start is not None:
+        licences.append(start.description.licence)
+    return NetDescription(
+        net=config.net,
+        settings=net.model_dump(mode="json"),
+        licence=joint_licence(licences),
+        training={
+            "steps": config.steps,
+            "batch_size": config.batch_size,
+            "start": None if start is None else {"licence": start.description.licence, **start.description.training},
+            "labels": [_label_source(each) for each in data.provenances],
+        },
+    )
+
+
+def joint_licence(licences: Sequence[str]) -> str:
+    """Ours and every other one, each once, joined by AND: what binds a label binds the net."""
+    others = {part for licence in licences for part in licence.split(" AND ")} - {OWN_LICENCE}
+    return " AND ".join([OWN_LICENCE, *sorted(others)])
+
+
+def _label_source(provenance: Provenance) -> dict[str, Any]:
+    values = asdict(provenance)
+    return {name: values[name] for name in ("name", "version", "licence", "weights_sha256")}
