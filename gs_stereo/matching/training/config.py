@@ -68,7 +68,7 @@ class TrainConfig(Config):
     net_settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the net laid on its variant")
     start: Path | None = Field(
         default=None,
-        description="Weights to start from: a folder published by train, or an official RAFT-Stereo .pth; None = scratch",
+        description="Start weights: a folder published by train, or an official RAFT-Stereo .pth; None = scratch",
     )
     steps: int = Field(default=5000, ge=1, description="Optimizer steps")
     batch_size: int = Field(default=4, ge=1, le=1024, description="Pairs in one step, over all devices")
