@@ -21,7 +21,7 @@ def label(
     *,
     scene: SceneArgument = Path(),
     expert: Annotated[
-        str | None, typer.Option(help="Label source: splat, sgbm, onnx, foundationstereo, or a plug-in.")
+        str | None, typer.Option(help="Label source: splat, sgbm, onnx, checkpoint, foundationstereo, or a plug-in.")
     ] = None,
     pairs: Annotated[str | None, typer.Option(help="Name of the set of pairs.", show_default="default")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set; the expert's by default.")] = None,
@@ -31,7 +31,9 @@ def label(
     ] = None,
     expert_repo: Annotated[Path | None, typer.Option(help="foundationstereo: your checkout.")] = None,
     expert_python: Annotated[str | None, typer.Option(help="foundationstereo: its environment's Python.")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="foundationstereo: the .pth file.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="checkpoint: the trained net. foundationstereo: the .pth file.")
+    ] = None,
     allow_unsafe_pickle: Annotated[
         bool, typer.Option("--allow-unsafe-pickle", help="foundationstereo: load a checkpoint that can run code.")
     ] = False,
@@ -44,10 +46,12 @@ def label(
     foundationstereo = given(
         expert_repo=path_text(expert_repo),
         expert_python=expert_python,
-        checkpoint=path_text(checkpoint),
+        checkpoint=None if expert == "checkpoint" else path_text(checkpoint),
         allow_unsafe_pickle=allow_unsafe_pickle or None,
     )
-    experts = {name: values for name, values in (("onnx", onnx), ("foundationstereo", foundationstereo)) if values}
+    trained = given(checkpoint=path_text(checkpoint)) if expert == "checkpoint" else {}
+    settings = (("onnx", onnx), ("foundationstereo", foundationstereo), ("checkpoint", trained))
+    experts = {name: values for name, values in settings if values}
     run_stage("label", scene, given(expert=expert, pairs=pairs, name=name, experts=experts or None), common)
 
 

@@ -16,6 +16,7 @@ from gs_stereo.cli import (
     run_verb,
     sample_pairs_verb,
     scene_verbs,
+    train_verb,
     view_verb,
 )
 from gs_stereo.cli.help import App, Verbs
@@ -53,6 +54,7 @@ dataset_verbs.register(app)
 export_verb.register(app)
 report_verb.register(app)
 view_verb.register(app)
+train_verb.register(app)
 evaluate_verb.register(app)
 inspect_verbs.register(app)
 

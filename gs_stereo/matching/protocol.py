@@ -31,6 +31,7 @@ MATCHERS: Registry[Callable[..., StereoMatcher]] = Registry(
         "sgbm": "gs_stereo.matching.sgbm:SgbmMatcher",
         "onnx": "gs_stereo.matching.onnx:OnnxMatcher",
         "foundationstereo": "gs_stereo.matching.foundation_stereo:FoundationStereoMatcher",
+        "checkpoint": "gs_stereo.matching.checkpoint:CheckpointMatcher",
     },
     install_hints={"onnx": "pip install 'gs_stereo[experts]'"},
 )

@@ -96,5 +96,6 @@ STAGES: Registry[type[Stage]] = Registry(
         "label": "gs_stereo.stages.label:LabelStage",
         "evaluate-labels": "gs_stereo.stages.evaluate_labels:EvaluateLabelsStage",
         "report": "gs_stereo.stages.report:ReportStage",
+        "train": "gs_stereo.stages.train:TrainStage",
     },
 )

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from gs_stereo.config import Config
 from gs_stereo.errors import ConfigError, PluginError
+from gs_stereo.matching.checkpoint_config import CheckpointConfig
 from gs_stereo.matching.config import SgbmConfig
 from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig
 from gs_stereo.matching.onnx_config import OnnxConfig
@@ -30,9 +31,16 @@ class ExpertsConfig(Config):
     foundationstereo: FoundationStereoConfig | None = Field(
         default=None, description="Your checkout; needs `expert_repo`, `expert_python` and `checkpoint`."
     )
+    checkpoint: CheckpointConfig | None = Field(
+        default=None, description="A trained net: a folder of `gsstereo train` or a RAFT-Stereo .pth."
+    )
 
 
-_NEEDS = {"onnx": "--model", "foundationstereo": "--expert-repo, --expert-python and --checkpoint"}
+_NEEDS = {
+    "checkpoint": "--checkpoint",
+    "onnx": "--model",
+    "foundationstereo": "--expert-repo, --expert-python and --checkpoint",
+}
 
 
 def external_files(expert: str, experts: ExpertsConfig) -> Mapping[str, Path]:
@@ -48,7 +56,16 @@ def external_files(expert: str, experts: ExpertsConfig) -> Mapping[str, Path]:
         return {"(model)": experts.onnx.model}
     if expert == "foundationstereo" and experts.foundationstereo is not None:
         return {"(checkpoint)": experts.foundationstereo.checkpoint}
+    if expert == "checkpoint" and experts.checkpoint is not None:
+        return checkpoint_files(experts.checkpoint.checkpoint)
     return {}
+
+
+def checkpoint_files(path: Path) -> Mapping[str, Path]:
+    """The files of a trained net that decide its answers."""
+    if path.is_dir():
+        return {"(weights)": path / "weights.safetensors", "(net)": path / "net.json"}
+    return {"(weights)": path}
 
 
 def workers_for(expert: str) -> int | None:

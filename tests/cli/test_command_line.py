@@ -27,6 +27,7 @@ VERBS = [
     "view",
     "evaluate",
     "report",
+    "train",
     "status",
     "doctor",
 ]

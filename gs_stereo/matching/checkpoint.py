@@ -1,0 +1,145 @@
+"""Any trained net behind the matcher protocol."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from gs_stereo import __version__
+from gs_stereo.errors import ConfigError
+from gs_stereo.io.hashing import sha256_file
+from gs_stereo.io.images import resize_to
+from gs_stereo.log import logger
+from gs_stereo.matching.both_sides import mirrored
+from gs_stereo.matching.checkpoint_config import CheckpointConfig
+from gs_stereo.matching.contracts import agreeing, announce_licence, check_pair, positive_or_nan
+from gs_stereo.matching.nets.protocol import resolve_net
+from gs_stereo.matching.nets.weights import TrainedNet, filled, load_net, weights_file
+from gs_stereo.matching.resampling import resize_disparity
+from gs_stereo.types import DisparityPrediction, Provenance
+
+_FREE_LICENCES = ("Apache-2.0", "MIT")
+_SMALLEST_SIDE_PX = 32
+_ZERO_TOLERANCE_PX = 1.0
+
+
+class CheckpointMatcher:
+    """StereoMatcher by a net of ours or an official RAFT-Stereo. Weights are loaded with the first prediction.
+
+    Safe in threads: one prediction at a time. Confidence is None: the nets have none.
+    max_disparity_px: the range when the config leaves it open.
+    """
+
+    def __init__(self, config: CheckpointConfig, *, max_disparity_px: float | None = None) -> None:
+        self.config = config
+        self.max_disparity_px = max_disparity_px
+        self._trained: TrainedNet | None = None
+        self._lock = threading.Lock()
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Licence and checksum of the weights, what they were trained on, and the settings that change the answer."""
+        with self._lock:
+            trained = self._open()
+        places = {"checkpoint", "device"}
+        return Provenance(
+            name="checkpoint",
+            version=f"gs_stereo-{__version__}",
+            licence=trained.description.licence,
+            weights_sha256=sha256_file(weights_file(self.config.checkpoint)),
+            settings={
+                **self.config.model_dump(mode="json", exclude=places),
+                "net": trained.description.net,
+                "net_settings": trained.net.config.model_dump(mode="json"),
+                "training": dict(trained.description.training),
+            },
+        )
+
+    def predict(
+        self,
+        left: UInt8[np.ndarray, "h w 3"],
+        right: UInt8[np.ndarray, "h w 3"],
+        *,
+        max_disparity_px: float | None = None,
+    ) -> DisparityPrediction:
+        """Left disparity; NaN where the net has none, or where the two directions disagree if that is checked."""
+        if self.config.left_right_px is None:
+            return DisparityPrediction(disparity=self._left_disparity(left, right, max_disparity_px))
+        forward, backward = self.predict_both(left, right, max_disparity_px=max_disparity_px)
+        return agreeing(forward, backward, self.config.left_right_px)
+
+    def predict_both(
+        self,
+        left: UInt8[np.ndarray, "h w 3"],
+        right: UInt8[np.ndarray, "h w 3"],
+        *,
+        max_disparity_px: float | None = None,
+    ) -> tuple[DisparityPrediction, DisparityPrediction]:
+        """(left, right) disparities without a check; the right one by mirrored and swapped images."""
+        forward = self._left_disparity(left, right, max_disparity_px)
+        backward = self._left_disparity(mirrored(right), mirrored(left), max_disparity_px)
+        return DisparityPrediction(disparity=forward), DisparityPrediction(disparity=mirrored(backward))
+
+    def close(self) -> None:
+        """Forget the weights; the next prediction loads them again."""
+        self._trained = None
+
+    def _left_disparity(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> Float[np.ndarray, "h w"]:
+        check_pair(left, right)
+        size = left.shape[0], left.shape[1]
+        scaled = _scaled(size, self.config.scale)
+        wanted = next(
+            (value for value in (self.config.max_disparity_px, hint_px, self.max_disparity_px) if value is not None),
+            None,
+        )
+        range_px = None if wanted is None else wanted * scaled[1] / size[1]
+        with self._lock, torch.inference_mode():
+            net = self._open().net
+            device = next(net.parameters()).device
+            tensors = [_tensor(resize_to(image, scaled[1], scaled[0])).to(device) for image in (left, right)]
+            answer = net(*tensors, max_disparity_px=range_px)[-1]
+        disparity = resize_disparity(answer[0, 0].float().cpu().numpy(), size)
+        at_infinity = (disparity < 0) & (disparity > -_ZERO_TOLERANCE_PX)  # noise about a disparity of zero
+        return positive_or_nan(np.where(at_infinity, 0.0, disparity))
+
+    def _open(self) -> TrainedNet:
+        if self._trained is None:
+            trained = load_net(self.config.checkpoint)
+            if self.config.net_settings:
+                trained = _changed(trained, self.config)
+            licence = trained.description.licence
+            if licence not in _FREE_LICENCES:
+                announce_licence(f"The net in {self.config.checkpoint}", licence)
+            device = _device(self.config)
+            logger.debug("The net %s runs on %s.", trained.description.net, device)
+            trained.net.to(device)
+            self._trained = trained
+        return self._trained
+
+
+def _changed(trained: TrainedNet, config: CheckpointConfig) -> TrainedNet:
+    """The same weights in a net with other settings; InputError if those change a shape."""
+    name = trained.description.net
+    settings = resolve_net(name, settings={**trained.description.settings, **config.net_settings})
+    net = filled(name, settings, trained.net.state_dict(), trained.file)
+    return TrainedNet(net=net, description=trained.description, file=trained.file)
+
+
+def _device(config: CheckpointConfig) -> torch.device:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("The expert checkpoint is asked to run on CUDA, which is not there; set device=cpu.")
+    return torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _tensor(image: np.ndarray) -> torch.Tensor:
+    """uint8 (H, W, 3) to float32 (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].contiguous().float() / 255
+
+
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    height, width = (max(round(side * scale), min(side, _SMALLEST_SIDE_PX)) for side in size)
+    return height, width

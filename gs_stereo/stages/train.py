@@ -1,0 +1,120 @@
+"""Data sets -> a trained net in `train/<name>/`: weights, description, log and curves.
+
+A stage and no free-standing verb: so training has what every result has (a manifest with seed, settings and
+fingerprints of the data, skipping, resuming, atomic publication), and a recipe can end with it. SCENE is where the run
+is published; its own data set is used unless others are named.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from gs_stereo.io.atomic import write_text
+from gs_stereo.log import progress
+from gs_stereo.matching.training.config import DataSource, TrainConfig
+from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.stages.experts import checkpoint_files
+from gs_stereo.stages.label import dataset_folder
+from gs_stereo.stages.names import FOLDER_NAME
+
+if TYPE_CHECKING:
+    from gs_stereo.matching.training.train import TrainingResult
+
+CHECKPOINTS_FOLDER = ".checkpoints"
+_DEFAULT_DATASET = "splat"
+
+
+class TrainStageConfig(TrainConfig):
+    """A training run and the data sets it uses."""
+
+    name: str | None = Field(default=None, pattern=FOLDER_NAME, description="Name of the run; the net's by default.")
+    dataset: str | None = Field(
+        default=None,
+        pattern=FOLDER_NAME,
+        description="Data set of this scene to train on; splat if there is no `data`, else none.",
+    )
+    data: tuple[DataSource, ...] = Field(default=(), description="Data sets elsewhere, each with a weight.")
+
+    @property
+    def own_dataset(self) -> str | None:
+        """The data set of the scene that is used."""
+        return self.dataset or (None if self.data else _DEFAULT_DATASET)
+
+
+class TrainStage:
+    """Publishes `weights.safetensors`, `net.json`, `log.jsonl`, `curves.svg` and the card `README.md`."""
+
+    name = "train"
+    version = 1
+    config_type = TrainStageConfig
+    replaces_others = False
+
+    def folder(self, config: TrainStageConfig) -> str:
+        return f"train/{config.name or config.net}"
+
+    def inputs(self, paths: ScenePaths, config: TrainStageConfig) -> StageInputs:
+        published = {dataset_folder(config.own_dataset): "label"} if config.own_dataset else {}
+        external = {f"(data {number})": _index_of(source.path) for number, source in enumerate(config.data)}
+        if config.start is not None:
+            external |= {f"(start) {name}": path for name, path in checkpoint_files(config.start).items()}
+        return StageInputs(published=published, external=external)
+
+    def run(self, context: StageContext, config: TrainStageConfig) -> StageOutcome:
+        from gs_stereo.matching.nets.weights import save_net
+        from gs_stereo.matching.training.card import CARD_NAME, model_card
+        from gs_stereo.matching.training.record import write_record, write_tensorboard
+        from gs_stereo.matching.training.train import TrainingJob, train_net
+
+        checkpoints = context.work_dir / CHECKPOINTS_FOLDER
+        checkpoints.mkdir(exist_ok=True)
+        job = TrainingJob(
+            config=_run_settings(config), sources=_sources(context, config), seed=context.seed, folder=checkpoints
+        )
+        with progress("train", config.steps, "step") as bar:
+            result = train_net(job, bar.advance)
+        save_net(context.work_dir, result.net, result.description)
+        write_record(context.work_dir, result.records)
+        if config.tensorboard:
+            write_tensorboard(context.work_dir / "tensorboard", result.records)
+        write_text(context.work_dir / CARD_NAME, model_card(result, job))
+        shutil.rmtree(checkpoints)
+        return _outcome(result)
+
+
+def _index_of(path: Path) -> Path:
+    """The file that pins the content of a data set: its index, which holds the sha256 of the shards, or the shard."""
+    from gs_stereo.io.dataset import StereoDataset
+    from gs_stereo.io.shard_schema import INDEX_NAME
+
+    first = StereoDataset(path).shards[0]
+    return path if path.is_file() else first.parent / INDEX_NAME
+
+
+def _run_settings(config: TrainStageConfig) -> TrainConfig:
+    return TrainConfig(**{name: getattr(config, name) for name in TrainConfig.model_fields})
+
+
+def _sources(context: StageContext, config: TrainStageConfig) -> tuple[DataSource, ...]:
+    if config.own_dataset is None:
+        return config.data
+    own = DataSource(path=context.published(dataset_folder(config.own_dataset)))
+    return (own, *config.data)
+
+
+def _outcome(result: TrainingResult) -> StageOutcome:
+    from gs_stereo.matching.training.record import ValidationRecord
+
+    validations = [asdict(record) for record in result.records if isinstance(record, ValidationRecord)]
+    summary = {"net": result.description.net, "pairs": str(result.training_pairs)}
+    metrics: dict[str, Any] = {"training_pairs": result.training_pairs, "licence": result.description.licence}
+    if validations:
+        last = validations[-1]
+        metrics["held_out"] = last
+        summary["held-out EPE"] = f"{last['epe_px']:.2f} px, bad-2 {last['bad_2']:.1%} ({last['pairs']} pairs)"
+    return StageOutcome(metrics=metrics, summary=summary, device=result.device)
