@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from functools import cached_property
+from types import TracebackType
 
 import numpy as np
 import torch
@@ -25,6 +27,7 @@ from gs_stereo.types import DisparityPrediction, Provenance
 _FREE_LICENCES = ("Apache-2.0", "MIT")
 _SMALLEST_SIDE_PX = 32
 _ZERO_TOLERANCE_PX = 1.0
+Pair = tuple[np.ndarray, np.ndarray]
 
 
 class CheckpointMatcher:
@@ -84,9 +87,21 @@ class CheckpointMatcher:
         backward = self._left_disparity(mirrored(right), mirrored(left), max_disparity_px)
         return DisparityPrediction(disparity=forward), DisparityPrediction(disparity=mirrored(backward))
 
+    def predict_batch(self, pairs: Sequence[Pair]) -> list[DisparityPrediction]:
+        """`predict` for each (left, right)."""
+        return [self.predict(left, right) for left, right in pairs]
+
     def close(self) -> None:
         """Forget the weights; the next prediction loads them again."""
         self._trained = None
+
+    def __enter__(self) -> CheckpointMatcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _left_disparity(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> Float[np.ndarray, "h w"]:
         check_pair(left, right)

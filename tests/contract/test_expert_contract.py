@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "matching"))
 
 from stand_in_expert import InProcessChild, make_checkout, make_checkpoint
+from stereo_pairs import TINY_NET, tiny_net_entry
 from test_matcher_contract import (  # noqa: F401  (collected again here, for the matchers of this file)
     SHIFT_PX,
     test_deterministic,
@@ -24,8 +25,12 @@ from tiny_onnx import save_matcher, textured_pair
 
 from gs_stereo.errors import PluginError
 from gs_stereo.matching import foundation_stereo
+from gs_stereo.matching.checkpoint import CheckpointMatcher
+from gs_stereo.matching.checkpoint_config import CheckpointConfig
 from gs_stereo.matching.foundation_stereo import FoundationStereoMatcher
 from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig
+from gs_stereo.matching.nets.protocol import make_net, resolve_net
+from gs_stereo.matching.nets.weights import NetDescription, save_net
 from gs_stereo.matching.onnx import OnnxMatcher
 from gs_stereo.matching.onnx_config import OnnxConfig
 from gs_stereo.matching.protocol import MATCHERS, StereoMatcher
@@ -85,20 +90,28 @@ def foundationstereo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         del sys.modules[name]
 
 
-@pytest.fixture(params=["onnx", "foundationstereo", "constant"])
+@pytest.fixture
+def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CheckpointMatcher:
+    monkeypatch.setitem(*tiny_net_entry())
+    net = make_net(TINY_NET, resolve_net(TINY_NET))
+    save_net(tmp_path / "net", net, NetDescription(net=TINY_NET, settings={"planes": 16}, licence="Apache-2.0"))
+    return CheckpointMatcher(CheckpointConfig(checkpoint=tmp_path / "net", device="cpu"))
+
+
+@pytest.fixture(params=["onnx", "foundationstereo", "checkpoint", "constant"])
 def matcher(request: pytest.FixtureRequest, third_party: None) -> StereoMatcher:
     if request.param == "constant":
         return MATCHERS.load("constant")()
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(params=["onnx", "foundationstereo"])
-def expert(request: pytest.FixtureRequest) -> OnnxMatcher | FoundationStereoMatcher:
+@pytest.fixture(params=["onnx", "foundationstereo", "checkpoint"])
+def expert(request: pytest.FixtureRequest) -> OnnxMatcher | FoundationStereoMatcher | CheckpointMatcher:
     return request.getfixturevalue(request.param)
 
 
 def test_an_expert_can_be_closed_and_used_again(
-    expert: OnnxMatcher | FoundationStereoMatcher, pair: tuple[np.ndarray, np.ndarray]
+    expert: OnnxMatcher | FoundationStereoMatcher | CheckpointMatcher, pair: tuple[np.ndarray, np.ndarray]
 ) -> None:
     first = expert.predict(*pair).disparity
     expert.close()
@@ -107,7 +120,7 @@ def test_an_expert_can_be_closed_and_used_again(
 
 
 def test_batches_and_both_directions_agree_with_single_predictions(
-    expert: OnnxMatcher | FoundationStereoMatcher, pair: tuple[np.ndarray, np.ndarray]
+    expert: OnnxMatcher | FoundationStereoMatcher | CheckpointMatcher, pair: tuple[np.ndarray, np.ndarray]
 ) -> None:
     single = expert.predict(*pair).disparity
     for each in expert.predict_batch([pair, pair]):

@@ -51,7 +51,8 @@ def save_net(folder: Path, net: StereoNet, description: NetDescription) -> None:
     """Write both files; the same weights give the same bytes."""
     from safetensors.torch import save
 
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    # a copy each: the file format refuses tensors that share memory, as the doubly named norms of RAFT-Stereo do
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in net.state_dict().items()}
     write_bytes(folder / WEIGHTS_NAME, save(tensors))
     values = {"format": _FORMAT, "version": _VERSION, **asdict(description)}
     write_text(folder / DESCRIPTION_NAME, json.dumps(values, indent=1, ensure_ascii=False) + "\n")

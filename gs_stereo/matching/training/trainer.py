@@ -65,18 +65,18 @@ class Trainer:
         saved_at = time.monotonic()
         state.net.train()
         for batch in batches:
-            self._step(state, batch.to(self.device))
+            loss = self._step(state, batch.to(self.device))
             if self.rank == 0:
                 self._record(state)
                 due = state.step % self.config.checkpoint_every == 0
                 if due or time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
                     self._save(state)
                     saved_at = time.monotonic()
-            advance(1, f"loss {state.losses[-1]:.3f}" if state.losses else "")
+            advance(1, f"loss {loss:.3f}")
         if self.rank == 0:
             self._save(state)
 
-    def _step(self, state: TrainingState, batch: Batch) -> None:
+    def _step(self, state: TrainingState, batch: Batch) -> float:
         config = self.config
         rate = learning_rate(state.step, config.steps, config.learning_rate, config.warm_up_share)
         for group in state.optimizer.param_groups:
@@ -93,6 +93,7 @@ class Trainer:
         state.optimizer.step()
         state.step += 1
         state.losses.append(value)
+        return value
 
     def _record(self, state: TrainingState) -> None:
         config, step = self.config, state.step

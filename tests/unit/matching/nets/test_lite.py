@@ -1,0 +1,117 @@
+"""The parts of the compact net against slow twins, and its limits."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from gs_stereo.errors import ConfigError
+from gs_stereo.matching.nets.config import LiteConfig
+from gs_stereo.matching.nets.lite.net import LiteStereo
+from gs_stereo.matching.nets.lite.refine import local_correlation
+from gs_stereo.matching.nets.lite.volume import correlation_volume, expected_plane, peak_plane
+from gs_stereo.matching.nets.protocol import make_net, parameter_count, resolve_net
+from gs_stereo.matching.nets.upsampling import convex_upsample
+
+
+@pytest.fixture
+def random() -> torch.Generator:
+    return torch.Generator().manual_seed(2)
+
+
+def test_the_net_is_compact() -> None:
+    assert parameter_count(make_net("lite", resolve_net("lite"))) <= 1_500_000
+
+
+def test_correlation_volume_equals_the_slow_twin(random: torch.Generator) -> None:
+    left, right = (torch.randn(2, 6, 3, 7, generator=random) for _ in range(2))
+    volume = correlation_volume(left, right, planes=9, groups=2)
+    assert volume.shape == (2, 2, 9, 3, 7)
+    for b in range(2):
+        for group in range(2):
+            channels = slice(3 * group, 3 * group + 3)
+            for plane in range(9):
+                for row in range(3):
+                    for column in range(7):
+                        value = 0.0
+                        if column >= plane:
+                            one, two = left[b, channels, row, column], right[b, channels, row, column - plane]
+                            value = float(one @ two / ((one @ one + 1e-4) * (two @ two + 1e-4)).sqrt())
+                        assert float(volume[b, group, plane, row, column]) == pytest.approx(value, abs=1e-5)
+
+
+def test_planes_are_read_as_the_formulas_say(random: torch.Generator) -> None:
+    scores = torch.randn(1, 8, 2, 3, generator=random)
+    expected, peak = expected_plane(scores), peak_plane(scores, radius=1)
+    for row in range(2):
+        for column in range(3):
+            values = [math.exp(float(value)) for value in scores[0, :, row, column]]
+            mean = sum(k * value for k, value in enumerate(values)) / sum(values)
+            best = max(range(8), key=values.__getitem__)
+            near = [k for k in (best - 1, best, best + 1) if 0 <= k < 8]
+            around = sum(k * values[k] for k in near) / sum(values[k] for k in near)
+            assert float(expected[0, 0, row, column]) == pytest.approx(mean, abs=1e-4)
+            assert float(peak[0, 0, row, column]) == pytest.approx(around, abs=1e-4)
+
+
+def test_a_second_surface_does_not_pull_the_peak() -> None:
+    scores = torch.full((1, 20, 1, 1), -9.0)
+    scores[0, 4], scores[0, 15] = 3.0, 2.9
+    assert float(peak_plane(scores)) == pytest.approx(4.0, abs=0.01)
+    assert float(expected_plane(scores)) > 8
+
+
+def test_local_correlation_equals_the_slow_twin(random: torch.Generator) -> None:
+    left, right = (torch.randn(1, 2, 3, 2, 9, generator=random) for _ in range(2))
+    shift = 4 * torch.rand(1, 1, 2, 9, generator=random) - 1
+    found = local_correlation(left, right, shift, radius=2)
+    assert found.shape == (1, 10, 2, 9)
+    for offset in range(-2, 3):
+        for group in range(2):
+            for row in range(2):
+                for column in range(9):
+                    x = column - float(shift[0, 0, row, column]) + offset
+                    low = math.floor(x)
+                    samples = [right[0, group, :, row, min(max(k, 0), 8)] for k in (low, low + 1)]
+                    wanted = left[0, group, :, row, column] @ (samples[0] + (x - low) * (samples[1] - samples[0]))
+                    assert float(found[0, 2 * (offset + 2) + group, row, column]) == pytest.approx(
+                        float(wanted), abs=1e-4
+                    )
+
+
+def test_convex_upsampling_equals_the_slow_twin(random: torch.Generator) -> None:
+    field, logits = torch.rand(1, 1, 3, 4, generator=random), torch.randn(1, 36, 3, 4, generator=random)
+    fine = convex_upsample(field, logits, 2)
+    padded = functional.pad(field, (1, 1, 1, 1))[0, 0]
+    for row in range(6):
+        for column in range(8):
+            r, c, place = row // 2, column // 2, 2 * (row % 2) + column % 2
+            weights = torch.stack([logits[0, 4 * n + place, r, c] for n in range(9)]).softmax(0)
+            wanted = weights @ padded[r : r + 3, c : c + 3].reshape(9)
+            assert float(fine[0, 0, row, column]) == pytest.approx(float(wanted), abs=1e-5)
+
+
+def test_every_weight_takes_part() -> None:
+    net = LiteStereo(LiteConfig(max_disparity_px=16)).train()
+    torch.nn.init.normal_(net.refiner.correction.weight)  # zero at first, which hides what lies before it
+    left, right = torch.rand(2, 1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    torch.stack([answer.sum() for answer in net(left, right)]).sum().backward()
+    assert [name for name, each in net.named_parameters() if each.grad is None] == []
+
+
+def test_more_range_than_needed_changes_little_inside_it() -> None:
+    net = make_net("lite", resolve_net("lite")).eval()
+    left, right = torch.rand(2, 1, 3, 32, 64, generator=torch.Generator().manual_seed(0))
+    pyramids = net.features(torch.cat([left, right]))
+    one, two = pyramids.split()
+    narrow, wide = (correlation_volume(one.quarter, two.quarter, planes, 8) for planes in (12, 28))
+    torch.testing.assert_close(narrow, wide[:, :, :12])
+    assert bool((wide[:, :, 16:] == 0).all())  # wider than the image: nothing to compare with
+
+
+def test_groups_must_divide_the_channels() -> None:
+    with pytest.raises(ConfigError):
+        LiteStereo(LiteConfig(groups=7))

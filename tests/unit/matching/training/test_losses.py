@@ -1,0 +1,107 @@
+"""Losses against their formulas, and what must not count."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from stereo_pairs import shifted_pair
+
+from gs_stereo.matching.training.config import LossConfig
+from gs_stereo.matching.training.data import Batch
+from gs_stereo.matching.training.losses import (
+    hidden_by_others,
+    photometric_loss,
+    sequence_loss,
+    total_loss,
+    trusted_labels,
+    warp_right,
+)
+
+SHIFT_PX = 4
+
+
+@pytest.fixture
+def batch() -> Batch:
+    left, right = (
+        torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255 for image in shifted_pair((12, 40), SHIFT_PX, 0)
+    )
+    ones = torch.ones(1, 1, 12, 40)
+    hidden = (torch.arange(40) < SHIFT_PX).expand(1, 1, 12, 40)
+    return Batch(left=left, right=right, disparity=SHIFT_PX * ones, valid=ones > 0, confidence=ones, hidden=hidden)
+
+
+def changed(batch: Batch, **values: torch.Tensor) -> Batch:
+    return Batch(**{**vars(batch), **values})
+
+
+def test_sequence_loss_is_the_weighted_mean_with_gamma() -> None:
+    target = torch.tensor([2.0, 5.0, 9.0]).view(1, 1, 1, 3)
+    weight = torch.tensor([1.0, 0.5, 0.0]).view(1, 1, 1, 3)
+    stages = [target + 1, target + torch.tensor([0.0, 4.0, 100.0])]
+    expected = 0.8 * (1 * 1.0 + 1 * 0.5) / 1.5 + (0 * 1.0 + 4 * 0.5) / 1.5
+    assert float(sequence_loss(stages, target, weight, 0.8)) == pytest.approx(expected)
+
+
+def test_no_label_no_loss(batch: Batch) -> None:
+    nothing = changed(batch, valid=torch.zeros_like(batch.valid))
+    prediction = torch.full_like(batch.disparity, 9.0).requires_grad_()
+    loss = total_loss([prediction], nothing, LossConfig())
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert prediction.grad is not None
+    assert bool((prediction.grad == 0).all())
+
+
+def test_labels_out_of_range_or_doubtful_are_not_trusted(batch: Batch) -> None:
+    doubtful = batch.confidence.clone()
+    doubtful[..., 0] = 0.3
+    far = batch.disparity.clone()
+    far[..., 1] = 80
+    trusted = trusted_labels(
+        changed(batch, confidence=doubtful, disparity=far), LossConfig(max_disparity_px=64, min_confidence=0.5)
+    )
+    assert not trusted[..., :2].any()
+    assert trusted[..., 2:].all()
+
+
+def test_warping_by_the_truth_gives_the_left_image(batch: Batch) -> None:
+    warped, inside = warp_right(batch.right, batch.disparity)
+    assert torch.equal(inside, ~batch.hidden)
+    torch.testing.assert_close(warped[..., SHIFT_PX:], batch.left[..., SHIFT_PX:])
+
+
+def test_the_photometric_loss_is_least_at_the_truth_and_leads_there(batch: Batch) -> None:
+    everywhere = torch.ones_like(batch.valid)
+    at = {
+        shift: float(
+            photometric_loss(torch.full_like(batch.disparity, shift), batch.left, batch.right, everywhere, 0.85)
+        )
+        for shift in (0.0, 2.0, 3.7, 4.0, 4.3, 6.0)
+    }
+    assert min(at, key=at.__getitem__) == 4.0
+    guess = torch.full_like(batch.disparity, 3.7).requires_grad_()
+    photometric_loss(guess, batch.left, batch.right, everywhere, 0.85).backward()
+    assert guess.grad is not None
+    assert float(guess.grad.sum()) < 0  # downhill is towards the truth
+
+
+def test_the_photometric_loss_acts_on_open_pixels_only(batch: Batch) -> None:
+    half = batch.valid.clone()
+    half[..., 20:] = False
+    guess = (batch.disparity - 0.4).requires_grad_()
+    config = LossConfig(photometric=1.0)
+    no_label = changed(batch, confidence=torch.zeros_like(batch.confidence), valid=half)
+    total_loss([guess], no_label, config).backward()
+    assert guess.grad is not None
+    assert not guess.grad[..., :18].any()  # labelled, apart from the reach of the SSIM window
+    assert guess.grad[..., 20:].any()
+
+
+def test_the_nearer_surface_hides_the_farther() -> None:
+    disparity = torch.full((1, 1, 1, 30), 2.0)
+    disparity[..., 15:20] = 8.0
+    hidden = hidden_by_others(disparity)[0, 0, 0]
+    landed = {column - 8 for column in range(15, 20)}
+    assert [bool(value) for value in hidden] == [
+        column not in range(15, 20) and column - 2 in landed for column in range(30)
+    ]
