@@ -96,6 +96,14 @@ def test_every_stage_can_be_trained(net: StereoNet) -> None:
         assert all(bool(gradient.isfinite().all()) for gradient in gradients)
 
 
+def test_every_weight_that_asks_for_a_gradient_takes_part(net: StereoNet) -> None:
+    left, right = images((32, 64))
+    torch.stack([answer.sum() for answer in net.train()(left, right)]).sum().backward()
+    asking = {name: each for name, each in net.named_parameters() if each.requires_grad}
+    assert asking
+    assert [name for name, each in asking.items() if each.grad is None] == []  # distributed training hangs on these
+
+
 def test_wrong_inputs_are_refused(net: StereoNet) -> None:
     left, right = images((32, 64))
     for a, b in ((left, right[..., 1:]), (left[0], right[0]), (left[:, :1], right[:, :1])):

@@ -87,5 +87,5 @@ def make_net(name: str, config: Config, seed: int = 0) -> StereoNet:
 
 
 def parameter_count(net: nn.Module) -> int:
-    """Trainable numbers in a net."""
+    """How many numbers the parameters of a net hold."""
     return sum(parameter.numel() for parameter in net.parameters())
