@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from gs_stereo import __version__
+from gs_stereo.config import parse_overrides
 from gs_stereo.errors import ConfigError
 from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.images import resize_to
@@ -139,7 +140,7 @@ class CheckpointMatcher:
 def _changed(trained: TrainedNet, config: CheckpointConfig) -> TrainedNet:
     """The same weights in a net with other settings; InputError if those change a shape."""
     name = trained.description.net
-    settings = resolve_net(name, settings={**trained.description.settings, **config.net_settings})
+    settings = resolve_net(name, settings={**trained.description.settings, **parse_overrides(config.net_settings)})
     net = filled(name, settings, trained.net.state_dict(), trained.file)
     return TrainedNet(net=net, description=trained.description, file=trained.file)
 

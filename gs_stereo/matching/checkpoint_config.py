@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -14,8 +14,8 @@ class CheckpointConfig(Config):
     """A net trained by `gsstereo train`, or an official RAFT-Stereo checkpoint."""
 
     checkpoint: Path = Field(description="Folder with net.json and weights.safetensors, or a RAFT-Stereo .pth")
-    net_settings: dict[str, Any] = Field(
-        default_factory=dict, description="Settings of the net that are no shapes, for example iterations"
+    net_settings: tuple[str, ...] = Field(
+        default=(), description="Settings of the net that are no shapes, as name=value, for example iterations=16"
     )
     scale: float = Field(
         default=1.0, gt=0, le=4, description="Match at this share of the resolution; disparities are scaled back"

@@ -12,8 +12,9 @@ import torch
 from gs_stereo.config import Config, canonical_json
 from gs_stereo.errors import ConfigError
 from gs_stereo.io.hashing import sha256_file, sha256_text
+from gs_stereo.io.shard_schema import INDEX_NAME, read_index
 from gs_stereo.matching.nets.protocol import StereoNet, make_net, resolve_net
-from gs_stereo.matching.nets.weights import NetDescription, TrainedNet, filled, load_net
+from gs_stereo.matching.nets.weights import NetDescription, TrainedNet, filled, load_net, weights_file
 from gs_stereo.matching.training.config import DataSource, TrainConfig
 from gs_stereo.matching.training.data import SplitData, open_data
 from gs_stereo.matching.training.record import Record
@@ -120,10 +121,17 @@ def make_trainer(job: TrainingJob, data: SplitData, forward: Any, device: torch.
 
 def run_id_of(job: TrainingJob, data: SplitData) -> str:
     """One text for everything that decides the result: settings, seed, weights, and the content of the data."""
-    shards = [[sha256_file(shard) for shard in dataset.shards] for dataset in data.datasets]
+    shards = [_digests(dataset.shards) for dataset in data.datasets]
     values = job.config.model_dump(mode="json", exclude={"start", "loader_workers"})
-    start = None if job.config.start is None else sha256_file(load_net(job.config.start).file)
+    start = None if job.config.start is None else sha256_file(weights_file(job.config.start))
     return sha256_text(canonical_json([values, start, job.seed, shards, list(data.weights)]))
+
+
+def _digests(shards: Sequence[Path]) -> list[str]:
+    """sha256 of the shards: from the index beside them, so that large data sets are not read through, else computed."""
+    index = shards[0].parent / INDEX_NAME
+    known = {entry.file: entry.sha256 for entry in read_index(index.parent).shards} if index.is_file() else {}
+    return [known.get(shard.name) or sha256_file(shard) for shard in shards]
 
 
 def describe(config: TrainConfig, net: Config, data: SplitData, start: TrainedNet | None) -> NetDescription:

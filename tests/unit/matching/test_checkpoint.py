@@ -14,7 +14,7 @@ from gs_stereo.matching.checkpoint import CheckpointMatcher
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
 from gs_stereo.matching.nets.protocol import make_net, resolve_net
 from gs_stereo.matching.nets.weights import DESCRIPTION_NAME, WEIGHTS_NAME, NetDescription, save_net
-from gs_stereo.stages.experts import ExpertsConfig, external_files
+from gs_stereo.stages.experts import ExpertsConfig, external_files, make_matcher
 
 SHIFT_PX = 6
 
@@ -47,10 +47,10 @@ def test_the_folder_and_its_weights_file_are_the_same(folder: Path, pair: tuple[
 
 
 def test_settings_of_the_net_can_be_changed(folder: Path, pair: tuple[np.ndarray, np.ndarray]) -> None:
-    narrow = matcher(folder, net_settings={"planes": 4}).predict(*pair).disparity
+    narrow = matcher(folder, net_settings=["planes=4"]).predict(*pair).disparity
     assert narrow.max() <= 3
     with pytest.raises(ConfigError, match="Unknown setting"):
-        matcher(folder, net_settings={"plains": 4}).predict(*pair)
+        matcher(folder, net_settings=["plains=4"]).predict(*pair)
 
 
 def test_half_resolution_keeps_the_unit(folder: Path, pair: tuple[np.ndarray, np.ndarray]) -> None:
@@ -98,6 +98,7 @@ def test_broken_folders_are_refused(folder: Path, pair: tuple[np.ndarray, np.nda
 
 def test_the_label_stage_knows_its_files(folder: Path) -> None:
     experts = ExpertsConfig(checkpoint=CheckpointConfig(checkpoint=folder))
+    assert make_matcher("checkpoint", experts) is make_matcher("checkpoint", experts)
     assert set(external_files("checkpoint", experts).values()) == {folder / WEIGHTS_NAME, folder / DESCRIPTION_NAME}
     with pytest.raises(ConfigError, match="--checkpoint"):
         external_files("checkpoint", ExpertsConfig())

@@ -11,7 +11,7 @@ from gs_stereo.config import parse_config
 from gs_stereo.errors import InputError
 from gs_stereo.matching.nets.config import VARIANTS, RaftStereoConfig
 
-OFFICIAL_LICENCE = "MIT (RAFT-Stereo, Princeton Vision and Learning Lab)"
+OFFICIAL_LICENCE = "MIT"
 _PREFIX = "module."
 _RADIUS = 4
 

@@ -167,6 +167,7 @@ def test_draws_follow_the_weights_and_repeat_no_sample_within_a_round(data: Path
     np.testing.assert_array_equal(plan, plan_draws(split, 400, seed=5))
 
 
+@pytest.mark.slow
 def test_two_processes_train_together(data: Path, tmp_path: Path) -> None:
     result = train_net(job(data, tmp_path, devices=2, steps=2, validate_every=2))
     assert [type(record) for record in result.records] == [LossRecord, ValidationRecord]
