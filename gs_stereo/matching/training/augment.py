@@ -140,8 +140,12 @@ def _coloured(
     other = common.plus(_Colour.drawn(config, config.asymmetric, rng))
     images = common.applied(left), other.applied(right)
     if rng.random() < config.grey_share:
-        images = tuple(np.repeat((image @ _GREY)[..., None], 3, axis=2) for image in images)
+        images = _grey(images[0]), _grey(images[1])
     return images[0].astype(np.float32), images[1].astype(np.float32)
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    return np.repeat((image @ _GREY)[..., None], 3, axis=2)
 
 
 def _blurred(image: np.ndarray, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:

@@ -143,7 +143,7 @@ def training_batches(
     loader: DataLoader[TrainingPair] = DataLoader(
         draws, batch_sampler=mine, num_workers=config.loader_workers, collate_fn=to_batch, generator=torch.Generator()
     )
-    yield from loader  # type: ignore[misc]
+    yield from loader
 
 
 def to_pair(item: StereoItem) -> TrainingPair:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import socket
 
 import torch
-from torch import distributed, multiprocessing
+from torch import distributed
+from torch.multiprocessing.spawn import ProcessException, spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from gs_stereo.errors import ConfigError, StageError
@@ -28,8 +29,8 @@ def run_processes(job: TrainingJob) -> None:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     try:
-        multiprocessing.spawn(_process, args=(job, port), nprocs=config.devices)  # type: ignore[no-untyped-call]
-    except multiprocessing.ProcessRaisedException as error:
+        spawn(_process, args=(job, port), nprocs=config.devices)
+    except ProcessException as error:
         reason = str(error).strip().splitlines()[-1]
         raise StageError(f"A training process failed ({reason}); look at its output above.") from error
 

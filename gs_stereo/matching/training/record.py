@@ -64,13 +64,13 @@ def write_tensorboard(folder: Path, records: Sequence[Record]) -> None:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise PluginError("TensorBoard is not installed; pip install tensorboard or set tensorboard=false.") from error
-    with SummaryWriter(str(folder)) as writer:  # type: ignore[no-untyped-call]
+    with SummaryWriter(str(folder)) as writer:
         for record in records:
             line = _line(record)
             kind, step = line.pop("kind"), line.pop("step")
             for name, value in line.items():
                 if value is not None:
-                    writer.add_scalar(f"{kind}/{name}", value, step)  # type: ignore[no-untyped-call]
+                    writer.add_scalar(f"{kind}/{name}", value, step)
 
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _PLOT_W, _PLOT_H = 760, 300, 56, 34, 640, 214

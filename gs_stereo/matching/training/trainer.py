@@ -85,7 +85,7 @@ class Trainer:
             predictions = self.forward(batch.left, batch.right, max_disparity_px=config.loss.max_disparity_px)
         loss = total_loss([each.float() for each in predictions], batch, config.loss)
         state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(state.net.parameters(), config.clip_norm)
         value = loss.item()
         if not math.isfinite(value):
