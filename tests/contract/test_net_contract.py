@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,14 @@ SIZES = [(32, 64), (33, 70)]
 @pytest.fixture(params=CASES, ids=lambda case: "-".join(case))
 def net(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> StereoNet:
     monkeypatch.setitem(*tiny_net_entry())
-    name, variant = request.param
+    made = fresh_net(*request.param)
+    made.zero_grad()
+    return made
+
+
+@cache
+def fresh_net(name: str, variant: str) -> StereoNet:
+    """One of each for all tests: no test changes the weights."""
     made = make_net(name, resolve_net(name, variant, SMALL.get(name)), seed=1)
     made.registered_name = name  # type: ignore[assignment]
     return made

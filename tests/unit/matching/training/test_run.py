@@ -103,7 +103,7 @@ def test_other_seeds_and_settings_give_other_weights(data: Path, tmp_path: Path,
 
 def test_it_learns(data: Path, tmp_path: Path) -> None:
     result = train_net(
-        job(data, tmp_path, steps=40, learning_rate=3e-3, record_every=10, checkpoint_every=100, validate_every=40)
+        job(data, tmp_path, steps=30, learning_rate=3e-3, record_every=6, checkpoint_every=100, validation_share=0)
     )
     losses = [record.loss for record in result.records if isinstance(record, LossRecord)]
     assert losses[-1] < 0.6 * losses[0]
@@ -180,8 +180,8 @@ def test_one_cycle() -> None:
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[10] == pytest.approx(1.0)
     assert rates[-1] == pytest.approx(0.01)
-    assert all(a < b for a, b in itertools.pairwise(rates))
-    assert all(a > b for a, b in itertools.pairwise(rates))
+    assert all(a < b for a, b in itertools.pairwise(rates[:11]))
+    assert all(a > b for a, b in itertools.pairwise(rates[10:]))
 
 
 def test_the_log_and_the_curves(uninterrupted: TrainingResult) -> None:
