@@ -1,8 +1,9 @@
 """The first Gaussians: one at every SfM point, and more where random pixels of the photos lie in space.
 
 Small captures have few SfM points (some hundred), so random pixels of the photos are added. Their depth
-comes from a plane sweep over neighbouring photos where that is consistent, and elsewhere is interpolated from the
-nearest known pixels and SfM points of the photo, weighted by inverse squared distance. All get the size of their
+comes from a plane sweep over neighbouring photos (its guess where no photo confirms it); in a view that could not be
+swept it is interpolated from the
+SfM points of the photo, weighted by inverse squared distance. All get the size of their
 surroundings: the mean distance to the three nearest neighbours.
 """
 
@@ -21,8 +22,9 @@ from gs_stereo.geometry.projection import project, unproject
 from gs_stereo.io.hashing import unit_seed
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.photo_source import PhotoSource
-from gs_stereo.splat.plane_sweep import SweptView, visible_indices
+from gs_stereo.splat.plane_sweep import visible_indices
 from gs_stereo.splat.sh import coefficient_count, dc_from_rgb
+from gs_stereo.splat.swept_view import SweptView
 from gs_stereo.types import SparseScene
 from gs_stereo.types.gaussians import Gaussians
 
@@ -109,13 +111,10 @@ def pixel_points(
             continue
         random = np.random.default_rng(unit_seed(seed, f"pixels/{camera.name}"))
         image_xy = random.uniform(0, 1, (per_view, 2)) * [camera.width, camera.height]
-        depth = np.full(per_view, np.nan)
         if camera.name in swept:
-            depth = swept[camera.name].depth_at(camera, image_xy)
-        known = np.isfinite(depth)
-        support_xy = np.concatenate([sparse_xy, image_xy[known]])
-        support_depth = np.concatenate([sparse_depth, depth[known]])
-        depth[~known] = interpolate_depth(image_xy[~known], support_xy, support_depth)
+            depth = swept[camera.name].guess_at(camera, image_xy)
+        else:
+            depth = interpolate_depth(image_xy, sparse_xy, sparse_depth)
         column, row = pixel_index(image_xy).T
         xyz.append(unproject(camera, image_xy, depth))
         rgb.append(photos(camera.name)[row, column])

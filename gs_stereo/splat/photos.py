@@ -14,7 +14,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.splat.config import ResolutionConfig
 from gs_stereo.splat.photo_source import PhotoSource
-from gs_stereo.splat.plane_sweep import SweptView
+from gs_stereo.splat.swept_view import SweptView
 from gs_stereo.types import Camera
 
 

@@ -2,50 +2,46 @@
 
 Plane sweep (Collins 1996): for planes of constant depth in a reference view, evenly spaced in inverse depth, the
 photos of a few neighbours are warped by the plane's homography and compared by normalised cross-correlation; each
-pixel takes the plane that its two best neighbours like most (the others may be occluded). A depth is kept only where
-a neighbour's own depth map agrees with it. It works on small gray images and takes a fraction of a second a view.
+plane is worth what the two best neighbours that see the pixel say (the others may be occluded). Semi-global matching
+picks the planes, so that a small window is enough. A depth is sure only where a neighbour's own depth map agrees with
+it; the rest is a guess. It works on small gray images and takes about half a second a view.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+import torch
+from jaxtyping import Float, UInt8
 
 from gs_stereo.geometry.pixels import intrinsics_to_opencv, pixel_index
 from gs_stereo.geometry.projection import inside, project, unproject_depth_map
+from gs_stereo.splat.depth_completion import completed
 from gs_stereo.splat.photo_source import PhotoSource
+from gs_stereo.splat.semi_global import aggregate, cheapest
+from gs_stereo.splat.swept_view import SweptView
 from gs_stereo.types import Camera, SparseScene
 
 _EDGE_PX = 256
-_WINDOW_PX = 7
+_WINDOW_PX = 3
 _NEIGHBOURS = 4
 _FEWEST_PLANES, _MOST_PLANES = 32, 96
 _FEWEST_SHARED_POINTS = 8
 _NOISE_VARIANCE = (2 / 255) ** 2
-_LEAST_CORRELATION = 0.6
-_AGREEMENT_STEPS = 1.5
+_LEAST_CORRELATION = 0.0
+_AGREEMENT_STEPS = 1.0
 _RANGE_PERCENTILES = (1.0, 99.0)
 _RANGE_MARGIN = 1.25
+_FAR_MARGIN = 4.0
+_INSIDE = 0.99
+_NO_PLANE = -100
+_SPECK_LEVELS = 16
+_SPECK_SHARE = 2e-3
 _IDEAL_ANGLE_RAD = math.radians(8.0)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SweptView:
-    """A view at sweep resolution. depth: z, NaN where unknown. step: spacing of the planes in inverse depth."""
-
-    camera: Camera
-    depth: Float[np.ndarray, "h w"]
-    step: float
-
-    def depth_at(self, camera: Camera, image_xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n"]:
-        """Depth of the nearest pixel at points of the image plane of `camera`, the same view at full resolution."""
-        shrink = [self.camera.width / camera.width, self.camera.height / camera.height]
-        column, row = pixel_index(image_xy * shrink).T
-        return np.array(self.depth[row, column], dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,18 +58,25 @@ def swept_depths(scene: SparseScene, photos: PhotoSource) -> dict[str, SweptView
     """Consistent depth maps of the views by name; a view without usable neighbours is left out."""
     small = {camera.name: _shrink(camera, photos(camera.name)) for camera in scene.cameras}
     seen = visible_indices(scene)
-    swept = {}
-    neighbours = {}
-    for camera in scene.cameras:
-        names = choose_neighbours(scene, seen, camera)
-        if names:
-            neighbours[camera.name] = names
-            depths = project(camera, scene.points.xyz_in_world[seen[camera.name]])[1]
-            swept[camera.name] = _sweep(small[camera.name], [small[name] for name in names], depths)
-    return {
-        name: _keep_consistent(view, [swept[other] for other in neighbours[name] if other in swept])
-        for name, view in swept.items()
-    }
+    neighbours = {camera.name: choose_neighbours(scene, seen, camera) for camera in scene.cameras}
+    cameras = [camera for camera in scene.cameras if neighbours[camera.name]]
+
+    def found(camera: Camera) -> SweptView:
+        depths = project(camera, scene.points.xyz_in_world[seen[camera.name]])[1]
+        return _sweep(small[camera.name], [small[name] for name in neighbours[camera.name]], depths)
+
+    def others(views: Mapping[str, SweptView], camera: Camera) -> list[SweptView]:
+        return [views[name] for name in neighbours[camera.name] if name in views]
+
+    swept = _of_all(found, cameras)
+    sure = _of_all(lambda camera: _keep_consistent(swept[camera.name], others(swept, camera)), cameras)
+    return _of_all(lambda camera: completed(sure[camera.name], others(sure, camera)), cameras)
+
+
+def _of_all(make: Callable[[Camera], SweptView], cameras: Sequence[Camera]) -> dict[str, SweptView]:
+    """What `make` makes of each camera, by name; several at once, for numpy and OpenCV run beside each other."""
+    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
+        return dict(zip([camera.name for camera in cameras], pool.map(make, cameras), strict=True))
 
 
 def visible_indices(scene: SparseScene) -> Mapping[str, np.ndarray]:
@@ -119,18 +122,24 @@ def _shrink(camera: Camera, photo: UInt8[np.ndarray, "h w 3"]) -> _Small:
 
 def _sweep(reference: _Small, neighbours: Sequence[_Small], sparse_depth: Float[np.ndarray, "n"]) -> SweptView:
     """The best plane of every pixel, refined between planes by a parabola."""
-    near, far = np.percentile(sparse_depth, _RANGE_PERCENTILES) * [1 / _RANGE_MARGIN, _RANGE_MARGIN]
+    near, far = np.percentile(sparse_depth, _RANGE_PERCENTILES) * [1 / _RANGE_MARGIN, _FAR_MARGIN]
     planes = np.linspace(1 / far, 1 / near, _plane_count(reference.camera, neighbours, near, far))
-    step = float(planes[1] - planes[0])
     score = np.stack([_plane_score(reference, neighbours, 1 / inverse) for inverse in planes])
-    best = _first_maximum(score)
+    cost = aggregate(1 - score, reference.gray)
+    best = cheapest(cost)
     middle = np.clip(best, 1, len(planes) - 2)
-    before, here, after = (np.take_along_axis(score, (middle + k)[None], 0)[0] for k in (-1, 0, 1))
+    before, here, after = (np.take_along_axis(cost, (middle + k)[None], 0)[0] for k in (-1, 0, 1))
     curvature = before - 2 * here + after
-    offset = np.where(curvature < 0, 0.5 * (before - after) / np.where(curvature < 0, curvature, -1.0), 0.0)
-    inverse_depth = planes[middle] + np.clip(offset, -0.5, 0.5) * step
-    good = (here >= _LEAST_CORRELATION) & (best == middle)
-    return SweptView(camera=reference.camera, depth=np.where(good, 1 / inverse_depth, np.nan), step=step)
+    offset = np.where(curvature > 0, 0.5 * (before - after) / np.where(curvature > 0, curvature, 1.0), 0.0)
+    inverse_depth = planes[middle] + np.clip(offset, -0.5, 0.5) * (planes[1] - planes[0])
+    good = (np.take_along_axis(score, middle[None], 0)[0] >= _LEAST_CORRELATION) & (best == middle)
+    return SweptView(
+        camera=reference.camera,
+        gray=reference.gray,
+        inverse_depths=planes,
+        depth=np.where(good, 1 / inverse_depth, np.nan),
+        guess=1 / inverse_depth,
+    )
 
 
 def _plane_count(camera: Camera, neighbours: Sequence[_Small], near: float, far: float) -> int:
@@ -141,27 +150,20 @@ def _plane_count(camera: Camera, neighbours: Sequence[_Small], near: float, far:
 
 
 def _plane_score(reference: _Small, neighbours: Sequence[_Small], depth: float) -> Float[np.ndarray, "h w"]:
-    """Mean correlation of the best neighbours, if the scene were a plane at this depth."""
+    """Mean correlation of the best two neighbours that see the pixel, if the scene were a plane at this depth."""
     best = second = np.full(reference.gray.shape, -1.0, dtype=np.float32)
+    seen = np.zeros(reference.gray.shape, dtype=np.int32)
     for other in neighbours:
-        score = _correlation(reference, _warp(reference.camera, other, depth))
+        warped, inside = _warp(reference.camera, other, depth)
+        score = np.where(inside, _correlation(reference, warped), np.float32(-1.0))
         second = np.maximum(second, np.minimum(best, score))
         best = np.maximum(best, score)
-    return best if len(neighbours) == 1 else (best + second) / 2
+        seen += inside
+    return np.where(seen > 1, (best + second) / 2, best)
 
 
-def _first_maximum(score: Float[np.ndarray, "d h w"]) -> Int[np.ndarray, "h w"]:
-    """argmax over the first axis, plane by plane because numpy's own is slow along it."""
-    best, index = score[0].copy(), np.zeros(score.shape[1:], dtype=np.int64)
-    for number, plane in enumerate(score[1:], start=1):
-        better = plane > best
-        best[better] = plane[better]
-        index[better] = number
-    return index
-
-
-def _warp(camera: Camera, other: _Small, depth: float) -> Float[np.ndarray, "h w"]:
-    """The other photo as `camera` would see it if everything lay at z = depth; 0 outside."""
+def _warp(camera: Camera, other: _Small, depth: float) -> tuple[np.ndarray, np.ndarray]:
+    """The other photo as `camera` would see it if everything lay at z = depth, and where it does."""
     import cv2
 
     other_from_camera = other.camera.cam_from_world @ camera.world_from_cam
@@ -170,7 +172,10 @@ def _warp(camera: Camera, other: _Small, depth: float) -> Float[np.ndarray, "h w
         intrinsics_to_opencv(other.camera.intrinsics) @ plane @ np.linalg.inv(intrinsics_to_opencv(camera.intrinsics))
     )
     size = (camera.width, camera.height)
-    return np.asarray(cv2.warpPerspective(other.gray, homography, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpPerspective(other.gray, homography, size, flags=flags)
+    everywhere = np.ones_like(other.gray)
+    return warped, cv2.warpPerspective(everywhere, homography, size, flags=flags) > _INSIDE
 
 
 def _correlation(reference: _Small, warped: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
@@ -204,4 +209,15 @@ def _keep_consistent(view: SweptView, others: Sequence[SweptView]) -> SweptView:
         tolerance = _AGREEMENT_STEPS * max(view.step, other.step)
         with np.errstate(divide="ignore", invalid="ignore"):
             confirmed |= hit & (np.abs(1 / depth - 1 / found) < tolerance)
-    return SweptView(camera=view.camera, depth=np.where(confirmed, view.depth, np.nan), step=view.step)
+    return replace(view, depth=_without_specks(np.where(confirmed, view.depth, np.nan), view.inverse_depths))
+
+
+def _without_specks(depth: Float[np.ndarray, "h w"], planes: Float[np.ndarray, "d"]) -> Float[np.ndarray, "h w"]:
+    """The depth without small islands: false matches come in specks, surfaces do not."""
+    import cv2
+
+    known = np.isfinite(depth)
+    index = np.where(known, (1 / np.where(known, depth, 1.0) - planes[0]) / (planes[1] - planes[0]), _NO_PLANE)
+    labels = np.rint(index * _SPECK_LEVELS).astype(np.int16)
+    cv2.filterSpeckles(labels, _NO_PLANE * _SPECK_LEVELS, int(_SPECK_SHARE * depth.size), 2 * _SPECK_LEVELS)
+    return np.where(labels == _NO_PLANE * _SPECK_LEVELS, np.nan, depth)

@@ -24,7 +24,7 @@ class FitStage:
     """Publishes `splat.ply` (the standard 3DGS layout), `splat.json`, and `quality.json` with curves and metrics."""
 
     name = "fit"
-    version = 1
+    version = 2
     config_type = FitConfig
     replaces_others = False
 

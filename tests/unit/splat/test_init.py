@@ -12,7 +12,12 @@ from tiny_scene import camera_at, tiny_scene
 
 from gs_stereo.errors import InputError
 from gs_stereo.splat.config import FitConfig, InitConfig
-from gs_stereo.splat.init import initial_gaussians, interpolate_depth, neighbour_distance, scene_extent
+from gs_stereo.splat.init import (
+    initial_gaussians,
+    interpolate_depth,
+    neighbour_distance,
+    scene_extent,
+)
 from gs_stereo.splat.plane_sweep import swept_depths
 from gs_stereo.types import SparsePoints, SparseScene
 
@@ -89,19 +94,3 @@ def test_a_scene_almost_without_points_is_refused() -> None:
     empty = replace(scene, points=_points(np.zeros((2, 3))), visible_points=())
     with pytest.raises(InputError, match="2 3D points"):
         initial_gaussians(empty, photos, {}, FitConfig(), 0)
-
-
-def test_plane_sweep_finds_the_wall() -> None:
-    scene, photos = textured_wall()
-    swept = swept_depths(scene, photos)
-    assert list(swept) == [camera.name for camera in scene.cameras]
-    for view in swept.values():
-        known = np.isfinite(view.depth)
-        assert known.mean() > 0.6
-        assert np.median(np.abs(view.depth[known] - 2.0)) < 0.02
-
-
-def test_plane_sweep_needs_shared_points() -> None:
-    scene, photos = textured_wall()
-    blind = replace(scene, visible_points=tuple(np.zeros(0, np.int64) for _ in scene.cameras))
-    assert swept_depths(blind, photos) == {}
