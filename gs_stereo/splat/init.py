@@ -1,9 +1,8 @@
 """The first Gaussians: one at every SfM point, and more where random pixels of the photos lie in space.
 
-Small captures have few SfM points (some hundred), so random pixels of the photos are added. Their depth
-comes from a plane sweep over neighbouring photos (its guess where no photo confirms it); in a view that could not be
-swept it is interpolated from the
-SfM points of the photo, weighted by inverse squared distance. All get the size of their
+Small captures have few SfM points (some hundred), so random pixels of the photos are added. Their depth comes from a
+plane sweep over neighbouring photos: confirmed depth, and a guess where no photo confirms it. In a photo that could not
+be swept it is interpolated from the nearest SfM points, weighted by inverse squared distance. All get the size of their
 surroundings: the mean distance to the three nearest neighbours.
 """
 
