@@ -1,7 +1,7 @@
 """The CPU rasterizer: the native engine behind the Rasterizer protocol and torch's autograd.
 
-One autograd node a render. It keeps a Frame of the engine (projected and binned Gaussians) for backward; frames are
-pooled, so that a training loop allocates nothing after its first step. Results do not depend on the number of threads,
+One autograd node a render. It keeps a Frame of the engine (projected and binned Gaussians) for backward; frames and
+gradients are pooled, so that a training loop asks for no memory after its first step. Results do not depend on the number of threads,
 which is torch.get_num_threads().
 """
 
@@ -23,6 +23,7 @@ from gs_stereo.errors import InputError, StageError
 from gs_stereo.splat.raster import native_library as native
 from gs_stereo.splat.raster.inputs import check_inputs, not_finite, poses
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderOutput, RenderSettings, ScreenGradients
+from gs_stereo.splat.raster.tensor_pool import TensorPool
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.types.gaussians import Gaussians
 
@@ -83,14 +84,15 @@ def _plain(tensor: torch.Tensor | None) -> torch.Tensor | None:
 
 
 class _Engine:
-    """A loaded library and its pool of frames."""
+    """A loaded library and its pools of frames and gradients."""
 
     _instances: ClassVar[dict[str, _Engine]] = {}
 
     def __init__(self, level: str) -> None:
         self.library = native.load(level)
+        self.tensors = TensorPool(self.library)
         self._free: list[int] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may give back a frame while this thread takes one
 
     @classmethod
     def at(cls, level: str) -> _Engine:
@@ -184,7 +186,7 @@ class _Call:
         *parameters, features, cam_from_world = saved
         *image_gradients, by_feature_images = incoming
         views = len(self.cameras)
-        out = [torch.empty_like(_present(tensor)) for tensor in parameters]
+        out = self.engine.tensors.empty([tuple(_present(tensor).shape) for tensor in parameters])
         by_features = None if features is None else torch.zeros_like(features)
         pose = np.zeros((views, 3, 4)) if cam_from_world is not None else None
         signed, absolute = self._screen_sinks(len(out[0]))

@@ -173,6 +173,8 @@ def _declare(library: ctypes.CDLL) -> None:
         "gss_lanes": (c_int32, []),
         "gss_frame_new": (c_void_p, []),
         "gss_frame_free": (None, [c_void_p]),
+        "gss_memory_new": (c_void_p, [c_int64]),
+        "gss_memory_free": (None, [c_void_p]),
         "gss_frame_pairs": (c_int64, [c_void_p]),
         "gss_frame_evaluations": (c_int64, [c_void_p]),
         "gss_multiply_adds": (c_int64, [c_int64]),

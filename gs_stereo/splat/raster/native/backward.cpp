@@ -13,6 +13,8 @@
 namespace gss {
 namespace {
 
+constexpr int kAhead = 8;  // pairs to prefetch ahead
+
 template <int kMoments>
 struct Incoming {  // gradients by the images of a tile
   F red[kPaddedBlocks], green[kPaddedBlocks], blue[kPaddedBlocks], z1[kPaddedBlocks], z2[kPaddedBlocks];
@@ -96,8 +98,8 @@ void backward_tile(const Frame& frame, const Splat* splats, const uint8_t* mask,
                    const Images& gradients, PairGradient* sums, int64_t index) {
   const TileShape tile{int(index % frame.tiles_x) * kTileWidth, int(index / frame.tiles_x) * kTileHeight, frame.width,
                        frame.height};
-  const Pair* const pairs = frame.pairs.data();
-  const Pair *pair = pairs + frame.tile_start[index], *const end = pairs + frame.tile_start[index + 1];
+  const Pair* pair = frame.pairs.data() + frame.tile_start[index];
+  const Pair* const end = frame.pairs.data() + frame.tile_start[index + 1];
   if (pair == end) return;
   Pixels pixels;
   pixels.start(tile, mask);
@@ -105,7 +107,10 @@ void backward_tile(const Frame& frame, const Splat* splats, const uint8_t* mask,
   in.load(images, gradients, tile, pixels);
 
   for (; pair < end && pixels.live_blocks; pair++) {
-    if (pair + 8 < end) __builtin_prefetch(&splats[pair[8].splat]);
+    if (pair + kAhead < end) {
+      __builtin_prefetch(&splats[pair[kAhead].splat]);
+      __builtin_prefetch(&sums[pair[kAhead].slot], 1);
+    }
     const Splat& s = splats[pair->splat];
     const Footprint footprint(s, *pair, tile);
     F weights[kPaddedBlocks], by_log[kPaddedBlocks];  // by_log = alpha dL/dalpha
@@ -135,12 +140,12 @@ void backward_tile(const Frame& frame, const Splat* splats, const uint8_t* mask,
       }
     }
     const F sum_gx = sum_g * footprint.dx, sum_gxx = sum_gx * footprint.dx, sum_gxy = sum_gy * footprint.dx;
-    float* const slot = &sums[pair - pairs].g;
+    float* const slot = &sums[pair->slot].g;
     store_sums_of_8(slot, sum_g, sum_gx, sum_gy, sum_gxx, sum_gxy, sum_gyy, sum_r, sum_green);
     const float ln2 = 1.0f / kLog2E;
     store4(slot + 8, sums_of_4(sum_b, sum_z, sum_abs_x * ln2, sum_abs_y * ln2));
   }
-  for (; pair < end; pair++) sums[pair - pairs] = PairGradient{};
+  for (; pair < end; pair++) sums[pair->slot] = PairGradient{};
 }
 
 template <int kMoments, bool kAbsolute>

@@ -3,8 +3,8 @@
 // The visible splats are sorted by depth once (a radix sort of the bits of z, which is positive). They are then
 // walked in that order: for every column of tiles that a splat's ellipse alpha >= 1/255 crosses, the exact range of
 // rows is worked out, one column a lane, and gives one Pair for each tile in the range. Each thread walks a
-// contiguous part of the order, so the pairs of a tile stay sorted when the parts are put together. `places` remembers
-// for every splat where its pairs went, for backward.
+// contiguous part of the order, so the pairs of a tile stay sorted when the parts are put together. The order in which
+// pairs are found gives each its slot: backward leaves its sums there, next to those of the same Gaussian.
 
 #include <algorithm>
 #include <limits>
@@ -170,7 +170,7 @@ void sort_by_depth(Frame* const* frames, int views, int threads) {
 
 void bin(Frame& frame, const Frame& sorted, int threads) {
   const size_t tiles = size_t(frame.tiles());
-  frame.first_place.resize(frame.count);
+  frame.first_slot.resize(frame.count);
   frame.pairs_of.resize(frame.count);
   if (frame.found.size() < size_t(threads)) frame.found.resize(threads);
   size_t* const starts = frame.tile_start.resize(tiles + 1);
@@ -186,7 +186,7 @@ void bin(Frame& frame, const Frame& sorted, int threads) {
     for (size_t k = part.begin; k < part.end; k++) {
       const uint32_t index = uint32_t(sorted.keys[k]);
       if (k + 8 < part.end) __builtin_prefetch(&frame.splats[uint32_t(sorted.keys[k + 8])]);
-      frame.first_place[index] = uint32_t(found.size());
+      frame.first_slot[index] = uint32_t(found.size());
       frame.pairs_of[index] = frame.splats[index].extent_x > 0 ? find_pairs(frame, index, frame.splats[index], found) : 0;
     }
     for (const Found& pair : found) mine[pair.tile]++;
@@ -208,14 +208,11 @@ void bin(Frame& frame, const Frame& sorted, int threads) {
       starts[tiles] = start;
       frame.pair_count = int64_t(start);
       frame.pairs.resize(start);
-      frame.places.resize(start);
     }
     const uint32_t base = uint32_t(slots[thread]);
-    for (size_t k = part.begin; k < part.end; k++) frame.first_place[uint32_t(sorted.keys[k])] += base;
+    for (size_t k = part.begin; k < part.end; k++) frame.first_slot[uint32_t(sorted.keys[k])] += base;
     for (size_t k = 0; k < found.size(); k++) {
-      const uint32_t place = mine[found[k].tile]++;
-      frame.places[base + k] = place;
-      frame.pairs[place] = {found[k].splat, found[k].first, found[k].last};
+      frame.pairs[mine[found[k].tile]++] = {found[k].splat, uint32_t(base + k), found[k].first, found[k].last};
     }
   }
 }

@@ -12,6 +12,10 @@
 #include <new>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "simd.h"
 
 #if defined(_OPENMP)
@@ -95,6 +99,20 @@ enum Status : int32_t {
 
 // --- what a render keeps ---------------------------------------------------------------------------------------
 
+// Memory of at least `bytes`, not initialised. Large blocks ask for huge pages: the passes over pairs and Gaussians
+// jump about, and with 4 KiB pages most jumps would also miss the address cache.
+constexpr size_t kCacheLine = 64, kHugePage = size_t(1) << 21;
+inline void* allocate(size_t bytes) {
+  const size_t alignment = bytes < kHugePage ? kCacheLine : kHugePage;
+  const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  void* const memory = std::aligned_alloc(alignment, rounded);
+  if (!memory) throw std::bad_alloc();
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  if (alignment == kHugePage) madvise(memory, rounded, MADV_HUGEPAGE);
+#endif
+  return memory;
+}
+
 // An array that grows and never shrinks; its values are not initialised, so an unused part costs no memory traffic.
 template <class T>
 class Buffer {
@@ -104,9 +122,7 @@ class Buffer {
       memory_.reset();
       capacity_ = 0;
       const size_t wanted = count + count / 4;
-      const size_t bytes = (wanted * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-      memory_.reset(static_cast<T*>(std::aligned_alloc(kAlignment, bytes)));
-      if (!memory_) throw std::bad_alloc();
+      memory_.reset(static_cast<T*>(allocate(wanted * sizeof(T))));
       capacity_ = wanted;
     }
     return memory_.get();
@@ -117,7 +133,6 @@ class Buffer {
   const T& operator[](size_t index) const { return memory_.get()[index]; }
 
  private:
-  static constexpr size_t kAlignment = 64;
   struct Free {
     void operator()(T* memory) const { std::free(memory); }
   };
@@ -135,9 +150,10 @@ struct alignas(64) Splat {
   float unused[3];
 };
 
-// One Gaussian in one tile: rows first..last (of the tile) hold every pixel with alpha >= 1/255.
+// One Gaussian in one tile: rows first..last (of the tile) hold every pixel with alpha >= 1/255. `slot` is the pair's
+// place in an order in which the pairs of a Gaussian lie together.
 struct Pair {
-  uint32_t splat;
+  uint32_t splat, slot;
   uint8_t first, last;
 };
 
@@ -158,11 +174,10 @@ struct Frame {
   int32_t width = 0, height = 0, tiles_x = 0, tiles_y = 0;
   int64_t count = 0, pair_count = 0;
   Buffer<Splat> splats, feature_splats;  // in the order of the cloud
-  Buffer<uint32_t> first_place, pairs_of;  // for each Gaussian: where its entries in `places` begin, and how many
-  Buffer<uint32_t> places;                 // indices into `pairs`
+  Buffer<uint32_t> first_slot, pairs_of;   // for each Gaussian: its first slot, and how many it has
   Buffer<size_t> tile_start;               // tiles + 1
   Buffer<Pair> pairs;                      // by tile, front to back
-  Buffer<PairGradient> pair_gradients;     // in the order of `pairs`
+  Buffer<PairGradient> pair_gradients;     // by slot
   Buffer<float> feature_moments;           // N x 8: g..gyy, absolute_x, absolute_y of the feature passes
   bool has_feature_moments = false;
   std::vector<std::vector<Found>> found;   // one a thread

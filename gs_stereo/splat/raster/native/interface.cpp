@@ -38,7 +38,7 @@ void collect_feature_gradients(Frame& frame, float* by_features, int stride,
     PairGradient total = {};
     if (frame.splats[i].extent_x > 0)
       for (uint32_t k = 0; k < frame.pairs_of[i]; k++) {
-        const float* const from = &frame.pair_gradients[frame.places[frame.first_place[i] + k]].g;
+        const float* const from = &frame.pair_gradients[frame.first_slot[i] + k].g;
         for (int entry = 0; entry < kPairFloats; entry++) (&total.g)[entry] += from[entry];
       }
     by_features[i * stride] += total.red;
@@ -58,6 +58,17 @@ GSS_EXPORT int32_t gss_lanes() { return kLanes; }
 
 GSS_EXPORT Frame* gss_frame_new() { return new (std::nothrow) Frame(); }
 GSS_EXPORT void gss_frame_free(Frame* frame) { delete frame; }
+
+// Memory that outlives a frame, for gradients; null if there is none.
+GSS_EXPORT void* gss_memory_new(int64_t bytes) {
+  try {
+    return allocate(size_t(bytes));
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+GSS_EXPORT void gss_memory_free(void* memory) { std::free(memory); }
+
 GSS_EXPORT int64_t gss_frame_pairs(const Frame* frame) { return frame->pair_count; }
 
 // How many (Gaussian, pixel) alphas a frame evaluates, before any pixel stops: for benchmarks.

@@ -259,10 +259,10 @@ GSS_INLINE SplatGradients sum_pairs(const Frame& frame, Rows rows) {
     if (rows.first + lane >= rows.count) break;
     const int64_t i = rows.first + lane;
     if (!(frame.splats[i].extent_x > 0)) continue;
-    const uint32_t* const places = frame.places.data() + frame.first_place[i];
+    const PairGradient* const pairs = frame.pair_gradients.data() + frame.first_slot[i];
     F4 a = {}, b = {}, c = {};
     for (uint32_t k = 0; k < frame.pairs_of[i]; k++) {
-      const float* const from = &frame.pair_gradients[places[k]].g;
+      const float* const from = &pairs[k].g;
       a += load4(from);
       b += load4(from + 4);
       c += load4(from + 8);
@@ -288,9 +288,9 @@ GSS_INLINE SplatGradients sum_pairs(const Frame& frame, Rows rows) {
 GSS_INLINE void prefetch_pairs(const Frame& frame, int64_t first) {
   for (int64_t i = first; i < std::min(first + kLanes, frame.count); i++) {
     if (!(frame.splats[i].extent_x > 0)) continue;
-    const uint32_t* const places = frame.places.data() + frame.first_place[i];
-    for (uint32_t k = 0; k < std::min(frame.pairs_of[i], 4u); k++)
-      __builtin_prefetch(&frame.pair_gradients[places[k]]);
+    const char* const sums = reinterpret_cast<const char*>(frame.pair_gradients.data() + frame.first_slot[i]);
+    const size_t bytes = std::min<size_t>(frame.pairs_of[i], 4) * sizeof(PairGradient);
+    for (size_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(sums + at);
   }
 }
 

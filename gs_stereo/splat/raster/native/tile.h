@@ -10,9 +10,9 @@
 
 namespace gss {
 
-// The alphas of a pair's blocks are worked out in groups of this many. Arrays over the blocks of a tile are padded, so
+// A pair's blocks are worked on in groups of this many, side by side. Arrays over the blocks of a tile are padded, so
 // that a group may reach over the end.
-constexpr int kGroup = 4;
+constexpr int kGroup = 2;
 constexpr int kPaddedBlocks = kBlocks + kGroup;
 
 constexpr float kLiveFloor = kTransmittanceMin, kStoppedFloor = -1.0f;
@@ -87,7 +87,8 @@ struct Pixels {
 // A pair's blocks are worked on in several short passes over small arrays, rather than in one long loop body: more of
 // them are in flight at once, and sums stay in registers.
 
-// A splat seen from a tile: its alpha in the blocks that the pair covers, not clamped, and 0 where it is under 1/255.
+// A splat seen from a tile: its alpha in the blocks that the pair covers, not clamped, and 0 where it is under 1/255
+// (the exponential of a smaller power may be anything: its bits are masked away).
 struct Footprint {
   int first, count;  // blocks
   F dx, dy;          // from the splat's centre to the pixels of the first block
@@ -106,14 +107,16 @@ struct Footprint {
     // log2 alpha = (c dy + slope) dy + at_zero down a column of pixels.
     const F at_zero = s.a * dx * dx + s.log2_opacity, slope = s.b * dx;
     F y = dy;
-    for (int k = 0; k < count; k += kGroup) {
+    for (int k = 0; k < count; k += kGroup, y += float(kGroup * kRowsPerVector)) {
       F value[kGroup];
+      M shown[kGroup];
       for (int i = 0; i < kGroup; i++) {
-        value[i] = max((s.c * y + slope) * y + at_zero, splat(-126.0f));
-        y += float(kRowsPerVector);
+        const F here = y + float(i * kRowsPerVector);
+        value[i] = (s.c * here + slope) * here + at_zero;
+        shown[i] = less_equal(splat(kLog2AlphaMin), value[i]);
       }
       exp2_each<kGroup>(value);
-      for (int i = 0; i < kGroup; i++) alpha[k + i] = keep(less_equal(splat(kAlphaMin), value[i]), value[i]);
+      for (int i = 0; i < kGroup; i++) alpha[k + i] = keep(shown[i], value[i]);
     }
   }
 };
