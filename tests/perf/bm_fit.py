@@ -1,9 +1,12 @@
 """Times a fit and measures what it reaches; prints one JSON line a capture.
 
     python tests/perf/bm_fit.py [--iterations 500] [--backend cpu] [--model DIR --images DIR] [--set name=value ...]
+    python tests/perf/bm_fit.py --twin [--iterations 300]
 
 Without a capture it fits the exact synthetic scene of `shared/data/exact_gt/room_a` if that is there, at half size.
-`--model` is a COLMAP model of pinhole cameras, `--images` its undistorted photos.
+`--model` is a COLMAP model of pinhole cameras, `--images` its undistorted photos. `--twin` fits a small made-up scene
+twice, with the CPU engine and with its float64 twin, from the same start and for the same iterations, and compares the
+held-out PSNR: the engine's precision must not cost quality.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import argparse
 import json
 import os
 import resource
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +23,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from raster_scenes import random_scene, trainable
+
 from gs_stereo.config import merge, parse_config, parse_overrides
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model
 from gs_stereo.io.images import read_photo, resize_to
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.fit import fit_gaussians
-from gs_stereo.types import SparseScene
+from gs_stereo.splat.losses import l1_dssim
+from gs_stereo.splat.optimizer import AdamState, adam_step
+from gs_stereo.splat.raster.cpu import CpuRasterizer
+from gs_stereo.splat.raster.protocol import Rasterizer, RenderSettings
+from gs_stereo.splat.raster.reference import ReferenceRasterizer
+from gs_stereo.types import Camera, SparseScene
+from gs_stereo.types.gaussians import Gaussians
 
 _ROOM = Path(__file__).resolve().parents[3] / "shared" / "data" / "exact_gt" / "room_a"
 
@@ -41,6 +55,54 @@ def load(model: Path, images: Path, max_edge_px: int) -> tuple[SparseScene, dict
     return replace(scene, cameras=tuple(cameras)), photos
 
 
+_COLOUR_ONLY = RenderSettings(depth_moments=0, median_depth=False)
+_RATES = {"means": 1e-2, "quats_wxyz": 1e-3, "log_scales": 5e-3, "opacity_logits": 5e-2, "sh": 5e-3}
+
+
+def twin_report(iterations: int, seed: int) -> dict[str, object]:
+    """Held-out PSNR of the engine and of its twin after the same fit."""
+    truth, camera = random_scene(250, 48, 36, sigma_px=2.5, seed=seed)
+    cameras = [camera.shifted(offset) for offset in np.linspace(-0.4, 0.4, 9)]
+    start = random_scene(250, 48, 36, sigma_px=2.5, seed=seed + 1)[0]
+    photos = ReferenceRasterizer().render(truth, cameras, _COLOUR_ONLY).rgb.clamp(0, 1)
+    held_out = [2, 6]
+    training = [index for index in range(len(cameras)) if index not in held_out]
+    psnr_db, seconds = {}, {}
+    for rasterizer in (CpuRasterizer(), ReferenceRasterizer()):
+        clock = time.perf_counter()
+        fitted = _fit(rasterizer, start, [cameras[i] for i in training], photos[training], iterations)
+        seconds[rasterizer.name] = round(time.perf_counter() - clock, 2)
+        shown = ReferenceRasterizer().render(fitted, [cameras[i] for i in held_out], _COLOUR_ONLY).rgb.clamp(0, 1)
+        errors = (shown - photos[held_out]).square().mean((1, 2, 3))
+        psnr_db[rasterizer.name] = round(float((-10 * errors.log10()).mean()), 3)
+    return {
+        "scene": "random", "gaussians": 250, "size": [48, 36], "iterations": iterations, "seed": seed,
+        "held_out_psnr_db": psnr_db, "seconds": seconds,
+    }  # fmt: skip
+
+
+def _fit(
+    rasterizer: Rasterizer, start: Gaussians, cameras: list[Camera], photos: torch.Tensor, iterations: int
+) -> Gaussians:
+    """Plain Adam, one view after the other; the twin keeps everything in float64."""
+    dtype = torch.float64 if isinstance(rasterizer, ReferenceRasterizer) else torch.float32
+    parameters = trainable(start, dtype).tensors()
+    state = AdamState.zeros_like(parameters)
+    for iteration in range(iterations):
+        view = iteration % len(cameras)
+        rgb = rasterizer.render(Gaussians(**parameters), [cameras[view]], _COLOUR_ONLY).rgb
+        l1_dssim(rgb, photos[view, None].to(dtype)).backward()
+        adam_step(parameters, {name: _taken(tensor) for name, tensor in parameters.items()}, state, _RATES)
+    return Gaussians(**{name: tensor.detach().float() for name, tensor in parameters.items()})
+
+
+def _taken(leaf: torch.Tensor) -> torch.Tensor:
+    """The gradient of a leaf, which is left without."""
+    gradient, leaf.grad = leaf.grad, None
+    assert gradient is not None
+    return gradient
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=_ROOM / "sparse" / "0")
@@ -49,8 +111,12 @@ def main() -> None:
     parser.add_argument("--max-edge", type=int, default=320)
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--twin", action="store_true", help="compare the CPU engine with its float64 twin instead")
     parser.add_argument("--set", nargs="*", default=[], help="settings of the fit, name=value")
     arguments = parser.parse_args()
+    if arguments.twin:
+        print(json.dumps(twin_report(arguments.iterations, arguments.seed)))
+        return
 
     values = merge({"iterations": arguments.iterations, "backend": arguments.backend}, parse_overrides(arguments.set))
     config = parse_config(FitConfig, values, where="the command line")

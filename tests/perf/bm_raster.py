@@ -1,9 +1,10 @@
-"""Times the CPU rasterizer: python tests/perf/bm_raster.py [--scenes 20k,100k,t20k,t50k] [--repeats 15] [--large]
+"""Times the CPU rasterizer: python tests/perf/bm_raster.py [--prototype DIR] [--scenes 20k,100k]
 
 Prints one JSON object. Everything that is compared runs interleaved in this process; times are wall milliseconds,
-median and the spread between the 25 % and 75 % quantiles. The first rasterizer of this project is the yardstick when
-its folder is beside the repository (../shared/prototypes/cpu_raster, compiled on first use); without it those columns
-are null.
+median and the spread between the 25 % and 75 % quantiles. The first rasterizer of this project is the yardstick: its
+folder is given by --prototype, by default ../shared/prototypes/cpu_raster beside the repository, and it is compiled on
+first use; without it those columns are null. --large adds a million Gaussians at 1920x1080. --cpu-time counts one
+thread's processor time instead of the wall's, which other work on the machine disturbs less.
 
 forward_backward: RGB, alpha and accumulated z with all gradients, antialiased, SH degree 3.
 iteration: activations, render, L1 + D-SSIM, backward and Adam over all parameters (the yardstick: torch's fused Adam).
@@ -47,7 +48,7 @@ from gs_stereo.splat.raster.reference import ReferenceRasterizer
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.types.gaussians import Gaussians
 
-YARDSTICK = Path(__file__).parents[3] / "shared" / "prototypes" / "cpu_raster"
+PROTOTYPE = Path(__file__).parents[3] / "shared" / "prototypes" / "cpu_raster"
 SCENES = {"20k": (20_000, 640, 480, 2.75), "100k": (100_000, 640, 480, 1.2), "t20k": (20_000, 400, 300, 1.75),
           "t50k": (50_000, 400, 300, 1.05)}  # fmt: skip
 TRAINING = RenderSettings(depth_moments=1, median_depth=False)
@@ -56,14 +57,17 @@ COLOUR_ONLY = RenderSettings(depth_moments=0, median_depth=False)
 FORWARD_FMAS, BACKWARD_FMAS = 15, 34
 
 
+clock = time.perf_counter  # main may choose another
+
+
 def timed(steps: dict[str, Callable[[], Any]], repeats: int) -> dict[str, dict[str, float]]:
     """Runs all steps in turn, `repeats` times after two warm-up rounds."""
     samples: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(repeats + 2):
         for name, step in steps.items():
-            start = time.perf_counter()
+            start = clock()
             step()
-            samples[name].append(1e3 * (time.perf_counter() - start))
+            samples[name].append(1e3 * (clock() - start))
     return {name: summary(values[2:]) for name, values in samples.items()}
 
 
@@ -76,10 +80,10 @@ def ratio(times: dict[str, dict[str, float]], name: str, base: str) -> float | N
     return round(times[name]["median_ms"] / times[base]["median_ms"], 3) if base in times else None
 
 
-def load_yardstick() -> ModuleType | None:
-    if not YARDSTICK.is_dir():
+def load_yardstick(folder: Path) -> ModuleType | None:
+    if not (folder / "bench.py").is_file():
         return None
-    sys.path.insert(0, str(YARDSTICK))
+    sys.path.insert(0, str(folder))
     import bench
 
     return bench
@@ -195,7 +199,7 @@ def scene_report(name: str, bench: ModuleType | None, repeats: int) -> dict[str,
         "size": [width, height],
         "times": times,
         "ratios": ratios,
-        "two_threads_speedup": thread_speedup(ours, repeats),
+        "two_threads_speedup": thread_speedup(ours, repeats) if clock is time.perf_counter else None,
         "fma_fraction": fma_fraction(ours, repeats),
     }
 
@@ -251,16 +255,23 @@ def large_report() -> dict[str, Any]:
 
 
 def main() -> None:
+    global clock
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prototype", type=Path, default=PROTOTYPE, help="folder of the yardstick")
+    parser.add_argument("--cpu-time", action="store_true", help="one thread, processor time")
     parser.add_argument("--scenes", default=",".join(SCENES))
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--large", action="store_true", help="also a million Gaussians at 1920x1080")
     arguments = parser.parse_args()
-    bench = load_yardstick()
+    if arguments.cpu_time:
+        torch.set_num_threads(1)
+        clock = time.process_time
+    bench = load_yardstick(arguments.prototype)
     report: dict[str, Any] = {
         "machine": platform.processor() or platform.machine(),
         "level": native_library.best_level(),
         "threads": torch.get_num_threads(),
+        "clock": clock.__name__,
         "yardstick": bench is not None,
         "scenes": [scene_report(name, bench, arguments.repeats) for name in arguments.scenes.split(",")],
         "twin": twin_report(3),

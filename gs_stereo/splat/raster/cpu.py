@@ -1,8 +1,8 @@
 """The CPU rasterizer: the native engine behind the Rasterizer protocol and torch's autograd.
 
 One autograd node a render. It keeps a Frame of the engine (projected and binned Gaussians) for backward; frames and
-gradients are pooled, so that a training loop asks for no memory after its first step. Results do not depend on the number of threads,
-which is torch.get_num_threads().
+gradients are pooled, so that a training loop asks for no memory after its first step. Results do not depend on the
+number of threads, which is torch.get_num_threads().
 """
 
 from __future__ import annotations

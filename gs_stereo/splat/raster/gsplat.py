@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 
 from gs_stereo.errors import PluginError
-from gs_stereo.splat.raster.inputs import check_inputs, not_finite, poses, used_sh_degree
+from gs_stereo.splat.raster.inputs import check_finite, check_inputs, poses, used_sh_degree
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderOutput, RenderSettings, ScreenGradients
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.types.gaussians import Gaussians
@@ -48,9 +48,7 @@ class GsplatRasterizer:
     ) -> RenderOutput:
         """See Rasterizer.render."""
         check_inputs(gaussians, cameras, extras, self.device)
-        for name, tensor in gaussians.tensors().items():
-            if not tensor.isfinite().all():
-                raise not_finite(name)
+        check_finite(gaussians)
         cam_from_world = poses(cameras, extras, like=gaussians.means)
         mask = None if extras.pixel_mask is None else extras.pixel_mask[:, None].to(gaussians.means)
         colours, alpha, meta = self._colour_pass(gaussians, cameras, cam_from_world, settings)

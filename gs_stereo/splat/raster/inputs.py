@@ -56,6 +56,13 @@ def not_finite(name: str) -> InputError:
     return InputError(f"{name} holds NaN or infinity; remove those Gaussians or lower the learning rate.")
 
 
+def check_finite(gaussians: Gaussians) -> None:
+    """Raise InputError if a parameter holds NaN or infinity. The cpu rasterizer looks while it projects instead."""
+    for name, tensor in gaussians.tensors().items():
+        if not tensor.isfinite().all():
+            raise not_finite(name)
+
+
 def used_sh_degree(gaussians: Gaussians, settings: RenderSettings) -> int:
     """The degree to evaluate: what is asked for, at most what is there."""
     return gaussians.sh_degree if settings.sh_degree is None else min(settings.sh_degree, gaussians.sh_degree)

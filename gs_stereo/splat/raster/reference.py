@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 
-from gs_stereo.splat.raster.inputs import check_inputs, not_finite, poses, used_sh_degree
+from gs_stereo.splat.raster.inputs import check_finite, check_inputs, poses, used_sh_degree
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderOutput, RenderSettings, ScreenGradients
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.types.gaussians import Gaussians
@@ -53,9 +53,7 @@ class ReferenceRasterizer:
     ) -> RenderOutput:
         """See Rasterizer.render."""
         check_inputs(gaussians, cameras, extras, self.device)
-        for name, tensor in gaussians.tensors().items():
-            if not tensor.isfinite().all():
-                raise not_finite(name)
+        check_finite(gaussians)
         dtype = gaussians.means.dtype
         gaussians = replace(gaussians, **{name: tensor.double() for name, tensor in gaussians.tensors().items()})
         cam_from_world = poses(cameras, extras, like=gaussians.means)

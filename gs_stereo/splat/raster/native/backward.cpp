@@ -149,7 +149,7 @@ void backward_tile(const Frame& frame, const Splat* splats, const uint8_t* mask,
 }
 
 template <int kMoments, bool kAbsolute>
-void backward_all(Frame& frame, const Splat* splats, const Options& options, const uint8_t* mask,
+void backward_all(Frame& frame, const Splat* splats, [[maybe_unused]] const Options& options, const uint8_t* mask,
                   const Images& images, const Images& gradients) {
   const int64_t tiles = frame.tiles();
   PairGradient* const sums = frame.pair_gradients.resize(frame.pair_count);

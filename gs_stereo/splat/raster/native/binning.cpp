@@ -15,7 +15,7 @@ namespace gss {
 namespace {
 
 constexpr int kMaxDigitBits = 11;
-constexpr size_t kMinKeysAThread = 4096;  // below this a thread costs more than it helps
+constexpr size_t kMinKeysAThread = 16384;  // below this a thread costs more than it helps
 
 uint32_t depth_bits(float z) {
   uint32_t value;
@@ -31,7 +31,7 @@ Part part_of(size_t count, int thread, int threads) {
 }
 
 // One pass of a stable least-significant-digit radix sort; every thread scatters its own contiguous part.
-void radix_pass(const uint64_t* from, uint64_t* to, size_t count, int shift, int bits, int threads,
+void radix_pass(const uint64_t* from, uint64_t* to, size_t count, int shift, int bits, [[maybe_unused]] int threads,
                 uint32_t* histograms) {
   const uint32_t digits = 1u << bits, mask = digits - 1;
 #pragma omp parallel num_threads(threads)

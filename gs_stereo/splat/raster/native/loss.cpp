@@ -186,7 +186,7 @@ class Band {
 }  // namespace
 
 double l1_dssim(const float* rendered, const float* photo, int planes, int height, int width, float weight,
-                float* gradient, int threads) {
+                float* gradient, [[maybe_unused]] int threads) {
   const int bands = (height + kBandRows - 1) / kBandRows, tasks = planes * bands;
   const double scale = 1.0 / (double(planes) * height * width);
   std::vector<Sums> sums(tasks);
