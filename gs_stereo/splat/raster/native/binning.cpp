@@ -117,30 +117,46 @@ GSS_INLINE void row_ranges(const Splat& s, int column, int height, I& first, I& 
   last = __builtin_convertvector(select(crossed, to, splat(0)), I) - 1;
 }
 
-// Appends the pairs of splat `index`. Returns how many there are.
-GSS_INLINE uint32_t find_pairs(const Frame& frame, uint32_t index, const Splat& s, std::vector<Found>& found) {
+// Pairs as they are found: a vector whose size is its capacity, and how much of it is in use.
+struct FoundList {
+  std::vector<Found>& memory;
+  size_t count = 0;
+
+  Found* room_for(size_t more) {
+    if (memory.size() < count + more) memory.resize(2 * memory.size() + more);
+    return memory.data() + count;
+  }
+};
+
+GSS_INLINE Found found_in(const Frame& frame, uint32_t index, int column, int row, int first, int last) {
+  const int top = row * kTileHeight;
+  return {uint32_t(row * frame.tiles_x + column), index, uint8_t(std::max(first - top, 0)),
+          uint8_t(std::min(last - top, kTileHeight - 1))};
+}
+
+// Appends the pairs of splat `index`. A column's first pair is written in any case and kept if there is one: most
+// columns have exactly one, and a branch on that would often be guessed wrong.
+GSS_INLINE void find_pairs(const Frame& frame, uint32_t index, const Splat& s, FoundList& found) {
   const float last_column = float(frame.tiles_x - 1);
   const int column0 = int(std::max(0.0f, std::min((s.x - s.extent_x - 0.5f) * (1.0f / kTileWidth), last_column)));
   const int column1 = int(std::max(0.0f, std::min((s.x + s.extent_x) * (1.0f / kTileWidth), last_column)));
-  const size_t before = found.size();
   for (int column = column0; column <= column1; column += kLanes) {
-    I first, last;
-    row_ranges(s, column, frame.height, first, last);
-    int32_t firsts[kLanes], lasts[kLanes];
-    std::memcpy(firsts, &first, sizeof first);
-    std::memcpy(lasts, &last, sizeof last);
+    I firsts, lasts;
+    row_ranges(s, column, frame.height, firsts, lasts);
+    int32_t first_rows[kLanes], last_rows[kLanes];
+    std::memcpy(first_rows, &firsts, sizeof firsts);
+    std::memcpy(last_rows, &lasts, sizeof lasts);
+    Found* to = found.room_for(size_t(kLanes) * frame.tiles_y + 1);
     const int lanes = std::min(kLanes, column1 - column + 1);
     for (int lane = 0; lane < lanes; lane++) {
-      if (firsts[lane] > lasts[lane]) continue;
-      for (int row = firsts[lane] / kTileHeight; row <= lasts[lane] / kTileHeight; row++) {
-        const int top = row * kTileHeight;
-        found.push_back({uint32_t(row * frame.tiles_x + column + lane), index,
-                         uint8_t(std::max(firsts[lane] - top, 0)),
-                         uint8_t(std::min(lasts[lane] - top, kTileHeight - 1))});
-      }
+      const int first = first_rows[lane], last = last_rows[lane], row0 = first / kTileHeight;
+      *to = found_in(frame, index, column + lane, row0, first, last);
+      to += first <= last;
+      for (int row = row0 + 1; row <= last / kTileHeight; row++)
+        *to++ = found_in(frame, index, column + lane, row, first, last);
     }
+    found.count = size_t(to - found.memory.data());
   }
-  return uint32_t(found.size() - before);
 }
 
 }  // namespace
@@ -180,17 +196,18 @@ void bin(Frame& frame, const Frame& sorted, int threads) {
   {
     const int thread = omp_get_thread_num();
     const Part part = part_of(sorted.visible, thread, omp_get_num_threads());
-    std::vector<Found>& found = frame.found[thread];
+    FoundList found{frame.found[thread]};
     uint32_t* const mine = counts.data() + tiles * thread;
-    found.clear();
     for (size_t k = part.begin; k < part.end; k++) {
       const uint32_t index = uint32_t(sorted.keys[k]);
       if (k + 8 < part.end) __builtin_prefetch(&frame.splats[uint32_t(sorted.keys[k + 8])]);
-      frame.first_slot[index] = uint32_t(found.size());
-      frame.pairs_of[index] = frame.splats[index].extent_x > 0 ? find_pairs(frame, index, frame.splats[index], found) : 0;
+      frame.first_slot[index] = uint32_t(found.count);
+      if (frame.splats[index].extent_x > 0) find_pairs(frame, index, frame.splats[index], found);
+      frame.pairs_of[index] = uint32_t(found.count) - frame.first_slot[index];
     }
-    for (const Found& pair : found) mine[pair.tile]++;
-    slots[thread + 1] = found.size();
+    const Found* const pairs = found.memory.data();
+    for (size_t k = 0; k < found.count; k++) mine[pairs[k].tile]++;
+    slots[thread + 1] = found.count;
 #pragma omp barrier
 #pragma omp single
     {
@@ -211,8 +228,8 @@ void bin(Frame& frame, const Frame& sorted, int threads) {
     }
     const uint32_t base = uint32_t(slots[thread]);
     for (size_t k = part.begin; k < part.end; k++) frame.first_slot[uint32_t(sorted.keys[k])] += base;
-    for (size_t k = 0; k < found.size(); k++) {
-      frame.pairs[mine[found[k].tile]++] = {found[k].splat, uint32_t(base + k), found[k].first, found[k].last};
+    for (size_t k = 0; k < found.count; k++) {
+      frame.pairs[mine[pairs[k].tile]++] = {pairs[k].splat, uint32_t(base + k), pairs[k].first, pairs[k].last};
     }
   }
 }

@@ -199,6 +199,7 @@ int32_t project_chunk(Frame* const* frames, const Camera* cameras, int views, co
   const int width = 3 * (cloud.sh_degree + 1) * (cloud.sh_degree + 1);
   for (int64_t first = begin; first < end; first += kLanes) {
     const Rows rows{first, cloud.count};
+    prefetch_rows(cloud.sh, 3 * cloud.sh_count, Rows{first + kAhead, cloud.count});
     const Shape shape = load_shape(cloud, rows);
     F sh[3 * kMaxShCount];
     bool loaded = false;
@@ -470,6 +471,7 @@ void project_backward(Frame& frame, const Camera& camera, const Cloud& cloud, co
     const int64_t end = std::min((chunk + 1) * kChunk, cloud.count);
     for (int64_t first = chunk * kChunk; first < end; first += kLanes) {
       prefetch_pairs(frame, first + kAhead);
+      prefetch_rows(cloud.sh, 3 * cloud.sh_count, Rows{first + kAhead, cloud.count});
       block_backward(frame, camera, cloud, options, Rows{first, cloud.count}, out, sums);
     }
     if (out.pose)
