@@ -188,7 +188,7 @@ struct Frame {
   int64_t tiles() const { return int64_t(tiles_x) * tiles_y; }
 };
 
-// projection.cpp. `views` frames and cameras see one cloud; radii[v] receives N values.
+// projection.cpp, projection_backward.cpp. `views` frames and cameras see one cloud; radii[v] receives N values.
 int32_t project(Frame* const* frames, const Camera* cameras, int views, const Cloud& cloud, const Options& options,
                 float* const* radii);
 void project_backward(Frame& frame, const Camera& camera, const Cloud& cloud, const Options& options,
