@@ -88,6 +88,12 @@ def read_rig(folder: Path) -> StereoRig:
     return _rig(_read_header(folder), folder)
 
 
+def read_left_depth(folder: Path) -> DepthMaps:
+    """Only the depth of a pair's left eye."""
+    left = read_rig(folder).left
+    return _read_geometry(folder / GEOMETRY_FILE, (left.height, left.width))[0]
+
+
 def read_measures(folder: Path) -> dict[str, Any]:
     """The measures stored with a pair."""
     measures: dict[str, Any] = _read_header(folder)["measures"]

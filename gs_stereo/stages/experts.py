@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gs_stereo.matching.protocol import StereoMatcher
     from gs_stereo.types import DisparityPrediction, StereoPair
 
-SPLAT = "splat"
+FUSED, SPLAT, MULTIBASELINE = "fused", "splat", "multibaseline"
 
 
 class ExpertsConfig(Config):
@@ -47,8 +47,8 @@ def external_files(expert: str, experts: ExpertsConfig) -> Mapping[str, Path]:
     """The weights that decide the label, by a stable name. Errors name an unknown expert or a missing option."""
     from gs_stereo.matching.protocol import MATCHERS
 
-    if expert != SPLAT and expert not in MATCHERS.names():
-        known = ", ".join([SPLAT, *MATCHERS.names()])
+    if expert not in MATCHERS.names():
+        known = ", ".join([FUSED, SPLAT, MULTIBASELINE, *MATCHERS.names()])
         raise PluginError(f"There is no expert called {expert!r}; use one of: {known}.")
     if expert in _NEEDS and getattr(experts, expert) is None:
         raise ConfigError(f"The expert {expert} needs {_NEEDS[expert]}; give them.")
@@ -68,12 +68,12 @@ def checkpoint_files(path: Path) -> Mapping[str, Path]:
     return {"(weights)": path}
 
 
-def workers_for(expert: str) -> int | None:
+def workers_for(matchers: tuple[str, ...]) -> int | None:
     """Processes that label: one for nets, which use all cores or a GPU themselves; as many as there are otherwise."""
-    return None if expert in (SPLAT, "sgbm") else 1
+    return None if set(matchers) <= {"sgbm"} else 1
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def make_matcher(expert: str, experts: ExpertsConfig) -> StereoMatcher:
     """The matcher called `expert`, made once a process. It ends with the process."""
     from gs_stereo.matching.protocol import MATCHERS

@@ -2,69 +2,29 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from pydantic import Field
 
 from gs_stereo import __version__
-from gs_stereo.config import Config
-from gs_stereo.io.atomic import atomic_path
-from gs_stereo.labels.config import LabelConfig
 from gs_stereo.log import progress
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
-from gs_stereo.stages import reconstruct
-from gs_stereo.stages.experts import SPLAT, ExpertsConfig, external_files, make_matcher, predict_both, workers_for
-from gs_stereo.stages.names import FOLDER_NAME
+from gs_stereo.stages import reconstruct, splat_folder, view_sources
+from gs_stereo.stages.experts import FUSED, MULTIBASELINE, external_files, workers_for
+from gs_stereo.stages.label_jobs import LabelJob, LabelStageConfig, label_job, provenance_of
 from gs_stereo.stages.render_pairs import PairDone, pairs_folder, read_index
+from gs_stereo.stages.view_sources import ViewAsks, ViewJob, nearest_pairs, offsets_of, view_job
 
 if TYPE_CHECKING:
     from gs_stereo.io.shards import DatasetInfo, ShardSample
     from gs_stereo.labels.card import CardFacts
-    from gs_stereo.types import Provenance, StereoLabel, StereoPair
 
-LABELS_FOLDER = ".labels"
-_SURE_OF_RANGE_PERCENTILE = 99.9
-_RANGE_MARGIN_PX = 8.0
-
-
-class LabelStageConfig(Config):
-    """Which expert labels which pairs, by which rules, and how the shards are written."""
-
-    expert: str = Field(default="splat", description="Label source: splat, or the name of a matcher.")
-    pairs: str = Field(default="default", pattern=FOLDER_NAME, description="Name of the set of pairs.")
-    name: str | None = Field(
-        default=None, pattern=FOLDER_NAME, description="Name of the data set; the expert's name by default."
-    )
-    split: str = Field(default="train", pattern=FOLDER_NAME, description="Split name in the shards.")
-    rules: LabelConfig = Field(default=LabelConfig(), description="When a pixel gets a label, flags, confidence.")
-    experts: ExpertsConfig = Field(default=ExpertsConfig(), description="Settings of the experts.")
-    samples_per_shard: int = Field(default=128, ge=1, le=65536, description="64 to 256 is sensible.")
-    compression: Literal["zstd", "gzip"] = Field(
-        default="zstd", description="zstd is small and fast; gzip needs no plug-in to read."
-    )
-    photo_licence: str | None = Field(
-        default=None, max_length=200, description="Licence of the photos, for the card: cc-by-4.0 or the like."
-    )
-
-    @property
-    def dataset_name(self) -> str:
-        return self.name or re.sub(r"[^A-Za-z0-9_-]", "-", self.expert)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelJob:
-    """One pair to label: a unit of work."""
-
-    pair_dir: Path
-    label_file: Path
-    config: LabelStageConfig
+LABELS_FOLDER, VIEWS_FOLDER = ".labels", ".views"
+_Job = TypeVar("_Job", LabelJob, ViewJob)
 
 
 def dataset_folder(name: str) -> str:
@@ -76,7 +36,7 @@ class LabelStage:
     """Publishes `<split>-*.h5`, `dataset.json`, the card `README.md` and `croissant.json`."""
 
     name = "label"
-    version = 2
+    version = 3
     config_type = LabelStageConfig
     replaces_others = False
 
@@ -84,10 +44,11 @@ class LabelStage:
         return dataset_folder(config.dataset_name)
 
     def inputs(self, paths: ScenePaths, config: LabelStageConfig) -> StageInputs:
-        return StageInputs(
-            published={reconstruct.FOLDER: "reconstruct", pairs_folder(config.pairs): "render-pairs"},
-            external=external_files(config.expert, config.experts),
-        )
+        published = {reconstruct.FOLDER: "reconstruct", pairs_folder(config.pairs): "render-pairs"}
+        if MULTIBASELINE in config.experts_asked:
+            published[splat_folder.FOLDER] = "fit"
+        external = {k: v for name in config.matchers for k, v in external_files(name, config.experts).items()}
+        return StageInputs(published=published, external=external)
 
     def run(self, context: StageContext, config: LabelStageConfig) -> StageOutcome:
         from gs_stereo.io.shards import ShardWriting, verify_dataset, write_dataset
@@ -103,56 +64,99 @@ class LabelStage:
         verify_dataset(context.work_dir)
         facts = collect_facts(context.work_dir)
         write_card(context.work_dir, facts)
-        shutil.rmtree(context.work_dir / LABELS_FOLDER)
+        for name in (LABELS_FOLDER, VIEWS_FOLDER):
+            shutil.rmtree(context.work_dir / name, ignore_errors=True)
         return _outcome(facts)
 
     def _label_pairs(self, context: StageContext, config: LabelStageConfig, pairs: list[PairDone]) -> None:
         folder = context.published(pairs_folder(config.pairs))
-        jobs = {pair.sample_id: _job(context, config, folder, pair) for pair in pairs}
-        todo = {name: job for name, job in jobs.items() if not context.units.done(name)}
-        with progress("label", len(pairs), "pair") as bar:
-            bar.advance(len(pairs) - len(todo))
-            for name in context.executor.map(label_job, list(todo.values()), workers=workers_for(config.expert)):
-                context.units.record(name, [jobs[name].label_file])
-                bar.advance()
+        if config.expert in (FUSED, MULTIBASELINE):
+            view_sources.clear_caches()
+            views = _view_jobs(context, config, folder, pairs)
+            files = {name: job.file for name, job in views.items()}
+            _run_units(context, "views", view_job, views, files, None)
+        first = _first_pairs(pairs)
+        jobs = {pair.sample_id: _job(context, config, folder, pair, first[pair.view_id]) for pair in pairs}
+        files = {name: job.label_file for name, job in jobs.items()}
+        _run_units(context, "label", label_job, jobs, files, workers_for(config.matchers))
 
 
-def _job(context: StageContext, config: LabelStageConfig, folder: Path, pair: PairDone) -> LabelJob:
-    file = context.work_dir / LABELS_FOLDER / f"{pair.sample_id}.npz"
-    return LabelJob(pair_dir=folder / pair.sample_id, label_file=file, config=config)
+def _run_units(
+    context: StageContext,
+    title: str,
+    function: Callable[[_Job], object],
+    jobs: Mapping[str, _Job],
+    files: Mapping[str, Path],
+    workers: int | None,
+) -> None:
+    """Run the jobs that are not done yet, and record the file of each."""
+    todo = [name for name in jobs if not context.units.done(f"{title}/{name}")]
+    with progress(title, len(jobs), "pair" if title == "label" else "view") as bar:
+        bar.advance(len(jobs) - len(todo))
+        results = context.executor.map(function, [jobs[name] for name in todo], workers=workers)
+        for name, _ in zip(todo, results, strict=True):
+            context.units.record(f"{title}/{name}", [files[name]])
+            bar.advance()
 
 
-def label_job(job: LabelJob) -> str:
-    """Label one pair and write its maps; returns the sample's id."""
-    from gs_stereo.io.pairs import read_pair
+def _view_jobs(
+    context: StageContext, config: LabelStageConfig, folder: Path, pairs: list[PairDone]
+) -> dict[str, ViewJob]:
+    """One job for each left view, under the sample id of its first pair."""
+    from gs_stereo.io.pairs import read_rig
 
-    pair = read_pair(job.pair_dir)
-    label = label_pair(pair, job.config)
-    with atomic_path(job.label_file) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **asdict(label))
-    return pair.sample_id
+    first = _first_pairs(pairs)
+    cameras = {folder / pair.sample_id: read_rig(folder / pair.sample_id).left for pair in first.values()}
+    asks = _asks(context, config, pairs)
+    jobs = {}
+    for pair in first.values():
+        path = folder / pair.sample_id
+        depth = pair.measures["left"]["median_depth"]
+        near = nearest_pairs(cameras, path, depth, config.fused.neighbours) if config.expert == FUSED and depth else ()
+        jobs[pair.sample_id] = ViewJob(
+            pair_dir=path,
+            neighbours=near,
+            reconstruct_dir=context.published(reconstruct.FOLDER),
+            fit_dir=context.published(splat_folder.FOLDER),
+            file=_view_file(context, pair),
+            asks=asks,
+        )
+    return jobs
 
 
-def label_pair(pair: StereoPair, config: LabelStageConfig) -> StereoLabel:
-    """The label of a pair by the configured expert."""
-    from gs_stereo.labels.matched import matched_label
-    from gs_stereo.labels.splat import splat_label
-
-    if config.expert == SPLAT:
-        return splat_label(pair, config.rules)
-    matcher = make_matcher(config.expert, config.experts)
-    left, right = predict_both(matcher, pair, _largest_disparity_px(pair))
-    return matched_label(pair, left, config.rules, right)
+def _first_pairs(pairs: list[PairDone]) -> dict[str, PairDone]:
+    """The first pair of each view."""
+    return {pair.view_id: pair for pair in reversed(pairs)}
 
 
-def _largest_disparity_px(pair: StereoPair) -> float:
-    """The search range that the rendered depth asks for; a quarter of the width where there is no depth."""
-    depths = pair.left_depth.median[np.isfinite(pair.left_depth.median) & (pair.left_depth.median > 0)]
-    width = pair.left.shape[1]
-    if depths.size == 0:
-        return width / 4
-    nearest = np.percentile(depths, 100 - _SURE_OF_RANGE_PERCENTILE)
-    return float(min(pair.rig.focal_times_baseline / nearest + _RANGE_MARGIN_PX, width))
+def _asks(context: StageContext, config: LabelStageConfig, pairs: list[PairDone]) -> ViewAsks:
+    from gs_stereo.io.reconstruction import load_summary
+
+    error_px = load_summary(context.published(reconstruct.FOLDER)).mean_reprojection_error_px
+    good_poses = error_px is None or error_px <= config.fused.max_reprojection_px
+    wants_photos = config.expert == FUSED and config.fused.photos and good_poses
+    stack = MULTIBASELINE in config.experts_asked
+    return ViewAsks(
+        photos=config.fused.photo_count if wants_photos else 0,
+        stack_offsets=offsets_of([pair.measures["baseline"] for pair in pairs]) if stack else (),
+        multiview=config.multiview,
+        backend=config.backend,
+    )
+
+
+def _view_file(context: StageContext, pair: PairDone) -> Path:
+    return context.work_dir / VIEWS_FOLDER / f"{pair.sample_id}.npz"
+
+
+def _job(context: StageContext, config: LabelStageConfig, folder: Path, pair: PairDone, view: PairDone) -> LabelJob:
+    view_file = _view_file(context, view) if config.expert in (FUSED, MULTIBASELINE) else None
+    return LabelJob(
+        pair_dir=folder / pair.sample_id, label_file=_label_file(context, pair), config=config, view_file=view_file
+    )
+
+
+def _label_file(context: StageContext, pair: PairDone) -> Path:
+    return context.work_dir / LABELS_FOLDER / f"{pair.sample_id}.npz"
 
 
 def _samples(context: StageContext, config: LabelStageConfig, pairs: list[PairDone]) -> Iterator[ShardSample]:
@@ -163,10 +167,9 @@ def _samples(context: StageContext, config: LabelStageConfig, pairs: list[PairDo
     folder = context.published(pairs_folder(config.pairs))
     with progress("label, shards", len(pairs), "pair") as bar:
         for pair in pairs:
-            job = _job(context, config, folder, pair)
-            with np.load(job.label_file, allow_pickle=False) as maps:
+            with np.load(_label_file(context, pair), allow_pickle=False) as maps:
                 label = StereoLabel(**{name: maps[name] for name in maps.files})
-            yield sample_of(read_pair(job.pair_dir), label)
+            yield sample_of(read_pair(folder / pair.sample_id), label)
             bar.advance()
 
 
@@ -184,7 +187,7 @@ def _dataset_info(context: StageContext, config: LabelStageConfig) -> DatasetInf
         scene=context.paths.name,
         split=config.split,
         label=config.dataset_name,
-        provenance=_provenance(config),
+        provenance=provenance_of(config),
         generator=f"gs_stereo {__version__}",
         metres_per_unit=load_summary(context.published(reconstruct.FOLDER)).metres_per_unit,
         config=_stored_config(config),
@@ -194,15 +197,10 @@ def _dataset_info(context: StageContext, config: LabelStageConfig) -> DatasetInf
 def _stored_config(config: LabelStageConfig) -> dict[str, Any]:
     """The settings that decide the label, and the photos' licence; not those of other experts and of storage."""
     values = config.model_dump(mode="json")
-    return {name: values[name] for name in ("expert", "pairs", "rules", "photo_licence")}
-
-
-def _provenance(config: LabelStageConfig) -> Provenance:
-    from gs_stereo.labels.splat import splat_provenance
-
-    if config.expert == SPLAT:
-        return splat_provenance(config.rules)
-    return make_matcher(config.expert, config.experts).provenance
+    names = ["expert", "pairs", "rules", "photo_licence"]
+    names += ["fused"] if config.expert == FUSED else []
+    names += ["multiview"] if config.expert in (FUSED, MULTIBASELINE) else []
+    return {name: values[name] for name in names}
 
 
 def _outcome(facts: CardFacts) -> StageOutcome:

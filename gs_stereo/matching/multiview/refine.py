@@ -88,6 +88,16 @@ class Refiner:
                     planes[row] += sign * size / self.reference_px
                     self._try(pixels, planes)
 
+    def search(self, shifts_px: Sequence[float], above_cost: float) -> None:
+        """Offer the badly matching pixels their plane moved by each of `shifts_px` reference pixels, either way."""
+        bad = self._all[self.cost > above_cost]
+        start = self.planes[:, bad].copy()
+        for shift in shifts_px:
+            for sign in (1, -1):
+                planes = start.copy()
+                planes[0] += np.float32(sign * shift / self.reference_px)
+                self._try(bad, planes)
+
     def descend(self, reach_px: float) -> Float[np.ndarray, "n"]:
         """Offer the vertex of a parabola through three depths; returns the cost's second derivative by pixels."""
         step = reach_px / self.reference_px

@@ -46,6 +46,6 @@ def raw_confidence(result: SweepResult) -> Float[np.ndarray, "h w"]:
     """A ranking of pixels in [0, 1], not a probability: low cost, calm surroundings, one depth only, enough views."""
     cost = np.exp(-((result.cost / _COST_SCALE) ** 2))
     calm = np.exp(-result.spread_px / _SPREAD_SCALE_PX)
-    unique = np.exp(-((result.ambiguity / _AMBIGUITY_SCALE) ** 2) / 4)
+    unique = np.exp(-((np.nan_to_num(result.ambiguity) / _AMBIGUITY_SCALE) ** 2) / 4)
     support = np.minimum(result.supporting_views / _FULL_SUPPORT, 1.0)
     return np.asarray((cost * calm * unique) ** (1 / 3) * (0.25 + 0.75 * support), np.float32)

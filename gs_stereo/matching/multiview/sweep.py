@@ -58,7 +58,39 @@ def sweep(
     if config.fine_slopes:
         refiner.descend(0.5)
     sharpness = refiner.descend(0.25)
-    return _result(problem, refiner, sharpness, guess, kernel)
+    row, column, _, _ = _nearest(problem.shape, (guess.ambiguity.shape[0], guess.ambiguity.shape[1]))
+    return _result(problem, refiner, sharpness, guess.ambiguity[row[:, None], column], kernel)
+
+
+def sweep_near(
+    left: PosedImage,
+    views: Sequence[PosedImage],
+    prior: InverseDepthPrior,
+    config: MultiViewConfig,
+    *,
+    kernel: Kernel | None = None,
+) -> SweepResult:
+    """Like `sweep`, but the search starts at the prior and stays near it: several times cheaper.
+
+    Right where the prior is within a few pixels of the truth, as a splat's depth is; pixels that match badly there look
+    further away (`far_px`). Raises InputError if the prior is empty or does not fit.
+    """
+    kernel = NativeKernel() if kernel is None else kernel
+    if prior.inverse_depth.shape != left.image.shape[:2]:
+        raise InputError("The inverse-depth prior must have the size of the left image.")
+    known = np.isfinite(prior.inverse_depth)
+    if not known.any():
+        raise InputError("The inverse-depth prior of a multi-view sweep is empty; sweep the whole depth range.")
+    middle = float(np.median(prior.inverse_depth[known]))
+    problem = make_problem(left, views, config)
+    refiner = Refiner(problem, kernel, config, reference_px(problem, middle))
+    refiner.start(planes_of(np.where(known, prior.inverse_depth, np.float32(middle))), prior)
+    refiner.descend(config.near_px)
+    refiner.search(config.far_px, config.far_cost)
+    for _ in range(config.near_rounds):
+        refiner.propagate(NEAR)
+    sharpness = refiner.descend(0.25)
+    return _result(problem, refiner, sharpness, np.full(problem.shape, np.nan, np.float32), kernel)
 
 
 def photometric_score(
@@ -134,14 +166,13 @@ def _enlarged(planes: Float[np.ndarray, "3 a b"], shape: tuple[int, int]) -> Flo
 
 
 def _result(
-    problem: Problem, refiner: Refiner, sharpness: np.ndarray, guess: CoarseGuess, kernel: Kernel
+    problem: Problem, refiner: Refiner, sharpness: np.ndarray, ambiguity: Float[np.ndarray, "h w"], kernel: Kernel
 ) -> SweepResult:
     shape = problem.shape
     pixels = np.arange(shape[0] * shape[1], dtype=np.int32)
     by_view = kernel.patch_costs(problem, pixels, refiner.planes).by_view
     seen = np.isfinite(by_view).sum(axis=0) >= min(2, len(problem.views))
     inverse_depth = np.where(seen, refiner.planes[0], np.float32(np.nan)).reshape(shape)
-    row, column, _, _ = _nearest(shape, (guess.ambiguity.shape[0], guess.ambiguity.shape[1]))
     median = cv2.medianBlur(refiner.planes[0].reshape(shape), 5)
     return SweepResult(
         inverse_depth=inverse_depth,
@@ -149,7 +180,7 @@ def _result(
         supporting_views=(by_view < _SUPPORT_COST).sum(axis=0).astype(np.uint8).reshape(shape),
         sharpness=sharpness.reshape(shape),
         texture=refiner.texture.reshape(shape),
-        ambiguity=guess.ambiguity[row[:, None], column],
+        ambiguity=ambiguity,
         spread_px=np.abs(refiner.planes[0].reshape(shape) - median) * refiner.reference_px,
         side_gap=_side_gap(problem, by_view).reshape(shape),
         reference_px=refiner.reference_px,

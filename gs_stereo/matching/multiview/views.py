@@ -95,9 +95,10 @@ class SweepResult:
     views, 0 = perfect. supporting_views: views that see the pixel and correlate by more than one half.
     sharpness: second derivative of the cost by reference pixels, 0 where the cost is flat. texture: standard deviation
     of the left window in 8-bit levels. ambiguity: lowest coarse cost away from the answer divided by the lowest one
-    (1 = another depth is as good). spread_px: reference pixels between the answer and the median of its surroundings.
-    reference_px: pixels a unit of inverse depth moves a point in the median view. side_gap: difference between the
-    best cost among views to the left and among views to the right, NaN where one side does not see the pixel.
+    (1 = another depth is as good), NaN where only the surroundings of a prior were searched. spread_px: reference
+    pixels between the answer and the median of its surroundings. reference_px: pixels a unit of inverse depth moves a
+    point in the median view. side_gap: difference between the best cost among views to the left and among views to
+    the right, NaN where one side does not see the pixel.
     """
 
     inverse_depth: Float[np.ndarray, "h w"]

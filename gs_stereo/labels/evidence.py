@@ -1,0 +1,141 @@
+"""The evidence for and against a disparity: a table of maps, each larger where there is more reason for doubt.
+
+Nearly all are in pixels of disparity, so one calibration serves all baselines and scales. NaN = nothing is known. A new
+piece of evidence is one function and one line of `EVIDENCE`; then the calibration program is run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+
+from gs_stereo.labels.sources import PHOTOS, POINTS, VIEWS, LabelSources
+from gs_stereo.labels.splat import RenderedEvidence
+from gs_stereo.labels.surroundings import median_known
+from gs_stereo.metrics.consistency import left_right_difference
+
+_EDGE_WINDOW_PX = 5
+_FAR = 1e6
+Map = Float[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Case:
+    """A disparity map under judgement, with all that can be asked about it. blind: pixels the right eye cannot see."""
+
+    disparity: Map
+    sources: LabelSources
+    rendered: RenderedEvidence
+    blind: Bool[np.ndarray, "h w"]
+
+
+def splat_px(case: Case) -> Map:
+    """Distance to the median depth of the splat."""
+    return np.asarray(np.abs(case.disparity - case.rendered.disparity))
+
+
+def photos_px(case: Case) -> Map | None:
+    """Distance to what the real photos say."""
+    return _distance(case, PHOTOS)
+
+
+def photos_cost(case: Case) -> Map | None:
+    """How badly the photos match at their own best depth: 1 - correlation."""
+    photos = case.sources.views.get(PHOTOS)
+    return None if photos is None or photos.cost is None else photos.cost
+
+
+def views_px(case: Case) -> Map | None:
+    """Distance to the depth that neighbouring virtual views show at the same place."""
+    return _distance(case, VIEWS)
+
+
+def points_px(case: Case) -> Map | None:
+    """Distance to a sparse point of structure from motion close by."""
+    return _distance(case, POINTS)
+
+
+def experts_px(case: Case) -> Map | None:
+    """Median distance to the experts that know the pixel; unknown where the right eye is blind."""
+    answers = [source.left.disparity for source in case.sources.matched.values()]
+    if not answers:
+        return None
+    distances = [np.where(case.blind, np.nan, np.abs(case.disparity - answer)) for answer in answers]
+    return distances[0] if len(distances) == 1 else median_known(distances)
+
+
+def left_right_px(case: Case) -> Map | None:
+    """How much an expert's two directions differ, median over experts; unknown where the right eye is blind."""
+    found = [
+        left_right_difference(source.left.disparity.astype(np.float64), source.right.disparity)
+        for source in case.sources.matched.values()
+        if source.right is not None
+    ]
+    if not found:
+        return None
+    seen = [np.where(case.blind, np.nan, difference) for difference in found]
+    return seen[0] if len(seen) == 1 else median_known(seen)
+
+
+def eyes_px(case: Case) -> Map:
+    """Distance to the surface that the splat shows to the right eye at the same place."""
+    difference = np.abs(case.rendered.visibility.right_difference_px + case.rendered.disparity - case.disparity)
+    return np.where(case.blind, np.nan, difference)
+
+
+def skew_px(case: Case) -> Map:
+    """Distance of mean and median depth along the ray."""
+    return case.rendered.skew_px
+
+
+def spread_px(case: Case) -> Map:
+    """Standard deviation of depth along the ray, as disparity."""
+    depth = case.sources.pair.left_depth
+    relative = np.sqrt(np.maximum(depth.variance, 0)) / np.where(depth.median > 0, depth.median, np.nan)
+    return np.asarray(case.rendered.disparity * relative)
+
+
+def see_through(case: Case) -> Map:
+    """1 - opacity."""
+    return np.asarray(1 - case.sources.pair.left_depth.alpha)
+
+
+def edge_px(case: Case) -> Map:
+    """Range of the disparity within 5 x 5 pixels."""
+    window = np.ones((_EDGE_WINDOW_PX, _EDGE_WINDOW_PX), np.uint8)
+    known = np.isfinite(case.disparity)
+    low = cv2.erode(np.where(known, case.disparity, _FAR), window)
+    high = cv2.dilate(np.where(known, case.disparity, -_FAR), window)
+    return np.where(known, high - low, np.nan)
+
+
+EVIDENCE: dict[str, Callable[[Case], Map | None]] = {
+    "splat_px": splat_px,
+    "photos_px": photos_px,
+    "photos_cost": photos_cost,
+    "views_px": views_px,
+    "points_px": points_px,
+    "experts_px": experts_px,
+    "left_right_px": left_right_px,
+    "eyes_px": eyes_px,
+    "skew_px": skew_px,
+    "spread_px": spread_px,
+    "see_through": see_through,
+    "edge_px": edge_px,
+}
+
+
+def gather(case: Case, without: Iterable[str] = ()) -> dict[str, Map]:
+    """Every piece of evidence whose source was asked, in the table's order. without: pieces to leave out."""
+    left_out = set(without)
+    found = {name: function(case) for name, function in EVIDENCE.items() if name not in left_out}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def _distance(case: Case, name: str) -> Map | None:
+    disparity = case.sources.view_disparity(name)
+    return None if disparity is None else np.asarray(np.abs(case.disparity - disparity))

@@ -1,0 +1,158 @@
+"""The label `fused`: every source proposes a disparity, the evidence judges each, the likeliest proposal is taken.
+
+Proposals in the order of their precision: photos, a rendered stack, the splat, matchers. A later one is taken only
+where it is likelier to be right by a margin. Depth edges are then sharpened, and occlusion follows from the fused
+disparity itself, warped into the right image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from gs_stereo.labels.confidence import quantised
+from gs_stereo.labels.config import LabelConfig
+from gs_stereo.labels.edges import sharpened
+from gs_stereo.labels.evidence import Case, gather
+from gs_stereo.labels.fusion_config import FusionConfig
+from gs_stereo.labels.hidden import hidden_by_warping
+from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, POINTS, SPLAT, LabelSources
+from gs_stereo.labels.splat import RenderedEvidence, flag_word, rendered_evidence
+from gs_stereo.labels.trust import TrustModel
+from gs_stereo.types import LabelFlag, StereoLabel
+
+MATCHED = "matched"
+_LEAST_POINTS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionRules:
+    """Settings of the fusion. without: evidence to leave out, for ablations; the model must have such a variant."""
+
+    fusion: FusionConfig
+    labels: LabelConfig
+    trust: TrustModel
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Proposal:
+    """One source's disparity. kind: what the trust model calls such a source."""
+
+    kind: str
+    disparity: Float[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judged:
+    """The proposals put together: disparity, probability that it is right within 1 px, and where it is the splat's."""
+
+    disparity: Float[np.ndarray, "h w"]
+    probability: Float[np.ndarray, "h w"]
+    from_splat: Bool[np.ndarray, "h w"]
+
+
+def fused_label(sources: LabelSources, rules: FusionRules) -> StereoLabel:
+    """One label of all sources; NaN where the confidence is under `min_confidence` or the scale is off.
+
+    Points hidden from the right eye keep their disparity, as in the label `splat`: the flags say so.
+    """
+    rendered = rendered_evidence(sources.pair, rules.labels)
+    judged = judge(sources, rendered, rules)
+    hidden, outside = blind_pixels(judged.disparity, rules.fusion)
+    evidence = gather(_case(judged.disparity, sources, rendered, hidden | outside))
+    labelled = judged.probability >= max(rules.fusion.min_confidence, np.finfo(float).tiny)
+    labelled &= np.isfinite(judged.disparity) & ~off_scale(judged.disparity, sources, rules.fusion)
+    flags = rendered.flags & np.uint16(LabelFlag.LOW_ALPHA | LabelFlag.AMBIGUOUS_DEPTH)
+    flags |= flag_word(
+        {
+            LabelFlag.OCCLUDED: hidden,
+            LabelFlag.OUT_OF_FRAME: outside,
+            LabelFlag.LEFT_RIGHT_INCONSISTENT: _above(evidence, "left_right_px", rules.labels.left_right_px),
+            LabelFlag.MULTI_VIEW_INCONSISTENT: _above(evidence, "views_px", rules.labels.source_difference_px),
+            LabelFlag.SOURCES_DISAGREE: _above(evidence, "experts_px", rules.labels.source_difference_px),
+            LabelFlag.FROM_SPLAT: judged.from_splat & labelled,
+        }
+    )
+    return StereoLabel(
+        disparity=np.where(labelled, judged.disparity, np.nan).astype(np.float32),
+        confidence=quantised(judged.probability, labelled),
+        flags=flags,
+    )
+
+
+def judge(sources: LabelSources, rendered: RenderedEvidence, rules: FusionRules) -> Judged:
+    """Choose a proposal at every pixel by the trust model, and sharpen the edges of what was chosen."""
+    disparity = np.full(rendered.disparity.shape, np.nan)
+    probability, from_splat = np.full(disparity.shape, -np.inf), np.zeros(disparity.shape, bool)
+    for proposal in proposals(sources, rendered):
+        likely = judged_probability(proposal, sources, rendered, rules)
+        better = likely > probability + rules.fusion.switch_margin
+        disparity = np.where(better, proposal.disparity, disparity)
+        probability = np.where(better, likely, probability)
+        from_splat = np.where(better, proposal.kind == SPLAT, from_splat)
+    sharp = sharpened(disparity, sources.pair.left, rules.fusion.edges)
+    return Judged(disparity=sharp, probability=np.maximum(probability, 0.0), from_splat=from_splat)
+
+
+def proposals(sources: LabelSources, rendered: RenderedEvidence) -> Iterator[Proposal]:
+    """What each source says, the most precise first."""
+    for name in (PHOTOS, MULTIBASELINE):
+        disparity = sources.view_disparity(name)
+        if disparity is not None:
+            yield Proposal(kind=name, disparity=disparity)
+    yield Proposal(kind=SPLAT, disparity=rendered.disparity)
+    for source in sources.matched.values():
+        yield Proposal(kind=MATCHED, disparity=source.left.disparity.astype(np.float64))
+
+
+def judged_probability(
+    proposal: Proposal, sources: LabelSources, rendered: RenderedEvidence, rules: FusionRules
+) -> Float[np.ndarray, "h w"]:
+    """Probability that a proposal is right within 1 px; -inf where it proposes nothing."""
+    evidence = gather(proposal_case(proposal, sources, rendered), rules.without)
+    likely = rules.trust.probability(proposal.kind, evidence)
+    return np.where(np.isfinite(proposal.disparity), likely, -np.inf)
+
+
+def proposal_case(proposal: Proposal, sources: LabelSources, rendered: RenderedEvidence) -> Case:
+    """A proposal with the evidence about it; what the right eye cannot see is taken from both rendered depths."""
+    blind = rendered.visibility.occluded | rendered.visibility.out_of_frame
+    return _case(proposal.disparity, sources, rendered, blind)
+
+
+def blind_pixels(
+    disparity: Float[np.ndarray, "h w"], config: FusionConfig
+) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+    """Hidden and out-of-frame pixels of a disparity map."""
+    x_right = np.arange(disparity.shape[1]) + 0.5 - disparity
+    return hidden_by_warping(disparity, config.occlusion_tolerance_px), np.isfinite(x_right) & (x_right < 0)
+
+
+def off_scale(
+    disparity: Float[np.ndarray, "h w"], sources: LabelSources, config: FusionConfig
+) -> Bool[np.ndarray, "h w"]:
+    """Where the whole view's depth is off against the sparse points by more than `max_scale_px` at this disparity."""
+    points = sources.view_disparity(POINTS)
+    ratio = np.zeros(0) if points is None else (disparity / points)[np.isfinite(disparity) & np.isfinite(points)]
+    if len(ratio) < _LEAST_POINTS:
+        return np.zeros(disparity.shape, bool)
+    return np.asarray(abs(float(np.median(ratio)) - 1) * disparity > config.max_scale_px)
+
+
+def _case(
+    disparity: Float[np.ndarray, "h w"],
+    sources: LabelSources,
+    rendered: RenderedEvidence,
+    blind: Bool[np.ndarray, "h w"],
+) -> Case:
+    return Case(disparity=disparity, sources=sources, rendered=rendered, blind=blind)
+
+
+def _above(evidence: dict[str, np.ndarray], name: str, limit: float) -> Bool[np.ndarray, "h w"]:
+    values = evidence.get(name)
+    shape = next(iter(evidence.values())).shape
+    return np.zeros(shape, bool) if values is None else np.asarray(values > limit)
