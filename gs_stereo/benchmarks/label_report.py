@@ -10,6 +10,7 @@ from gs_stereo.metrics.calibration import Reliability, Sparsification
 from gs_stereo.metrics.disparity import DetectionScores, DisparityScores
 
 _TABLE_THRESHOLDS = 3
+_PLOT_WIDTH = 50
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,6 +117,32 @@ class LabelReport:
                 f"recall {_number(found.recall_all_pixels, 3)}, F1 {_number(found.f1_all_pixels, 3)}",
             ]
         return "\n".join(lines)
+
+
+def reliability_plot(report: LabelReport) -> str:
+    """A reliability diagram in characters for each baseline, over all labelled pixels.
+
+    One row for each bin of confidence: `#` reaches the share of pixels that were right within 1 px, `|` marks the mean
+    confidence. Calibrated is where the bar ends at the mark.
+    """
+    lines = []
+    for baseline in report.baselines:
+        bins = baseline.regions[0].reliability
+        lines.append(f"Reliability at {baseline.baseline_m:g} m, ECE {_number(bins.ece_all_pixels, 3)}:")
+        lines.append(f"{'confidence':>13}{'right':>8}{'pixels':>10}")
+        for low, high, pixels, confidence, accuracy in zip(
+            bins.edges[:-1], bins.edges[1:], bins.pixels, bins.confidence, bins.accuracy, strict=True
+        ):
+            if pixels:
+                lines.append(f"{low:>6.2f} - {high:.2f}{accuracy:>8.3f}{pixels:>10}  {_bar(accuracy, confidence)}")
+    return "\n".join(lines)
+
+
+def _bar(accuracy: float, confidence: float) -> str:
+    """`#` up to the accuracy, `|` at the confidence."""
+    mark = min(round(confidence * _PLOT_WIDTH), _PLOT_WIDTH - 1)
+    bar = ("#" * round(accuracy * _PLOT_WIDTH)).ljust(_PLOT_WIDTH)
+    return f"{bar[:mark]}|{bar[mark + 1 :]}".rstrip()
 
 
 def _line(region: RegionScores, limits: list[float]) -> str:

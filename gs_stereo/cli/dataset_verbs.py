@@ -21,7 +21,10 @@ def label(
     *,
     scene: SceneArgument = Path(),
     expert: Annotated[
-        str | None, typer.Option(help="Label source: splat, sgbm, onnx, checkpoint, foundationstereo, or a plug-in.")
+        str | None,
+        typer.Option(
+            help="Label source: fused, splat, multibaseline, sgbm, onnx, checkpoint, foundationstereo, or a plug-in."
+        ),
     ] = None,
     pairs: Annotated[str | None, typer.Option(help="Name of the set of pairs.", show_default="default")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set; the expert's by default.")] = None,
@@ -37,22 +40,31 @@ def label(
     allow_unsafe_pickle: Annotated[
         bool, typer.Option("--allow-unsafe-pickle", help="foundationstereo: load a checkpoint that can run code.")
     ] = False,
+    fuse: Annotated[
+        list[str] | None, typer.Option(help="fused: an expert that joins; may be repeated. By default sgbm.")
+    ] = None,
+    photos: Annotated[
+        bool | None, typer.Option("--photos/--no-photos", help="fused: match the real photos too (default).")
+    ] = None,
     common: Common,
 ) -> None:
     """Label the rendered pairs and write the HDF5 shards."""
     from gs_stereo.cli.running import run_stage
 
+    asks_net = "checkpoint" in (expert, *(fuse or ()))
     onnx = given(model=path_text(model), description=description)
     foundationstereo = given(
         expert_repo=path_text(expert_repo),
         expert_python=expert_python,
-        checkpoint=None if expert == "checkpoint" else path_text(checkpoint),
+        checkpoint=None if asks_net else path_text(checkpoint),
         allow_unsafe_pickle=allow_unsafe_pickle or None,
     )
-    trained = given(checkpoint=path_text(checkpoint)) if expert == "checkpoint" else {}
+    trained = given(checkpoint=path_text(checkpoint)) if asks_net else {}
     settings = (("onnx", onnx), ("foundationstereo", foundationstereo), ("checkpoint", trained))
     experts = {name: values for name, values in settings if values}
-    run_stage("label", scene, given(expert=expert, pairs=pairs, name=name, experts=experts or None), common)
+    fused = given(experts=fuse or None, photos=photos)
+    values = given(expert=expert, pairs=pairs, name=name, experts=experts or None, fused=fused or None)
+    run_stage("label", scene, values, common)
 
 
 @with_common

@@ -6,7 +6,7 @@ piece of evidence is one function and one line of `EVIDENCE`; then the calibrati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -129,10 +129,9 @@ EVIDENCE: dict[str, Callable[[Case], Map | None]] = {
 }
 
 
-def gather(case: Case, without: Iterable[str] = ()) -> dict[str, Map]:
-    """Every piece of evidence whose source was asked, in the table's order. without: pieces to leave out."""
-    left_out = set(without)
-    found = {name: function(case) for name, function in EVIDENCE.items() if name not in left_out}
+def gather(case: Case) -> dict[str, Map]:
+    """Every piece of evidence whose source was asked, in the table's order."""
+    found = {name: function(case) for name, function in EVIDENCE.items()}
     return {name: values for name, values in found.items() if values is not None}
 
 

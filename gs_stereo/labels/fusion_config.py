@@ -7,21 +7,6 @@ from pydantic import Field
 from gs_stereo.config import Config
 
 
-class EdgeConfig(Config):
-    """How pixels beside a depth edge are given to one of its sides."""
-
-    rounds: int = Field(default=2, ge=0, le=10, description="Passes over the edges; 0 = leave them as rendered")
-    relative_step: float = Field(
-        default=0.05, gt=0, description="A step of inverse depth larger than this share of the farther side is an edge"
-    )
-    band_px: int = Field(default=2, ge=1, le=8, description="Pixels this near to an edge may change sides")
-    window_px: int = Field(default=4, ge=1, le=12, description="Half side of the window that shows both sides' colours")
-    colour_levels: float = Field(default=12.0, gt=0, description="Colour difference, 8-bit levels, of a kernel's sigma")
-    likelihood_ratio: float = Field(
-        default=2.0, ge=1, description="The other side's colours must be so many times likelier than the own"
-    )
-
-
 class FusionConfig(Config):
     """Which sources make the fused label, and when a pixel keeps it."""
 
@@ -48,7 +33,11 @@ class FusionConfig(Config):
         gt=0,
         description="Pixels lose their label where the view's depth and the sparse points differ by more in the median",
     )
-    occlusion_tolerance_px: float = Field(
-        default=0.25, gt=0, description="A surface nearer by more than this and the local slope hides a point"
+    warp_tolerance_px: float = Field(
+        default=0.25,
+        gt=0,
+        description="A surface of the left view, warped to the right, hides points farther by more than this",
     )
-    edges: EdgeConfig = Field(default=EdgeConfig(), description="How depth edges are sharpened.")
+    right_tolerance_px: float = Field(
+        default=0.75, gt=0, description="A rendered surface of the right view hides points farther by more than this"
+    )

@@ -73,7 +73,7 @@ def _inverse_depth_change(points: Float[np.ndarray, "h w 3"], neighbour: DepthVi
     return np.where(seen, 1 / np.where(seen, there, 1.0) - 1 / np.where(seen, z, 1.0), np.nan)
 
 
-def median_known(maps: Sequence[Float[np.ndarray, "h w"]]) -> Float[np.ndarray, "h w"]:
+def median_known(maps: Sequence[Float[np.ndarray, "*shape"]]) -> Float[np.ndarray, "*shape"]:
     """Median over the maps that know a pixel, NaN where none does. At least one map."""
     ordered = np.sort(np.stack(maps), axis=0)  # NaN sorts last
     known = np.isfinite(ordered).sum(axis=0)[None]

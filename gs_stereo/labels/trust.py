@@ -43,7 +43,7 @@ class Variant:
     bias: float
     terms: Mapping[str, Term]
 
-    def logit(self, evidence: Mapping[str, Float[np.ndarray, "h w"]]) -> Float[np.ndarray, "h w"]:
+    def logit(self, evidence: Mapping[str, Float[np.ndarray, "*shape"]]) -> Float[np.ndarray, "*shape"]:
         """bias - doubts; every term's evidence must be there."""
         total = np.asarray(self.bias)
         for name, term in self.terms.items():
@@ -60,7 +60,9 @@ class TrustModel:
     trained_on: tuple[str, ...]
     variants: tuple[Variant, ...]
 
-    def probability(self, kind: str, evidence: Mapping[str, Float[np.ndarray, "h w"]]) -> Float[np.ndarray, "h w"]:
+    def probability(
+        self, kind: str, evidence: Mapping[str, Float[np.ndarray, "*shape"]]
+    ) -> Float[np.ndarray, "*shape"]:
         """P(|error| < 1 px) of a disparity that came from `kind` of source, by the variant that uses most evidence."""
         fitting = [v for v in self.variants if v.kind == kind and set(v.terms) <= set(evidence)]
         if not fitting:

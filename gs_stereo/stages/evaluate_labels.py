@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class EvaluateLabelsConfig(Config):
     """Which data set is compared with which truth."""
 
-    dataset: str = Field(default="splat", pattern=FOLDER_NAME, description="Name of the data set.")
+    dataset: str = Field(default="fused", pattern=FOLDER_NAME, description="Name of the data set.")
     truth: str = Field(default=".", description="Folder with exact truth, relative to the scene.")
     split: Literal["train", "test"] = Field(default="train", description="Which views of the truth.")
     mapping: Literal["photo", "ray"] = Field(
@@ -38,7 +38,7 @@ class EvaluateLabelsStage:
     """See the module."""
 
     name = "evaluate-labels"
-    version = 1
+    version = 2
     config_type = EvaluateLabelsConfig
     replaces_others = False
 
@@ -59,6 +59,7 @@ class EvaluateLabelsStage:
     def run(self, context: StageContext, config: EvaluateLabelsConfig) -> StageOutcome:
         from gs_stereo.benchmarks.evaluate_labels import LabelProtocol, evaluate_labels
         from gs_stereo.benchmarks.exact import load_exact_scene
+        from gs_stereo.benchmarks.label_report import reliability_plot
         from gs_stereo.io.shards import read_index
 
         folder = context.published(dataset_folder(config.dataset))
@@ -67,7 +68,7 @@ class EvaluateLabelsStage:
         report = evaluate_labels(_labelled(folder), load_exact_scene(context.paths.scene / config.truth), protocol)
         values = report.to_json()
         write_text(context.work_dir / "report.json", json.dumps(values, indent=1) + "\n")
-        write_text(context.work_dir / "report.txt", report.to_table() + "\n")
+        write_text(context.work_dir / "report.txt", f"{report.to_table()}\n\n{reliability_plot(report)}\n")
         return StageOutcome(
             metrics=values, summary=_summary(config, report), text=f"Data set {config.dataset}. {report.to_table()}"
         )

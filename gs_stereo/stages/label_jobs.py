@@ -113,11 +113,11 @@ def gather_sources(pair: StereoPair, views: dict[str, ViewDepth], config: LabelS
     return LabelSources(pair=pair, views=views, matched=matched)
 
 
-def fusion_rules(config: LabelStageConfig, without: tuple[str, ...] = ()) -> FusionRules:
+def fusion_rules(config: LabelStageConfig) -> FusionRules:
     from gs_stereo.labels.fusion import FusionRules
     from gs_stereo.labels.trust import load_trust
 
-    return FusionRules(fusion=config.fused, labels=config.rules, trust=load_trust(), without=without)
+    return FusionRules(fusion=config.fused, labels=config.rules, trust=load_trust())
 
 
 def ask_matcher(name: str, pair: StereoPair, config: LabelStageConfig) -> MatchedPair:

@@ -34,7 +34,6 @@ PIXELS_A_PAIR = 3000
 PHOTO_EVIDENCE = ("photos_px", "photos_cost")
 EXPERT_EVIDENCE = ("experts_px", "left_right_px")
 RIGHT_PX = 1.0
-LEAST_PIXELS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +117,9 @@ def fit_model(files: list[Path], version: int) -> TrustModel:
             evidence = {name: table[f"{kind}.{name}"][known] for name in names}
             variants.append(fit_variant(kind, evidence, error[known] < RIGHT_PX))
             print(json.dumps({"kind": kind, "evidence": names, "pixels": int(known.sum())}), flush=True)
-    return TrustModel(version=version, trained_on=tuple(file.stem for file in files), variants=tuple(variants))
+    return TrustModel(
+        version=version, trained_on=tuple(file.stem.removeprefix("cal_") for file in files), variants=tuple(variants)
+    )
 
 
 def main() -> None:

@@ -150,6 +150,36 @@ def test_a_run_killed_in_any_stage_goes_on_to_the_same_bytes(
     assert not list(parent.glob("*.tmp-*"))
 
 
+def test_the_fused_label_is_the_same_at_any_worker_count_and_names_its_sources(
+    finished: tuple[Path, dict[str, dict]],
+) -> None:
+    scene, _ = finished
+    for workers in (1, 2):
+        name = ("--name", f"fused{workers}", "--workers", workers)
+        result = gsstereo("label", scene, "--fuse", "sgbm", "--fuse", "multibaseline", *name)
+        assert result.returncode == 0, result.stderr
+    columns = {}
+    for workers in (1, 2):
+        [path] = (scene / f"gsstereo/dataset/fused{workers}").glob("*.h5")
+        with h5py.File(path) as file:
+            columns[workers] = {key: file[key][()].tobytes() for key in ("disparity", "confidence", "flags")}
+            provenance = json.loads(file.attrs["label_provenance"])
+            assert np.isfinite(file["disparity"][()]).mean() > 0.3
+    assert columns[1] == columns[2]
+    assert provenance["expert"] == "fused"
+    assert "sgbm: Apache-2.0" in provenance["licence"]
+    assert provenance["settings"]["trust"]["version"] >= 1
+    assert not list((scene / "gsstereo/dataset/fused1").glob(".*s"))
+
+
+def test_multibaseline_labels_by_itself_and_photos_can_be_left_out(finished: tuple[Path, dict[str, dict]]) -> None:
+    scene, _ = finished
+    for more in (("--expert", "multibaseline"), ("--no-photos",)):
+        result = gsstereo("label", scene, *more, "--json")
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout)["metrics"]["coverage"] > 0.3
+
+
 def test_a_corrupt_checkpoint_is_one_sentence(finished: tuple[Path, dict[str, dict]], tmp_path: Path) -> None:
     scene, _ = finished
     victim = tmp_path / "room"

@@ -12,6 +12,7 @@ import pytest
 
 from gs_stereo.benchmarks.evaluate_labels import LabelledView, LabelProtocol, evaluate_labels
 from gs_stereo.benchmarks.exact import load_exact_scene
+from gs_stereo.benchmarks.label_report import reliability_plot
 from gs_stereo.errors import InputError
 from gs_stereo.types import LabelFlag
 
@@ -54,6 +55,21 @@ def test_a_perfect_label_has_no_error(scene):
         assert item.disparity.epe_all_pixels == pytest.approx(0.0, abs=1e-6)
         assert item.reliability.ece_all_pixels == pytest.approx(0.0)
     assert scores.occlusion.f1_all_pixels == scores.out_of_frame.f1_all_pixels == 1.0
+
+
+def test_the_reliability_plot_marks_confidence_and_accuracy(scene):
+    half = label(scene)
+    wrong = half.disparity.copy()
+    wrong[: len(wrong) // 2] += 3
+    report = evaluate_labels([replace(half, disparity=wrong, confidence=np.full_like(half.confidence, 230))], scene)
+    [title, header, row] = reliability_plot(report).splitlines()
+    assert "0.1 m" in title
+    assert header.split() == ["confidence", "right", "pixels"]
+    accuracy, pixels, bar = row.split()[3], row.split()[4], row[row.index("#") :]
+    assert float(accuracy) == 0.5
+    assert int(pixels) == wrong.size
+    assert bar.count("#") == 25
+    assert bar.index("|") == round(230 / 255 * 50)
 
 
 def test_regions_hold_the_pixels_they_say(scene):

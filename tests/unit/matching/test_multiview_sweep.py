@@ -10,7 +10,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.matching.multiview.neighbours import choose_views
 from gs_stereo.matching.multiview.stack import match_stack
-from gs_stereo.matching.multiview.sweep import photometric_score, sweep
+from gs_stereo.matching.multiview.sweep import photometric_score, sweep, sweep_near
 from gs_stereo.matching.multiview.views import DepthRange, InverseDepthPrior, PosedImage, RectifiedStack
 from gs_stereo.matching.multiview_config import MultiViewConfig
 from gs_stereo.types import Camera
@@ -123,6 +123,27 @@ def test_it_needs_no_prior(photos: list[PosedImage]) -> None:
     after = errors_px(sweep(posed(LEFT), photos, RANGE, CONFIG).inverse_depth)
     assert np.nanmedian(after) < 0.02
     assert np.nanmean(after > 0.5) < 0.04
+
+
+def test_a_sweep_near_a_prior_corrects_it_and_finds_what_is_pixels_away(photos: list[PosedImage]) -> None:
+    wrong = (1 / TRUE_Z * 1.01).astype(np.float32)
+    wrong[30:50, 20:40] *= 1.1
+    prior = InverseDepthPrior(inverse_depth=wrong, sigma=np.full(TRUE_Z.shape, 0.03, np.float32))
+    result = sweep_near(posed(LEFT), photos, prior, CONFIG)
+    before, after = errors_px(wrong), errors_px(result.inverse_depth)
+    assert np.nanmedian(after) < 0.02 < np.nanmedian(before)
+    patch = np.s_[32:48, 22:38]
+    assert np.median(before[patch]) > 0.4
+    assert np.nanmedian(after[patch]) < 0.03
+    assert np.isnan(result.ambiguity).all()
+
+
+def test_a_sweep_near_nothing_is_refused(photos: list[PosedImage]) -> None:
+    empty = np.full(TRUE_Z.shape, np.nan, np.float32)
+    with pytest.raises(InputError, match="empty"):
+        sweep_near(posed(LEFT), photos, InverseDepthPrior(inverse_depth=empty, sigma=empty), CONFIG)
+    with pytest.raises(InputError, match="size of the left image"):
+        sweep_near(posed(LEFT), photos, InverseDepthPrior(inverse_depth=empty[1:], sigma=empty[1:]), CONFIG)
 
 
 def test_cost_grows_where_the_answer_is_wrong(photos: list[PosedImage]) -> None:

@@ -1,0 +1,165 @@
+"""The fused label on boards: which source wins, what is dropped, what is flagged, and the table of evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from board_scenes import FOCAL_TIMES_BASELINE, Board, make_pair
+
+from gs_stereo.labels.config import LabelConfig
+from gs_stereo.labels.evidence import EVIDENCE, Case, gather
+from gs_stereo.labels.fusion import FusionRules, fused_label
+from gs_stereo.labels.fusion_config import FusionConfig
+from gs_stereo.labels.sources import PHOTOS, POINTS, VIEWS, LabelSources, MatchedPair, ViewDepth
+from gs_stereo.labels.splat import rendered_evidence
+from gs_stereo.labels.trust import Term, TrustModel, Variant
+from gs_stereo.types import DisparityPrediction, LabelFlag
+
+BOARDS = (Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100))
+GAP = Term(knots=(0.0, 2.0), doubt=(0.0, 8.0), unknown=0.5)
+KINDS = {
+    "photos": {"photos_cost": GAP, "views_px": GAP},
+    "splat": {"views_px": GAP, "skew_px": GAP},
+    "matched": {"views_px": GAP},
+}
+TRUST = TrustModel(
+    version=1,
+    trained_on=("boards",),
+    variants=tuple(Variant(kind=kind, bias=5.0, terms=terms) for kind, terms in KINDS.items()),
+)
+RULES = FusionRules(fusion=FusionConfig(), labels=LabelConfig(), trust=TRUST)
+
+
+def view_depth(disparity: np.ndarray, cost: float | None = None) -> ViewDepth:
+    costs = None if cost is None else np.full(disparity.shape, cost, np.float32)
+    return ViewDepth(inverse_depth=(disparity / FOCAL_TIMES_BASELINE).astype(np.float32), cost=costs)
+
+
+def matched(left: np.ndarray, right: np.ndarray | None = None) -> MatchedPair:
+    sides = [None if d is None else DisparityPrediction(disparity=d.astype(np.float32)) for d in (left, right)]
+    assert sides[0] is not None
+    return MatchedPair(left=sides[0], right=sides[1])
+
+
+def is_set(label, flag: LabelFlag) -> np.ndarray:
+    return (label.flags & flag) != 0
+
+
+def test_the_splat_alone_is_labelled() -> None:
+    pair, disparity, hidden = make_pair(BOARDS)
+    label = fused_label(LabelSources(pair=pair, views={VIEWS: view_depth(disparity)}), RULES)
+    assert (label.disparity.dtype, label.confidence.dtype, label.flags.dtype) == (np.float32, np.uint8, np.uint16)
+    np.testing.assert_allclose(label.disparity, disparity, rtol=1e-6)
+    np.testing.assert_array_equal(is_set(label, LabelFlag.OCCLUDED), hidden)
+    assert is_set(label, LabelFlag.OUT_OF_FRAME)[:, :4].all()
+    assert is_set(label, LabelFlag.FROM_SPLAT).all()
+    assert label.confidence.min() == round(255 / (1 + np.exp(-5.0)))
+
+
+def test_photos_win_where_they_match_and_the_splat_where_they_do_not() -> None:
+    pair, disparity, _ = make_pair(BOARDS)
+    photos = disparity + 0.3
+    photos[:10] += 5  # far from what the neighbours see
+    photos[10:20] = np.nan
+    sources = LabelSources(pair=pair, views={VIEWS: view_depth(disparity), PHOTOS: view_depth(photos, 0.01)})
+    label = fused_label(sources, RULES)
+    np.testing.assert_allclose(label.disparity[:20], disparity[:20], rtol=1e-5)
+    np.testing.assert_allclose(label.disparity[20:], photos[20:], rtol=1e-5)
+    np.testing.assert_array_equal(is_set(label, LabelFlag.FROM_SPLAT)[:, 0], np.arange(40) < 20)
+
+
+def test_doubtful_pixels_get_no_label() -> None:
+    pair, disparity, _ = make_pair(BOARDS)
+    elsewhere = disparity.copy()
+    elsewhere[:5] += 3
+    sources = LabelSources(pair=pair, views={VIEWS: view_depth(elsewhere)})
+    label = fused_label(sources, RULES)
+    assert np.isnan(label.disparity[:5]).all()
+    assert (label.confidence[:5] == 0).all()
+    assert is_set(label, LabelFlag.MULTI_VIEW_INCONSISTENT)[:5].all()
+    assert not is_set(label, LabelFlag.FROM_SPLAT)[:5].any()
+    assert np.isfinite(label.disparity[5:]).all()
+    patient = replace(RULES, fusion=FusionConfig(min_confidence=0.0))
+    assert np.isfinite(fused_label(sources, patient).disparity).all()
+
+
+def test_a_matcher_fills_where_the_splat_has_nothing() -> None:
+    pair, disparity, _ = make_pair(BOARDS)
+    median = pair.left_depth.median.copy()
+    median[3] = np.nan
+    pair = replace(pair, left_depth=replace(pair.left_depth, median=median))
+    sources = LabelSources(pair=pair, views={VIEWS: view_depth(disparity)}, matched={"any": matched(disparity)})
+    label = fused_label(sources, RULES)
+    np.testing.assert_allclose(label.disparity, disparity, rtol=1e-6)
+    np.testing.assert_array_equal(is_set(label, LabelFlag.FROM_SPLAT)[:, 120], np.arange(40) != 3)
+
+
+def test_experts_are_compared_only_where_the_right_eye_sees() -> None:
+    pair, disparity, hidden = make_pair(BOARDS)
+    right = pair.rig.focal_times_baseline / pair.right_depth.median
+    wrong = disparity + 4
+    views = {VIEWS: view_depth(disparity)}
+    sources = LabelSources(pair=pair, views=views, matched={"bad": matched(wrong, right)})
+    label = fused_label(sources, RULES)
+    seen = ~hidden & (np.arange(160) >= 4)
+    assert is_set(label, LabelFlag.SOURCES_DISAGREE)[seen].all()
+    assert not is_set(label, LabelFlag.SOURCES_DISAGREE)[~seen].any()
+    assert is_set(label, LabelFlag.LEFT_RIGHT_INCONSISTENT)[:, 110:].all()
+
+
+def test_a_view_that_is_off_scale_loses_its_labels_where_it_matters() -> None:
+    pair, disparity, _ = make_pair(BOARDS)
+    points = np.full(disparity.shape, np.nan)
+    points[::4, ::4] = 1.1 * disparity[::4, ::4]  # ten percent: 0.4 px of 4, 2 px of 20
+    views = {POINTS: view_depth(points), VIEWS: view_depth(disparity)}
+    label = fused_label(LabelSources(pair=pair, views=views), RULES)
+    np.testing.assert_array_equal(np.isnan(label.disparity), disparity > 10)
+
+
+def test_every_piece_of_evidence_is_zero_for_a_perfect_scene_and_grows_with_the_error() -> None:
+    pair, disparity, _ = make_pair((Board(disparity_px=4.0),))
+    right = pair.rig.focal_times_baseline / pair.right_depth.median
+    sources = LabelSources(
+        pair=pair,
+        views={name: view_depth(disparity, 0.0) for name in (PHOTOS, VIEWS, POINTS)},
+        matched={"one": matched(disparity, right), "two": matched(disparity, right)},
+    )
+    rendered = rendered_evidence(pair, LabelConfig())
+    blind = rendered.visibility.occluded | rendered.visibility.out_of_frame
+    found = [
+        gather(Case(disparity=disparity + error, sources=sources, rendered=rendered, blind=blind)) for error in (0, 1.5)
+    ]
+    assert list(found[0]) == list(EVIDENCE)
+    for name, values in found[0].items():
+        assert values.shape == disparity.shape
+        assert np.nanmax(values) < 1e-5, name
+    for name in ("splat_px", "photos_px", "views_px", "points_px", "experts_px", "eyes_px"):
+        np.testing.assert_allclose(found[1][name][:, 10:], 1.5, atol=1e-5, err_msg=name)
+
+
+def test_absent_sources_give_no_evidence() -> None:
+    pair, disparity, _ = make_pair(BOARDS)
+    rendered = rendered_evidence(pair, LabelConfig())
+    blind = np.zeros(disparity.shape, bool)
+    case = Case(disparity=disparity, sources=LabelSources(pair=pair), rendered=rendered, blind=blind)
+    assert set(gather(case)) == {"splat_px", "eyes_px", "skew_px", "spread_px", "see_through", "edge_px"}
+
+
+def test_the_median_expert_decides_among_three() -> None:
+    pair, disparity, _ = make_pair((Board(disparity_px=4.0),))
+    answers = {str(k): matched(disparity + error) for k, error in enumerate((0.1, 0.2, 9.0))}
+    rendered = rendered_evidence(pair, LabelConfig())
+    blind = np.zeros(disparity.shape, bool)
+    case = Case(disparity=disparity, sources=LabelSources(pair=pair, matched=answers), rendered=rendered, blind=blind)
+    np.testing.assert_allclose(gather(case)["experts_px"], 0.2, atol=1e-5)
+
+
+def test_edge_evidence_is_the_step_beside_a_board() -> None:
+    pair, disparity, _ = make_pair(BOARDS)
+    rendered = rendered_evidence(pair, LabelConfig())
+    blind = np.zeros(disparity.shape, bool)
+    values = gather(Case(disparity=disparity, sources=LabelSources(pair=pair), rendered=rendered, blind=blind))
+    assert values["edge_px"][20, 69] == pytest.approx(16)
+    assert values["edge_px"][20, 60] == 0
