@@ -44,12 +44,12 @@ class MultiViewConfig(Config):
         ge=0,
         description="Cost of leaving the prior by two standard deviations or more; up to 31 times that without texture",
     )
-    near_px: float = Field(
-        default=1.0, gt=0, le=8, description="Reach of the first step of a sweep that starts near a prior"
+    near_px: tuple[float, ...] = Field(
+        default=(1.0,), description="Reaches of the first steps of a sweep that starts near a prior"
     )
     far_px: tuple[float, ...] = Field(
-        default=(1.0, 2.0, 4.0, 8.0), description="Shifts that pixels try which match badly near the prior"
+        default=(1.0, 2.0), description="Shifts that pixels try which match badly near the prior"
     )
-    far_cost: float = Field(default=0.3, ge=0, le=1, description="A cost above this is a bad match, near the prior")
+    far_cost: float = Field(default=0.15, ge=0, le=1, description="A cost above this is a bad match, near the prior")
     near_rounds: int = Field(default=1, ge=0, le=10, description="Rounds of propagation near a prior")
     threads: int = Field(default=0, ge=0, le=256, description="Threads of the native kernel; 0 = all cores")

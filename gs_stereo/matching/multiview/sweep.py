@@ -85,7 +85,8 @@ def sweep_near(
     problem = make_problem(left, views, config)
     refiner = Refiner(problem, kernel, config, reference_px(problem, middle))
     refiner.start(planes_of(np.where(known, prior.inverse_depth, np.float32(middle))), prior)
-    refiner.descend(config.near_px)
+    for reach_px in config.near_px:
+        refiner.descend(reach_px)
     refiner.search(config.far_px, config.far_cost)
     for _ in range(config.near_rounds):
         refiner.propagate(NEAR)
