@@ -56,7 +56,7 @@ def inverse_depth_from_points(view: DepthView, points: SparsePoints) -> Float[np
         good = np.abs(point / own - 1) < _SAME_SURFACE
     row, column, change = row[good], column[good], (point - own)[good]
     steps = range(-_POINT_RADIUS_PX, _POINT_RADIUS_PX + 1)
-    height, width = answer.shape
+    height, width = view.camera.height, view.camera.width
     for dy, dx in sorted(((y, x) for y in steps for x in steps), key=lambda step: -(step[0] ** 2 + step[1] ** 2)):
         i, j = np.clip(row + dy, 0, height - 1), np.clip(column + dx, 0, width - 1)
         answer[i, j] = inverse[i, j] + change

@@ -126,7 +126,10 @@ def _view_jobs(
 
 def _first_pairs(pairs: list[PairDone]) -> dict[str, PairDone]:
     """The first pair of each view."""
-    return {pair.view_id: pair for pair in reversed(pairs)}
+    first: dict[str, PairDone] = {}
+    for pair in pairs:
+        first.setdefault(pair.view_id, pair)
+    return first
 
 
 def _asks(context: StageContext, config: LabelStageConfig, pairs: list[PairDone]) -> ViewAsks:
