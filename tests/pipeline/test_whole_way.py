@@ -177,7 +177,7 @@ def test_multibaseline_labels_by_itself_and_photos_can_be_left_out(finished: tup
     for more in (("--expert", "multibaseline"), ("--no-photos",)):
         result = gsstereo("label", scene, *more, "--json")
         assert result.returncode == 0, result.stderr
-        assert json.loads(result.stdout)["metrics"]["coverage"] > 0.3
+        assert json.loads(result.stdout)["stages"][0]["metrics"]["coverage"] > 0.3
 
 
 def test_a_corrupt_checkpoint_is_one_sentence(finished: tuple[Path, dict[str, dict]], tmp_path: Path) -> None:
