@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from gs_stereo.labels.trust import Term, Variant
 
 _QUANTILES = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 0.995)
-_RIDGE = 1e-3
+_RIDGE = 1e-5
 _STEPS = 15
 _SWEEPS = 30
 _MOST_PIXELS = 40000

@@ -117,9 +117,7 @@ def fit_model(files: list[Path], version: int) -> TrustModel:
             evidence = {name: table[f"{kind}.{name}"][known] for name in names}
             variants.append(fit_variant(kind, evidence, error[known] < RIGHT_PX))
             print(json.dumps({"kind": kind, "evidence": names, "pixels": int(known.sum())}), flush=True)
-    return TrustModel(
-        version=version, trained_on=tuple(file.stem.removeprefix("cal_") for file in files), variants=tuple(variants)
-    )
+    return TrustModel(version=version, trained_on=tuple(file.stem for file in files), variants=tuple(variants))
 
 
 def main() -> None:
