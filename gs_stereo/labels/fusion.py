@@ -138,14 +138,16 @@ def blind_pixels(
     """Hidden and out-of-frame pixels.
 
     Hidden if the left view's own surfaces cover the point in the right image, or a surface that the right eye is shown.
-    On a sample room either alone has F1 0.90, both together 0.91. The surfaces are the splat's: its edges are sharper
-    than those of images matched by windows.
+    Neither alone finds both ends of every hidden band. The surfaces are the splat's: its edges are sharper than those
+    of images matched by windows.
     """
     surface = np.where(np.isfinite(rendered.disparity), rendered.disparity, disparity)
-    seen = visibility(surface, rendered.right_disparity, config.right_tolerance_px)
+    noise_px = config.tolerance_share * surface
+    seen = visibility(surface, rendered.right_disparity, config.right_tolerance_px + noise_px)
     x_right = np.arange(disparity.shape[1]) + 0.5 - disparity
     outside = np.isfinite(x_right) & (x_right < 0)
-    return (hidden_by_warping(surface, config.warp_tolerance_px) | seen.occluded) & ~outside, outside
+    hidden = hidden_by_warping(surface, config.warp_tolerance_px + noise_px) | seen.occluded
+    return hidden & ~outside, outside
 
 
 def off_scale(

@@ -45,3 +45,9 @@ class FusionConfig(Config):
     right_tolerance_px: float = Field(
         default=0.75, gt=0, description="A rendered surface of the right view hides points farther by more than this"
     )
+    tolerance_share: float = Field(
+        default=0.04,
+        ge=0,
+        lt=1,
+        description="Share of the disparity added to both tolerances: depth errors are larger at wide baselines",
+    )

@@ -16,7 +16,9 @@ _SAME_SURFACE_PX = 1.0
 _WIDEST_PX = 2.0
 
 
-def hidden_by_warping(disparity: Float[np.ndarray, "h w"], tolerance_px: float) -> Bool[np.ndarray, "h w"]:
+def hidden_by_warping(
+    disparity: Float[np.ndarray, "h w"], tolerance_px: float | Float[np.ndarray, "h w"]
+) -> Bool[np.ndarray, "h w"]:
     """True where a surface nearer by more than `tolerance_px` (and the local slope) covers the point at the right.
 
     False where the disparity is NaN or the point leaves the right image.

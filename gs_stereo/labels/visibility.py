@@ -28,7 +28,9 @@ class Visibility:
 
 
 def visibility(
-    left_disparity: Float[np.ndarray, "h w"], right_disparity: Float[np.ndarray, "h w"], tolerance_px: float
+    left_disparity: Float[np.ndarray, "h w"],
+    right_disparity: Float[np.ndarray, "h w"],
+    tolerance_px: float | Float[np.ndarray, "h w"],
 ) -> Visibility:
     """Compare every left point with the right surface at the pixel that holds it.
 

@@ -146,14 +146,16 @@ def confidence_by(trust: TrustModel, judged: Judged, sources: LabelSources) -> n
     return answer
 
 
-def study_ablation(scene: Scene, every: int, files: list[Path]) -> None:
-    """Without each piece of evidence, and with each alone."""
+def study_ablation(scene: Scene, every: int, files: list[Path], ways: list[str]) -> None:
+    """Without each piece of evidence, and with each alone. ways: which of the two, `alone` is quick."""
     parts = [dict(np.load(file, allow_pickle=False)) for file in files]
     tables = {name: np.concatenate([part[name] for part in parts]).astype(np.float64) for name in parts[0]}
     models = {"all": load_trust()}
     for name in EVIDENCE:
-        models[f"without {name}"] = model_of(tables, [other for other in EVIDENCE if other != name])
-        models[f"alone {name}"] = model_of(tables, [name])
+        if "without" in ways:
+            models[f"without {name}"] = model_of(tables, [other for other in EVIDENCE if other != name])
+        if "alone" in ways:
+            models[f"alone {name}"] = model_of(tables, [name])
     rules = fusion_rules(LabelStageConfig())
     kept: dict[str, list[LabelledView]] = {name: [] for name in models if not name.startswith("alone")}
     ranking = {name: SparsificationMetrics() for name in models}
@@ -185,12 +187,13 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="use every n-th view")
     parser.add_argument("--labels", nargs="+", default=list(LABELLERS), choices=list(LABELLERS))
     parser.add_argument("--tables", type=Path, nargs="+", default=[])
+    parser.add_argument("--ways", nargs="+", default=["without", "alone"], choices=["without", "alone"])
     arguments = parser.parse_args()
     scene = open_scene(arguments.scene, arguments.output, arguments.scratch)
     if arguments.study == "sources":
         study_sources(scene, arguments.every, arguments.labels)
     else:
-        study_ablation(scene, arguments.every, arguments.tables)
+        study_ablation(scene, arguments.every, arguments.tables, arguments.ways)
 
 
 if __name__ == "__main__":
