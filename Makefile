@@ -32,7 +32,7 @@ lint: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info gs_stereo/*/native/*.so gs_stereo/*/*/native/*.so

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from unit.splat.tiny_scene import camera_at, tiny_scene
 from unit.viewer.published_scene import BASELINE, renderer
-from unit.viewer.test_pictures import wall_sample
+from unit.viewer.test_viewer_pictures import wall_sample
 
 from gs_stereo.errors import InputError
 from gs_stereo.types import StereoRig
