@@ -129,10 +129,10 @@ class FitConfig(Config):
         default=0.05, description="Weight of the relative variance of depth along each ray in the loss."
     )
     depth_weight: NonNegative = Field(
-        default=0.2, description="Weight of the relative distance to the swept depth in the loss, at the start."
+        default=0.5, description="Weight of the relative distance to the swept depth in the loss, at the start."
     )
     depth_share: Share = Field(
-        default=0.7, description="Share of the iterations after which depth_weight has fallen to zero, linearly."
+        default=1.0, description="Share of the iterations after which depth_weight has fallen to zero, linearly."
     )
     background: Literal["mean", "black"] = Field(
         default="mean", description="Colour where no photo has looked: the photos' mean, or black."
