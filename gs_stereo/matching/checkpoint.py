@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from functools import cached_property
-from types import TracebackType
+from functools import cached_property, partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from gs_stereo import __version__
 from gs_stereo.config import parse_overrides
@@ -17,7 +16,7 @@ from gs_stereo.errors import ConfigError
 from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.images import resize_to
 from gs_stereo.log import logger
-from gs_stereo.matching.both_sides import mirrored
+from gs_stereo.matching.both_sides import both_directions
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
 from gs_stereo.matching.contracts import agreeing, announce_licence, check_pair, positive_or_nan
 from gs_stereo.matching.nets.protocol import resolve_net
@@ -72,7 +71,7 @@ class CheckpointMatcher:
     ) -> DisparityPrediction:
         """Left disparity; NaN where the net has none, or where the two directions disagree if that is checked."""
         if self.config.left_right_px is None:
-            return DisparityPrediction(disparity=self._left_disparity(left, right, max_disparity_px))
+            return self._one_direction(left, right, max_disparity_px)
         forward, backward = self.predict_both(left, right, max_disparity_px=max_disparity_px)
         return agreeing(forward, backward, self.config.left_right_px)
 
@@ -84,9 +83,7 @@ class CheckpointMatcher:
         max_disparity_px: float | None = None,
     ) -> tuple[DisparityPrediction, DisparityPrediction]:
         """(left, right) disparities without a check; the right one by mirrored and swapped images."""
-        forward = self._left_disparity(left, right, max_disparity_px)
-        backward = self._left_disparity(mirrored(right), mirrored(left), max_disparity_px)
-        return DisparityPrediction(disparity=forward), DisparityPrediction(disparity=mirrored(backward))
+        return both_directions(partial(self._one_direction, hint_px=max_disparity_px), left, right)
 
     def predict_batch(self, pairs: Sequence[Pair]) -> list[DisparityPrediction]:
         """`predict` for each (left, right)."""
@@ -96,15 +93,7 @@ class CheckpointMatcher:
         """Forget the weights; the next prediction loads them again."""
         self._trained = None
 
-    def __enter__(self) -> CheckpointMatcher:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _left_disparity(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> Float[np.ndarray, "h w"]:
+    def _one_direction(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> DisparityPrediction:
         check_pair(left, right)
         size = left.shape[0], left.shape[1]
         scaled = _scaled(size, self.config.scale)
@@ -120,7 +109,7 @@ class CheckpointMatcher:
             answer = net(*tensors, max_disparity_px=range_px)[-1]
         disparity = resize_disparity(answer[0, 0].float().cpu().numpy(), size)
         at_infinity = (disparity < 0) & (disparity > -_ZERO_TOLERANCE_PX)  # noise about a disparity of zero
-        return positive_or_nan(np.where(at_infinity, 0.0, disparity))
+        return DisparityPrediction(disparity=positive_or_nan(np.where(at_infinity, 0.0, disparity)))
 
     def _open(self) -> TrainedNet:
         if self._trained is None:

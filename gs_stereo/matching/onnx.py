@@ -7,7 +7,7 @@ not code: no custom operators are loaded, and a run that takes too long is ended
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.io.hashing import sha256_file, sha256_text
-from gs_stereo.matching.both_sides import mirrored
+from gs_stereo.matching.both_sides import both_directions
 from gs_stereo.matching.contracts import agreeing, announce_licence, check_pair, positive_or_nan
 from gs_stereo.matching.onnx_config import OnnxConfig, OnnxModelDescription, load_description
 from gs_stereo.matching.onnx_session import OpenModel, open_model, run_model
@@ -77,10 +77,7 @@ class OnnxMatcher:
         max_disparity_px: float | None = None,
     ) -> tuple[DisparityPrediction, DisparityPrediction]:
         """(left, right) disparities without a check; the right one by mirrored and swapped images."""
-        forward = self._one_direction(left, right, max_disparity_px)
-        backward = self._one_direction(mirrored(right), mirrored(left), max_disparity_px)
-        confidence = None if backward.confidence is None else mirrored(backward.confidence)
-        return forward, DisparityPrediction(disparity=mirrored(backward.disparity), confidence=confidence)
+        return both_directions(partial(self._one_direction, hint_px=max_disparity_px), left, right)
 
     def predict_batch(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[DisparityPrediction]:
         """`predict` for each (left, right)."""
