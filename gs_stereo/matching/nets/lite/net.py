@@ -1,9 +1,9 @@
 """`lite`: a compact stereo net that trains and runs on a CPU.
 
-1. One encoder gives features of both images (1/2 to 1/16).
-2. Group-wise cosines at 1/4 over the whole range, aggregated by a guided 3D U-net (1/4 to 1/16).
+1. One encoder gives features of both images (1/2 to 1/16); semi-global matching gives a prior.
+2. Group-wise cosines at 1/4 over the whole range and the votes of the prior, aggregated by a guided 3D U-net.
 3. The disparity is the mean under softmax around the best plane.
-4. At 1/2, a few steps of local matching correct it; convex combinations bring it to full size.
+4. At 1/2, a few steps choose between it and the prior and correct it; convex combinations bring it to full size.
 
 The range is an argument: nothing in the weights knows how many planes there are.
 """
@@ -21,6 +21,7 @@ from gs_stereo.errors import ConfigError
 from gs_stereo.matching.nets.config import LiteConfig
 from gs_stereo.matching.nets.lite.aggregation import Aggregation
 from gs_stereo.matching.nets.lite.features import CHANNELS, FeatureNet
+from gs_stereo.matching.nets.lite.prior import semi_global_prior
 from gs_stereo.matching.nets.lite.refine import Refiner, upsample_half
 from gs_stereo.matching.nets.lite.volume import correlation_volume, expected_plane, peak_plane
 from gs_stereo.matching.nets.protocol import Disparity, Images, StereoNet
@@ -42,23 +43,25 @@ class LiteStereo(StereoNet):
         if CHANNELS[1] % config.groups:
             raise ConfigError(f"The net lite has {CHANNELS[1]} matching channels; groups must divide them.")
         self.features = FeatureNet()
-        self.aggregation = Aggregation(config.groups, config.volume_channels)
+        self.aggregation = Aggregation(config.groups + 1, config.volume_channels)
         self.refiner = Refiner(config.refine_channels, config.refine_radius)
 
     def disparities(self, left: Images, right: Images, max_disparity_px: float | None) -> list[Disparity]:
         pyramids = self.features(torch.cat([left, right]))
         left_pyramid, right_pyramid = pyramids.split()
         planes = self._planes(max_disparity_px, left.shape[-1])
-        volume = correlation_volume(left_pyramid.quarter, right_pyramid.quarter, planes, self.config.groups)
-        scores = self.aggregation(volume, left_pyramid)
+        prior = semi_global_prior(left, right, _PLANE_PX * planes - 1)
+        cosines = correlation_volume(left_pyramid.quarter, right_pyramid.quarter, planes, self.config.groups)
+        votes = prior.votes(planes, _PLANE_PX, _PLANE_PX)
+        scores = self.aggregation(torch.cat([cosines, votes], dim=1), left_pyramid)
         peak = _PLANE_PX * peak_plane(scores)
         answers = []
         if self.training:
             answers = [_enlarged(_PLANE_PX * expected_plane(scores), 4), _enlarged(peak, 4)]
-        context = self.refiner.prepare(left, left_pyramid.half)
+        scene = self.refiner.prepare(left, left_pyramid.half, right_pyramid.half, prior.halved())
         current = _enlarged(peak, 2)
         for step in range(self.config.refine_steps):
-            current, weights = self.refiner(context, left_pyramid.half, right_pyramid.half, current.detach())
+            current, weights = self.refiner(scene, current.detach())
             if self.training or step == self.config.refine_steps - 1:
                 answers.append(upsample_half(current, weights))
         return answers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -10,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from gs_stereo.matching.nets.lite.features import CHANNELS
+from gs_stereo.matching.nets.lite.prior import HalfPrior
 from gs_stereo.matching.nets.lite.volume import unit_groups
 from gs_stereo.matching.nets.upsampling import convex_upsample
 
@@ -18,6 +20,19 @@ Disparity = Float[torch.Tensor, "b 1 h w"]
 _GROUPS = 2
 _SURROUNDINGS = 9
 _SCALE_PX = 8.0
+_PRIOR_SCALES_PX = (1.0, 8.0)
+_PRIOR_RADIUS = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """What a pair shows at half resolution: context of the left image, features of both, and the prior."""
+
+    context: Map
+    left: Float[torch.Tensor, "b g c h w"]
+    right: Float[torch.Tensor, "b g c h w"]
+    prior: HalfPrior
+    at_prior: Map
 
 
 def local_correlation(
@@ -44,37 +59,43 @@ def local_correlation(
 class Refiner(nn.Module):
     """One refinement step; the same weights serve every step.
 
-    Sees cosines around the current match, the relief of the current disparity (its difference from the mean of the
-    surroundings, so that nothing depends on the distance to the camera), features and colours of the left image.
+    Sees cosines around the current match and around that of the prior, how far the two are apart, the relief of the
+    current disparity (its difference from the mean of the surroundings, so that nothing depends on the distance to
+    the camera), features and colours of the left image. Answers with a share of the way to the prior and a correction.
     """
 
     def __init__(self, channels: int, radius: int) -> None:
         super().__init__()
         features = CHANNELS[0]
         self.radius = radius
+        seen = _GROUPS * (2 * radius + 1 + 2 * _PRIOR_RADIUS + 1) + 4 * (len(_PRIOR_SCALES_PX) + 1) + 2
         self.context = nn.Conv2d(features + 12, channels, 3, padding=1)
-        self.evidence = nn.Conv2d(_GROUPS * (2 * radius + 1) + 2, channels, 3, padding=1)
+        self.evidence = nn.Conv2d(seen, channels, 3, padding=1)
         self.body = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=d, dilation=d) for d in (1, 2, 4, 1))
-        self.correction = nn.Conv2d(channels, 1, 3, padding=1)
+        self.correction = nn.Conv2d(channels, 2, 3, padding=1)
         self.weights = nn.Conv2d(channels, 9 * 4, 1)
         nn.init.zeros_(self.correction.weight)
 
-    def prepare(self, image: Float[torch.Tensor, "b 3 h2 w2"], features: Map) -> Map:
-        """What does not change from step to step, from the full image and its half-resolution features."""
-        context: Map = self.context(torch.cat([features, functional.pixel_unshuffle(2 * image - 1, 2)], dim=1))
-        return context
+    def prepare(self, image: Float[torch.Tensor, "b 3 h2 w2"], left: Map, right: Map, prior: HalfPrior) -> Scene:
+        """What does not change from step to step, from the full image and the half-resolution features of both."""
+        context = self.context(torch.cat([left, functional.pixel_unshuffle(2 * image - 1, 2)], dim=1))
+        left_units, right_units = unit_groups(left, _GROUPS), unit_groups(right, _GROUPS)
+        at_prior = local_correlation(left_units, right_units, prior.candidate_px / 2, _PRIOR_RADIUS) * prior.known
+        return Scene(context=context, left=left_units, right=right_units, prior=prior, at_prior=at_prior)
 
-    def forward(
-        self, context: Map, left: Map, right: Map, disparity_px: Disparity
-    ) -> tuple[Disparity, Float[torch.Tensor, "b 36 h w"]]:
+    def forward(self, scene: Scene, disparity_px: Disparity) -> tuple[Disparity, Float[torch.Tensor, "b 36 h w"]]:
         """The corrected disparity at half resolution, in full-resolution pixels, and weights to upsample it."""
-        cosines = local_correlation(
-            unit_groups(left, _GROUPS), unit_groups(right, _GROUPS), disparity_px / 2, self.radius
-        )
-        hidden = functional.relu(context + self.evidence(torch.cat([cosines, _relief(disparity_px)], dim=1)))
+        prior = scene.prior
+        here = local_correlation(scene.left, scene.right, disparity_px / 2, self.radius)
+        away = (prior.pixels_px - disparity_px) * prior.valid
+        distances = [torch.tanh(away / scale) for scale in _PRIOR_SCALES_PX]
+        evidence = torch.cat([here, scene.at_prior, prior.valid, *distances, _relief(disparity_px)], dim=1)
+        hidden = functional.relu(scene.context + self.evidence(evidence))
         for layer in self.body:
             hidden = hidden + functional.relu(layer(hidden))
-        return disparity_px + self.correction(hidden), self.weights(hidden)
+        correction, towards = self.correction(hidden).split(1, dim=1)
+        jump = torch.sigmoid(towards) * prior.known * (prior.candidate_px - disparity_px)
+        return disparity_px + jump + correction, self.weights(hidden)
 
 
 def _relief(disparity_px: Disparity) -> Float[torch.Tensor, "b 2 h w"]:
