@@ -47,6 +47,14 @@ class LossConfig(Config):
         default=192.0, gt=0, le=4096, description="Pixels with a larger label are left out (after augmentation)"
     )
     min_confidence: float = Field(default=0.0, ge=0, le=1, description="Labels with less confidence are left out")
+    hidden_weight: float = Field(
+        default=1.0, ge=0, le=1, description="Weight of labels whose match is out of sight: they can only be guessed"
+    )
+    saturation_px: float | None = Field(
+        default=None,
+        gt=0,
+        description="Larger errors count by their logarithm only, so that hopeless pixels do not drown the others",
+    )
     photometric: float = Field(
         default=0.0, ge=0, description="Weight of the photometric loss on pixels without a trusted label; 0 = off"
     )
@@ -68,7 +76,8 @@ class TrainConfig(Config):
     net_settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the net laid on its variant")
     start: Path | None = Field(
         default=None,
-        description="Start weights: a folder published by train, or an official RAFT-Stereo .pth; None = scratch",
+        description="Start weights: a folder published by train, an official RAFT-Stereo .pth, or lite (the shipped "
+        "net); None = scratch",
     )
     steps: int = Field(default=5000, ge=1, description="Optimizer steps")
     batch_size: int = Field(default=4, ge=1, le=1024, description="Pairs in one step, over all devices")

@@ -21,7 +21,8 @@ _SSIM_WINDOW = 3
 def total_loss(predictions: Sequence[Maps], batch: Batch, config: LossConfig) -> Float[torch.Tensor, ""]:
     """Supervised loss on trusted labels plus, if wanted, the photometric one on the other pixels."""
     trusted = trusted_labels(batch, config)
-    loss = sequence_loss(predictions, batch.disparity, batch.confidence * trusted, config.gamma)
+    seen = torch.where(batch.hidden, config.hidden_weight, 1.0)
+    loss = sequence_loss(predictions, batch.disparity, batch.confidence * trusted * seen, config)
     if config.photometric > 0:
         open_pixels = ~trusted & ~batch.hidden
         loss = loss + config.photometric * photometric_loss(
@@ -35,7 +36,9 @@ def trusted_labels(batch: Batch, config: LossConfig) -> Mask:
     return batch.valid & (batch.disparity <= config.max_disparity_px) & (batch.confidence >= config.min_confidence)
 
 
-def sequence_loss(predictions: Sequence[Maps], target_px: Maps, weight: Maps, gamma: float) -> Float[torch.Tensor, ""]:
+def sequence_loss(
+    predictions: Sequence[Maps], target_px: Maps, weight: Maps, config: LossConfig
+) -> Float[torch.Tensor, ""]:
     """Weighted mean absolute error of every stage in px; stage i of n counts gamma^(n - 1 - i) (RAFT, eq. 7).
 
     weight: 0 = no label. The sum of all weights divides, at least 1, so that a batch with hardly a label has
@@ -43,8 +46,19 @@ def sequence_loss(predictions: Sequence[Maps], target_px: Maps, weight: Maps, ga
     """
     total = weight.sum().clamp_min(1.0)
     last = len(predictions) - 1
-    errors = [gamma ** (last - i) * ((each - target_px).abs() * weight).sum() for i, each in enumerate(predictions)]
+    errors = [
+        config.gamma ** (last - i) * (saturated((each - target_px).abs(), config.saturation_px) * weight).sum()
+        for i, each in enumerate(predictions)
+    ]
     return torch.stack(errors).sum() / total
+
+
+def saturated(error_px: Maps, limit_px: float | None) -> Maps:
+    """The error up to the limit s, s (1 + log(error / s)) beyond it: continuous with its slope."""
+    if limit_px is None:
+        return error_px
+    beyond = limit_px * (1 + torch.log(error_px.clamp_min(limit_px) / limit_px))
+    return torch.where(error_px <= limit_px, error_px, beyond)
 
 
 def warp_right(right: Images, disparity_px: Maps) -> tuple[Images, Mask]:

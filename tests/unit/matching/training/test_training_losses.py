@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from stereo_pairs import shifted_pair
@@ -11,6 +13,7 @@ from gs_stereo.matching.training.data import Batch
 from gs_stereo.matching.training.losses import (
     hidden_by_others,
     photometric_loss,
+    saturated,
     sequence_loss,
     total_loss,
     trusted_labels,
@@ -39,7 +42,27 @@ def test_sequence_loss_is_the_weighted_mean_with_gamma() -> None:
     weight = torch.tensor([1.0, 0.5, 0.0]).view(1, 1, 1, 3)
     stages = [target + 1, target + torch.tensor([0.0, 4.0, 100.0])]
     expected = 0.8 * (1 * 1.0 + 1 * 0.5) / 1.5 + (0 * 1.0 + 4 * 0.5) / 1.5
-    assert float(sequence_loss(stages, target, weight, 0.8)) == pytest.approx(expected)
+    assert float(sequence_loss(stages, target, weight, LossConfig(gamma=0.8))) == pytest.approx(expected)
+
+
+def test_saturated_errors_go_on_smoothly() -> None:
+    error = torch.tensor([0.0, 1.0, 4.0, 4.0 * math.e, 400.0], requires_grad=True)
+    limited = saturated(error, 4.0)
+    assert limited.tolist() == pytest.approx([0.0, 1.0, 4.0, 8.0, 4 * (1 + math.log(100))])
+    limited.sum().backward()
+    assert error.grad is not None
+    assert error.grad.tolist() == pytest.approx([1.0, 1.0, 1.0, 1 / math.e, 0.01])
+    assert saturated(error, None) is error
+
+
+def test_hidden_pixels_count_as_much_as_they_are_told(batch: Batch) -> None:
+    hidden = batch.hidden.float()
+    prediction = [batch.disparity + torch.where(batch.hidden, 10.0, 1.0)]
+    whole, seen, some = (float(total_loss(prediction, batch, LossConfig(hidden_weight=w))) for w in (1.0, 0.0, 0.5))
+    share = float(hidden.mean())
+    assert whole == pytest.approx(1 + 9 * share)
+    assert seen == pytest.approx(1.0)
+    assert some == pytest.approx((1 - share + 5 * share) / (1 - share + 0.5 * share))
 
 
 def test_no_label_no_loss(batch: Batch) -> None:
