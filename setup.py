@@ -1,4 +1,5 @@
-"""Builds the native code, loaded with ctypes: the CPU engine for each instruction-set level and the multi-view matcher.
+"""Builds the native code, loaded with ctypes: the CPU engine for each instruction-set level, the multi-view matcher and
+the shading of training pairs.
 
 Everything else about the package is in pyproject.toml. The libraries do not depend on the Python or torch version, so
 a wheel is tagged py3-none-<platform>. $CXX chooses the compiler.
@@ -24,6 +25,7 @@ from setuptools.command.editable_wheel import editable_wheel
 
 ENGINE = Path("gs_stereo/splat/raster/native")
 MULTIVIEW = Path("gs_stereo/matching/native")
+SHADE = Path("gs_stereo/samples/native")
 # No -ffast-math: results must not depend on reassociation, and NaN checks must work.
 FLAGS = [
     "-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math",
@@ -53,13 +55,13 @@ class Library:
 
 
 def libraries() -> list[Library]:
-    """The CPU engine once a level, and the multi-view matcher, which chooses its level function by function."""
+    """The CPU engine once a level, the multi-view matcher, which chooses its level by function, and the shading."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return [Library(ENGINE, "gsstereo-generic"), Library(MULTIVIEW, "gsmultiview")]
+        return [Library(ENGINE, "gsstereo-generic"), Library(MULTIVIEW, "gsmultiview"), Library(SHADE, "gsshade")]
     wide = {"x86-64-v4": ("-mprefer-vector-width=512",)}
     levels = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
     engines = [Library(ENGINE, f"gsstereo-{level}", (f"-march={level}", *wide.get(level, ()))) for level in levels]
-    return [*engines, Library(MULTIVIEW, "gsmultiview", ("-mtune=haswell",))]
+    return [*engines, Library(MULTIVIEW, "gsmultiview", ("-mtune=haswell",)), Library(SHADE, "gsshade")]
 
 
 def find_compiler() -> list[str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gs_stereo.io.shards import DatasetIndex, DatasetInfo, ShardSample, WrittenShard
     from gs_stereo.labels.card import CardFacts
 
-_VERSION = 1
+_VERSION = 2
 _REQUEST = "request.json"
 _LICENCE = "Apache-2.0"
 

@@ -124,13 +124,15 @@ def _rays(camera: Camera, image_xy: Float64[np.ndarray, "n 2"]) -> tuple[Float32
 def _edges(world: World, hits: RayHits, lit: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """Pixels beside another face, a step in depth, a fold, or the border of a shadow."""
     shape = lit.shape
-    group, inverse = world.group[hits.triangle].reshape(shape), (1 / hits.t).reshape(shape)
-    normal = world.normal[:, hits.triangle].reshape(3, *shape)
+    triangle, group = hits.triangle.reshape(shape), world.group[hits.triangle].reshape(shape)
+    inverse = (1 / hits.t).reshape(shape)
     edge = np.zeros(shape, bool)
     for first, second in _NEIGHBOURS:
+        differs = (group[first] != group[second]) | (lit[first] != lit[second])
         step = np.abs(inverse[first] - inverse[second]) > _EDGE_STEP * np.maximum(inverse[first], inverse[second])
-        turn = np.abs((normal[(slice(None), *first)] * normal[(slice(None), *second)]).sum(axis=0)) < _EDGE_TURN
-        differs = (group[first] != group[second]) | (lit[first] != lit[second]) | (step & turn)
+        fold = np.nonzero(step & ~differs)
+        normals = (world.normal[:, triangle[side][fold]] for side in (first, second))
+        differs[fold] = np.abs(np.prod(list(normals), axis=0).sum(axis=0)) < _EDGE_TURN
         edge[first] |= differs
         edge[second] |= differs
     return edge

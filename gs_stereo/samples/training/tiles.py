@@ -75,7 +75,7 @@ class Tiles:
         import cv2
 
         side = np.float32(self.layout.side) / (1 << level).astype(np.float32)
-        start = self._starts[:, tile * self.layout.levels + level]
+        start = self.starts[:, tile * self.layout.levels + level]
         x, y = _reflected(u) * side + start[0], _reflected(v) * side + start[1]
         count = len(x)
         if count == 0:
@@ -87,7 +87,7 @@ class Tiles:
         return np.asarray(cv2.remap(self.texels, x, y, cv2.INTER_LINEAR)).reshape(-1, 3)[:count]
 
     @cached_property
-    def _starts(self) -> Float32[np.ndarray, "2 kl"]:
+    def starts(self) -> Float32[np.ndarray, "2 kl"]:
         """Array coordinates of the texture plane's corner, for each texture and level."""
         starts = self.origins[:, None] + self.layout.corners()[None] - np.float32(0.5)
         return np.ascontiguousarray(starts.reshape(-1, 2).T)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_world import TINY, camera, facing_square, make_world, plain_tiles
 
+from gs_stereo.errors import PluginError
 from gs_stereo.geometry.disparity import warp_right_to_left
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.samples.training import shade as shading
+from gs_stereo.samples.training import shade_reference
 from gs_stereo.samples.training.compose import Composition, compose
+from gs_stereo.samples.training.config import SceneKind
 from gs_stereo.samples.training.render import RenderedPair, _baseline, _hidden, _rays, _render, render_pair
 from gs_stereo.samples.training.shade import shade
 from gs_stereo.samples.training.surfaces import quads
@@ -74,13 +78,13 @@ def test_texture_steps_are_finite_differences() -> None:
     for offset in ((0, 0), (step, 0), (0, step)):
         rays, footprint = _rays(view, centres + offset)
         hits = world.caster.cast(rays)
-        places.append(np.stack(shading._place(world, hits)).astype(np.float64))
+        places.append(np.stack(shade_reference._place(world, hits)).astype(np.float64))
         triangles.append(hits.triangle)
         if offset == (0, 0):
             way = np.ascontiguousarray(rays[:, 3:].T)
             face = world.normal[:, hits.triangle]
             facing = (face * way).sum(axis=0)
-            steps = shading._texture_steps(world, hits, way, face, facing, footprint)
+            steps = shade_reference._texture_steps(world, hits, way, face, facing, footprint)
     for found, moved, triangle in zip(steps, places[1:], triangles[1:], strict=True):
         same = triangle == triangles[0]
         assert same.mean() > 0.9
@@ -97,6 +101,28 @@ def test_far_texture_is_its_mean_and_does_not_alias() -> None:
     light = seen(world)  # one texel is 1/32 px
     assert light.std() < 0.01
     assert light.mean() == pytest.approx(0.5**2.2, rel=0.1)
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("room", 5), ("outdoors", 6), ("tabletop", 7), ("flying", 8)])
+def test_native_shading_equals_its_twin(kind: SceneKind, seed: int) -> None:
+    """They differ by rounding, of which a texel's byte is the coarsest: one step of it at most, seldom."""
+    scene = compose(np.random.default_rng(seed), TINY, kind, 0)
+    world = replace(scene.world, material=scene.world.material.copy())
+    world.material[1, ::2], world.material[3, ::2] = 0.7, 0.2  # half of the pieces shine
+    rays, footprint = _rays(scene.camera, pixel_centres(96, 72).reshape(-1, 2))
+    hits = world.caster.cast(rays)
+    native, twin = shade(world, rays, hits, footprint), shade_reference.shade_by_numpy(world, rays, hits, footprint)
+    np.testing.assert_array_equal(native.lit, twin.lit)
+    assert twin.light.std() > 0.02
+    np.testing.assert_allclose(native.light, twin.light, rtol=0.05, atol=0.01)
+    assert np.abs(native.light - twin.light).mean() < 1e-3 * twin.light.mean() + 1e-3
+
+
+def test_a_missing_library_is_a_plugin_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shading, "LIBRARY", tmp_path / "none.so")
+    shading.load_library.cache_clear()
+    with pytest.raises(PluginError, match="install the package again"):
+        shading.load_library()
 
 
 def board_before_wall() -> tuple[World, StereoRig]:
