@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gs_stereo.cli.options import Common, given, path_text, with_common
+from gs_stereo.cli.options import Common, given, honouring, path_text
 
 # The expert that a file is asked through, and the name of its setting that takes the file.
 _EXPERT_OF_SUFFIX = {".onnx": ("onnx", "model"), ".pth": ("checkpoint", "checkpoint")}
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate", epilog="Example: gsstereo evaluate sgbm --benchmark motorcycle")(evaluate)
 
 
-@with_common
+@honouring("set_", "dry_run", "json", "quiet")
 def evaluate(
     *,
     model: Annotated[
@@ -45,6 +45,8 @@ def evaluate(
     description: Annotated[
         str | None, typer.Option(help="onnx: a YAML that describes the model, or a shipped name.")
     ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json and report.txt.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Settings of configs/evaluate: sgbm_baseline.")] = None,
     common: Common,
 ) -> None:
     """Score a matcher on a benchmark: EPE, bad-t, D1, coverage, time and memory."""
@@ -56,9 +58,9 @@ def evaluate(
     from gs_stereo.stages.evaluate import EvaluateConfig, evaluate_expert, pairs_of
 
     expert, experts = _expert_and_settings(model, description)
-    preset = load_yaml(shipped(f"configs/evaluate/{common.preset}.yaml")) if common.preset else {}
+    base = load_yaml(shipped(f"configs/evaluate/{preset}.yaml")) if preset else {}
     own = given(missing=missing, search_range=search_range, limit=limit, experts=experts or None)
-    values = merge(merge(preset, parse_overrides(common.set_ or [])), own)
+    values = merge(merge(base, parse_overrides(common.set_ or [])), own)
     config = parse_config(EvaluateConfig, values, where="the settings of evaluate")
     if common.dry_run:
         names = pairs_of(benchmark, root, split, config.limit)
@@ -68,9 +70,9 @@ def evaluate(
             print("\n".join(names))
         return
     outcome = evaluate_expert(expert, benchmark, root, split=split, config=config, pictures=pictures)
-    if common.out is not None:
-        write_text(common.out / "report.json", json.dumps(outcome.to_json(), indent=1) + "\n")
-        write_text(common.out / "report.txt", outcome.to_table() + "\n")
+    if out is not None:
+        write_text(out / "report.json", json.dumps(outcome.to_json(), indent=1) + "\n")
+        write_text(out / "report.txt", outcome.to_table() + "\n")
     if common.json:
         print_json(outcome.to_json())
         return

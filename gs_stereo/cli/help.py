@@ -1,4 +1,4 @@
-"""How help is laid out: verbs in groups, and the options that every stage has apart from a verb's own."""
+"""How help is laid out: verbs in groups, and the options that verbs share apart from a verb's own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-SHARED_OPTIONS = "Options of every stage"
+SHARED_OPTIONS = "Common options"
 GROUPS = {
     "The whole way": ("run", "sample", "status", "doctor"),
     "Step by step": ("reconstruct", "import", "fit", "render-pairs", "label", "evaluate-labels", "synthesize"),

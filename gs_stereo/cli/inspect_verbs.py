@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gs_stereo.cli.options import Common, SceneArgument, with_common, with_errors
+from gs_stereo.cli.options import Common, SceneArgument, honouring, with_errors
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command("doctor", epilog="Example: gsstereo doctor")(doctor)
 
 
-@with_common
+@honouring("out", "preset", "set_", "seed", "json", "quiet")
 def status(
     *,
     scene: SceneArgument = Path(),

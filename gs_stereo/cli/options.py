@@ -1,4 +1,4 @@
-"""Options that every working verb shares, added to its signature by one decorator."""
+"""Options that verbs share, added to their signatures by one decorator: all of them, or those a verb honours."""
 
 from __future__ import annotations
 
@@ -47,25 +47,43 @@ class Common:
 
 
 def with_common(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Give `verb(…, common: Common)` the shared options and turn our errors into exit codes."""
-    own = [item for item in inspect.signature(verb, eval_str=True).parameters.values() if item.name != "common"]
-    shared = [
-        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=hint)
-        for item, hint in zip(fields(Common), _field_hints(), strict=True)
+    """Give `verb(…, common: Common)` all shared options and turn our errors into exit codes."""
+    return honouring(*(item.name for item in fields(Common)))(verb)
+
+
+def honouring(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Like `with_common`, with no shared options but the fields `names` of `Common`; the others keep their defaults."""
+
+    def give(verb: Callable[..., Any]) -> Callable[..., Any]:
+        own = [item for item in inspect.signature(verb, eval_str=True).parameters.values() if item.name != "common"]
+        shared = _parameters(names)
+        offer_completions([*own, *shared])
+
+        @functools.wraps(verb)
+        def wrapper(**values: Any) -> None:
+            common = Common(**{name: values.pop(name) for name in names})
+            setup_logging(quiet=common.quiet or common.json)
+            with_errors(lambda: verb(**values, common=common))
+
+        own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
+        wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {item.name: item.annotation for item in [*own, *shared]}
+        del wrapper.__wrapped__  # typer would look through it
+        return wrapper
+
+    return give
+
+
+def _parameters(names: tuple[str, ...]) -> list[inspect.Parameter]:
+    """Fields of Common as keyword parameters."""
+    hints, defaults = (
+        inspect.get_annotations(Common, eval_str=True),
+        {item.name: item.default for item in fields(Common)},
+    )
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hints[name])
+        for name in names
     ]
-    offer_completions([*own, *shared])
-
-    @functools.wraps(verb)
-    def wrapper(**values: Any) -> None:
-        common = Common(**{item.name: values.pop(item.name) for item in fields(Common)})
-        setup_logging(quiet=common.quiet or common.json)
-        with_errors(lambda: verb(**values, common=common))
-
-    own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
-    wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {item.name: item.annotation for item in [*own, *shared]}
-    del wrapper.__wrapped__  # typer would look through it
-    return wrapper
 
 
 def offer_completions(parameters: Iterable[inspect.Parameter]) -> None:
@@ -74,11 +92,6 @@ def offer_completions(parameters: Iterable[inspect.Parameter]) -> None:
         info = get_args(item.annotation)[-1] if get_args(item.annotation) else None
         if isinstance(info, OptionInfo) and info.autocompletion is None:
             info.autocompletion = COMPLETIONS.get(item.name)
-
-
-def _field_hints() -> list[Any]:
-    hints = inspect.get_annotations(Common, eval_str=True)
-    return [hints[item.name] for item in fields(Common)]
 
 
 def with_errors(action: Callable[[], None]) -> None:

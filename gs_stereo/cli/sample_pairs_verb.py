@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gs_stereo.cli.options import Common, given, with_common
+from gs_stereo.cli.options import Common, given, honouring
 
 
 def register(app: typer.Typer) -> None:
@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command("sample-pairs", epilog="Example: gsstereo sample-pairs pairs/train --count 2000")(sample_pairs)
 
 
-@with_common
+@honouring("set_", "seed", "workers", "dry_run", "json", "quiet")
 def sample_pairs(
     *,
     folder: Annotated[Path, typer.Argument(help="Folder to make; must be new or empty.")],
@@ -27,14 +27,16 @@ def sample_pairs(
 ) -> None:
     """Write random stereo pairs with exact disparity as a data set, to train nets on. Resumes."""
     from gs_stereo.cli.tables import print_json
-    from gs_stereo.config import load_yaml, merge, parse_config, parse_overrides, shipped
+    from gs_stereo.config import merge, parse_config, parse_overrides
     from gs_stereo.executors.local import LocalExecutor
     from gs_stereo.stages.sample_pairs import SamplePairsConfig, write_sample_pairs
 
     own = given(count=count, split=split, pairs=given(width=width, height=height) or None)
-    preset = load_yaml(shipped(f"configs/sample-pairs/{common.preset}.yaml")) if common.preset else {}
-    values = merge(merge(preset, parse_overrides(common.set_ or [])), own)
+    values = merge(parse_overrides(common.set_ or []), own)
     config = parse_config(SamplePairsConfig, values, where="the options of sample-pairs")
+    if common.dry_run and common.json:
+        print_json({"folder": str(folder), "pairs": config.count, "shards": config.shards})
+        return
     if common.dry_run:
         print(f"{folder}: would hold {config.count} pairs in {config.shards} shards.")
         return

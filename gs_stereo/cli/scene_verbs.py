@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gs_stereo.cli.options import Common, SceneArgument, given, path_text, with_common
+from gs_stereo.cli.options import Common, SceneArgument, given, honouring, path_text, with_common
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
     )
 
 
-@with_common
+@honouring("set_", "seed", "json", "quiet")
 def sample(
     *,
     folder: Annotated[Path, typer.Argument(help="Folder to make; must be new or empty.")],

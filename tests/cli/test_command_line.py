@@ -60,11 +60,28 @@ def test_help_lists_every_verb_once_with_its_whole_sentence() -> None:
     assert titles[:4] == ["Options", "The whole way", "Step by step", "Look and judge"]
 
 
-def test_a_verb_lists_its_own_options_before_those_of_every_stage() -> None:
+def test_a_verb_lists_its_own_options_before_the_common_ones() -> None:
     output = CliRunner().invoke(app, ["fit", "--help"]).output
-    own, shared = output.split("Options of every stage:")
+    own, shared = output.split("Common options:")
     assert "--iterations" in own
     assert "--dry-run" in shared
+
+
+@pytest.mark.parametrize(
+    ("verb", "honoured"),
+    [
+        ("sample", {"--set", "--seed", "--json", "--quiet"}),
+        ("sample-pairs", {"--set", "--seed", "--workers", "--dry-run", "--json", "--quiet"}),
+        ("evaluate", {"--out", "--preset", "--set", "--dry-run", "--json", "--quiet"}),
+        ("status", {"--out", "--preset", "--set", "--seed", "--json", "--quiet"}),
+    ],
+)
+def test_verbs_that_are_no_stage_offer_only_what_they_honour(verb: str, honoured: set[str]) -> None:
+    common = {"--out", "--preset", "--set", "--seed", "--force", "--workers", "--dry-run", "--json", "--quiet"}
+    offered = set(CliRunner().invoke(app, [verb, "--help"]).output.replace(",", " ").split())
+    assert offered & common == honoured
+    refused = min(common - honoured)
+    assert gsstereo(verb, "x", refused).returncode == 2
 
 
 def test_help_loads_nothing_heavy() -> None:
