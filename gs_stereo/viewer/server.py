@@ -119,6 +119,8 @@ class Viewer:
         return call
 
     def _show_error(self, error: Exception) -> None:
+        if self._ended.is_set():
+            return  # what still ran when the server stopped may fail, and nobody looks any more
         text = str(error) if isinstance(error, GsStereoError) else f"{type(error).__name__}: {error}"
         logger.warning("view: %s", text)
         clients = self._server.get_clients().values()
