@@ -3,7 +3,7 @@
 from torch.utils.data import DataLoader
 from gs_stereo import StereoDataset, collate
 
-loader = DataLoader(StereoDataset("scene/gsstereo/dataset/splat"), batch_size=4, num_workers=2, collate_fn=collate)
+loader = DataLoader(StereoDataset("scene/gsstereo/dataset/fused"), batch_size=4, num_workers=2, collate_fn=collate)
 for batch in loader:
     loss = (net(batch["left"], batch["right"]) - batch["disparity"]).abs()[batch["valid"]].mean()
 """

@@ -221,8 +221,8 @@ def _label_section(facts: CardFacts) -> list[str]:
             for flag, share in facts.flag_shares
         ),
         "",
-        "A splat label keeps its disparity where the right eye is blocked (the geometry is known): skip the flags",
-        "`occluded` and `out_of_frame` in photometric losses. A matcher's label is NaN there.",
+        "Where the right eye is blocked, labels that know the geometry (`splat`, `fused`) keep their disparity, and a",
+        "matcher's label is NaN: skip the flags `occluded` and `out_of_frame` in photometric losses.",
         "",
     ]
 
