@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from gs_stereo.log import progress
 from gs_stereo.metrics.image import ImageQuality
 from gs_stereo.splat.photo_source import PhotoSource
 from gs_stereo.splat.raster.protocol import Rasterizer, RenderSettings
@@ -47,18 +48,22 @@ def evaluate_views(
     settings: RenderSettings = RenderSettings(),
 ) -> SplatQuality:
     """Render each camera and compare it with its photo. Cameras may differ in size."""
-    scores = []
-    for camera in cameras:
-        with torch.no_grad():
-            rgb = rasterizer.render(gaussians, [camera], settings).rgb[0]
-        quality = ImageQuality()
-        quality.update(rgb.permute(1, 2, 0).cpu().numpy(), photos(camera.name).astype(np.float64) / 255)
-        values = quality.compute()
-        scores.append(
-            ViewQuality(
-                name=camera.name,
-                psnr_db=values["psnr_db_mean_over_images"],
-                ssim=values["ssim_mean_over_images"],
-            )
-        )
+    with progress("compare with the photos", len(cameras), "views") as bar:
+        scores = []
+        for camera in cameras:
+            scores.append(_quality(rasterizer, gaussians, camera, photos(camera.name), settings))
+            bar.advance()
     return SplatQuality(views=tuple(scores))
+
+
+def _quality(
+    rasterizer: Rasterizer, gaussians: Gaussians, camera: Camera, photo: np.ndarray, settings: RenderSettings
+) -> ViewQuality:
+    with torch.no_grad():
+        rgb = rasterizer.render(gaussians, [camera], settings).rgb[0]
+    quality = ImageQuality()
+    quality.update(rgb.permute(1, 2, 0).cpu().numpy(), photo.astype(np.float64) / 255)
+    values = quality.compute()
+    return ViewQuality(
+        name=camera.name, psnr_db=values["psnr_db_mean_over_images"], ssim=values["ssim_mean_over_images"]
+    )

@@ -20,6 +20,7 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.geometry.pixels import intrinsics_to_opencv, pixel_index
 from gs_stereo.geometry.projection import inside, project, unproject_depth_map
+from gs_stereo.log import progress
 from gs_stereo.splat.depth_completion import completed
 from gs_stereo.splat.photo_source import PhotoSource
 from gs_stereo.splat.semi_global import aggregate, cheapest
@@ -68,15 +69,21 @@ def swept_depths(scene: SparseScene, photos: PhotoSource) -> dict[str, SweptView
     def others(views: Mapping[str, SweptView], camera: Camera) -> list[SweptView]:
         return [views[name] for name in neighbours[camera.name] if name in views]
 
-    swept = _of_all(found, cameras)
-    sure = _of_all(lambda camera: _keep_consistent(swept[camera.name], others(swept, camera)), cameras)
-    return _of_all(lambda camera: completed(sure[camera.name], others(sure, camera)), cameras)
+    swept = _of_all("fit: sweep planes", found, cameras)
+    sure = _of_all(
+        "fit: check depths", lambda camera: _keep_consistent(swept[camera.name], others(swept, camera)), cameras
+    )
+    return _of_all("fit: fill depths", lambda camera: completed(sure[camera.name], others(sure, camera)), cameras)
 
 
-def _of_all(make: Callable[[Camera], SweptView], cameras: Sequence[Camera]) -> dict[str, SweptView]:
+def _of_all(title: str, make: Callable[[Camera], SweptView], cameras: Sequence[Camera]) -> dict[str, SweptView]:
     """What `make` makes of each camera, by name; several at once, for numpy and OpenCV run beside each other."""
-    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
-        return dict(zip([camera.name for camera in cameras], pool.map(make, cameras), strict=True))
+    views = {}
+    with progress(title, len(cameras), "views") as bar, ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for camera, view in zip(cameras, pool.map(make, cameras), strict=True):
+            views[camera.name] = view
+            bar.advance()
+    return views
 
 
 def visible_indices(scene: SparseScene) -> Mapping[str, np.ndarray]:
