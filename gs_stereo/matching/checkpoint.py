@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 
 from gs_stereo import __version__
 from gs_stereo.config import parse_overrides
@@ -16,9 +14,9 @@ from gs_stereo.errors import ConfigError
 from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.images import resize_to
 from gs_stereo.log import logger
-from gs_stereo.matching.both_sides import both_directions
+from gs_stereo.matching.both_sides import OneDirectionMatcher
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
-from gs_stereo.matching.contracts import agreeing, announce_licence, check_pair, positive_or_nan
+from gs_stereo.matching.contracts import announce_licence, check_pair, positive_or_nan
 from gs_stereo.matching.nets.protocol import resolve_net
 from gs_stereo.matching.nets.weights import TrainedNet, filled, load_net, weights_file
 from gs_stereo.matching.resampling import resize_disparity
@@ -27,15 +25,16 @@ from gs_stereo.types import DisparityPrediction, Provenance
 _FREE_LICENCES = ("Apache-2.0", "MIT")
 _SMALLEST_SIDE_PX = 32
 _ZERO_TOLERANCE_PX = 1.0
-Pair = tuple[np.ndarray, np.ndarray]
 
 
-class CheckpointMatcher:
+class CheckpointMatcher(OneDirectionMatcher):
     """StereoMatcher by a net of ours or an official RAFT-Stereo. Weights are loaded with the first prediction.
 
     Safe in threads: one prediction at a time. Confidence is None: the nets have none.
     max_disparity_px: the range when the config leaves it open.
     """
+
+    config: CheckpointConfig
 
     def __init__(self, config: CheckpointConfig, *, max_disparity_px: float | None = None) -> None:
         self.config = config
@@ -62,38 +61,11 @@ class CheckpointMatcher:
             },
         )
 
-    def predict(
-        self,
-        left: UInt8[np.ndarray, "h w 3"],
-        right: UInt8[np.ndarray, "h w 3"],
-        *,
-        max_disparity_px: float | None = None,
-    ) -> DisparityPrediction:
-        """Left disparity; NaN where the net has none, or where the two directions disagree if that is checked."""
-        if self.config.left_right_px is None:
-            return self._one_direction(left, right, max_disparity_px)
-        forward, backward = self.predict_both(left, right, max_disparity_px=max_disparity_px)
-        return agreeing(forward, backward, self.config.left_right_px)
-
-    def predict_both(
-        self,
-        left: UInt8[np.ndarray, "h w 3"],
-        right: UInt8[np.ndarray, "h w 3"],
-        *,
-        max_disparity_px: float | None = None,
-    ) -> tuple[DisparityPrediction, DisparityPrediction]:
-        """(left, right) disparities without a check; the right one by mirrored and swapped images."""
-        return both_directions(partial(self._one_direction, hint_px=max_disparity_px), left, right)
-
-    def predict_batch(self, pairs: Sequence[Pair]) -> list[DisparityPrediction]:
-        """`predict` for each (left, right)."""
-        return [self.predict(left, right) for left, right in pairs]
-
     def close(self) -> None:
         """Forget the weights; the next prediction loads them again."""
         self._trained = None
 
-    def _one_direction(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> DisparityPrediction:
+    def one_direction(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> DisparityPrediction:
         check_pair(left, right)
         size = left.shape[0], left.shape[1]
         scaled = _scaled(size, self.config.scale)

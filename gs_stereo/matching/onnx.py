@@ -6,8 +6,7 @@ not code: no custom operators are loaded, and a run that takes too long is ended
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.io.hashing import sha256_file, sha256_text
-from gs_stereo.matching.both_sides import both_directions
-from gs_stereo.matching.contracts import agreeing, announce_licence, check_pair, positive_or_nan
+from gs_stereo.matching.both_sides import OneDirectionMatcher
+from gs_stereo.matching.contracts import announce_licence, check_pair, positive_or_nan
 from gs_stereo.matching.onnx_config import OnnxConfig, OnnxModelDescription, load_description
 from gs_stereo.matching.onnx_session import OpenModel, open_model, run_model
 from gs_stereo.matching.resampling import resize_surface
@@ -28,13 +27,15 @@ _PLACES = {"model", "description", "device_index", "timeout_s", "threads"}
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 
-class OnnxMatcher:
+class OnnxMatcher(OneDirectionMatcher):
     """StereoMatcher by an ONNX model. The model is loaded by the first prediction; `close()` frees it.
 
     config: which model, where it runs, and what happens to sizes that it does not accept.
     max_disparity_px: range used for the tiles of large images when the config leaves it open.
     Confidence is the model's own if its description names one, else None.
     """
+
+    config: OnnxConfig
 
     def __init__(self, config: OnnxConfig, *, max_disparity_px: float | None = None) -> None:
         self.config = config
@@ -56,33 +57,6 @@ class OnnxMatcher:
             settings={**self.config.model_dump(mode="json", exclude=_PLACES), "description": description},
         )
 
-    def predict(
-        self,
-        left: UInt8[np.ndarray, "h w 3"],
-        right: UInt8[np.ndarray, "h w 3"],
-        *,
-        max_disparity_px: float | None = None,
-    ) -> DisparityPrediction:
-        """Left disparity; NaN where the model has none, or where the two directions disagree if that is checked."""
-        if self.config.left_right_px is None:
-            return self._one_direction(left, right, max_disparity_px)
-        sides = self.predict_both(left, right, max_disparity_px=max_disparity_px)
-        return agreeing(*sides, self.config.left_right_px)
-
-    def predict_both(
-        self,
-        left: UInt8[np.ndarray, "h w 3"],
-        right: UInt8[np.ndarray, "h w 3"],
-        *,
-        max_disparity_px: float | None = None,
-    ) -> tuple[DisparityPrediction, DisparityPrediction]:
-        """(left, right) disparities without a check; the right one by mirrored and swapped images."""
-        return both_directions(partial(self._one_direction, hint_px=max_disparity_px), left, right)
-
-    def predict_batch(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[DisparityPrediction]:
-        """`predict` for each (left, right)."""
-        return [self.predict(left, right) for left, right in pairs]
-
     def close(self) -> None:
         """Free the model; the next prediction loads it again."""
         self._model = None
@@ -93,7 +67,7 @@ class OnnxMatcher:
             announce_licence(self.description.name, self.description.licence)
         return self._model
 
-    def _one_direction(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> DisparityPrediction:
+    def one_direction(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> DisparityPrediction:
         check_pair(left, right)
         fixed = self._open().fixed_size
         policy = SizePolicy(
