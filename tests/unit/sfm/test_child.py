@@ -100,7 +100,7 @@ def test_interrupt_leaves_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert started[0].returncode is not None
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float = 300.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

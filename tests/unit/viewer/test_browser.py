@@ -41,7 +41,7 @@ FLAGS = (
     "--window-size=640,480",
 )
 PICTURES = "return [...document.querySelectorAll('img')].map(image => image.src).filter(src => src.startsWith('blob:'))"
-DEADLINE_S = 90.0  # generous, because it is only met when something is broken
+DEADLINE_S = 300.0  # generous, because it is only met when something is broken
 T = TypeVar("T")
 
 
