@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import torch
 from tiny_scene import tiny_scene
 
 from gs_stereo.errors import InputError, PluginError, StageError
+from gs_stereo.splat import evaluate, fit_gaussians, plane_sweep
 from gs_stereo.splat import fit as fit_module
-from gs_stereo.splat import fit_gaussians
 from gs_stereo.splat.checkpoint import CHECKPOINT_NAME
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.fit import FitResult, make_rasterizer
@@ -201,6 +202,25 @@ def test_progress_counts_every_iteration() -> None:
     counter = Counter()
     fit_gaussians(scene, photos, _config(iterations=5), progress=counter)  # type: ignore[arg-type]
     assert counter.count == 5
+
+
+def test_what_comes_before_and_after_the_steps_shows_progress_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[str, list[int]] = {}
+
+    class Bar:
+        def __init__(self, title: str, total: int, unit: str) -> None:
+            self.counts = shown.setdefault(title, [])
+            self.counts.append(total)
+
+        def advance(self) -> None:
+            self.counts[-1] -= 1
+
+    for module in (plane_sweep, evaluate):
+        monkeypatch.setattr(module, "progress", lambda *arguments: nullcontext(Bar(*arguments)))
+    scene, photos = tiny_scene()
+    fit_gaussians(scene, photos, _config(iterations=2, plane_sweep=True))
+    assert {"fit: sweep planes", "compare with the photos"} <= set(shown)
+    assert all(left == 0 for counts in shown.values() for left in counts)  # every bar came to its end
 
 
 def test_auto_is_the_cpu_engine_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
