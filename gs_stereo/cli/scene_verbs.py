@@ -126,7 +126,11 @@ def fit(
     strategy: Annotated[str | None, typer.Option(help="Densification: default, mcmc or none.")] = None,
     common: Common,
 ) -> None:
-    """Learn the scene as 3D Gaussians."""
+    """Learn the scene as 3D Gaussians.
+
+    Every eighth photo is held out to measure the quality of new views, so the views there are the worst of the set; for
+    a data set to keep, fit to all photos with `--set test_every=0` (with run: `--set fit.test_every=0`).
+    """
     from gs_stereo.cli.running import run_stage
 
     run_stage("fit", scene, given(backend=backend, iterations=iterations, strategy=strategy), common)

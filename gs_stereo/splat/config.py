@@ -139,7 +139,10 @@ class FitConfig(Config):
     )
     exposure_compensation: bool = Field(default=False, description="Fit a gain and an offset per photo and channel.")
     test_every: int = Field(
-        default=8, ge=0, description="Every n-th photo by sorted name is held out for measuring; 0 and 1 hold out none."
+        default=8,
+        ge=0,
+        description="Every n-th photo by sorted name, from the first, is held out for measuring, and views there are "
+        "the worst of the set; 0 and 1 hold out none: the choice for a data set to keep.",
     )
     checkpoint_every: int = Field(default=500, ge=0, description="Iterations between checkpoints; 0 writes none.")
     rates: LearningRates = Field(default=LearningRates(), description="Learning rates.")
