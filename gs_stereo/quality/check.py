@@ -73,6 +73,11 @@ def worse(*grades: Grade) -> Grade:
     return max(measured, key=lambda grade: _SEVERITY[grade]) if measured else "not measured"
 
 
+def worded(grade: Grade, *, good: str, bad: str, unmeasured: str = "") -> str:
+    """The sentence that fits a grade; `bad` says what is wrong and what to do."""
+    return {"pass": good, "not measured": unmeasured}.get(grade, bad)
+
+
 def median_of(values: Float[np.ndarray, "n"]) -> float:
     """The median of what is known; NaN if nothing is."""
     known = values[np.isfinite(values)]

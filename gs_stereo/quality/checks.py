@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool
 
-from gs_stereo.quality.check import Check, first, graded, median_of, percent, worse
+from gs_stereo.quality.check import Check, Grade, first, graded, median_of, percent, worded, worse
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.quality.sharpness import extra_blur_px
@@ -19,13 +19,12 @@ def check_eyes(data: DatasetMeasures, config: QualityConfig) -> Check:
     share = float(data.swapped[measured].mean()) if any(measured) else float("nan")
     grade = graded(share, config.swapped_samples)
     what = f"In {percent(share)} of the samples the left and right images look swapped"
-    sentences = {
-        "pass": "Left and right are in their places: points move to the left from the left to the right image.",
-        "not measured": "Whether left and right are swapped could not be measured: too few feature matches.",
-    }
-    fix = (
-        f"{what} (points lie further right in the right image, so that negative disparities match; at most "
-        f"{percent(config.swapped_samples[1])} is tolerable); exchange the two images or render the pairs again."
+    sentence = worded(
+        grade,
+        good="Left and right are in their places: points move to the left from the left to the right image.",
+        bad=f"{what} (points lie further right in the right image, so that negative disparities match; at most "
+        f"{percent(config.swapped_samples[1])} is tolerable); exchange the two images or render the pairs again.",
+        unmeasured="Whether left and right are swapped could not be measured: too few feature matches.",
     )
     return Check(
         name="swapped_eyes",
@@ -34,7 +33,7 @@ def check_eyes(data: DatasetMeasures, config: QualityConfig) -> Check:
         value=share,
         unit="share of samples",
         limits=config.swapped_samples,
-        sentence=sentences.get(grade, fix),
+        sentence=sentence,
         samples=_ids(data, data.swapped),
     )
 
@@ -59,14 +58,13 @@ def check_rows(data: DatasetMeasures, config: QualityConfig) -> Check:
         f"matching points lie {typical:.2f} px apart vertically (median; 90th percentile {high:.2f} px), "
         f"and {percent(share)} of the samples are off by more than {config.row_offset_px[0]:g} px"
     )
-    sentences = {
-        "pass": f"The rows of left and right are aligned: {measured}.",
-        "not measured": "Row alignment could not be measured: too few feature matches between left and right.",
-    }
-    fix = (
-        f"The rows of left and right are not aligned: {measured} (fail above {config.row_offset_px[1]:g} px); the "
+    sentence = worded(
+        grade,
+        good=f"The rows of left and right are aligned: {measured}.",
+        bad=f"The rows of left and right are not aligned: {measured} (fail above {config.row_offset_px[1]:g} px); the "
         f"right images of those samples lie {abs(shift):.1f} px too {'low' if shift > 0 else 'high'}: rectify or "
-        "render again."
+        "render again.",
+        unmeasured="Row alignment could not be measured: too few feature matches between left and right.",
     )
     return Check(
         name="row_alignment",
@@ -75,7 +73,7 @@ def check_rows(data: DatasetMeasures, config: QualityConfig) -> Check:
         value=typical,
         unit="px",
         limits=config.row_offset_px,
-        sentence=sentences.get(grade, fix),
+        sentence=sentence,
         samples=_ids(data, off),
     )
 
@@ -91,10 +89,6 @@ def check_blur(data: DatasetMeasures, config: QualityConfig) -> Check:
     typical = extra_blur_px(median_of(data.softer_px2 if has_photos else widths), 0.0)
     grade = worse(by_share, graded(typical, throughout))
     extra = extra_blur_px(median_of(widths[data.blurred]), data.reference_edge_px2)
-    sentences = {
-        "pass": f"The views are sharp; {percent(share)} of the samples look blurred beside the others or their photos.",
-        "not measured": "Sharpness could not be measured: the images have hardly any edges.",
-    }
     if by_share in ("look closer", "fail"):
         fix = (
             f"{percent(share)} of the samples are blurred, as if by a Gaussian of {extra:.1f} px (sigma) beside the "
@@ -107,6 +101,12 @@ def check_blur(data: DatasetMeasures, config: QualityConfig) -> Check:
             f"{'their photos' if has_photos else 'a sharp image'} (fail above {throughout[1]:g} px); fit longer, use "
             "sharper photos, or render smaller images."
         )
+    sentence = worded(
+        grade,
+        good=f"The views are sharp; {percent(share)} of the samples look blurred beside the others or their photos.",
+        bad=fix,
+        unmeasured="Sharpness could not be measured: the images have hardly any edges.",
+    )
     return Check(
         name="blurred_views",
         title="Sharpness",
@@ -114,7 +114,7 @@ def check_blur(data: DatasetMeasures, config: QualityConfig) -> Check:
         value=share,
         unit="share of samples",
         limits=config.blurred_samples,
-        sentence=sentences.get(grade, fix),
+        sentence=sentence,
         samples=_ids(data, data.blurred),
     )
 
@@ -133,7 +133,7 @@ def check_blank(data: DatasetMeasures, config: QualityConfig) -> Check:
         value=share,
         unit="share of samples",
         limits=config.blank_samples,
-        sentence=f"{what}{limit}." if grade == "pass" else fix,
+        sentence=worded(grade, good=f"{what}{limit}.", bad=fix),
         samples=_ids(data, data.blank),
     )
 
@@ -151,7 +151,7 @@ def check_duplicates(data: DatasetMeasures, config: QualityConfig) -> Check:
         value=share,
         unit="share of samples",
         limits=config.duplicate_samples,
-        sentence=f"{what}." if grade == "pass" else fix,
+        sentence=worded(grade, good=f"{what}.", bad=fix),
         samples=_ids(data, data.repeated),
     )
 
@@ -173,7 +173,7 @@ def check_coverage(data: DatasetMeasures, config: QualityConfig) -> Check:
         value=unlabelled,
         unit="share of pixels without a label",
         limits=config.unlabelled,
-        sentence=f"{what}." if grade == "pass" else fix,
+        sentence=worded(grade, good=f"{what}.", bad=fix),
         samples=_ids(data, 1 - coverage > config.unlabelled[1]),
     )
 
@@ -183,20 +183,20 @@ def check_range(data: DatasetMeasures, config: QualityConfig) -> Check:
     typical = median_of(np.array([sample.disparity_px for sample in data.samples]))
     share, (least, most) = typical / data.width, config.disparity_share
     what = f"The median disparity is {typical:.1f} px, {percent(share)} of the width ({_PEERS_RANGE})"
-    outside = np.isfinite(share) and not least <= share <= most
     fix = f"{what}; choose another baseline or --target-disparity, unless this is what you want."
+    grade: Grade = "not measured"
+    if np.isfinite(share):
+        grade = "pass" if least <= share <= most else "look closer"
     return Check(
         name="disparity_range",
         title="Disparity range",
-        grade="look closer" if outside else "pass" if np.isfinite(share) else "not measured",
+        grade=grade,
         value=share,
         unit="share of the width",
         limits=None,
-        sentence="There is no label to take the disparity range from."
-        if not np.isfinite(share)
-        else fix
-        if outside
-        else f"{what}.",
+        sentence=worded(
+            grade, good=f"{what}.", bad=fix, unmeasured="There is no label to take the disparity range from."
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 
-from gs_stereo.quality.check import Check, Grade, first, graded, median_of, percent, worse
+from gs_stereo.quality.check import Check, Grade, first, graded, median_of, percent, worded, worse
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.dataset import DatasetMeasures
 
@@ -115,20 +115,17 @@ def check_points(data: DatasetMeasures, config: QualityConfig) -> Check:
     spread = median_of(np.array([item.spread for item in found]))
     grade = worse(graded(abs(factor - 1), config.points_factor), graded(spread, config.points_spread))
     what = f"label depth is {factor:.3f} times that of the triangulated points (spread {percent(spread)})"
-    if grade == "not measured":
-        sentence = "The label scale could not be compared with triangulated points: there are none in view."
-    elif grade == "pass":
-        sentence = f"The label scale is right: {what}."
-    elif graded(abs(factor - 1), config.points_factor) != "pass":
-        sentence = (
+    if graded(abs(factor - 1), config.points_factor) != "pass":
+        fix = (
             f"The label scale is wrong: {what}, fail beyond 1 +- {config.points_factor[1]:g}; "
             "look for a wrong disparity, baseline, focal length or pose, and label again."
         )
     else:
-        sentence = (
+        fix = (
             f"The label depth is noisy: {what}, fail above a spread of {percent(config.points_spread[1])}; "
             "fit longer, or use another label source."
         )
+    unmeasured = "The label scale could not be compared with triangulated points: there are none in view."
     beyond = [
         sample.sample_id
         for sample in data.samples
@@ -141,7 +138,7 @@ def check_points(data: DatasetMeasures, config: QualityConfig) -> Check:
         value=factor - 1,
         unit="factor - 1",
         limits=config.points_factor,
-        sentence=sentence,
+        sentence=worded(grade, good=f"The label scale is right: {what}.", bad=fix, unmeasured=unmeasured),
         samples=first(beyond),
     )
 
@@ -163,11 +160,9 @@ def check_warp(data: DatasetMeasures, config: QualityConfig) -> Check:
         value=typical,
         unit="share of pixels",
         limits=config.warp_error,
-        sentence="The warp error could not be measured: no label is confident."
-        if grade == "not measured"
-        else f"{what}."
-        if grade == "pass"
-        else fix,
+        sentence=worded(
+            grade, good=f"{what}.", bad=fix, unmeasured="The warp error could not be measured: no label is confident."
+        ),
         samples=_above(data, shares, config.warp_error[1]),
     )
 
@@ -188,11 +183,12 @@ def check_views(data: DatasetMeasures, config: QualityConfig) -> Check:
         value=typical,
         unit="share of points",
         limits=config.multi_view_conflict,
-        sentence="No two views look at the same surfaces, so they could not be compared."
-        if grade == "not measured"
-        else f"{what}."
-        if grade == "pass"
-        else fix,
+        sentence=worded(
+            grade,
+            good=f"{what}.",
+            bad=fix,
+            unmeasured="No two views look at the same surfaces, so they could not be compared.",
+        ),
         samples=_above(data, data.conflict, config.multi_view_conflict[1]),
     )
 
