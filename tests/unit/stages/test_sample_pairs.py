@@ -108,7 +108,9 @@ def test_another_data_set_or_other_files_are_refused(made: Path, tmp_path: Path)
 def test_the_verb(tmp_path: Path) -> None:
     settings = [f"--set=pairs.{name}={value}" for name, value in (("textures", 4), ("texture_px", 32))]
     arguments = ["sample-pairs", str(tmp_path / "out"), "--count", "1", "--width", "64", "--height", "64", "--json"]
-    assert "1 pairs in 1 shards" in CliRunner().invoke(app, [*arguments, "--dry-run"]).output
+    planned = json.loads(CliRunner().invoke(app, [*arguments, "--dry-run"]).stdout)
+    assert planned == {"folder": str(tmp_path / "out"), "pairs": 1, "shards": 1}
+    assert "1 pairs in 1 shards" in CliRunner().invoke(app, [*arguments[:-1], "--dry-run"]).output
     assert not (tmp_path / "out").exists()
     result = CliRunner().invoke(app, [*arguments, "--workers", "1", *settings])
     assert result.exit_code == 0, result.output
