@@ -250,7 +250,7 @@ GS_EXPORT int32_t gs_patch_costs(const GsSweep* sweep, const int32_t* pixels, co
 // volume, total: h x w x count. gray: h x w guide. The penalty of a jump is p2 where the guide is flat and falls to p1
 // at edges: p1 + (p2 - p1) * exp(-|difference| / edge_levels).
 GS_EXPORT int32_t gs_aggregate(const float* volume, const uint8_t* gray, int32_t width, int32_t height, int32_t count,
-                               const float* penalties, int32_t threads, float* total) {
+                               const float* penalties, [[maybe_unused]] int32_t threads, float* total) {
   const float p1 = penalties[0], p2 = penalties[1], edge_levels = penalties[2];
   float jump[256];
   for (int k = 0; k < 256; ++k) jump[k] = p1 + (p2 - p1) * std::exp(-static_cast<float>(k) / edge_levels);
