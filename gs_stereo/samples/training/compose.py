@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from gs_stereo.samples.training import surfaces
 from gs_stereo.samples.training.composer import TILES, Composer
@@ -53,13 +54,14 @@ def _add_sky(composer: Composer) -> None:
 
 
 def _light(rng: np.random.Generator, kind: SceneKind, composer: Composer) -> Light:
-    """A sun, or a lamp near the viewer or above; strong or weak against the light from all around."""
-    far = kind == "outdoors" or rng.random() < 0.4
-    direction = np.array([rng.uniform(-1, 1), rng.uniform(-1, 0.6), rng.uniform(0.35, 1.2)])
-    lamp = direction / np.linalg.norm(direction)
-    if not far:
-        reach = composer.near_m * rng.uniform(0.5, 3)
-        lamp = composer.camera.centre_in_world + reach * lamp + np.array([0, composer.near_m * rng.uniform(0, 2), 0])
+    """A sun, or a lamp; strong or weak against the light from all around."""
+    far = kind == "outdoors" or (kind != "room" and rng.random() < 0.4)
+    if far:
+        lamp = _upwards(rng)
+    elif kind == "room":
+        lamp = _inside_the_walls(rng, composer)
+    else:
+        lamp = _near_the_viewer(rng, composer)
     warm, around = rng.uniform(0.8, 1.2, 3), rng.uniform(0.15, 0.7)
     return Light(
         place=_triple(lamp),
@@ -69,6 +71,23 @@ def _light(rng: np.random.Generator, kind: SceneKind, composer: Composer) -> Lig
         floor=_triple(around * rng.uniform(0.2, 0.7) * rng.uniform(0.8, 1.2, 3)),
         reach_m=float(composer.near_m * rng.uniform(2, 6)),
     )
+
+
+def _upwards(rng: np.random.Generator) -> Float64[np.ndarray, "3"]:
+    direction = np.array([rng.uniform(-1, 1), rng.uniform(-1, 0.6), rng.uniform(0.35, 1.2)])
+    return direction / np.linalg.norm(direction)
+
+
+def _near_the_viewer(rng: np.random.Generator, composer: Composer) -> Float64[np.ndarray, "3"]:
+    reach = composer.near_m * rng.uniform(0.5, 3)
+    forward = np.array([0, composer.near_m * rng.uniform(0, 2), 0])
+    return composer.camera.centre_in_world + reach * _upwards(rng) + forward
+
+
+def _inside_the_walls(rng: np.random.Generator, composer: Composer) -> Float64[np.ndarray, "3"]:
+    """Under every ceiling and between every pair of walls that `furnish` draws: outside, it would light nothing."""
+    aside, away = rng.uniform(-0.12, 0.12) * composer.far_m, rng.uniform(-0.5, 0.6 * composer.far_m)
+    return np.array([aside, away, composer.eye_m + rng.uniform(0.1, 0.65)])
 
 
 def _triple(values: np.ndarray) -> Triple:

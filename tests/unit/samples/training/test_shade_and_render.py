@@ -222,3 +222,11 @@ def test_rays_that_hit_nothing_are_no_part_of_a_scene() -> None:
     hits = scene.world.caster.cast(rays)
     assert (hits.triangle >= 0).all()
     assert np.isfinite(shade(scene.world, rays, hits, _rays(scene.camera, np.zeros((1, 2)))[1]).light).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_lamp_of_a_room_hangs_between_its_walls(seed: int) -> None:
+    scene = compose(np.random.default_rng(seed), TINY, "room", 0)
+    off = replace(scene.world, light=replace(scene.world.light, lamp=(0.0, 0.0, 0.0)))
+    lit, unlit = (_render(world, scene.camera).light for world in (scene.world, off))
+    assert np.mean((lit > unlit + 1e-3).any(-1)) > 0.2
