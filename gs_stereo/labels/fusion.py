@@ -18,10 +18,11 @@ from gs_stereo.labels.config import LabelConfig
 from gs_stereo.labels.evidence import Case, gather
 from gs_stereo.labels.fusion_config import FusionConfig
 from gs_stereo.labels.hidden import hidden_by_warping
-from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, POINTS, SPLAT, LabelSources
+from gs_stereo.labels.silhouettes import sharpened
+from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, POINTS, SILHOUETTES, SPLAT, LabelSources
 from gs_stereo.labels.splat import RenderedEvidence, flag_word, rendered_evidence
 from gs_stereo.labels.trust import TrustModel
-from gs_stereo.labels.visibility import visibility
+from gs_stereo.labels.visibility import not_contradicted, visibility
 from gs_stereo.types import LabelFlag, StereoLabel
 
 MATCHED = "matched"
@@ -69,7 +70,7 @@ def fused_label(sources: LabelSources, rules: FusionRules) -> StereoLabel:
     """
     rendered = rendered_evidence(sources.pair, rules.labels)
     judged = judge(sources, rendered, rules)
-    hidden, outside = blind_pixels(judged.disparity, rendered, rules.fusion)
+    hidden, outside = blind_pixels(judged.disparity, rendered, silhouettes(sources, rendered), rules.fusion)
     evidence = gather(_case(judged.disparity, sources, rendered, hidden | outside))
     labelled = judged.probability >= max(rules.fusion.min_confidence, np.finfo(float).tiny)
     labelled &= np.isfinite(judged.disparity) & ~off_scale(judged.disparity, sources, rules.fusion)
@@ -132,21 +133,31 @@ def proposal_case(proposal: Proposal, sources: LabelSources, rendered: RenderedE
     return _case(proposal.disparity, sources, rendered, blind)
 
 
+def silhouettes(sources: LabelSources, rendered: RenderedEvidence) -> Float[np.ndarray, "h w"]:
+    """The splat's disparity with sharp edges: the view's own map, or one made by the rendered left image."""
+    known = sources.view_disparity(SILHOUETTES)
+    return sharpened(rendered.disparity, sources.pair.left) if known is None else known
+
+
 def blind_pixels(
-    disparity: Float[np.ndarray, "h w"], rendered: RenderedEvidence, config: FusionConfig
+    disparity: Float[np.ndarray, "h w"],
+    rendered: RenderedEvidence,
+    silhouettes: Float[np.ndarray, "h w"],
+    config: FusionConfig,
 ) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
     """Hidden and out-of-frame pixels.
 
-    Hidden if the left view's own surfaces cover the point in the right image, or a surface that the right eye is shown.
-    Neither alone finds both ends of every hidden band. The surfaces are the splat's: its edges are sharper than those
-    of images matched by windows.
+    Hidden if the left view's own surfaces cover the point in the right image, or a surface that the right eye is shown
+    and that the left view does not contradict. Neither alone finds both ends of every hidden band. The surfaces are
+    the splat's with edges at those of the image: they are sharper than those of images matched by windows.
     """
-    surface = np.where(np.isfinite(rendered.disparity), rendered.disparity, disparity)
+    surface = np.where(np.isfinite(silhouettes), silhouettes, disparity)
     noise_px = config.tolerance_share * surface
     seen = visibility(surface, rendered.right_disparity, config.right_tolerance_px + noise_px)
+    by_right = seen.occluded & not_contradicted(surface, seen, config.right_tolerance_px + noise_px)
     x_right = np.arange(disparity.shape[1]) + 0.5 - disparity
     outside = np.isfinite(x_right) & (x_right < 0)
-    hidden = hidden_by_warping(surface, config.warp_tolerance_px + noise_px) | seen.occluded
+    hidden = hidden_by_warping(surface, config.warp_tolerance_px + noise_px) | by_right
     return hidden & ~outside, outside
 
 

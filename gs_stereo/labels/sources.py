@@ -15,6 +15,7 @@ from jaxtyping import Float
 from gs_stereo.types import DisparityPrediction, StereoPair
 
 SPLAT, PHOTOS, MULTIBASELINE, VIEWS, POINTS = "splat", "photos", "multibaseline", "views", "points"
+SILHOUETTES = "silhouettes"  # the splat's depth with its edges at those of the photo: it decides what is hidden
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

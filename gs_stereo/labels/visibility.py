@@ -50,6 +50,24 @@ def visibility(
     )
 
 
+def not_contradicted(
+    left_disparity: Float[np.ndarray, "h w"], seen: Visibility, tolerance_px: float | Float[np.ndarray, "h w"]
+) -> Bool[np.ndarray, "h w"]:
+    """False where the left view shows something farther at the place of the right surface before a point.
+
+    That surface, of right disparity d, would be at x_right + d in the left image. If the left view sees past it, within
+    a pixel to both sides, one of the eyes is wrong: rendered surfaces end in a fringe that differs between the eyes.
+    True where the left view is covered by something nearer, and out of the left frame: it cannot know.
+    """
+    height, width = left_disparity.shape
+    surface = left_disparity + seen.right_difference_px
+    column = np.floor(pixel_centres(width, height)[..., 0] + seen.right_difference_px)
+    inside = (column >= 0) & (column < width)
+    centre, rows = np.where(inside, column, 0).astype(np.int64), np.arange(height)[:, None]
+    around = [left_disparity[rows, np.clip(centre + step, 0, width - 1)] for step in (-1, 0, 1)]
+    return ~(inside & (np.fmax.reduce(around) <= surface - tolerance_px))
+
+
 def _local_slope(disparity: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     """The smaller of the two steps to the row neighbours: the slope of a surface, not the height of an edge."""
     step = np.abs(np.diff(disparity, axis=1, prepend=np.nan, append=np.nan))

@@ -36,7 +36,7 @@ class LabelStage:
     """Publishes `<split>-*.h5`, `dataset.json`, the card `README.md` and `croissant.json`."""
 
     name = "label"
-    version = 3
+    version = 4
     config_type = LabelStageConfig
     replaces_others = False
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import UInt8
 
 from gs_stereo.io.atomic import atomic_path
 from gs_stereo.matching.multiview_config import MultiViewConfig
@@ -73,7 +74,7 @@ def read_view_sources(file: Path) -> dict[str, ViewDepth]:
 
 def view_sources(pair: StereoPair, job: ViewJob) -> dict[str, ViewDepth]:
     """All that is known about the depth of a pair's left view, besides its own rendered depth."""
-    from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, POINTS, VIEWS, ViewDepth
+    from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, POINTS, SILHOUETTES, VIEWS, ViewDepth
     from gs_stereo.labels.surroundings import inverse_depth_from_neighbours, inverse_depth_from_points
 
     scene, photos = _capture(job.reconstruct_dir)
@@ -84,8 +85,10 @@ def view_sources(pair: StereoPair, job: ViewJob) -> dict[str, ViewDepth]:
     }
     if not np.isfinite(pair.left_depth.median).any():
         return found
+    image = _own_image(pair, scene, photos) if job.asks.photos else pair.left
+    found[SILHOUETTES] = _silhouettes(pair, image)
     if job.asks.photos:
-        swept = _photo_depth(pair, scene, photos, job.asks)
+        swept = _photo_depth(pair, image, scene, photos, job.asks)
         found |= {} if swept is None else {PHOTOS: swept}
     if job.asks.stack_offsets:
         found[MULTIBASELINE] = _stack_depth(pair, job)
@@ -101,10 +104,29 @@ def nearest_pairs(cameras: Mapping[Path, Camera], folder: Path, depth: float, co
     return tuple(others[index] for index in chosen)
 
 
+def _own_image(pair: StereoPair, scene: SparseScene, photos: PhotosOfReconstruction) -> UInt8[np.ndarray, "h w 3"]:
+    """What the left view shows: the photo that was taken there, or else the rendered image."""
+    own = next((camera for camera in scene.cameras if _same_view(camera, pair.rig.left)), None)
+    return pair.left if own is None else photos(own.name)
+
+
+def _silhouettes(pair: StereoPair, image: UInt8[np.ndarray, "h w 3"]) -> ViewDepth:
+    """The rendered depth with its edges at those of the image."""
+    from gs_stereo.labels.silhouettes import sharpened
+    from gs_stereo.labels.sources import ViewDepth
+
+    inverse_depth = 1 / np.where(pair.left_depth.median > 0, pair.left_depth.median.astype(np.float64), np.nan)
+    return ViewDepth(inverse_depth=sharpened(inverse_depth, image).astype(np.float32))
+
+
 def _photo_depth(
-    pair: StereoPair, scene: SparseScene, photos: PhotosOfReconstruction, asks: ViewAsks
+    pair: StereoPair,
+    image: UInt8[np.ndarray, "h w 3"],
+    scene: SparseScene,
+    photos: PhotosOfReconstruction,
+    asks: ViewAsks,
 ) -> ViewDepth | None:
-    """Depth by the nearest photos; None where there are fewer than two. A view at a photo's pose is that photo."""
+    """Depth of what the left view shows by the nearest photos; None where there are fewer than two."""
     from gs_stereo.matching.multiview.neighbours import choose_views
     from gs_stereo.matching.multiview.sweep import sweep_near
     from gs_stereo.matching.multiview.views import PosedImage
@@ -114,8 +136,6 @@ def _photo_depth(
     if len(near) < _LEAST_SUPPORT:
         return None
     others = [PosedImage(camera=scene.cameras[k], image=photos(scene.cameras[k].name)) for k in near]
-    own = next((camera for camera in scene.cameras if _same_view(camera, left)), None)
-    image = pair.left if own is None else photos(own.name)
     return _view_depth(sweep_near(PosedImage(camera=left, image=image), others, _prior(pair), asks.multiview))
 
 

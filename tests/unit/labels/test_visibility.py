@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from board_scenes import WIDTH, Board, make_pair
 
-from gs_stereo.labels.visibility import visibility
+from gs_stereo.labels.visibility import not_contradicted, visibility
 
 TOLERANCE_PX = 0.5
 
@@ -74,6 +74,31 @@ def test_unknown_depth_is_neither_hidden_nor_out() -> None:
     assert not seen.occluded[:2].any()
     assert not seen.out_of_frame[0].any()
     assert seen.occluded[2, 5:].all()
+
+
+def test_a_fringe_that_the_left_view_sees_past_hides_nothing() -> None:
+    """The right eye shows the board 3 px wider on its left: there the left view sees the wall."""
+    pair, disparity, hidden = make_pair((Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100)))
+    right = pair.rig.focal_times_baseline / pair.right_depth.median
+    right[:, 47:50] = 20.0
+    seen = visibility(disparity, right, TOLERANCE_PX)
+    assert ((seen.occluded & ~hidden).sum(axis=1) == 3).all()
+    kept = seen.occluded & not_contradicted(disparity, seen, TOLERANCE_PX)
+    np.testing.assert_array_equal(kept & hidden, hidden)
+    assert ((kept & ~hidden).sum(axis=1) == 1).all()  # within a pixel the left view is not held against the right
+
+
+def test_what_the_left_view_cannot_see_is_not_contradicted() -> None:
+    """A surface left of the left frame's reach, and one behind a nearer board, may hide points all the same."""
+    left = np.full((2, 60), 5.0)
+    left[:, 20:40] = 30.0
+    right = np.full((2, 60), 5.0)
+    right[0, 50:55] = 25.0  # it would be at 75 ... 80 in the left image: out of frame
+    right[1, 6:12] = 15.0  # at 21 ... 27: behind the board
+    seen = visibility(left, right, TOLERANCE_PX)
+    assert seen.occluded[0, 55:60].all()
+    assert seen.occluded[1, 11:17].all()
+    assert not_contradicted(left, seen, TOLERANCE_PX)[seen.occluded].all()
 
 
 def right_view(left: np.ndarray) -> np.ndarray:
