@@ -46,11 +46,13 @@ class _Maps:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Asked:
-    """Pixels beside an edge, and the disparity between the near and the far surface there."""
+    """Pixels beside an edge, with the disparity around each and who votes there: sure pixels of its side or not."""
 
     row: Int[np.ndarray, "n"]
     column: Int[np.ndarray, "n"]
-    middle: Float32[np.ndarray, "n"]
+    around: Float32[np.ndarray, "n k"]
+    own_side: Bool[np.ndarray, "n k"]
+    other_side: Bool[np.ndarray, "n k"]
 
 
 def sharpened(disparity: Float[np.ndarray, "h w"], image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
@@ -64,8 +66,8 @@ def sharpened(disparity: Float[np.ndarray, "h w"], image: UInt8[np.ndarray, "h w
     for _ in range(_ROUNDS):  # the second round asks pixels with a better idea of where the edge is
         maps = _maps(result, colour)
         for asked in _asked(maps):
-            moved, value = _judged(maps, asked)
-            result[asked.row[moved], asked.column[moved]] = value[moved]
+            moved = _moved(maps, asked)
+            result[asked.row[moved], asked.column[moved]] = _closest_on_the_other_side(asked, moved)
     return result
 
 
@@ -89,28 +91,47 @@ def _beside_edges(values: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]
 
 
 def _asked(maps: _Maps) -> Iterator[_Asked]:
-    """Known pixels close to an edge with a clear gap between two surfaces around them, some thousands at a time."""
+    """Known pixels close to an edge with enough voters on both sides, some thousands at a time."""
     rows, columns = np.nonzero((maps.edge_distance_px < _ASKED_PX) & (maps.disparity > 0))
     for start in range(0, len(rows), _PIXELS_AT_ONCE):
         row, column = rows[start : start + _PIXELS_AT_ONCE], columns[start : start + _PIXELS_AT_ONCE]
-        around = _windows(maps.disparity, row, column, _GAP_RADIUS_PX)
-        around = np.sort(np.where(around > 0, around, maps.disparity[row, column, None]), axis=1)
-        widest, pixel = np.argmax(np.diff(around, axis=1), axis=1), np.arange(len(row))
-        far, near = around[pixel, widest], around[pixel, widest + 1]
-        clear = near - far > _LEAST_GAP_SHARE * near
-        yield _Asked(row=row[clear], column=column[clear], middle=(0.5 * (near + far))[clear])
+        clear, middle = _gap(maps, row, column)
+        row, column, middle = row[clear], column[clear], middle[clear, None]
+        around = _windows(maps.disparity, row, column, _RADIUS_PX)
+        sure = (_windows(maps.edge_distance_px, row, column, _RADIUS_PX) >= _SURE_PX) & (around > 0)
+        same = (around > middle) == (maps.disparity[row, column, None] > middle)
+        own, other = sure & same, sure & ~same
+        voted = np.minimum(own.sum(axis=1), other.sum(axis=1)) >= _VOTERS
+        yield _Asked(
+            row=row[voted],
+            column=column[voted],
+            around=around[voted],
+            own_side=own[voted],
+            other_side=other[voted],
+        )
 
 
-def _judged(maps: _Maps, asked: _Asked) -> tuple[Bool[np.ndarray, "n"], Float32[np.ndarray, "n"]]:
-    """Which pixels change sides, and the disparity of the other side close by."""
-    around = _windows(maps.disparity, asked.row, asked.column, _RADIUS_PX)
-    sure = (_windows(maps.edge_distance_px, asked.row, asked.column, _RADIUS_PX) >= _SURE_PX) & (around > 0)
-    same_side = (around > asked.middle[:, None]) == (maps.disparity[asked.row, asked.column] > asked.middle)[:, None]
+def _gap(
+    maps: _Maps, row: Int[np.ndarray, "n"], column: Int[np.ndarray, "n"]
+) -> tuple[Bool[np.ndarray, "n"], Float32[np.ndarray, "n"]]:
+    """Whether two surfaces are clearly apart around a pixel, and the disparity in the middle of the widest gap."""
+    around = _windows(maps.disparity, row, column, _GAP_RADIUS_PX)
+    around = np.sort(np.where(around > 0, around, maps.disparity[row, column, None]), axis=1)
+    widest, pixel = np.argmax(np.diff(around, axis=1), axis=1), np.arange(len(row))
+    far, near = around[pixel, widest], around[pixel, widest + 1]
+    return near - far > _LEAST_GAP_SHARE * near, 0.5 * (near + far)
+
+
+def _moved(maps: _Maps, asked: _Asked) -> Bool[np.ndarray, "n"]:
+    """Pixels whose colour is clearly more like the other side's."""
     unlike = _square_colour_differences(maps, asked)
-    own, other = _voted(unlike, sure & same_side), _voted(unlike, sure & ~same_side)
-    closest = np.argmin(np.where(sure & ~same_side, _square_distances(_RADIUS_PX), np.inf), axis=1)
-    moved = own - other > _CLEAR_CONTRAST * (own + other) + _LEAST_DIFFERENCE  # False for NaN: a side without voters
-    return moved, around[np.arange(len(closest)), closest]
+    own, other = _voted(unlike, asked.own_side), _voted(unlike, asked.other_side)
+    return np.asarray(own - other > _CLEAR_CONTRAST * (own + other) + _LEAST_DIFFERENCE)
+
+
+def _closest_on_the_other_side(asked: _Asked, moved: Bool[np.ndarray, "n"]) -> Float32[np.ndarray, "m"]:
+    place = np.where(asked.other_side[moved], _square_distances(_RADIUS_PX), np.float32(np.inf))
+    return np.take_along_axis(asked.around[moved], np.argmin(place, axis=1)[:, None], axis=1)[:, 0]
 
 
 def _square_colour_differences(maps: _Maps, asked: _Asked) -> Float32[np.ndarray, "n k"]:
@@ -123,12 +144,11 @@ def _square_colour_differences(maps: _Maps, asked: _Asked) -> Float32[np.ndarray
 
 
 def _voted(unlike: Float32[np.ndarray, "n k"], voters: Bool[np.ndarray, "n k"]) -> Float32[np.ndarray, "n"]:
-    """Mean colour difference of the `_VOTERS` voters nearest in colour and place; NaN where there are fewer."""
+    """Mean colour difference of the `_VOTERS` voters that are nearest in colour and place."""
     nearness = unlike / np.float32(_COLOUR_SCALE**2) + _square_distances(_RADIUS_PX) / np.float32(_PLACE_SCALE_PX**2)
     nearness = np.where(voters, nearness, np.float32(np.inf))
-    chosen = np.argpartition(nearness, _VOTERS - 1, axis=1)[:, :_VOTERS]
-    mean = np.sqrt(np.take_along_axis(unlike, chosen, axis=1)).mean(axis=1)
-    return np.where(voters.sum(axis=1) >= _VOTERS, mean, np.float32(np.nan))
+    chosen = nearness <= np.partition(nearness, _VOTERS - 1, axis=1)[:, _VOTERS - 1, None]
+    return np.mean(np.sqrt(unlike), axis=1, where=chosen)
 
 
 def _windows(
