@@ -43,7 +43,7 @@ class FusionConfig(Config):
         description="A surface of the left view, warped to the right, hides points farther by more than this",
     )
     right_tolerance_px: float = Field(
-        default=0.75, gt=0, description="A rendered surface of the right view hides points farther by more than this"
+        default=0.35, gt=0, description="A rendered surface of the right view hides points farther by more than this"
     )
     tolerance_share: float = Field(
         default=0.04,
