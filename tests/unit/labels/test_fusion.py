@@ -12,7 +12,7 @@ from gs_stereo.labels.config import LabelConfig
 from gs_stereo.labels.evidence import EVIDENCE, Case, gather
 from gs_stereo.labels.fusion import FusionRules, fused_label
 from gs_stereo.labels.fusion_config import FusionConfig
-from gs_stereo.labels.sources import PHOTOS, POINTS, VIEWS, LabelSources, MatchedPair, ViewDepth
+from gs_stereo.labels.sources import PHOTOS, POINTS, SILHOUETTES, VIEWS, LabelSources, MatchedPair, ViewDepth
 from gs_stereo.labels.splat import rendered_evidence
 from gs_stereo.labels.trust import Term, TrustModel, Variant
 from gs_stereo.types import DisparityPrediction, LabelFlag
@@ -56,6 +56,17 @@ def test_the_splat_alone_is_labelled() -> None:
     assert is_set(label, LabelFlag.OUT_OF_FRAME)[:, :4].all()
     assert is_set(label, LabelFlag.FROM_SPLAT).all()
     assert label.confidence.min() == round(255 / (1 + np.exp(-5.0)))
+
+
+def test_the_silhouettes_decide_what_is_hidden_and_leave_the_label() -> None:
+    """Rendered depth whose board is 3 px too narrow on its left, and the view's map with the true edge."""
+    truth, disparity, hidden = make_pair(BOARDS)
+    rough, rough_disparity, _ = make_pair((BOARDS[0], replace(BOARDS[1], x_from=73.0)))
+    pair = replace(truth, left_depth=rough.left_depth)
+    views = {VIEWS: view_depth(rough_disparity), SILHOUETTES: view_depth(disparity)}
+    label = fused_label(LabelSources(pair=pair, views=views), RULES)
+    np.testing.assert_array_equal(is_set(label, LabelFlag.OCCLUDED), hidden)
+    np.testing.assert_allclose(label.disparity, rough_disparity, rtol=1e-6)
 
 
 def test_photos_win_where_they_match_and_the_splat_where_they_do_not() -> None:
