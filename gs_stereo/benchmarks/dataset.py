@@ -34,7 +34,7 @@ def open_dataset(root: Path | None, split: str | None) -> PairList:
 def _items(shard: Path) -> Iterator[BenchmarkItem]:
     with ShardReader(shard) as reader:
         for index in range(len(reader)):
-            yield BenchmarkItem(name=f"{shard.stem}/{index:04d}", read=partial(_read, shard, index))
+            yield BenchmarkItem(name=f"{shard.stem}/{index:04d}", read=partial(_read, shard, index), files=(shard,))
 
 
 def _read(shard: Path, index: int) -> BenchmarkPair:

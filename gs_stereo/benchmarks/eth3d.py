@@ -13,7 +13,6 @@ from pathlib import Path
 from gs_stereo.benchmarks.pair_files import (
     PairFiles,
     existing_root,
-    mask_reader,
     middlebury_calibration,
     no_split,
     read_positive_pfm,
@@ -43,6 +42,6 @@ def _files(images: Path, truth: Path) -> PairFiles:
         right=images / "im1.png",
         disparity=truth / "disp0GT.pfm",
         read_disparity=read_positive_pfm,
-        non_occluded=mask_reader(truth / "mask0nocc.png"),
+        mask=truth / "mask0nocc.png",
         calibration=middlebury_calibration(images / "calib.txt"),
     )

@@ -43,6 +43,7 @@ def _items(scene: ExactScene, baseline_m: float | None) -> list[BenchmarkItem]:
         BenchmarkItem(
             name=f"{scene.name}/{Path(view.name).stem}_b{round(1000 * known):03d}",
             read=partial(_read, view, known),
+            files=(view.image_path, view.right_image_paths[known], view.truth_path),
         )
         for view in scene.test
         for known in view.right_image_paths

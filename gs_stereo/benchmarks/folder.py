@@ -15,7 +15,7 @@ import math
 from functools import partial
 from pathlib import Path
 
-from gs_stereo.benchmarks.pair_files import PairFiles, existing_root, mask_reader
+from gs_stereo.benchmarks.pair_files import PairFiles, existing_root
 from gs_stereo.benchmarks.protocol import Calibration, OfficialProtocol, PairList, pair_list
 from gs_stereo.errors import InputError
 
@@ -43,7 +43,7 @@ def _files(folder: Path) -> PairFiles:
         left=_image(folder, "left"),
         right=_image(folder, "right"),
         disparity=folder / "disp_left.pfm",
-        non_occluded=mask_reader(folder / "nonocc_left.png"),
+        mask=folder / "nonocc_left.png",
         calibration=partial(_read_calibration, calibration) if calibration.is_file() else None,
     )
 

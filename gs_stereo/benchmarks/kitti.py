@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gs_stereo.benchmarks.pair_files import PairFiles, existing_root, finite_reader, known_split, no_split
+import numpy as np
+from jaxtyping import Bool
+
+from gs_stereo.benchmarks.pair_files import PairFiles, existing_root, known_split, no_split
 from gs_stereo.benchmarks.protocol import BenchmarkItem, OfficialProtocol, PairList, pair_list
 from gs_stereo.errors import InputError
 from gs_stereo.io.disparity_files import read_kitti_png
@@ -56,6 +59,11 @@ def _pairs(
     return pair_list(name, protocol, items, where=f"{folder / known[0]} has no <number>_10.png")
 
 
+def _known(path: Path) -> Bool[np.ndarray, "h w"]:
+    """Where a map of the pixels that both eyes see has a value."""
+    return np.isfinite(read_kitti_png(path))
+
+
 def _item(folder: Path, images: tuple[str, str], truth: Path, noc_folder: Path) -> BenchmarkItem:
     return PairFiles(
         name=truth.stem,
@@ -63,5 +71,6 @@ def _item(folder: Path, images: tuple[str, str], truth: Path, noc_folder: Path) 
         right=folder / images[1] / truth.name,
         disparity=truth,
         read_disparity=read_kitti_png,
-        non_occluded=finite_reader(noc_folder / truth.name, read_kitti_png),
+        mask=noc_folder / truth.name,
+        read_mask=_known,
     ).item()

@@ -17,7 +17,6 @@ from gs_stereo.benchmarks.pair_files import (
     PairFiles,
     existing_root,
     known_split,
-    mask_reader,
     middlebury_calibration,
     read_positive_pfm,
 )
@@ -78,6 +77,6 @@ def _files(scene: Path) -> PairFiles:
         right=scene / "im1.png",
         disparity=truth,
         read_disparity=read_positive_pfm,
-        non_occluded=mask_reader(scene / "mask0nocc.png"),
+        mask=scene / "mask0nocc.png",
         calibration=middlebury_calibration(scene / "calib.txt"),
     )

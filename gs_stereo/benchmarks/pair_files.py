@@ -21,27 +21,39 @@ _LARGEST_CALIBRATION_BYTES = 1 << 16
 _NUMBER = r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
 
 
+def read_mask_image(path: Path) -> Bool[np.ndarray, "h w"]:
+    """A mask image in which 255 means "both eyes see it" (Middlebury, ETH3D)."""
+    return np.asarray(read_photo(path, upright=False)[..., 0] == _NON_OCCLUDED)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PairFiles:
-    """Where a pair lies and how its parts are read. `non_occluded` and `calibration` may be unknown."""
+    """Where a pair lies and how its parts are read. The mask of non-occluded pixels need not be there."""
 
     name: str
     left: Path
     right: Path
     disparity: Path
     read_disparity: Callable[[Path], np.ndarray] = read_pfm
-    non_occluded: Callable[[], np.ndarray] | None = None
+    mask: Path | None = None
+    read_mask: Callable[[Path], np.ndarray] = read_mask_image
     calibration: Callable[[], Calibration] | None = None
 
+    @property
+    def known_mask(self) -> Path | None:
+        """The mask if its file is there."""
+        return self.mask if self.mask is not None and self.mask.is_file() else None
+
     def item(self) -> BenchmarkItem:
-        return BenchmarkItem(name=self.name, read=partial(read_files, self))
+        files = (self.left, self.right, self.disparity, *((self.known_mask,) if self.known_mask else ()))
+        return BenchmarkItem(name=self.name, read=partial(read_files, self), files=files)
 
 
 def read_files(files: PairFiles) -> BenchmarkPair:
     """The pair; InputError if a file is missing or broken, or if sizes differ."""
     left, right = (read_photo(path, upright=False) for path in (files.left, files.right))
     disparity = files.read_disparity(files.disparity)
-    mask = files.non_occluded() if files.non_occluded else None
+    mask = files.read_mask(files.known_mask) if files.known_mask else None
     sizes = {values.shape[:2] for values in (left, right, disparity, *(() if mask is None else (mask,)))}
     if len(sizes) > 1 or disparity.ndim != 2:
         raise InputError(f"The files of the pair {files.name} beside {files.left} differ in size; copy them again.")
@@ -52,16 +64,6 @@ def read_files(files: PairFiles) -> BenchmarkPair:
         non_occluded=mask,
         calibration=files.calibration() if files.calibration else None,
     )
-
-
-def mask_reader(path: Path) -> Callable[[], Bool[np.ndarray, "h w"]] | None:
-    """Reader of a mask image in which 255 means "both eyes see it" (Middlebury, ETH3D); None if there is no file."""
-    return (lambda: read_photo(path, upright=False)[..., 0] == _NON_OCCLUDED) if path.is_file() else None
-
-
-def finite_reader(path: Path, read: Callable[[Path], np.ndarray]) -> Callable[[], Bool[np.ndarray, "h w"]] | None:
-    """Reader of a mask from a disparity map of the non-occluded pixels (KITTI); None if there is no file."""
-    return (lambda: np.isfinite(read(path))) if path.is_file() else None
 
 
 def read_positive_pfm(path: Path) -> Float[np.ndarray, "h w"]:

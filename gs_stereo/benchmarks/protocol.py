@@ -60,10 +60,14 @@ class BenchmarkPair:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BenchmarkItem:
-    """One pair by name; `read` loads it and raises InputError for a missing or broken file."""
+    """One pair by name; `read` loads it and raises InputError for a missing or broken file.
+
+    files: what its scores depend on, for checksums; () = not said.
+    """
 
     name: str
     read: Callable[[], BenchmarkPair]
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

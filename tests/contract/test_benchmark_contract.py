@@ -52,6 +52,14 @@ def test_items_have_names_in_order(benchmark: Benchmark, name: str) -> None:
     assert benchmark.name == name
 
 
+def test_an_item_names_the_files_it_is_read_from(benchmark: Benchmark) -> None:
+    for item in benchmark.items():
+        assert item.files
+        assert all(path.is_file() for path in item.files)
+        if item.read().non_occluded is not None:
+            assert len(item.files) != 3 or benchmark.name == "exact"  # the mask is one of them, or in the truth
+
+
 def test_a_pair_has_one_size_and_nan_for_unknown(benchmark: Benchmark) -> None:
     for item in benchmark.items():
         pair = item.read()
