@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from gs_stereo.io.atomic import write_text
-from gs_stereo.log import progress
+from gs_stereo.log import logger, progress
 from gs_stereo.matching.training.config import DataSource, TrainConfig
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
@@ -68,20 +68,23 @@ class TrainStage:
     def run(self, context: StageContext, config: TrainStageConfig) -> StageOutcome:
         from gs_stereo.matching.nets.weights import save_net
         from gs_stereo.matching.training.card import CARD_NAME, model_card
-        from gs_stereo.matching.training.record import write_record, write_tensorboard
+        from gs_stereo.matching.training.record import LOG_NAME, write_record
         from gs_stereo.matching.training.train import TrainingJob, train_net
 
         checkpoints = context.work_dir / CHECKPOINTS_FOLDER
         checkpoints.mkdir(exist_ok=True)
         job = TrainingJob(
-            config=_run_settings(config), sources=_sources(context, config), seed=context.seed, folder=checkpoints
+            config=_run_settings(config),
+            sources=_sources(context, config),
+            seed=context.seed,
+            folder=checkpoints,
+            live_folder=context.work_dir,
         )
+        logger.info("train: the log grows in %s", context.work_dir / LOG_NAME)
         with progress("train", config.steps, "step") as bar:
             result = train_net(job, bar.advance)
         save_net(context.work_dir, result.net, result.description)
-        write_record(context.work_dir, result.records)
-        if config.tensorboard:
-            write_tensorboard(context.work_dir / "tensorboard", result.records)
+        write_record(context.work_dir, result.records, tensorboard=config.tensorboard)
         write_text(context.work_dir / CARD_NAME, model_card(result, job))
         shutil.rmtree(checkpoints)
         return _outcome(result)

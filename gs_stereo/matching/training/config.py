@@ -47,6 +47,7 @@ class LossConfig(Config):
         default=192.0, gt=0, le=4096, description="Pixels with a larger label are left out (after augmentation)"
     )
     min_confidence: float = Field(default=0.0, ge=0, le=1, description="Labels with less confidence are left out")
+    weigh_by_confidence: bool = Field(default=True, description="False: every label that is used counts the same")
     hidden_weight: float = Field(
         default=1.0, ge=0, le=1, description="Weight of labels whose match is out of sight: they can only be guessed"
     )

@@ -22,7 +22,8 @@ def total_loss(predictions: Sequence[Maps], batch: Batch, config: LossConfig) ->
     """Supervised loss on trusted labels plus, if wanted, the photometric one on the other pixels."""
     trusted = trusted_labels(batch, config)
     seen = torch.where(batch.hidden, config.hidden_weight, 1.0)
-    loss = sequence_loss(predictions, batch.disparity, batch.confidence * trusted * seen, config)
+    weight = trusted * seen * (batch.confidence if config.weigh_by_confidence else 1.0)
+    loss = sequence_loss(predictions, batch.disparity, weight, config)
     if config.photometric > 0:
         open_pixels = ~trusted & ~batch.hidden
         loss = loss + config.photometric * photometric_loss(

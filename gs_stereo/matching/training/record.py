@@ -1,19 +1,26 @@
-"""The record of a run: lines of JSON, a drawing of the curves, and TensorBoard events if they are wanted."""
+"""The record of a run: lines of JSON, a drawing of the curves, and TensorBoard events if they are wanted.
+
+While the run goes on, `LiveRecord` keeps the lines and events in its folder, for people who watch. What is published
+in the end is written anew from all records, so that it does not depend on interruptions.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from gs_stereo.errors import PluginError
-from gs_stereo.io.atomic import write_text
+from gs_stereo.io.atomic import write_errors, write_text
 
 LOG_NAME = "log.jsonl"
 CURVES_NAME = "curves.svg"
+TENSORBOARD_NAME = "tensorboard"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,25 +59,60 @@ def _line(record: Record) -> dict[str, Any]:
     return {"kind": kind, **values}
 
 
-def write_record(folder: Path, records: Sequence[Record]) -> None:
-    """`log.jsonl` and `curves.svg`."""
-    write_text(folder / LOG_NAME, log_text(records))
-    write_text(folder / CURVES_NAME, curves_svg(records))
+def write_record(folder: Path, records: Sequence[Record], *, tensorboard: bool = False) -> None:
+    """`log.jsonl`, `curves.svg`, and the events if they are wanted, in place of what is there."""
+    with LiveRecord(folder, records, tensorboard=tensorboard):
+        write_text(folder / CURVES_NAME, curves_svg(records))
 
 
-def write_tensorboard(folder: Path, records: Sequence[Record]) -> None:
-    """TensorBoard events of all records; PluginError without the tensorboard package."""
+class LiveRecord:
+    """Keeps `log.jsonl`, and TensorBoard events in `tensorboard/` if they are wanted, up to date while a run goes on.
+
+    It begins with the records so far, in place of what an interrupted run left there: records that came after its last
+    checkpoint are made again. Then every record is appended and flushed. PluginError without the tensorboard package.
+    """
+
+    def __init__(self, folder: Path, records: Sequence[Record], *, tensorboard: bool = False) -> None:
+        self._log = folder / LOG_NAME
+        shutil.rmtree(folder / TENSORBOARD_NAME, ignore_errors=True)
+        self._events = _event_writer(folder / TENSORBOARD_NAME) if tensorboard else None
+        write_text(self._log, log_text(records))
+        for record in records:
+            self._add_events(record)
+
+    def add(self, record: Record) -> None:
+        """One more record."""
+        with write_errors(self._log), self._log.open("a", encoding="utf-8") as stream:
+            stream.write(log_text([record]))
+        self._add_events(record)
+        if self._events is not None:
+            self._events.flush()
+
+    def __enter__(self) -> LiveRecord:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._events is not None:
+            self._events.close()
+
+    def _add_events(self, record: Record) -> None:
+        if self._events is None:
+            return
+        line = _line(record)
+        kind, step = line.pop("kind"), line.pop("step")
+        for name, value in line.items():
+            if value is not None:
+                self._events.add_scalar(f"{kind}/{name}", value, step)
+
+
+def _event_writer(folder: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise PluginError("TensorBoard is not installed; pip install tensorboard or set tensorboard=false.") from error
-    with SummaryWriter(str(folder)) as writer:
-        for record in records:
-            line = _line(record)
-            kind, step = line.pop("kind"), line.pop("step")
-            for name, value in line.items():
-                if value is not None:
-                    writer.add_scalar(f"{kind}/{name}", value, step)
+    return SummaryWriter(str(folder))
 
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _PLOT_W, _PLOT_H = 760, 300, 56, 34, 640, 214

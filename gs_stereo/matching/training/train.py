@@ -27,12 +27,17 @@ OWN_LICENCE = "Apache-2.0"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
-    """What to train on what. folder: where the checkpoint lies; a run continues from the one it finds there."""
+    """What to train on what.
+
+    folder: where the checkpoint lies; a run continues from the one it finds there. live_folder: where the record can
+    be watched while it grows (see `LiveRecord`), if anywhere.
+    """
 
     config: TrainConfig
     sources: tuple[DataSource, ...]
     seed: int
     folder: Path
+    live_folder: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,6 +121,7 @@ def make_trainer(job: TrainingJob, data: SplitData, forward: Any, device: torch.
         forward=forward,
         device=device,
         rank=rank,
+        live_folder=job.live_folder,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from gs_stereo.matching.nets.protocol import StereoNet
 from gs_stereo.matching.training.config import TrainConfig
 from gs_stereo.matching.training.data import Batch, SplitData, to_batch, to_pair, training_batches
 from gs_stereo.matching.training.losses import total_loss
-from gs_stereo.matching.training.record import LossRecord, ValidationRecord
+from gs_stereo.matching.training.record import LiveRecord, LossRecord, ValidationRecord
 from gs_stereo.matching.training.schedule import learning_rate
 from gs_stereo.matching.training.state import CHECKPOINT_NAME, TrainingState, load_state, save_state
 from gs_stereo.metrics.disparity import DisparityMetrics, DisparityScores
@@ -41,7 +42,7 @@ class Trainer:
     """Trains the net of a state in place.
 
     forward: the net itself, or its distributed wrapper. rank: which process this is; only rank 0 validates, records
-    and writes checkpoints into `folder`.
+    and writes checkpoints into `folder`. live_folder: where the record can be watched while it grows, if anywhere.
     """
 
     data: SplitData
@@ -52,6 +53,7 @@ class Trainer:
     forward: Callable[..., list[torch.Tensor]]
     device: torch.device
     rank: int = 0
+    live_folder: Path | None = None
 
     def resume(self, state: TrainingState) -> None:
         """Continue from the checkpoint, if there is one."""
@@ -64,15 +66,16 @@ class Trainer:
         batches = training_batches(self.data, self.config, self.seed, first_step=state.step, rank=self.rank)
         saved_at = time.monotonic()
         state.net.train()
-        for batch in batches:
-            loss = self._step(state, batch.to(self.device))
-            if self.rank == 0:
-                self._record(state)
-                due = state.step % self.config.checkpoint_every == 0
-                if due or time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
-                    self._save(state)
-                    saved_at = time.monotonic()
-            advance(1, f"loss {loss:.3f}")
+        with self._live_record(state) as live:
+            for batch in batches:
+                loss = self._step(state, batch.to(self.device))
+                if self.rank == 0:
+                    self._record(state, live)
+                    due = state.step % self.config.checkpoint_every == 0
+                    if due or time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
+                        self._save(state)
+                        saved_at = time.monotonic()
+                advance(1, f"loss {loss:.3f}")
         if self.rank == 0:
             self._save(state)
 
@@ -95,7 +98,19 @@ class Trainer:
         state.losses.append(value)
         return value
 
-    def _record(self, state: TrainingState) -> None:
+    def _live_record(self, state: TrainingState) -> AbstractContextManager[LiveRecord | None]:
+        if self.live_folder is None or self.rank != 0:
+            return nullcontext()
+        return LiveRecord(self.live_folder, state.records, tensorboard=self.config.tensorboard)
+
+    def _record(self, state: TrainingState, live: LiveRecord | None) -> None:
+        known = len(state.records)
+        self._add_records(state)
+        if live is not None:
+            for record in state.records[known:]:
+                live.add(record)
+
+    def _add_records(self, state: TrainingState) -> None:
         config, step = self.config, state.step
         last = step == config.steps
         if step % config.record_every == 0 or last:

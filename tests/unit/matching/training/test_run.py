@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,11 +22,12 @@ from gs_stereo.matching.nets.weights import save_net
 from gs_stereo.matching.training.config import DataSource, TrainConfig
 from gs_stereo.matching.training.data import open_data, plan_draws
 from gs_stereo.matching.training.record import (
+    LOG_NAME,
     LossRecord,
     ValidationRecord,
     curves_svg,
     log_text,
-    write_tensorboard,
+    write_record,
 )
 from gs_stereo.matching.training.schedule import learning_rate
 from gs_stereo.matching.training.state import CHECKPOINT_NAME
@@ -202,6 +206,57 @@ def test_the_log_and_the_curves(uninterrupted: TrainingResult) -> None:
 
 
 def test_tensorboard_is_optional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(PluginError, match="pip install tensorboard"):
-        write_tensorboard(tmp_path, [])
+        write_record(tmp_path, [], tensorboard=True)
+
+
+def test_the_log_can_be_watched_and_is_consistent_after_an_interruption(
+    data: Path, tmp_path: Path, uninterrupted: TrainingResult
+) -> None:
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    run = dataclasses.replace(job(data, tmp_path / "run", checkpoint_every=3), live_folder=watched)
+    seen = []
+
+    def watch(count: int, note: str) -> None:
+        seen.append((watched / LOG_NAME).read_text() if (watched / LOG_NAME).exists() else "")
+        if len(seen) == 6:  # after step 5: records of steps 2, 3 and 4 are there, the last checkpoint is of step 3
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train_net(run, watch)
+    assert [text.count("\n") for text in seen] == [0, 0, 1, 2, 3, 3]
+    final = log_text(train_net(run).records)
+    assert final == log_text(uninterrupted.records) == (watched / LOG_NAME).read_text()
+    assert all(final.startswith(text) for text in seen)
+
+
+class _Events:
+    """Stands in for torch's SummaryWriter."""
+
+    written: ClassVar[list[tuple[str, float, int]]] = []
+
+    def __init__(self, folder: str) -> None:
+        Path(folder).mkdir()  # fails if an earlier run's events are still there
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.written.append((name, value, step))
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_events_are_written_as_the_run_goes_and_again_in_the_end(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=_Events))
+    monkeypatch.setattr(_Events, "written", [])
+    settings = {"steps": 2, "record_every": 1, "validation_share": 0, "tensorboard": True}
+    run = dataclasses.replace(job(data, tmp_path / "run", **settings), live_folder=tmp_path)
+    result = train_net(run)
+    live = list(_Events.written)
+    assert [(name, step) for name, _, step in live if name == "train/loss"] == [("train/loss", 1), ("train/loss", 2)]
+    write_record(tmp_path, result.records, tensorboard=True)
+    assert _Events.written == live + live

@@ -87,6 +87,14 @@ def test_labels_out_of_range_or_doubtful_are_not_trusted(batch: Batch) -> None:
     assert trusted[..., 2:].all()
 
 
+def test_labels_count_by_their_confidence_or_all_the_same(batch: Batch) -> None:
+    left_half = torch.arange(40) < 20
+    graded = changed(batch, confidence=torch.where(left_half, 0.25, 1.0).expand_as(batch.confidence))
+    guess = batch.disparity + torch.where(left_half, 8.0, 0.0)
+    assert float(total_loss([guess], graded, LossConfig())) == pytest.approx(8 * 0.25 / 1.25)
+    assert float(total_loss([guess], graded, LossConfig(weigh_by_confidence=False))) == pytest.approx(4.0)
+
+
 def test_warping_by_the_truth_gives_the_left_image(batch: Batch) -> None:
     warped, inside = warp_right(batch.right, batch.disparity)
     assert torch.equal(inside, ~batch.hidden)
