@@ -46,9 +46,10 @@ class PairScores:
     doffs_px: float | None
     regions: Mapping[Region, RegionScores]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, *, costs: bool = True) -> dict[str, Any]:
         """Numbers and texts only; NaN becomes None. A single image needs no pooling in the names."""
-        own = {key: value for key, value in vars(self).items() if key != "regions"}
+        left_out = {"regions"} if costs else {"regions", "seconds", "peak_memory_bytes"}
+        own = {key: value for key, value in vars(self).items() if key not in left_out}
         regions = {
             region: {"pixels": found.scores.pixels, "density": _plain(found.density)}
             | {metric: _plain(found.value(metric, "all_pixels")) for metric in found.metrics}
@@ -82,8 +83,8 @@ class BenchmarkReport:
         """The largest peak of any frame; None if none was measured."""
         return max((pair.peak_memory_bytes for pair in self.pairs if pair.peak_memory_bytes is not None), default=None)
 
-    def to_json(self) -> dict[str, Any]:
-        """A dictionary that `json.dumps` takes. Shares lie between 0 and 1."""
+    def to_json(self, *, costs: bool = True) -> dict[str, Any]:
+        """A dictionary that `json.dumps` takes. Shares lie between 0 and 1. costs: with seconds and memory."""
         totals = {
             region: {"images": found.scores.images, "pixels": found.scores.pixels, "density": _plain(found.density)}
             | {f"{name}_{pool}": _plain(found.value(name, pool)) for pool in _POOLINGS for name in found.metrics}
@@ -94,11 +95,13 @@ class BenchmarkReport:
             "protocol": asdict(self.protocol),
             "headline": _plain(self.headline),
             "missing": self.missing,
-            "seconds_a_frame_median": self.seconds_a_frame,
-            "peak_memory_bytes": self.peak_memory_bytes,
+            **(self._costs() if costs else {}),
             "totals": totals,
-            "pairs": [pair.to_json() for pair in self.pairs],
+            "pairs": [pair.to_json(costs=costs) for pair in self.pairs],
         }
+
+    def _costs(self) -> dict[str, Any]:
+        return {"seconds_a_frame_median": self.seconds_a_frame, "peak_memory_bytes": self.peak_memory_bytes}
 
     def to_table(self) -> str:
         """Fixed-width text: a line for each pair and region, then the totals with their pooling in the name."""

@@ -13,7 +13,7 @@ GROUPS = {
     "The whole way": ("run", "sample", "status", "doctor"),
     "Step by step": ("reconstruct", "import", "fit", "render-pairs", "label", "evaluate-labels", "synthesize"),
     "Look and judge": ("report", "view"),
-    "Use the labels": ("export", "train", "evaluate", "sample-pairs"),
+    "Use the labels": ("export", "train", "evaluate", "experiment", "sample-pairs"),
 }
 _OTHERS = "More"
 

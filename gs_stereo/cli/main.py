@@ -10,6 +10,7 @@ from gs_stereo import __version__
 from gs_stereo.cli import (
     dataset_verbs,
     evaluate_verb,
+    experiment_verb,
     export_verb,
     inspect_verbs,
     report_verb,
@@ -56,6 +57,7 @@ report_verb.register(app)
 view_verb.register(app)
 train_verb.register(app)
 evaluate_verb.register(app)
+experiment_verb.register(app)
 inspect_verbs.register(app)
 
 

@@ -29,6 +29,7 @@ def run_recipe(
 ) -> list[StageReport]:
     """Run a recipe on one scene, print a summary table or JSON if `printing`, and return what was done."""
     from gs_stereo.cli.tables import print_plan, print_reports
+    from gs_stereo.errors import ConfigError
     from gs_stereo.executors.local import LocalExecutor
     from gs_stereo.log import duration, logger
     from gs_stereo.pipeline.graph import assess_steps, run_steps
@@ -36,6 +37,8 @@ def run_recipe(
     from gs_stereo.pipeline.runner import RunOptions
     from gs_stereo.pipeline.scene import ScenePaths
 
+    if recipe.matrix is not None:
+        raise ConfigError(f"The recipe {recipe.name!r} is an experiment; run it with `gsstereo experiment`.")
     preset = common.preset if len(recipe.stages) > 1 else None
     steps = resolve(recipe, overrides, preset)
     options = RunOptions(

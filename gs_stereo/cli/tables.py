@@ -97,10 +97,11 @@ def _name(report: StageReport, reports: Sequence[StageReport]) -> str:
 
 def reports_json(scene: Path, reports: Sequence[StageReport]) -> dict[str, Any]:
     """The outcome of a run on one scene as JSON values."""
-    return {"scene": str(scene), "stages": [_report_json(report) for report in reports]}
+    return {"scene": str(scene), "stages": [report_json(report) for report in reports]}
 
 
-def _report_json(report: StageReport) -> dict[str, Any]:
+def report_json(report: StageReport) -> dict[str, Any]:
+    """What was done to one stage as JSON values."""
     manifest = report.manifest
     return {
         "stage": report.stage,

@@ -14,12 +14,34 @@ from gs_stereo.errors import ConfigError
 from gs_stereo.pipeline.stage import STAGES, Stage
 
 
-class RecipeEntry(Config):
-    """One stage of a recipe: its name, an optional preset, and settings laid on top of it."""
+class StageSettings(Config):
+    """An optional preset, and settings laid on top of it."""
 
-    stage: str = Field(description="a stage name, for example fit")
     preset: str | None = Field(default=None, description="configs/<stage>/<preset>.yaml")
     set: dict[str, Any] = Field(default_factory=dict, description="settings that differ from the preset")
+
+
+class RecipeEntry(StageSettings):
+    """One stage of a recipe."""
+
+    stage: str = Field(description="a stage name, for example fit")
+
+
+class LabelSource(Config):
+    """A label source of an experiment: all that may differ between its trainings."""
+
+    label: dict[str, Any] = Field(default_factory=dict, description="settings of label")
+    loss: dict[str, Any] = Field(default_factory=dict, description="settings of train.loss: how the label is used")
+
+
+class Matrix(Config):
+    """Makes a recipe an experiment: its trainings are repeated for every label source and seed."""
+
+    labels: dict[str, LabelSource] = Field(min_length=1, description="name -> label source")
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1, description="seeds of training")
+    references: dict[str, StageSettings] = Field(
+        default_factory=dict, description="name -> settings of evaluate: rows of the table that nothing trains"
+    )
 
 
 class Recipe(Config):
@@ -30,6 +52,7 @@ class Recipe(Config):
     seed: int = 0
     scenes: tuple[str, ...] = Field(default=(), description="scene folders, relative to the recipe file")
     stages: tuple[RecipeEntry, ...]
+    matrix: Matrix | None = Field(default=None, description="for `gsstereo experiment`: label sources and seeds")
 
 
 DEFAULT_RECIPE = Recipe(
@@ -73,10 +96,16 @@ def resolve_step(entry: RecipeEntry, overrides: Mapping[str, Any], preset: str |
 
 
 def resolve(recipe: Recipe, overrides: Mapping[str, Any], preset: str | None = None) -> list[Step]:
-    """All steps of a recipe. Overrides are keyed by stage name, with - or _; ConfigError for a stage not in it."""
-    by_stage = {key.replace("_", "-"): value for key, value in overrides.items()}
+    """All steps of a recipe, on defaults < preset < recipe < overrides (see `overrides_by_stage`)."""
+    by_stage = overrides_by_stage(recipe, overrides)
     if preset and not any(is_shipped(f"configs/{entry.stage}/{preset}.yaml") for entry in recipe.stages):
         raise ConfigError(f"No stage of the recipe {recipe.name!r} has a preset {preset!r}; try fast or quality.")
+    return [resolve_step(entry, by_stage.get(entry.stage, {}), preset) for entry in recipe.stages]
+
+
+def overrides_by_stage(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides keyed by stage name, which may have _ for -; ConfigError for a stage that is not in the recipe."""
+    by_stage = {key.replace("_", "-"): value for key, value in overrides.items()}
     unknown = set(by_stage) - {entry.stage for entry in recipe.stages}
     if unknown:
         known = ", ".join(entry.stage for entry in recipe.stages)
@@ -84,4 +113,4 @@ def resolve(recipe: Recipe, overrides: Mapping[str, Any], preset: str | None = N
     for key, value in by_stage.items():
         if not isinstance(value, Mapping):
             raise ConfigError(f"The override {key!r} must name a setting, for example {key}.setting=value.")
-    return [resolve_step(entry, by_stage.get(entry.stage, {}), preset) for entry in recipe.stages]
+    return by_stage

@@ -97,5 +97,7 @@ STAGES: Registry[type[Stage]] = Registry(
         "evaluate-labels": "gs_stereo.stages.evaluate_labels:EvaluateLabelsStage",
         "report": "gs_stereo.stages.report:ReportStage",
         "train": "gs_stereo.stages.train:TrainStage",
+        "evaluate": "gs_stereo.stages.benchmark_scores:BenchmarkScoresStage",
+        "compare": "gs_stereo.stages.compare:CompareStage",
     },
 )

@@ -1,6 +1,6 @@
 """A matcher on a stereo benchmark: glue between the experts and the benchmarks, for the verb `evaluate`.
 
-It is no stage: it has no scene and publishes nothing that another stage reads.
+The verb publishes nothing; `benchmark_scores.py` is the stage of a recipe that does.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class Evaluation:
     config: EvaluateConfig
     takes_range: bool
 
-    def to_json(self) -> dict[str, Any]:
-        """A dictionary that `json.dumps` takes."""
+    def to_json(self, *, costs: bool = True) -> dict[str, Any]:
+        """A dictionary that `json.dumps` takes. costs: with seconds and memory, which no two runs share."""
         from dataclasses import asdict
 
         settings = self.config.model_dump(mode="json", exclude={"experts"})
-        return {**self.report.to_json(), "matcher": asdict(self.provenance), "settings": settings}
+        return {**self.report.to_json(costs=costs), "matcher": asdict(self.provenance), "settings": settings}
 
     def to_table(self) -> str:
         """The report's table and one line about the matcher."""

@@ -26,6 +26,7 @@ VERBS = [
     "export",
     "view",
     "evaluate",
+    "experiment",
     "report",
     "train",
     "status",

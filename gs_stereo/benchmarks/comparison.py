@@ -1,0 +1,176 @@
+"""Scores of several nets on one benchmark as one table: mean and spread over seeds, and the change against a start.
+
+The scores are those of `scores.json` and `gsstereo evaluate --json`. A value is the mean over pairs, each pair the
+same weight. The spread is the standard deviation of the sample (n - 1); one run has none.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any, Literal
+
+from pydantic import Field
+
+from gs_stereo.config import Config
+from gs_stereo.errors import InputError
+
+Scores = Mapping[str, Any]
+
+
+class Measure(Config):
+    """A column of the table: one metric, averaged over some of the pairs."""
+
+    title: str = Field(description="Head of the column")
+    pairs: str = Field(default="", description="Only pairs whose name, or whose benchmark's name, begins like this")
+    metric: str = Field(default="epe", pattern=r"^(epe|d1|bad_\d+(\.\d+)?)$", description="epe, d1 or bad_<px>")
+    region: Literal["noc", "all"] = Field(default="all", description="noc: pixels that both eyes see")
+
+    @property
+    def unit(self) -> str:
+        return "px" if self.metric == "epe" else "%"
+
+
+MEASURES = (
+    Measure(title="Middlebury bad-2 noc", pairs="middlebury", metric="bad_2", region="noc"),
+    Measure(title="KITTI EPE", pairs="kitti"),
+    Measure(title="EPE of all"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One measure of one row. values: one a run, px or share. change: of the mean against the start, as a share."""
+
+    values: tuple[float, ...]
+    change: float | None
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.values)
+
+    @property
+    def spread(self) -> float | None:
+        return stdev(self.values) if len(self.values) > 1 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The table. pair_counts: how many pairs each measure is a mean of."""
+
+    measures: tuple[Measure, ...]
+    pair_counts: tuple[int, ...]
+    rows: Mapping[str, tuple[Entry, ...]]
+    caption: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Shares lie between 0 and 1; NaN becomes None."""
+        heads = [
+            {**measure.model_dump(), "pair_count": count}
+            for measure, count in zip(self.measures, self.pair_counts, strict=True)
+        ]
+        rows = [{"name": name, "scores": [_entry_json(each) for each in row]} for name, row in self.rows.items()]
+        return {"caption": self.caption, "measures": heads, "rows": rows}
+
+    def to_markdown(self) -> str:
+        """A padded table, which reads well in a terminal too, and the caption below it."""
+        heads = ["labels", "runs"]
+        for measure in self.measures:
+            heads += [f"{measure.title} ({measure.unit})", "change"]
+        lines = [heads, *(self._cells(name, row) for name, row in self.rows.items())]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        rule = [("-" * width) if n == 0 else ("-" * (width - 1) + ":") for n, width in enumerate(widths)]
+        texts = [
+            "| " + " | ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) + " |"
+            for line in (heads, rule, *lines[1:])
+        ]
+        return "\n".join([*texts, "", f"{self._pairs_note()} {self.caption}".rstrip(), ""])
+
+    def to_csv(self) -> str:
+        """A line for each row: name, runs, then mean, spread and change of each measure; px or shares."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        names = [f"{m.title} {part}" for m in self.measures for part in ("mean", "standard deviation", "change")]
+        writer.writerow(["labels", "runs", *names])
+        for name, row in self.rows.items():
+            numbers = [value for each in row for value in (each.mean, each.spread, each.change)]
+            writer.writerow([name, len(row[0].values), *("" if v is None else repr(v) for v in numbers)])
+        return stream.getvalue()
+
+    def _cells(self, name: str, row: tuple[Entry, ...]) -> list[str]:
+        cells = [name, str(len(row[0].values))]
+        for measure, each in zip(self.measures, row, strict=True):
+            scale, digits = (1.0, 3) if measure.unit == "px" else (100.0, 2)
+            spread = "" if each.spread is None else f" ± {scale * each.spread:.{digits}f}"
+            change = "" if each.change is None else f"{100 * each.change:+.1f} %"
+            cells += [f"{scale * each.mean:.{digits}f}{spread}", change]
+        return cells
+
+    def _pairs_note(self) -> str:
+        counts = ", ".join(f"{m.title}: {n}" for m, n in zip(self.measures, self.pair_counts, strict=True))
+        return f"Mean over pairs ({counts}), then mean ± standard deviation over runs."
+
+
+def compare(
+    rows: Mapping[str, Sequence[Scores]], *, start: str, measures: Sequence[Measure] = MEASURES, caption: str = ""
+) -> Comparison:
+    """The table of `rows`: name -> scores of each run. Changes are against the mean of the row `start`.
+
+    Measures that no pair belongs to are left out. InputError if none is left, or rows do not have the same pairs.
+    """
+    everything = [scores for runs in rows.values() for scores in runs]
+    counts = [len(_scored(everything[0], measure)) for measure in measures]
+    known = [(measure, count) for measure, count in zip(measures, counts, strict=True) if count]
+    if not known:
+        raise InputError("No pair belongs to a measure of the table; correct the setting compare.measures.")
+    for measure, _ in known:
+        _same_pairs([list(_scored(scores, measure)) for scores in everything])
+    values = {
+        name: [tuple(_mean(scores, measure) for scores in runs) for measure, _ in known] for name, runs in rows.items()
+    }
+    before = [fmean(each) for each in values[start]]
+    return Comparison(
+        measures=tuple(measure for measure, _ in known),
+        pair_counts=tuple(count for _, count in known),
+        rows={
+            name: tuple(
+                Entry(values=each, change=None if name == start or not old else fmean(each) / old - 1)
+                for each, old in zip(row, before, strict=True)
+            )
+            for name, row in values.items()
+        },
+        caption=caption,
+    )
+
+
+def _scored(scores: Scores, measure: Measure) -> dict[str, float]:
+    """Pair -> its score, for the pairs of the measure that have truth in its region; NaN without any prediction."""
+    found = {}
+    for pair in scores["pairs"]:
+        region = pair["regions"].get(measure.region)
+        named = any(name.startswith(measure.pairs) for name in (pair["name"], scores["benchmark"]))
+        if named and region is not None and region["pixels"]:
+            if measure.metric not in region:
+                raise InputError(f"There is no score {measure.metric} of the pairs; correct compare.measures.")
+            value = region[measure.metric]
+            found[pair["name"]] = math.nan if value is None else float(value)
+    return found
+
+
+def _mean(scores: Scores, measure: Measure) -> float:
+    return fmean(_scored(scores, measure).values())
+
+
+def _same_pairs(names: Sequence[list[str]]) -> None:
+    if any(each != names[0] for each in names):
+        raise InputError("The rows of the table were scored on different pairs; evaluate them again on the same ones.")
+
+
+def _entry_json(entry: Entry) -> dict[str, Any]:
+    numbers = {"mean": entry.mean, "standard_deviation": entry.spread, "change": entry.change}
+    plain = {name: value if value is not None and math.isfinite(value) else None for name, value in numbers.items()}
+    return {"values": [value if math.isfinite(value) else None for value in entry.values], **plain}

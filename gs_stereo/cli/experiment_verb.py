@@ -1,0 +1,133 @@
+"""The verb that compares label sources by what a net learns from them: experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gs_stereo.cli.options import Common, given, path_text, with_common
+
+if TYPE_CHECKING:
+    from gs_stereo.pipeline.recipe import Recipe
+    from gs_stereo.pipeline.runner import StageReport
+    from gs_stereo.stages.experiment import Cell, CellStatus
+
+_DEFAULT = Path("expert_vs_splat")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("experiment", epilog="Example: gsstereo experiment room_a room_b --from weights --root pairs")(
+        experiment
+    )
+
+
+@with_common
+def experiment(
+    *,
+    captures: Annotated[
+        list[Path] | None, typer.Argument(help="Scene folders with photos.", show_default=False)
+    ] = None,
+    config: Annotated[
+        Path, typer.Option("--config", help="Recipe with a matrix: a file, or the name of a shipped one.")
+    ] = _DEFAULT,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Start weights: a folder published by train, or a .pth.")
+    ] = None,
+    benchmark: Annotated[str | None, typer.Option(help="As of evaluate.", show_default="folder")] = None,
+    root: Annotated[Path | None, typer.Option(help="The benchmark's folder.", show_default=False)] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only this label source of the recipe; repeatable.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Trainings of each label source.", show_default="the recipe's")
+    ] = None,
+    common: Common,
+) -> None:
+    """Fine-tune a net on each label source of the same captures, with several seeds, and tabulate zero-shot scores."""
+    from gs_stereo.cli.tables import print_json
+    from gs_stereo.config import merge, parse_overrides
+    from gs_stereo.executors.local import LocalExecutor
+    from gs_stereo.pipeline.recipe import load_recipe
+    from gs_stereo.pipeline.scene import ScenePaths
+    from gs_stereo.stages.experiment import Experiment, assess_cells, capture_paths, run_cells
+
+    recipe = _chosen(load_recipe(config), label or [], seeds)
+    own = {
+        "train": given(start=path_text(start)),
+        "evaluate": given(benchmark=benchmark, root=path_text(root)),
+    }
+    folders = captures or [config.parent / name for name in recipe.scenes] or [Path()]
+    home = common.out or Path("gsstereo") / "experiment" / recipe.name
+    cells = Experiment(
+        recipe=recipe,
+        captures=capture_paths(folders, common.out),
+        home=ScenePaths.of(Path(), home),
+        overrides=merge(parse_overrides(common.set_ or []), {name: values for name, values in own.items() if values}),
+        preset=common.preset,
+        seed=recipe.seed if common.seed is None else common.seed,
+    ).cells()
+    if common.dry_run:
+        _print_plan(assess_cells(cells), as_json=common.json)
+        return
+    done = list(run_cells(cells, LocalExecutor(common.workers), force=common.force))
+    if common.json:
+        print_json(_outcome_json(done))
+        return
+    _print_outcome(done)
+
+
+def _chosen(recipe: Recipe, labels: list[str], seeds: int | None) -> Recipe:
+    """The recipe with some of its label sources, and with as many seeds as asked for."""
+    from gs_stereo.errors import ConfigError
+
+    matrix = recipe.matrix
+    if matrix is None:
+        raise ConfigError(f"The recipe {recipe.name!r} is no experiment: it has no matrix; use it with `gsstereo run`.")
+    unknown = [name for name in labels if name not in matrix.labels]
+    if unknown:
+        known = ", ".join(matrix.labels)
+        raise ConfigError(f"The recipe {recipe.name!r} has no label source {unknown[0]!r}; it has: {known}.")
+    changes: dict[str, Any] = {"seeds": tuple(range(seeds))} if seeds else {}
+    if labels:
+        changes["labels"] = {name: source for name, source in matrix.labels.items() if name in labels}
+    return recipe.model_copy(update={"matrix": matrix.model_copy(update=changes)})
+
+
+def _print_plan(plan: list[CellStatus], *, as_json: bool) -> None:
+    from gs_stereo.cli.tables import print_json, print_table
+
+    if as_json:
+        print_json(
+            [{"cell": s.cell.key, "folder": str(s.cell.folder), "state": s.state, "reason": s.reason} for s in plan]
+        )
+        return
+    print_table(["cell", "state", "why"], [[s.cell.key, s.state, s.reason] for s in plan])
+    waiting = sum(status.state != "up to date" for status in plan)
+    print(f"\n{waiting} of {len(plan)} cells would run.")
+
+
+def _outcome_json(done: list[tuple[Cell, StageReport]]) -> dict[str, Any]:
+    from gs_stereo.cli.tables import report_json
+    from gs_stereo.stages.compare import read_table
+
+    table = done[-1][1].folder
+    return {
+        "folder": str(table),
+        "cells": [{"cell": cell.key, **report_json(report)} for cell, report in done],
+        "table": read_table(table),
+    }
+
+
+def _print_outcome(done: list[tuple[Cell, StageReport]]) -> None:
+    from gs_stereo.log import duration
+
+    table = done[-1][1]
+    fresh = [report for _, report in done if report.action != "skipped"]
+    print(f"{table.manifest.text}\n")
+    if fresh:
+        took = duration(sum(report.manifest.seconds for report in fresh))
+        print(f"{len(fresh)} of {len(done)} cells were run in {took}, the others were up to date.")
+    else:
+        print(f"Nothing to do: all {len(done)} cells are up to date.")
+    print(f"The table is in {table.folder}")

@@ -1,0 +1,67 @@
+"""Scores of several nets -> one table in `comparison/`, as JSON, Markdown and CSV."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from gs_stereo.benchmarks.comparison import MEASURES, Measure, compare
+from gs_stereo.config import Config
+from gs_stereo.errors import ConfigError
+from gs_stereo.io.atomic import write_text
+from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.stages.benchmark_scores import SCORES_NAME, scores_folder
+
+FOLDER = "comparison"
+TABLE_NAME = "table.json"
+
+
+def read_table(folder: Path) -> dict[str, Any]:
+    """The table that the stage published in `folder`."""
+    values: dict[str, Any] = json.loads((folder / TABLE_NAME).read_text(encoding="utf-8"))
+    return values
+
+
+class CompareConfig(Config):
+    """Which scores stand in which row."""
+
+    rows: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Row -> names of the scores of its runs; `gsstereo experiment` fills it."
+    )
+    start: str = Field(default="start", description="The row that changes are relative to.")
+    measures: tuple[Measure, ...] = Field(default=MEASURES, description="The columns.")
+    caption: str = Field(default="", description="A sentence below the table.")
+
+
+class CompareStage:
+    """Publishes `table.json`, `table.md` and `table.csv`."""
+
+    name = "compare"
+    version = 1
+    config_type = CompareConfig
+    replaces_others = False
+
+    def folder(self, config: CompareConfig) -> str:
+        return FOLDER
+
+    def inputs(self, paths: ScenePaths, config: CompareConfig) -> StageInputs:
+        if not config.rows.get(config.start) or not all(config.rows.values()):
+            raise ConfigError(f"The table needs the row {config.start!r} and scores in every row; set compare.rows.")
+        names = [name for runs in config.rows.values() for name in runs]
+        return StageInputs(published={scores_folder(name): "experiment" for name in names})
+
+    def run(self, context: StageContext, config: CompareConfig) -> StageOutcome:
+        rows = {
+            row: [json.loads((context.published(scores_folder(name)) / SCORES_NAME).read_text()) for name in runs]
+            for row, runs in config.rows.items()
+        }
+        table = compare(rows, start=config.start, measures=config.measures, caption=config.caption)
+        text = table.to_markdown()
+        write_text(context.work_dir / TABLE_NAME, json.dumps(table.to_json(), indent=1, ensure_ascii=False) + "\n")
+        write_text(context.work_dir / "table.md", text)
+        write_text(context.work_dir / "table.csv", table.to_csv())
+        return StageOutcome(summary={"rows": str(len(rows))}, text=text.rstrip())
