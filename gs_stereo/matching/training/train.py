@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from gs_stereo.matching.training.trainer import Advance, Trainer, make_optimizer
 from gs_stereo.types import Provenance
 
 OWN_LICENCE = "Apache-2.0"
+_NO_WEIGHTS = "no expert weights"  # what labels without a learned expert say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,8 +162,13 @@ def describe(config: TrainConfig, net: Config, data: SplitData, start: TrainedNe
 
 def joint_licence(licences: Sequence[str]) -> str:
     """Ours and every other one, each once, joined by AND: what binds a label binds the net."""
-    others = {part for licence in licences for part in licence.split(" AND ")} - {OWN_LICENCE}
+    others = {part for licence in licences for part in _parts(licence)} - {OWN_LICENCE, _NO_WEIGHTS}
     return " AND ".join([OWN_LICENCE, *sorted(others)])
+
+
+def _parts(licence: str) -> list[str]:
+    """The licences of a net (`A AND B`) or of a fused label (`expert: A; expert: B`)."""
+    return [re.sub(r"^[\w-]+: ", "", part) for part in re.split(r" AND |; ", licence)]
 
 
 def _label_source(provenance: Provenance) -> dict[str, Any]:

@@ -35,10 +35,7 @@ def test_a_shipped_experiment_unfolds_into_every_cell_once(name: str, tmp_path: 
         assert set(cell.needs) <= set(keys[:number])
     trained = [cell.step.config.model_dump(mode="json") for cell in cells if cell.step.stage.name == "train"]
     for config in trained:
-        config["loss"] = {
-            **config["loss"],
-            **LossConfig().model_dump(include={"min_confidence", "weigh_by_confidence"}),
-        }
+        config["loss"] |= LossConfig().model_dump(include={"min_confidence", "weigh_by_confidence"})
         assert len(config.pop("data")) == 2
         assert config.pop("name").split("-seed")[0] in LABELS
     assert len({json.dumps(config) for config in trained}) == 1  # one budget for all
@@ -77,7 +74,7 @@ def test_results_of_captures_can_lie_elsewhere(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_experiment_is_an_error(change: object, message: str, tmp_path: Path) -> None:
-    values = load_recipe(Path("expert_vs_splat")).model_dump()
+    values = load_recipe(Path("expert_vs_splat")).model_dump(mode="json")
     change(values)  # type: ignore[operator]
     with pytest.raises(ConfigError, match=message):
         unfolded(Recipe(**values), tmp_path)

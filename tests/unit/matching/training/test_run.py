@@ -147,6 +147,9 @@ def test_labels_bind_the_weights(tmp_path: Path) -> None:
     result = train_net(job(bound, tmp_path / "run", steps=1, validation_share=0))
     assert result.description.licence == "Apache-2.0 AND LicenseRef-non-commercial"
     assert joint_licence(["MIT AND A", "Apache-2.0", "A"]) == "Apache-2.0 AND A AND MIT"
+    assert joint_licence(["no expert weights", "sgbm: Apache-2.0"]) == "Apache-2.0"
+    fused = "sgbm: Apache-2.0; onnx: LicenseRef-NC (non-commercial: research only)"
+    assert joint_licence([fused]) == "Apache-2.0 AND LicenseRef-NC (non-commercial: research only)"
 
 
 def test_views_are_held_out_as_a_whole(data: Path) -> None:
