@@ -21,7 +21,16 @@ from typing import Any
 from gs_stereo.config import merge
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.log import logger
-from gs_stereo.pipeline.recipe import LabelSource, Matrix, Recipe, RecipeEntry, Step, overrides_by_stage, resolve_step
+from gs_stereo.pipeline.recipe import (
+    LabelSource,
+    Matrix,
+    Recipe,
+    RecipeEntry,
+    Step,
+    overrides_by_stage,
+    resolve,
+    resolve_step,
+)
 from gs_stereo.pipeline.runner import RunOptions, StageReport, assess, execute, take_parts
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import Executor
@@ -84,6 +93,7 @@ class Experiment:
 
     def cells(self) -> list[Cell]:
         """All cells, each after those it needs. ConfigError for a recipe that is no experiment."""
+        resolve(self.recipe, self.overrides, self.preset)  # says what is wrong with any of them
         captures = [cell for paths in self.captures for cell in self._capture_cells(paths)]
         start = self._budget().start
         if start is None:

@@ -184,6 +184,7 @@ def test_a_changed_pair_of_the_benchmark_is_scored_again(tmp_path: Path) -> None
         (["--label", "nope"], 2, "has no label source 'nope'; it has: good, few"),
         (["--config", "smoke"], 2, "it has no matrix"),
         (["--set", "render-pairs.x=1"], 2, "has no stage 'render-pairs'"),
+        (["--preset", "nope"], 2, "has a preset 'nope'"),
         (["--root", "nowhere"], 3, "nowhere"),
         (["--from", "nowhere"], 3, "nowhere"),
         (["--set", "compare.measures=[{title: none, pairs: eth3d}]"], 3, "compare.measures"),
