@@ -23,7 +23,7 @@ def label(
     expert: Annotated[
         str | None,
         typer.Option(
-            help="Label source: fused, splat, multibaseline, sgbm, onnx, checkpoint, foundationstereo, or a plug-in."
+            help="Label source: fused, splat, multibaseline, lite, sgbm, onnx, checkpoint, foundationstereo, a plug-in."
         ),
     ] = None,
     pairs: Annotated[str | None, typer.Option(help="Name of the set of pairs.", show_default="default")] = None,

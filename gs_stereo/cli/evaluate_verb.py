@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     *,
     model: Annotated[
-        str, typer.Argument(help="An expert (sgbm, foundationstereo, a plug-in), a .onnx file, or a checkpoint.")
+        str, typer.Argument(help="An expert (lite, sgbm, foundationstereo, a plug-in), a .onnx file, or a checkpoint.")
     ],
     benchmark: Annotated[
         str,

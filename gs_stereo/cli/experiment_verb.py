@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gs_stereo.cli.options import Common, given, path_text, with_common
+from gs_stereo.cli.options import Common, given, path_text, weights_text, with_common
 
 if TYPE_CHECKING:
     from gs_stereo.pipeline.recipe import Recipe
@@ -34,7 +34,10 @@ def experiment(
         Path, typer.Option("--config", help="Recipe with a matrix: a file, or the name of a shipped one.")
     ] = _DEFAULT,
     start: Annotated[
-        Path | None, typer.Option("--from", help="Start weights: a folder published by train, or a .pth.")
+        Path | None,
+        typer.Option(
+            "--from", help="Start weights: lite, a folder published by train, or a .pth.", show_default="lite"
+        ),
     ] = None,
     benchmark: Annotated[str | None, typer.Option(help="As of evaluate.", show_default="folder")] = None,
     root: Annotated[Path | None, typer.Option(help="The benchmark's folder.", show_default=False)] = None,
@@ -54,7 +57,7 @@ def experiment(
 
     recipe = _chosen(load_recipe(config), label or [], seeds)
     own = {
-        "train": given(start=path_text(start)),
+        "train": given(start=weights_text(start)),
         "evaluate": given(benchmark=benchmark, root=path_text(root)),
     }
     folders = captures or [config.parent / name for name in recipe.scenes] or [Path()]

@@ -114,3 +114,10 @@ def given(**values: Any) -> dict[str, Any]:
 def path_text(path: Path | None) -> str | None:
     """An absolute path as text for the settings, which outlive the current folder."""
     return str(path.resolve()) if path else None
+
+
+def weights_text(path: Path | None) -> str | None:
+    """Like `path_text`, but the name of a shipped net stays a name."""
+    from gs_stereo.matching.embedded import located
+
+    return str(path) if path and located(path) != path else path_text(path)

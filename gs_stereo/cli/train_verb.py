@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gs_stereo.cli.options import Common, SceneArgument, given, path_text, with_common
+from gs_stereo.cli.options import Common, SceneArgument, given, path_text, weights_text, with_common
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,10 @@ def train(
     net: Annotated[str | None, typer.Option(help="lite or raft_stereo.", show_default="lite")] = None,
     variant: Annotated[str | None, typer.Option(help="Of raft_stereo: full or realtime.", show_default="full")] = None,
     start: Annotated[
-        str, typer.Option("--from", help="scratch, a folder published by train, or an official RAFT-Stereo .pth.")
+        str,
+        typer.Option(
+            "--from", help="scratch, lite (the shipped net), a folder of train, or an official RAFT-Stereo .pth."
+        ),
     ] = "scratch",
     name: Annotated[str | None, typer.Option(help="Name of the run; the net's by default.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps.", show_default="5000")] = None,
@@ -44,7 +47,7 @@ def train(
         dataset=dataset,
         net=net,
         variant=variant,
-        start=None if start == "scratch" else path_text(Path(start)),
+        start=None if start == "scratch" else weights_text(Path(start)),
         name=name,
         steps=steps,
         batch_size=batch_size,

@@ -31,13 +31,16 @@ class CheckpointMatcher(OneDirectionMatcher):
     """StereoMatcher by a net of ours or an official RAFT-Stereo. Weights are loaded with the first prediction.
 
     Safe in threads: one prediction at a time. Confidence is None: the nets have none.
-    max_disparity_px: the range when the config leaves it open.
+    max_disparity_px: the range when the config leaves it open. name: of the expert, for the provenance.
     """
 
     config: CheckpointConfig
 
-    def __init__(self, config: CheckpointConfig, *, max_disparity_px: float | None = None) -> None:
+    def __init__(
+        self, config: CheckpointConfig, *, max_disparity_px: float | None = None, name: str = "checkpoint"
+    ) -> None:
         self.config = config
+        self.name = name
         self.max_disparity_px = max_disparity_px
         self._trained: TrainedNet | None = None
         self._lock = threading.Lock()
@@ -49,7 +52,7 @@ class CheckpointMatcher(OneDirectionMatcher):
             trained = self._open()
         places = {"checkpoint", "device"}
         return Provenance(
-            name="checkpoint",
+            name=self.name,
             version=f"gs_stereo-{__version__}",
             licence=trained.description.licence,
             weights_sha256=sha256_file(weights_file(self.config.checkpoint)),

@@ -1,4 +1,4 @@
-"""Settings of the expert `checkpoint`: a trained net from a file."""
+"""Settings of the experts that are trained nets: `lite` comes with the package, `checkpoint` is a file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from pydantic import Field
 from gs_stereo.config import Config
 
 
-class CheckpointConfig(Config):
-    """A net trained by `gsstereo train`, or an official RAFT-Stereo checkpoint."""
+class NetExpertConfig(Config):
+    """How a trained net is asked."""
 
-    checkpoint: Path = Field(description="Folder with net.json and weights.safetensors, or a RAFT-Stereo .pth")
     net_settings: tuple[str, ...] = Field(
         default=(), description="Settings of the net that are no shapes, as name=value, for example iterations=16"
     )
@@ -29,3 +28,9 @@ class CheckpointConfig(Config):
         description="Drop pixels whose two directions differ by more; None = no check, half the time",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
+
+
+class CheckpointConfig(NetExpertConfig):
+    """A net trained by `gsstereo train`, or an official RAFT-Stereo checkpoint."""
+
+    checkpoint: Path = Field(description="Folder with net.json and weights.safetensors, or a RAFT-Stereo .pth")

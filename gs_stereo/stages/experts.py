@@ -11,8 +11,9 @@ from pydantic import Field
 
 from gs_stereo.config import Config
 from gs_stereo.errors import ConfigError, PluginError
-from gs_stereo.matching.checkpoint_config import CheckpointConfig
+from gs_stereo.matching.checkpoint_config import CheckpointConfig, NetExpertConfig
 from gs_stereo.matching.config import SgbmConfig
+from gs_stereo.matching.embedded import LITE, LITE_FOLDER, located
 from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig
 from gs_stereo.matching.onnx_config import OnnxConfig
 
@@ -27,6 +28,7 @@ class ExpertsConfig(Config):
     """Settings of each built-in expert; only those of the chosen one are used."""
 
     sgbm: SgbmConfig = Field(default=SgbmConfig(), description="OpenCV's semi-global matching.")
+    lite: NetExpertConfig = Field(default=NetExpertConfig(), description="The trained net that comes along.")
     onnx: OnnxConfig | None = Field(default=None, description="Any ONNX stereo model; needs `model`.")
     foundationstereo: FoundationStereoConfig | None = Field(
         default=None, description="Your checkout; needs `expert_repo`, `expert_python` and `checkpoint`."
@@ -52,6 +54,8 @@ def external_files(expert: str, experts: ExpertsConfig) -> Mapping[str, Path]:
         raise PluginError(f"There is no expert called {expert!r}; use one of: {known}.")
     if expert in _NEEDS and getattr(experts, expert) is None:
         raise ConfigError(f"The expert {expert} needs {_NEEDS[expert]}; give them.")
+    if expert == LITE:
+        return checkpoint_files(LITE_FOLDER)
     if expert == "onnx" and experts.onnx is not None:
         return {"(model)": experts.onnx.model}
     if expert == "foundationstereo" and experts.foundationstereo is not None:
@@ -63,6 +67,7 @@ def external_files(expert: str, experts: ExpertsConfig) -> Mapping[str, Path]:
 
 def checkpoint_files(path: Path) -> Mapping[str, Path]:
     """The files of a trained net that decide its answers."""
+    path = located(path)
     if path.is_dir():
         return {"(weights)": path / "weights.safetensors", "(net)": path / "net.json"}
     return {"(weights)": path}

@@ -14,7 +14,10 @@ from gs_stereo.errors import InputError
 from gs_stereo.matching.protocol import MATCHERS, StereoMatcher
 
 # How to make each built-in without files of the user. Others are tested with their own stand-ins.
-MAKERS: dict[str, Callable[[], StereoMatcher]] = {"sgbm": lambda: MATCHERS.load("sgbm")()}
+MAKERS: dict[str, Callable[[], StereoMatcher]] = {
+    "sgbm": lambda: MATCHERS.load("sgbm")(),
+    "lite": lambda: MATCHERS.load("lite")(),
+}
 SHIFT_PX = 6
 
 

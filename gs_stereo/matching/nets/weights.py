@@ -16,6 +16,7 @@ import torch
 from gs_stereo.config import Config
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.io.atomic import write_bytes, write_text
+from gs_stereo.matching.embedded import located
 from gs_stereo.matching.nets.protocol import StereoNet, make_net, resolve_net
 
 WEIGHTS_NAME = "weights.safetensors"
@@ -59,10 +60,11 @@ def save_net(folder: Path, net: StereoNet, description: NetDescription) -> None:
 
 
 def load_net(path: Path) -> TrainedNet:
-    """A folder of ours (or its `.safetensors`), or an official RAFT-Stereo `.pth`; the net is in evaluation mode.
+    """A folder of ours (or its `.safetensors`), an official RAFT-Stereo `.pth`, or the name of a shipped net.
 
-    InputError names the file and what is wrong with it.
+    The net is in evaluation mode. InputError names the file and what is wrong with it.
     """
+    path = located(path)
     if path.is_dir():
         return _load_folder(path)
     if not path.is_file():
@@ -74,6 +76,7 @@ def load_net(path: Path) -> TrainedNet:
 
 def weights_file(path: Path) -> Path:
     """The file that holds the weights of `path` (see `load_net`)."""
+    path = located(path)
     return path / WEIGHTS_NAME if path.is_dir() else path
 
 
