@@ -1,111 +1,214 @@
-"""Fits the trust model: a monotone additive logistic regression by Newton steps with bounds, in plain numpy.
+"""Fits the trust model to evidence and errors of scenes with exact truth, by Adam on two proper scores.
 
-The program tests/perf/calibrate_labels.py gathers the evidence from sample scenes and calls `fit_variant`.
+The expected error minimises log m + |error| / m (the exponential likelihood, whose best m is the mean error), the
+probability the cross entropy. Sources that a label may lack are hidden in a share of the examples (`SCENARIOS`), so
+that one network serves every set of sources. The program tests/perf/calibrate_labels.py gathers the examples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Float
+from torch import nn
 
-from gs_stereo.labels.trust import Term, Variant
+from gs_stereo.labels.evidence import CONTEXT, EVIDENCE
+from gs_stereo.labels.sources import MATCHED, MULTIBASELINE, PHOTOS, SPLAT
+from gs_stereo.labels.trust import SMALLEST_EVIDENCE, InputScale, Layer, TrustModel, scaled_inputs
 
-_QUANTILES = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 0.995)
-_RIDGE = 1e-5
-_STEPS = 15
-_SWEEPS = 30
-_MOST_PIXELS = 40000
-_LEAST_WEIGHT = 1e-4
+KINDS = (PHOTOS, MULTIBASELINE, SPLAT, MATCHED)
+RIGHT_PX = 1.0
+_LARGEST_ERROR_PX = 20.0
+_SMALLEST_ERROR_PX = 1e-3
+_TAILS = (0.001, 0.999)
 _SIGNIFICANT = 4
+_START = -3.0
+_PHOTOS = ("photos_px", "photos_cost")
+_STACK = ("multibaseline_px", "multibaseline_cost")
+_EXPERTS = ("experts_px", "left_right_px")
+_SURROUNDINGS = ("views_px", "points_px")
 
 
-def fit_variant(kind: str, evidence: Mapping[str, Float[np.ndarray, "n"]], right: Bool[np.ndarray, "n"]) -> Variant:
-    """The variant that explains best which pixels were right (|error| < 1 px). NaN evidence is unknown.
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Sources that are not at hand, and the share of the examples that are shown without their evidence."""
 
-    Of more than 40,000 pixels an even selection is used.
-    """
-    chosen = np.linspace(0, len(right) - 1, min(len(right), _MOST_PIXELS)).astype(np.int64)
-    evidence, right = {name: values[chosen] for name, values in evidence.items()}, right[chosen]
-    knots = {name: _knots(values) for name, values in evidence.items()}
-    columns = [np.ones((len(right), 1))]
-    lower = [np.full(1, -np.inf)]
-    for name, values in evidence.items():
-        columns += [-_steps(values, knots[name]), -np.isnan(values)[:, None].astype(np.float64)]
-        lower += [np.zeros(len(knots[name]) - 1), np.full(1, -np.inf)]
-    weights = _bounded_logistic(np.concatenate(columns, axis=1), right.astype(np.float64), np.concatenate(lower))
-    terms, at = {}, 1
-    for name, places in knots.items():
-        count = len(places) - 1
-        doubt = np.concatenate([[0.0], np.cumsum(weights[at : at + count])])
-        terms[name] = Term(knots=_rounded(places), doubt=_rounded(doubt), unknown=_rounded(weights[at + count])[0])
-        at += count + 1
-    return Variant(kind=kind, bias=_rounded(weights[0])[0], terms=terms)
+    name: str
+    share: float
+    hidden: tuple[str, ...]
+
+    def hidden_of(self, kind: str) -> tuple[str, ...]:
+        """What is hidden of examples of a kind: never what the kind's own source says."""
+        own = {PHOTOS: _PHOTOS, MULTIBASELINE: _STACK, MATCHED: _EXPERTS}.get(kind, ())
+        return tuple(name for name in self.hidden if name not in own)
 
 
-def _knots(values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "k"]:
-    """Quantiles of what is known, at least one percent of the range apart, so that every step has pixels."""
-    known = values[np.isfinite(values)]
-    if len(known) == 0:
-        return np.zeros(1)
-    places = np.quantile(known, _QUANTILES)
-    kept = [places[0]]
-    for place in places[1:]:
-        if place > kept[-1] + 1e-3 * max(abs(places[-1]), 1e-6):
-            kept.append(place)
-    return np.array(_rounded(np.array(kept)))
+SCENARIOS = (
+    Scenario(name="fused", share=0.4, hidden=_STACK),
+    Scenario(name="with multibaseline", share=0.15, hidden=()),
+    Scenario(name="without photos", share=0.15, hidden=(*_STACK, *_PHOTOS)),
+    Scenario(name="without experts", share=0.1, hidden=(*_STACK, *_EXPERTS)),
+    Scenario(name="alone", share=0.2, hidden=(*_STACK, *_PHOTOS, *_EXPERTS, *_SURROUNDINGS)),
+)
 
 
-def _steps(values: Float[np.ndarray, "n"], knots: Float[np.ndarray, "k"]) -> Float[np.ndarray, "n k-1"]:
-    """How far a value has climbed each step between knots, 0 to 1; unknown values have climbed none."""
-    span = np.diff(knots)
-    filled = np.nan_to_num(values, nan=float(knots[0]), posinf=float(knots[-1]))
-    return np.clip((filled[:, None] - knots[:-1]) / span, 0.0, 1.0)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Examples:
+    """Disparities of one kind of source: their evidence (NaN = unknown), and how far off they are."""
+
+    kind: str
+    evidence: Mapping[str, Float[np.ndarray, "n"]]
+    error_px: Float[np.ndarray, "n"]
+
+    def known(self) -> Examples:
+        """Those whose error is known."""
+        there = np.isfinite(self.error_px)
+        evidence = {name: values[there] for name, values in self.evidence.items()}
+        return Examples(kind=self.kind, evidence=evidence, error_px=np.abs(self.error_px[there]))
 
 
-def _bounded_logistic(
-    design: Float[np.ndarray, "n p"], right: Float[np.ndarray, "n"], lower: Float[np.ndarray, "p"]
-) -> Float[np.ndarray, "p"]:
-    """Weights of the ridge logistic regression with lower bounds."""
-    weights = np.zeros(design.shape[1])
-    share = np.clip(right.mean(), 1e-4, 1 - 1e-4)
-    weights[0] = np.log(share / (1 - share))
-    loss = _loss(design, right, weights)
-    for _ in range(_STEPS):
-        probability = 1 / (1 + np.exp(-design @ weights))
-        curvature = np.maximum(probability * (1 - probability), _LEAST_WEIGHT)
-        hessian = design.T @ (design * curvature[:, None]) / len(right) + _RIDGE * np.eye(len(weights))
-        gradient = design.T @ (probability - right) / len(right) + _RIDGE * weights
-        step = _bounded_quadratic(hessian, gradient, lower - weights)
-        scale = 1.0
-        while (trial := _loss(design, right, weights + scale * step)) > loss and scale > 1e-4:
-            scale /= 2
-        if loss - trial < 1e-7:
-            break
-        weights, loss = weights + scale * step, trial
-    return np.maximum(weights, lower)
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """evidence: which pieces the model may use. hidden: width of both hidden layers."""
+
+    evidence: tuple[str, ...] = tuple(EVIDENCE)
+    hidden: int = 24
+    steps: int = 4000
+    batch: int = 1024
+    rate: float = 0.01
+    decay: float = 1e-4
+    seed: int = 0
 
 
-def _loss(design: np.ndarray, right: np.ndarray, weights: np.ndarray) -> float:
-    logit = design @ weights
-    return float(np.mean(np.logaddexp(0, logit) - right * logit) + 0.5 * _RIDGE * weights @ weights)
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What is written into the model about where it comes from."""
+
+    version: int
+    scenes: tuple[str, ...]
+    experts: tuple[str, ...]
 
 
-def _bounded_quadratic(
-    hessian: Float[np.ndarray, "p p"], gradient: Float[np.ndarray, "p"], lower: Float[np.ndarray, "p"]
-) -> Float[np.ndarray, "p"]:
-    """argmin of 1/2 s H s + g s with s >= lower, by coordinate descent."""
-    step = np.zeros(len(gradient))
-    slope = gradient.copy()
-    for _ in range(_SWEEPS):
-        for k in range(len(step)):
-            new = max(step[k] - slope[k] / hessian[k, k], lower[k])
-            if new != step[k]:
-                slope += hessian[:, k] * (new - step[k])
-                step[k] = new
-    return step
+def fit_trust(examples: Sequence[Examples], origin: Origin, settings: FitSettings = FitSettings()) -> TrustModel:
+    """The model that explains the examples best. The same examples and seed give the same model."""
+    parts = [part.known() for part in examples]
+    scales = tuple(_scale(name, parts) for name in settings.evidence)
+    inputs = torch.from_numpy(np.concatenate([_columns(part, scales) for part in parts]))
+    error = torch.from_numpy(np.concatenate([part.error_px for part in parts]).astype(np.float32))
+    kinds = tuple(dict.fromkeys(part.kind for part in parts))
+    kind = torch.from_numpy(np.repeat([kinds.index(part.kind) for part in parts], [len(p.error_px) for p in parts]))
+    hiding = _hiding(kinds, settings.evidence)
+    doubts = torch.tensor([row for row, scale in enumerate(scales) if scale.doubt])
+    network = _network(2 * len(scales) + len(kinds), doubts, settings)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=settings.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.rate, total_steps=settings.steps)
+    for chosen, scenario in _batches(len(error), settings):
+        shown = _shown(inputs[chosen], kind[chosen], hiding[scenario, kind[chosen]], len(kinds))
+        loss = _loss(network(shown), error[chosen])
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        _constrain(network, doubts)
+    layers = tuple(_layer(module) for module in network if isinstance(module, nn.Linear))
+    return TrustModel(
+        version=origin.version,
+        trained_on=origin.scenes,
+        experts=origin.experts,
+        kinds=kinds,
+        inputs=scales,
+        layers=layers,
+    )
 
 
-def _rounded(values: np.ndarray | float) -> tuple[float, ...]:
-    return tuple(float(f"{value:.{_SIGNIFICANT}g}") for value in np.atleast_1d(values))
+def _loss(outputs: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
+    """Exponential likelihood of the error, and cross entropy of its being 1 px or more."""
+    log_mean, odds = outputs[:, 0], outputs[:, 1]
+    clipped = error.clamp(max=_LARGEST_ERROR_PX) + _SMALLEST_ERROR_PX
+    wrong = (error >= RIGHT_PX).float()
+    mean_score = (log_mean + clipped * torch.exp(-log_mean)).mean()
+    return mean_score + nn.functional.binary_cross_entropy_with_logits(odds, wrong)
+
+
+def _batches(count: int, settings: FitSettings) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Which examples, and which scenario each is shown in."""
+    random = torch.Generator().manual_seed(settings.seed)
+    shares = torch.tensor([scenario.share for scenario in SCENARIOS])
+    for _ in range(settings.steps):
+        chosen = torch.randint(0, count, (settings.batch,), generator=random)
+        yield chosen, torch.multinomial(shares, settings.batch, replacement=True, generator=random)
+
+
+def _shown(inputs: torch.Tensor, kind: torch.Tensor, hidden: torch.Tensor, kinds: int) -> torch.Tensor:
+    """Inputs of a batch: evidence that is hidden becomes unknown, and the kind is added."""
+    count = inputs.shape[1] // 2
+    values, unknown = inputs[:, :count], inputs[:, count:]
+    one_hot = nn.functional.one_hot(kind, kinds).float()
+    return torch.cat([values * ~hidden, torch.maximum(unknown, hidden.float()), one_hot], dim=1)
+
+
+def _hiding(kinds: Sequence[str], names: Sequence[str]) -> torch.Tensor:
+    """True where a scenario hides a piece of evidence from a kind: (scenario, kind, evidence)."""
+    return torch.tensor(
+        [[[name in scenario.hidden_of(kind) for name in names] for kind in kinds] for scenario in SCENARIOS]
+    )
+
+
+def _scale(name: str, parts: Sequence[Examples]) -> InputScale:
+    """The range and spread of what is known of a piece of evidence, over all kinds."""
+    values = np.concatenate([part.evidence.get(name, np.full(len(part.error_px), np.nan)) for part in parts])
+    logs = np.log(values[np.isfinite(values)] + SMALLEST_EVIDENCE)
+    if len(logs) == 0:
+        logs = np.zeros(1)
+    low, high = np.quantile(logs, _TAILS)
+    spread = max(float(logs.std()), SMALLEST_EVIDENCE)
+    centre = float(logs.mean())
+    low, high, centre, spread = (float(f"{value:.{_SIGNIFICANT}g}") for value in (low, high, centre, spread))
+    return InputScale(name=name, doubt=name not in CONTEXT, low=low, high=high, centre=centre, spread=spread)
+
+
+def _columns(part: Examples, scales: tuple[InputScale, ...]) -> Float[np.ndarray, "n inputs"]:
+    return np.ascontiguousarray(scaled_inputs(scales, part.evidence, slice(0, len(part.error_px))).T)
+
+
+def _network(width: int, doubts: torch.Tensor, settings: FitSettings) -> nn.Sequential:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        network = nn.Sequential(
+            nn.Linear(width, settings.hidden),
+            nn.Tanh(),
+            nn.Linear(settings.hidden, settings.hidden),
+            nn.Tanh(),
+            nn.Linear(settings.hidden, 2),
+        )
+        # Folding the random weights keeps their size; cutting the negative ones off would halve it.
+        with torch.no_grad():
+            network[0].weight[:, doubts] = network[0].weight[:, doubts].abs()
+            for module in (network[2], network[4]):
+                module.weight.abs_()
+            network[4].bias.fill_(_START)
+    return network
+
+
+def _constrain(network: nn.Sequential, doubts: torch.Tensor) -> None:
+    """No negative weight on the way of a reason for doubt."""
+    with torch.no_grad():
+        first, *others = (module for module in network if isinstance(module, nn.Linear))
+        first.weight[:, doubts] = first.weight[:, doubts].clamp(min=0)
+        for module in others:
+            module.weight.clamp_(min=0)
+
+
+def _layer(module: nn.Linear) -> Layer:
+    return Layer(weights=_rounded(module.weight), bias=_rounded(module.bias))
+
+
+def _rounded(values: torch.Tensor) -> Float[np.ndarray, "..."]:
+    """Four significant digits: enough for a probability, and a short file."""
+    array = values.detach().numpy()
+    flat = [float(f"{value:.{_SIGNIFICANT}g}") for value in array.ravel()]
+    return np.array(flat, np.float32).reshape(array.shape)

@@ -1,19 +1,21 @@
-"""The evidence for and against a disparity: a table of maps, each larger where there is more reason for doubt.
+"""The evidence for and against a disparity: a table of maps.
 
-Nearly all are in pixels of disparity, so one calibration serves all baselines and scales. NaN = nothing is known. A new
-piece of evidence is one function and one line of `EVIDENCE`; then the calibration program is run again.
+Each map of `DOUBTS` is larger where there is more reason for doubt; those of `CONTEXT` say how to read them. Nearly all
+are in pixels of disparity, so one calibration serves all baselines and scales. NaN = nothing is known. A new piece of
+evidence is one function and one line of a table; then the calibration program is run again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
-from gs_stereo.labels.sources import PHOTOS, POINTS, VIEWS, LabelSources
+from gs_stereo.labels import shape
+from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, POINTS, VIEWS, LabelSources
 from gs_stereo.labels.splat import RenderedEvidence
 from gs_stereo.labels.surroundings import median_known
 from gs_stereo.metrics.consistency import left_right_difference
@@ -45,8 +47,17 @@ def photos_px(case: Case) -> Map | None:
 
 def photos_cost(case: Case) -> Map | None:
     """How badly the photos match at their own best depth: 1 - correlation."""
-    photos = case.sources.views.get(PHOTOS)
-    return None if photos is None or photos.cost is None else photos.cost
+    return _cost(case, PHOTOS)
+
+
+def multibaseline_px(case: Case) -> Map | None:
+    """Distance to what a rendered stack of views says."""
+    return _distance(case, MULTIBASELINE)
+
+
+def multibaseline_cost(case: Case) -> Map | None:
+    """How badly the views of a rendered stack match at their own best depth: 1 - correlation."""
+    return _cost(case, MULTIBASELINE)
 
 
 def views_px(case: Case) -> Map | None:
@@ -113,10 +124,42 @@ def edge_px(case: Case) -> Map:
     return np.where(known, high - low, np.nan)
 
 
-EVIDENCE: dict[str, Callable[[Case], Map | None]] = {
+def near_step(case: Case) -> Map:
+    """1 next to a step of the disparity of more than 1 px, falling with the distance to it."""
+    return shape.near_step(case.disparity)
+
+
+def rough_px(case: Case) -> Map:
+    """How much the disparity scatters about a plane within 7 x 7 pixels."""
+    return shape.scatter_px(case.disparity)
+
+
+def bend_px(case: Case) -> Map:
+    """Eight times the distance of a pixel to the mean of its four diagonal neighbours."""
+    return shape.bend_px(case.disparity)
+
+
+def off_median_px(case: Case) -> Map:
+    """Distance to the median of 5 x 5 pixels."""
+    return shape.off_median_px(case.disparity)
+
+
+def disparity_px(case: Case) -> Map:
+    """The disparity itself: an error of depth becomes one of disparity that grows with it."""
+    return case.disparity
+
+
+def texture(case: Case) -> Map:
+    """Standard deviation of the left image within 7 x 7 pixels, in 8-bit levels."""
+    return shape.texture(case.sources.pair.left)
+
+
+DOUBTS: dict[str, Callable[[Case], Map | None]] = {
     "splat_px": splat_px,
     "photos_px": photos_px,
     "photos_cost": photos_cost,
+    "multibaseline_px": multibaseline_px,
+    "multibaseline_cost": multibaseline_cost,
     "views_px": views_px,
     "points_px": points_px,
     "experts_px": experts_px,
@@ -126,13 +169,24 @@ EVIDENCE: dict[str, Callable[[Case], Map | None]] = {
     "spread_px": spread_px,
     "see_through": see_through,
     "edge_px": edge_px,
+    "near_step": near_step,
+    "rough_px": rough_px,
+    "bend_px": bend_px,
+    "off_median_px": off_median_px,
 }
+CONTEXT: dict[str, Callable[[Case], Map | None]] = {"disparity_px": disparity_px, "texture": texture}
+EVIDENCE = DOUBTS | CONTEXT
 
 
-def gather(case: Case) -> dict[str, Map]:
-    """Every piece of evidence whose source was asked, in the table's order."""
-    found = {name: function(case) for name, function in EVIDENCE.items()}
+def gather(case: Case, names: Iterable[str] = tuple(EVIDENCE)) -> dict[str, Map]:
+    """The named pieces of evidence whose source was asked."""
+    found = {name: EVIDENCE[name](case) for name in names}
     return {name: values for name, values in found.items() if values is not None}
+
+
+def _cost(case: Case, name: str) -> Map | None:
+    source = case.sources.views.get(name)
+    return None if source is None else source.cost
 
 
 def _distance(case: Case, name: str) -> Map | None:

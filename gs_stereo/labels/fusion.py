@@ -1,14 +1,14 @@
-"""The label `fused`: every source proposes a disparity, the evidence judges each, the likeliest proposal is taken.
+"""The label `fused`: every source proposes a disparity, the evidence judges each, the most trusted one is taken.
 
 Proposals in the order of their precision: photos, a rendered stack, the splat, matchers. A later one is taken only
-where it is likelier to be right by a margin. Occlusion follows from the splat's own surfaces, warped into the right
+where its confidence is higher by a margin. Occlusion follows from the splat's own surfaces, warped into the right
 image, and from what the splat shows to the right eye.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,14 +19,14 @@ from gs_stereo.labels.evidence import Case, gather
 from gs_stereo.labels.fusion_config import FusionConfig
 from gs_stereo.labels.hidden import hidden_by_warping
 from gs_stereo.labels.silhouettes import sharpened
-from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, POINTS, SILHOUETTES, SPLAT, LabelSources
+from gs_stereo.labels.sources import MATCHED, MULTIBASELINE, PHOTOS, POINTS, SILHOUETTES, SPLAT, LabelSources
 from gs_stereo.labels.splat import RenderedEvidence, flag_word, rendered_evidence
 from gs_stereo.labels.trust import TrustModel
 from gs_stereo.labels.visibility import not_contradicted, visibility
 from gs_stereo.types import LabelFlag, StereoLabel
 
-MATCHED = "matched"
 _LEAST_POINTS = 20
+_FLAGGED = ("left_right_px", "views_px", "experts_px")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +48,13 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
-    """The proposals put together: disparity, probability that it is right within 1 px, and who proposed it.
+    """The proposals put together: disparity, confidence that it is right within 1 px, and who proposed it.
 
     source: index into `kinds`, -1 where nobody proposes anything.
     """
 
     disparity: Float[np.ndarray, "h w"]
-    probability: Float[np.ndarray, "h w"]
+    confidence: Float[np.ndarray, "h w"]
     source: Int[np.ndarray, "h w"]
     kinds: tuple[str, ...]
 
@@ -71,23 +71,24 @@ def fused_label(sources: LabelSources, rules: FusionRules) -> StereoLabel:
     rendered = rendered_evidence(sources.pair, rules.labels)
     judged = judge(sources, rendered, rules)
     hidden, outside = blind_pixels(judged.disparity, rendered, silhouettes(sources, rendered), rules.fusion)
-    evidence = gather(_case(judged.disparity, sources, rendered, hidden | outside))
-    labelled = judged.probability >= max(rules.fusion.min_confidence, np.finfo(float).tiny)
+    case = _case(judged.disparity, sources, rendered, hidden | outside)
+    evidence = {name: np.full(hidden.shape, np.nan) for name in _FLAGGED} | gather(case, _FLAGGED)
+    labelled = judged.confidence >= max(rules.fusion.min_confidence, np.finfo(float).tiny)
     labelled &= np.isfinite(judged.disparity) & ~off_scale(judged.disparity, sources, rules.fusion)
     flags = rendered.flags & np.uint16(LabelFlag.LOW_ALPHA | LabelFlag.AMBIGUOUS_DEPTH)
     flags |= flag_word(
         {
             LabelFlag.OCCLUDED: hidden,
             LabelFlag.OUT_OF_FRAME: outside,
-            LabelFlag.LEFT_RIGHT_INCONSISTENT: _above(evidence, "left_right_px", rules.labels.left_right_px),
-            LabelFlag.MULTI_VIEW_INCONSISTENT: _above(evidence, "views_px", rules.labels.source_difference_px),
-            LabelFlag.SOURCES_DISAGREE: _above(evidence, "experts_px", rules.labels.source_difference_px),
+            LabelFlag.LEFT_RIGHT_INCONSISTENT: evidence["left_right_px"] > rules.labels.left_right_px,
+            LabelFlag.MULTI_VIEW_INCONSISTENT: evidence["views_px"] > rules.labels.source_difference_px,
+            LabelFlag.SOURCES_DISAGREE: evidence["experts_px"] > rules.labels.source_difference_px,
             LabelFlag.FROM_SPLAT: judged.from_splat & labelled,
         }
     )
     return StereoLabel(
         disparity=np.where(labelled, judged.disparity, np.nan).astype(np.float32),
-        confidence=quantised(judged.probability, labelled),
+        confidence=quantised(judged.confidence, labelled),
         flags=flags,
     )
 
@@ -95,16 +96,16 @@ def fused_label(sources: LabelSources, rules: FusionRules) -> StereoLabel:
 def judge(sources: LabelSources, rendered: RenderedEvidence, rules: FusionRules) -> Judged:
     """Choose a proposal at every pixel by the trust model."""
     disparity = np.full(rendered.disparity.shape, np.nan)
-    probability, source = np.full(disparity.shape, -np.inf), np.full(disparity.shape, -1)
+    confidence, source = np.full(disparity.shape, -np.inf), np.full(disparity.shape, -1)
     proposed = list(proposals(sources, rendered))
     for index, proposal in enumerate(proposed):
-        likely = judged_probability(proposal, sources, rendered, rules)
-        better = likely > probability + rules.fusion.switch_margin
+        trusted = confidence_in(proposal, sources, rendered, rules)
+        better = trusted > confidence + rules.fusion.switch_margin
         disparity = np.where(better, proposal.disparity, disparity)
-        probability = np.where(better, likely, probability)
+        confidence = np.where(better, trusted, confidence)
         source = np.where(better, index, source)
     kinds = tuple(proposal.kind for proposal in proposed)
-    return Judged(disparity=disparity, probability=np.maximum(probability, 0.0), source=source, kinds=kinds)
+    return Judged(disparity=disparity, confidence=np.maximum(confidence, 0.0), source=source, kinds=kinds)
 
 
 def proposals(sources: LabelSources, rendered: RenderedEvidence) -> Iterator[Proposal]:
@@ -118,13 +119,20 @@ def proposals(sources: LabelSources, rendered: RenderedEvidence) -> Iterator[Pro
         yield Proposal(kind=MATCHED, disparity=source.left.disparity.astype(np.float64))
 
 
-def judged_probability(
+def confidence_in(
     proposal: Proposal, sources: LabelSources, rendered: RenderedEvidence, rules: FusionRules
 ) -> Float[np.ndarray, "h w"]:
-    """Probability that a proposal is right within 1 px; -inf where it proposes nothing."""
-    evidence = gather(proposal_case(proposal, sources, rendered))
-    likely = rules.trust.probability(proposal.kind, evidence)
-    return np.where(np.isfinite(proposal.disparity), likely, -np.inf)
+    """Confidence that a proposal is right within 1 px; -inf where it proposes nothing."""
+    judgement = rules.trust.judge(proposal.kind, gather(proposal_case(proposal, sources, rendered)))
+    return np.where(np.isfinite(proposal.disparity), judgement.confidence, -np.inf)
+
+
+def with_calibrated_confidence(label: StereoLabel, kind: str, sources: LabelSources, rules: FusionRules) -> StereoLabel:
+    """A single source's label with the confidence that the trust model has in it. sources: that source alone."""
+    rendered = rendered_evidence(sources.pair, rules.labels)
+    proposal = next(proposal for proposal in proposals(sources, rendered) if proposal.kind == kind)
+    confidence = confidence_in(proposal, sources, rendered, rules)
+    return replace(label, confidence=quantised(confidence, np.isfinite(label.disparity)))
 
 
 def proposal_case(proposal: Proposal, sources: LabelSources, rendered: RenderedEvidence) -> Case:
@@ -179,9 +187,3 @@ def _case(
     blind: Bool[np.ndarray, "h w"],
 ) -> Case:
     return Case(disparity=disparity, sources=sources, rendered=rendered, blind=blind)
-
-
-def _above(evidence: dict[str, np.ndarray], name: str, limit: float) -> Bool[np.ndarray, "h w"]:
-    values = evidence.get(name)
-    shape = next(iter(evidence.values())).shape
-    return np.zeros(shape, bool) if values is None else np.asarray(values > limit)

@@ -16,6 +16,8 @@ from gs_stereo.types import DisparityPrediction, StereoPair
 
 SPLAT, PHOTOS, MULTIBASELINE, VIEWS, POINTS = "splat", "photos", "multibaseline", "views", "points"
 SILHOUETTES = "silhouettes"  # the splat's depth with its edges at those of the photo: it decides what is hidden
+MATCHED = "matched"
+"""What the trust model calls a disparity of any matcher."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,18 +1,16 @@
-"""From evidence to a probability: a calibrated additive model, stored as a small YAML file.
+"""From evidence to a trusted error: a small monotone network, stored as a YAML file.
 
-P(|error| < 1 px) = sigmoid(bias - sum of doubt_k(evidence_k)). Every doubt is a non-decreasing piecewise linear
-function, so more reason for doubt never raises the confidence; unknown evidence (NaN) has a doubt of its own. This is
-a generalised additive model (Hastie & Tibshirani 1986) with monotone terms. There is one set of terms (a variant) for
-each kind of source that a disparity can come from and each set of evidence that can be at hand.
+One network judges the disparities of every kind of source. Its inputs are logarithms of the evidence, clipped to the
+range that calibration saw, a 1 for each piece that is unknown, and the kind of source. Its outputs are the expected
+error in pixels and the probability that the error is under 1 px. Weights that a reason for doubt passes through are not
+negative and tanh rises, so more reason for doubt never makes a disparity look better (Archer & Wang 1993).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,54 +19,107 @@ from jaxtyping import Float
 
 from gs_stereo.config import load_yaml
 from gs_stereo.errors import ConfigError
+from gs_stereo.labels.confidence import with_order
 
 MODEL_FILE = Path(__file__).parent / "trust.yaml"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+SMALLEST_EVIDENCE = 0.01
+_PIXELS_AT_ONCE = 1 << 14
+_LARGEST_LOGIT = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Term:
-    """One piece of evidence: doubt (in logits) at knots, linear in between, constant outside; and where unknown."""
+class InputScale:
+    """How one piece of evidence enters: its logarithm clipped to [low, high], less centre, over spread.
 
-    knots: tuple[float, ...]
-    doubt: tuple[float, ...]
-    unknown: float
+    doubt: True if more of it must never raise the trust.
+    """
 
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """The model for disparities of one kind of source, given these terms' evidence."""
-
-    kind: str
-    bias: float
-    terms: Mapping[str, Term]
-
-    def logit(self, evidence: Mapping[str, Float[np.ndarray, "*shape"]]) -> Float[np.ndarray, "*shape"]:
-        """bias - doubts; every term's evidence must be there."""
-        total = np.asarray(self.bias)
-        for name, term in self.terms.items():
-            doubt = np.interp(evidence[name], term.knots, term.doubt)
-            total = total - np.where(np.isnan(evidence[name]), term.unknown, doubt)
-        return total
+    name: str
+    doubt: bool
+    low: float
+    high: float
+    centre: float
+    spread: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """weights @ x + bias."""
+
+    weights: Float[np.ndarray, "out in"]
+    bias: Float[np.ndarray, "out"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judgement:
+    """expected_error_px: mean of |error|, at most 20. probability: that |error| < 1 px. Same shape as the evidence."""
+
+    expected_error_px: Float[np.ndarray, "*shape"]
+    probability: Float[np.ndarray, "*shape"]
+
+    @property
+    def confidence(self) -> Float[np.ndarray, "*shape"]:
+        """The probability, with the order of expected errors where it is close to 1; see `with_order`."""
+        return with_order(self.probability, self.expected_error_px)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TrustModel:
-    """All variants, and what they were calibrated on."""
+    """The network, and what it was calibrated on.
+
+    experts: the matchers behind the kind `matched`. The first layer's inputs are the scaled evidence, a 1 for each
+    unknown piece, and a 1 for the kind. The last layer's outputs are log expected error and log odds of an error of
+    1 px or more.
+    """
 
     version: int
     trained_on: tuple[str, ...]
-    variants: tuple[Variant, ...]
+    experts: tuple[str, ...]
+    kinds: tuple[str, ...]
+    inputs: tuple[InputScale, ...]
+    layers: tuple[Layer, ...]
 
-    def probability(
-        self, kind: str, evidence: Mapping[str, Float[np.ndarray, "*shape"]]
-    ) -> Float[np.ndarray, "*shape"]:
-        """P(|error| < 1 px) of a disparity that came from `kind` of source, by the variant that uses most evidence."""
-        fitting = [v for v in self.variants if v.kind == kind and set(v.terms) <= set(evidence)]
-        if not fitting:
-            raise ConfigError(f"The trust model knows no disparity of kind {kind!r} with this evidence; calibrate it.")
-        best = max(fitting, key=lambda variant: len(variant.terms))
-        return np.asarray(1 / (1 + np.exp(-best.logit(evidence))))
+    def judge(self, kind: str, evidence: Mapping[str, Float[np.ndarray, "*shape"]]) -> Judgement:
+        """What to expect of a disparity that came from `kind` of source; evidence that is not given is unknown."""
+        if kind not in self.kinds:
+            raise ConfigError(f"The trust model knows no disparity of kind {kind!r}; calibrate it.")
+        shape = next(iter(evidence.values())).shape
+        flat = {name: np.ravel(values) for name, values in evidence.items()}
+        count = int(np.prod(shape))
+        outputs = np.empty((2, count), np.float32)
+        for start in range(0, count, _PIXELS_AT_ONCE):
+            part = slice(start, min(start + _PIXELS_AT_ONCE, count))
+            scaled = scaled_inputs(self.inputs, {name: values[part] for name, values in flat.items()}, part)
+            outputs[:, part] = self._run(scaled, self.kinds.index(kind))
+        log_error, odds = np.clip(outputs.reshape(2, *shape).astype(np.float64), -_LARGEST_LOGIT, _LARGEST_LOGIT)
+        return Judgement(expected_error_px=np.exp(log_error), probability=1 / (1 + np.exp(odds)))
+
+    def _run(self, scaled: Float[np.ndarray, "inputs n"], kind: int) -> Float[np.ndarray, "2 n"]:
+        first, *others = self.layers
+        count = len(scaled)
+        value = first.weights[:, :count] @ scaled + (first.bias + first.weights[:, count + kind])[:, None]
+        for layer in others:
+            value = layer.weights @ np.tanh(value) + layer.bias[:, None]
+        return value
+
+
+def scaled_inputs(
+    inputs: tuple[InputScale, ...], evidence: Mapping[str, Float[np.ndarray, "n"]], part: slice
+) -> Float[np.ndarray, "inputs n"]:
+    """The network's inputs but for the kind: scaled evidence, 0 where unknown, then 1 where unknown."""
+    scaled = np.zeros((2 * len(inputs), part.stop - part.start), np.float32)
+    for row, scale in enumerate(inputs):
+        values = evidence.get(scale.name)
+        if values is None:
+            scaled[len(inputs) + row] = 1
+            continue
+        with np.errstate(invalid="ignore"):
+            logarithm = np.log(values.astype(np.float32) + np.float32(SMALLEST_EVIDENCE))
+        unknown = np.isnan(logarithm)
+        scaled[row] = np.where(unknown, 0, (np.clip(logarithm, scale.low, scale.high) - scale.centre) / scale.spread)
+        scaled[len(inputs) + row] = unknown
+    return scaled
 
 
 @lru_cache(maxsize=4)
@@ -78,11 +129,14 @@ def load_trust(path: Path = MODEL_FILE) -> TrustModel:
     try:
         if values["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format version {values['format_version']} is unknown")
-        return TrustModel(
+        model = TrustModel(
             version=int(values["version"]),
-            trained_on=tuple(str(scene) for scene in values["trained_on"]),
-            variants=tuple(_variant(item) for item in values["variants"]),
+            **{name: tuple(str(item) for item in values[name]) for name in ("trained_on", "experts", "kinds")},
+            inputs=tuple(InputScale(**item) for item in values["inputs"]),
+            layers=tuple(_layer(item) for item in values["layers"]),
         )
+        _check(model)
+        return model
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f"The trust model {path} is broken ({error}); install the package again.") from error
 
@@ -93,31 +147,35 @@ def to_values(model: TrustModel) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "version": model.version,
         "trained_on": list(model.trained_on),
-        "variants": [
-            {
-                "kind": variant.kind,
-                "bias": variant.bias,
-                "terms": {
-                    name: {"knots": list(term.knots), "doubt": list(term.doubt), "unknown": term.unknown}
-                    for name, term in variant.terms.items()
-                },
-            }
-            for variant in model.variants
-        ],
+        "experts": list(model.experts),
+        "kinds": list(model.kinds),
+        "inputs": [dict(vars(scale)) for scale in model.inputs],
+        "layers": [{"weights": _plain(layer.weights), "bias": _plain(layer.bias)} for layer in model.layers],
     }
 
 
-def _variant(values: Mapping[str, Any]) -> Variant:
-    terms = {str(name): _term(term) for name, term in values["terms"].items()}
-    return Variant(kind=str(values["kind"]), bias=float(values["bias"]), terms=terms)
+def _plain(values: np.ndarray) -> Any:
+    """Nested lists of the shortest decimals that give the same float32."""
+    return [_plain(row) for row in values] if values.ndim > 1 else [float(str(value)) for value in values]
 
 
-def _term(values: Mapping[str, Any]) -> Term:
-    knots, doubt = (tuple(float(value) for value in values[key]) for key in ("knots", "doubt"))
-    rising = all(a < b for a, b in pairwise(knots))
-    monotone = all(a <= b for a, b in pairwise(doubt))
-    unknown = float(values["unknown"])
-    finite = all(map(math.isfinite, (*knots, *doubt, unknown)))
-    if not (len(knots) == len(doubt) >= 1 and rising and monotone and finite):
-        raise ValueError("a term is not a non-decreasing function")
-    return Term(knots=knots, doubt=doubt, unknown=unknown)
+def _layer(values: Mapping[str, Any]) -> Layer:
+    weights, bias = (np.array(values[name], dtype=np.float32) for name in ("weights", "bias"))
+    if not (weights.ndim == 2 and bias.shape == weights.shape[:1] and np.isfinite(weights).all()):
+        raise ValueError("a layer is no matrix with a bias")
+    if not np.isfinite(bias).all():
+        raise ValueError("a bias is not finite")
+    return Layer(weights=weights, bias=bias)
+
+
+def _check(model: TrustModel) -> None:
+    """ValueError if the layers do not fit or a reason for doubt could raise the trust."""
+    widths = [2 * len(model.inputs) + len(model.kinds), *(len(layer.bias) for layer in model.layers)]
+    if [layer.weights.shape[1] for layer in model.layers] != widths[:-1] or widths[-1] != 2 or len(widths) < 3:
+        raise ValueError("the layers do not fit")
+    doubts = [row for row, scale in enumerate(model.inputs) if scale.doubt]
+    passed = [model.layers[0].weights[:, doubts], *(layer.weights for layer in model.layers[1:])]
+    if any((weights < 0).any() for weights in passed):
+        raise ValueError("a weight is not monotone")
+    if not all(np.isfinite([s.low, s.high, s.centre]).all() and s.low <= s.high and s.spread > 0 for s in model.inputs):
+        raise ValueError("an input has no range")

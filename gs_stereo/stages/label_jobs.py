@@ -91,18 +91,31 @@ def label_job(job: LabelJob) -> str:
 
 def label_pair(pair: StereoPair, views: dict[str, ViewDepth], config: LabelStageConfig) -> StereoLabel:
     """The label of a pair by the configured expert."""
-    from gs_stereo.labels.fusion import fused_label
+    return label_from(gather_sources(pair, views, config), config)
+
+
+def label_from(sources: LabelSources, config: LabelStageConfig) -> StereoLabel:
+    """The label by the configured expert, its confidence calibrated if the trust model knows the expert."""
+    from gs_stereo.labels.fusion import fused_label, with_calibrated_confidence
     from gs_stereo.labels.matched import matched_label
+    from gs_stereo.labels.sources import MATCHED, LabelSources
     from gs_stereo.labels.splat import splat_label
 
-    if config.expert == FUSED:
-        return fused_label(gather_sources(pair, views, config), fusion_rules(config))
-    if config.expert == SPLAT:
-        return splat_label(pair, config.rules)
-    if config.expert == MULTIBASELINE:
-        return matched_label(pair, _stack_prediction(pair, views[MULTIBASELINE]), config.rules)
-    asked = ask_matcher(config.expert, pair, config)
-    return matched_label(pair, asked.left, config.rules, asked.right)
+    pair, expert, rules = sources.pair, config.expert, fusion_rules(config)
+    if expert == FUSED:
+        return fused_label(sources, rules)
+    if expert == SPLAT:
+        return with_calibrated_confidence(splat_label(pair, config.rules), SPLAT, LabelSources(pair=pair), rules)
+    if expert == MULTIBASELINE:
+        stack = sources.views[MULTIBASELINE]
+        label = matched_label(pair, _stack_prediction(pair, stack), config.rules)
+        alone = LabelSources(pair=pair, views={MULTIBASELINE: stack})
+        return with_calibrated_confidence(label, MULTIBASELINE, alone, rules)
+    asked = sources.matched[expert]
+    label = matched_label(pair, asked.left, config.rules, asked.right)
+    if expert not in rules.trust.experts:
+        return label
+    return with_calibrated_confidence(label, MATCHED, LabelSources(pair=pair, matched={expert: asked}), rules)
 
 
 def gather_sources(pair: StereoPair, views: dict[str, ViewDepth], config: LabelStageConfig) -> LabelSources:
@@ -166,7 +179,11 @@ def _fused_provenance(config: LabelStageConfig) -> Provenance:
     settings = {
         "fused": config.fused.model_dump(mode="json"),
         "experts": [asdict(expert) for expert in experts],
-        "trust": {"version": trust.version, "trained_on": list(trust.trained_on)},
+        "trust": {
+            "version": trust.version,
+            "trained_on": list(trust.trained_on),
+            "experts": list(trust.experts),
+        },
     }
     own = _own_provenance(FUSED, settings)
     weights = [expert.weights_sha256 for expert in experts if expert.weights_sha256]

@@ -1,11 +1,11 @@
-"""The label study: every source on scenes with exact truth, and what each part of the fusion is worth. Prints JSON.
+"""The label study: every source on scenes with exact truth, what each step of the fusion is worth, and each signal.
 
-    python tests/perf/bm_label_study.py sources SCENE [--output DIR] --scratch DIR          a line a source and baseline
-    python tests/perf/bm_label_study.py ablation SCENE --scratch DIR --tables hard1.npz ... a line a piece of evidence
+    python tests/perf/bm_label_study.py plain3 hard3 ROOM_A=OUTPUT --work DIR > study.md
 
-SCENE is a scene with exact truth, a fit and pairs (recipe label_study). `ablation` needs the tables of evidence that
-calibrate_labels.py gathered: it calibrates the fusion again without one piece of evidence (row `without`), and with one
-piece alone (row `alone`: the confidence of a single signal for the same fused disparity).
+DIR is the folder of calibrate_labels.py: its scenes and tables are used, and made where missing. A scene is plainN,
+hardN, or a folder in the layout of `gsstereo sample` with its output folder (recipe label_study). Three tables of
+Markdown: sources at every baseline; how well each piece of evidence alone sorts the fused label's errors; and the
+fusion less one step. Steps that are evidence are left out of the model, which is fitted again. --json FILE keeps all numbers.
 """
 
 from __future__ import annotations
@@ -13,75 +13,145 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibrate_labels import RIGHT_PX, Scene, open_scene, view_files
+from calibrate_labels import CALIBRATED_ON, examples_of
+from label_scenes import Scene, find_scene, label_config, sources_of
 
 from gs_stereo.benchmarks.evaluate_labels import LabelledView, LabelProtocol, evaluate_labels
-from gs_stereo.benchmarks.label_report import LabelReport
-from gs_stereo.io.pairs import read_pair
-from gs_stereo.io.reconstruction import load_summary
-from gs_stereo.labels.calibrate import fit_variant
-from gs_stereo.labels.evidence import EVIDENCE
-from gs_stereo.labels.fusion import MATCHED, Judged, fused_label, judge, judged_probability, proposals
-from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, SPLAT, LabelSources
+from gs_stereo.io.atomic import write_text
+from gs_stereo.labels.calibrate import FitSettings, Origin, fit_trust
+from gs_stereo.labels.evidence import CONTEXT, EVIDENCE, Case, gather
+from gs_stereo.labels.fusion import FusionRules, fused_label
+from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, LabelSources
 from gs_stereo.labels.splat import rendered_evidence
 from gs_stereo.labels.trust import TrustModel, load_trust
 from gs_stereo.metrics.calibration import SparsificationMetrics
-from gs_stereo.stages.label_jobs import LabelStageConfig, ask_matcher, fusion_rules, label_pair
-from gs_stereo.stages.view_sources import read_view_sources
-from gs_stereo.types import StereoLabel, StereoPair
+from gs_stereo.stages.label_jobs import LabelStageConfig, fusion_rules, label_from
+from gs_stereo.types import LabelFlag, StereoLabel
 
-REGIONS = ("all", "non_occluded", "edge", "thin", "glossy", "textureless")
 Labeller = Callable[[LabelSources], StereoLabel]
+GROUPS = {
+    "neighbouring views": ("views_px",),
+    "sparse points": ("points_px",),
+    "right eye's depth": ("eyes_px",),
+    "ambiguity along the ray": ("skew_px", "spread_px", "see_through"),
+    "agreement of the sources": ("splat_px", "photos_px", "experts_px"),
+    "left-right check": ("left_right_px",),
+    "photometric cost": ("photos_cost",),
+    "shape of the map": ("edge_px", "near_step", "rough_px", "bend_px", "off_median_px"),
+    "disparity and texture": tuple(CONTEXT),
+}
+REGION = "non_occluded"
+SIGNAL_GROUPS = 200
+STEP_BASELINE_M = 0.1
 
 
-def sources_of(scene: Scene, every: int, stack: bool) -> Iterator[LabelSources]:
-    """Every pair of every n-th view with all that is known about it, sgbm included."""
-    config = LabelStageConfig()
-    for file, pairs in view_files(scene, config, every, stack=stack):
-        views = read_view_sources(file)
-        for item in pairs:
-            pair = read_pair(scene.output / "pairs/default" / item.sample_id)
-            matched = {"sgbm": ask_matcher("sgbm", pair, config)}
-            yield LabelSources(pair=pair, views=views, matched=matched)
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is studied, and where scenes and tables are kept."""
+
+    config: LabelStageConfig
+    work: Path
+    every: int
+    table_every: int
+
+
+@dataclass(kw_only=True)
+class Signals:
+    """Evidence and error of the fused label's pixels that both eyes see."""
+
+    values: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+    def add(self, sources: LabelSources, label: StereoLabel, error: np.ndarray, rules: FusionRules) -> None:
+        rendered = rendered_evidence(sources.pair, rules.labels)
+        blind = (label.flags & (LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME)) != 0
+        case = Case(disparity=label.disparity.astype(np.float64), sources=sources, rendered=rendered, blind=blind)
+        there = np.isfinite(label.disparity) & np.isfinite(error) & ~blind
+        maps = gather(case) | {"error": error, "confidence": label.confidence / 255}
+        for name, values in maps.items():
+            self.values.setdefault(name, []).append(values[there].astype(np.float32))
+
+    def ause_px(self) -> dict[str, float]:
+        """AUSE of the confidence, and of each signal at its best: 200 groups in the order of their true error."""
+        joined = {name: np.concatenate(parts) for name, parts in self.values.items()}
+        error = joined.pop("error")
+        found = {"confidence": _ause(joined.pop("confidence"), error)}
+        return found | {name: _ause(_best_use(values, error), error) for name, values in joined.items()}
+
+
+def _best_use(values: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """A confidence from one signal: the rank of its quantile group, unknown pixels being one more group."""
+    known = np.isfinite(values)
+    edges = np.unique(np.quantile(values[known], np.linspace(0, 1, SIGNAL_GROUPS)))
+    group = np.where(known, np.searchsorted(edges, values), len(edges) + 1)
+    count = np.bincount(group)
+    mean = np.bincount(group, weights=error) / np.maximum(count, 1)
+    return 1 - np.argsort(np.argsort(mean))[group] / 255
+
+
+def _ause(confidence: np.ndarray, error: np.ndarray) -> float:
+    metrics = SparsificationMetrics()
+    metrics.update(confidence, error)
+    return metrics.compute().ause_px
 
 
 def without(sources: LabelSources, *names: str) -> LabelSources:
-    """The sources less some of the view's or of the matchers."""
-    return LabelSources(
-        pair=sources.pair,
-        views={name: view for name, view in sources.views.items() if name not in names},
-        matched={name: match for name, match in sources.matched.items() if name not in names},
-    )
+    """The sources less some of the view's; `matchers` stands for all matchers."""
+    views = {name: view for name, view in sources.views.items() if name not in names}
+    return replace(sources, views=views, matched={} if "matchers" in names else sources.matched)
 
 
-def simple(expert: str) -> Labeller:
-    config = LabelStageConfig(expert=expert)
-    return lambda sources: label_pair(sources.pair, dict(sources.views), config)
+def single(expert: str, config: LabelStageConfig, sources: LabelSources) -> StereoLabel:
+    return label_from(sources, config.model_copy(update={"expert": expert}))
 
 
-def fused(*left_out: str) -> Labeller:
-    rules = fusion_rules(LabelStageConfig())
-    return lambda sources: fused_label(without(sources, *left_out), rules)
+def fused(rules: FusionRules, left_out: tuple[str, ...], sources: LabelSources) -> StereoLabel:
+    return fused_label(without(sources, *left_out), rules)
 
 
-LABELLERS: dict[str, Labeller] = {
-    "splat": simple("splat"),
-    "sgbm": simple("sgbm"),
-    "multibaseline": simple("multibaseline"),
-    "fused": fused(MULTIBASELINE),
-    "fused without photos": fused(MULTIBASELINE, PHOTOS),
-    "fused without sgbm": fused(MULTIBASELINE, "sgbm"),
-    "fused, splat alone": fused(MULTIBASELINE, PHOTOS, "sgbm"),
-    "fused with multibaseline": fused(),
-}
+def source_labellers(config: LabelStageConfig) -> dict[str, Labeller]:
+    rules = fusion_rules(config)
+    experts = ("splat", *config.matchers, MULTIBASELINE)
+    return {expert: partial(single, expert, config) for expert in experts} | {
+        "fused": partial(fused, rules, (MULTIBASELINE,)),
+        "fused with multibaseline": partial(fused, rules, ()),
+    }
 
 
-def labelled(pair: StereoPair, label: StereoLabel) -> LabelledView:
+def step_labellers(study: Study) -> Iterator[tuple[str, Labeller]]:
+    """The fusion whole, and less one step."""
+    rules, stack = fusion_rules(study.config), (MULTIBASELINE,)
+
+    def changed(**values: float) -> FusionRules:
+        return replace(rules, fusion=rules.fusion.model_copy(update=values))
+
+    yield "whole", partial(fused, rules, stack)
+    yield "without the photos", partial(fused, rules, (*stack, PHOTOS))
+    yield "without the matchers", partial(fused, rules, (*stack, "matchers"))
+    yield "without the choice (first source that answers)", partial(fused, changed(switch_margin=2.0), stack)
+    yield "without the scale check", partial(fused, changed(max_scale_px=1e9), stack)
+    yield "without the threshold", partial(fused, changed(min_confidence=0.0), stack)
+    for name, evidence in GROUPS.items():
+        trust = model_without(study, name, evidence)
+        yield f"without {name}", partial(fused, replace(rules, trust=trust), stack)
+
+
+def model_without(study: Study, name: str, evidence: tuple[str, ...]) -> TrustModel:
+    """The model fitted again without some evidence, to the scenes of the shipped one."""
+    scenes = [find_scene(scene, study.work) for scene in CALIBRATED_ON]
+    examples = [part for s in scenes for part in examples_of(s, study.config, study.table_every, study.work)]
+    kept = tuple(other for other in EVIDENCE if other not in evidence)
+    origin = Origin(version=0, scenes=(name,), experts=study.config.matchers)
+    return fit_trust(examples, origin, FitSettings(evidence=kept))
+
+
+def labelled(sources: LabelSources, label: StereoLabel) -> LabelledView:
+    pair = sources.pair
     return LabelledView(
         view_name=pair.view_id,
         intrinsics=pair.rig.left.intrinsics,
@@ -92,108 +162,91 @@ def labelled(pair: StereoPair, label: StereoLabel) -> LabelledView:
     )
 
 
-def rows(name: str, report: LabelReport) -> Iterator[dict[str, Any]]:
-    """A line for each baseline."""
+def rows(scene: Scene, name: str, labels: list[LabelledView]) -> Iterator[dict[str, Any]]:
+    """A line for each baseline: the pixels that both eyes see."""
+    report = evaluate_labels(labels, scene.truth, LabelProtocol(metres_per_unit=scene.metres_per_unit))
     for scores in report.baselines:
-        regions = {}
-        for region in scores.regions:
-            if region.region not in REGIONS or not region.disparity.pixels:
-                continue
-            values = region.to_json()
-            kept = ("coverage", "epe_all_pixels", "bad_all_pixels", "ece_all_pixels", "ause_px")
-            regions[region.region] = {key: values[key] for key in kept}
-        yield {
-            "scene": report.scene,
-            "label": name,
-            "baseline_m": scores.baseline_m,
-            "views": scores.views,
+        values = next(region.to_json() for region in scores.regions if region.region == REGION)
+        kept = ("coverage", "epe_all_pixels", "bad_all_pixels", "ece_all_pixels", "ause_px")
+        yield {"scene": scene.name, "label": name, "baseline_m": scores.baseline_m, "views": scores.views} | {
             "occlusion_f1": scores.occlusion.f1_all_pixels,
-            **regions,
+            **{key: values[key] for key in kept},
         }
 
 
-def study_sources(scene: Scene, every: int, names: list[str]) -> None:
-    """Label with each source, and compare with the truth."""
-    found: dict[str, list[LabelledView]] = {name: [] for name in names}
-    for sources in sources_of(scene, every, stack=any("multibaseline" in name for name in names)):
-        for name in names:
-            found[name].append(labelled(sources.pair, LABELLERS[name](sources)))
-    scale = load_summary(scene.output / "reconstruct").metres_per_unit
-    for name, labels in found.items():
-        for row in rows(name, evaluate_labels(labels, scene.truth, LabelProtocol(metres_per_unit=scale))):
-            print(json.dumps(row), flush=True)
+def study_scene(
+    scene: Scene, study: Study, labellers: dict[str, Labeller], only_m: float | None
+) -> list[dict[str, Any]]:
+    """Label with each, and compare with the truth. only_m: one baseline, None = all."""
+    found: dict[str, list[LabelledView]] = {name: [] for name in labellers}
+    for sources in sources_of(scene, study.config, study.every):
+        if only_m is None or abs(sources.pair.rig.baseline * (scene.metres_per_unit or 1) - only_m) < 1e-6:
+            for name, labeller in labellers.items():
+                found[name].append(labelled(sources, labeller(sources)))
+    return [row for name, labels in found.items() for row in rows(scene, name, labels)]
 
 
-def model_of(tables: dict[str, np.ndarray], names: list[str]) -> TrustModel:
-    """A trust model that knows these pieces of evidence only."""
-    variants = []
-    for kind in (PHOTOS, SPLAT, MATCHED):
-        error = tables[f"{kind}.error_px"]
-        known = np.isfinite(error)
-        evidence = {name: tables[f"{kind}.{name}"][known] for name in names}
-        variants.append(fit_variant(kind, evidence, error[known] < RIGHT_PX))
-    return TrustModel(version=0, trained_on=(), variants=tuple(variants))
+def study_signals(scene: Scene, study: Study) -> dict[str, float]:
+    rules, signals = fusion_rules(study.config), Signals()
+    for sources in sources_of(scene, study.config, study.every):
+        if abs(sources.pair.rig.baseline * (scene.metres_per_unit or 1) - STEP_BASELINE_M) < 1e-6:
+            sources = without(sources, MULTIBASELINE)
+            label = fused_label(sources, rules)
+            signals.add(sources, label, np.abs(label.disparity - scene.true_disparity(sources)), rules)
+    return signals.ause_px()
 
 
-def confidence_by(trust: TrustModel, judged: Judged, sources: LabelSources) -> np.ndarray:
-    """Another model's confidence in a disparity that was already chosen."""
-    rules = fusion_rules(LabelStageConfig())
-    rendered = rendered_evidence(sources.pair, rules.labels)
-    answer = np.zeros(judged.disparity.shape)
-    for index, proposal in enumerate(proposals(sources, rendered)):
-        likely = judged_probability(proposal, sources, rendered, replace(rules, trust=trust))
-        answer = np.where(judged.source == index, likely, answer)
-    return answer
+def table(lines: list[dict[str, Any]]) -> str:
+    head = "| scene | label | baseline | views | coverage | EPE | bad-0.5 | bad-1 | bad-2 | ECE | AUSE |"
+    text = [head, "|---|---|" + "---|" * 9]
+    for line in lines:
+        bad = " | ".join(f"{100 * line['bad_all_pixels'][limit]:.2f} %" for limit in ("0.5", "1", "2"))
+        text.append(
+            f"| {line['scene']} | {line['label']} | {line['baseline_m']:.2f} m | {line['views']} "
+            f"| {100 * line['coverage']:.1f} % | {line['epe_all_pixels']:.3f} px | {bad} "
+            f"| {line['ece_all_pixels']:.3f} | {line['ause_px']:.4f} |"
+        )
+    return "\n".join(text)
 
 
-def study_ablation(scene: Scene, every: int, files: list[Path], ways: list[str]) -> None:
-    """Without each piece of evidence, and with each alone. ways: which of the two, `alone` is quick."""
-    parts = [dict(np.load(file, allow_pickle=False)) for file in files]
-    tables = {name: np.concatenate([part[name] for part in parts]).astype(np.float64) for name in parts[0]}
-    models = {"all": load_trust()}
-    for name in EVIDENCE:
-        if "without" in ways:
-            models[f"without {name}"] = model_of(tables, [other for other in EVIDENCE if other != name])
-        if "alone" in ways:
-            models[f"alone {name}"] = model_of(tables, [name])
-    rules = fusion_rules(LabelStageConfig())
-    kept: dict[str, list[LabelledView]] = {name: [] for name in models if not name.startswith("alone")}
-    ranking = {name: SparsificationMetrics() for name in models}
-    for full in sources_of(scene, every, stack=False):
-        sources = without(full, MULTIBASELINE)
-        view = scene.truth.view(sources.pair.view_id)
-        true = view.truth().disparity(view.camera.focal_px * sources.pair.rig.baseline)
-        judged = judge(sources, rendered_evidence(sources.pair, rules.labels), rules)
-        error = np.abs(judged.disparity - true)
-        for name, model in models.items():
-            ranking[name].update(confidence_by(model, judged, sources).ravel(), error.ravel())
-            if name in kept:
-                label = fused_label(sources, replace(rules, trust=model))
-                kept[name].append(labelled(sources.pair, label))
-    scale = load_summary(scene.output / "reconstruct").metres_per_unit
-    for name in models:
-        print(json.dumps({"evidence": name, "ause_px_before_dropping": ranking[name].compute().ause_px}), flush=True)
-        if name in kept:
-            for row in rows(name, evaluate_labels(kept[name], scene.truth, LabelProtocol(metres_per_unit=scale))):
-                print(json.dumps(row), flush=True)
+def signal_table(found: dict[str, dict[str, float]]) -> str:
+    names = sorted(next(iter(found.values())), key=lambda name: next(iter(found.values()))[name])
+    text = [f"| AUSE px | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
+    text += [f"| {name} | {' | '.join(f'{one[name]:.4f}' for one in found.values())} |" for name in names]
+    return "\n".join(text)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=["sources", "ablation"])
-    parser.add_argument("scene", type=Path)
-    parser.add_argument("--output", type=Path, help="the scene's output folder, gsstereo/ in it by default")
-    parser.add_argument("--scratch", type=Path, required=True, help="where the answers of the views are kept")
-    parser.add_argument("--every", type=int, default=1, help="use every n-th view")
-    parser.add_argument("--labels", nargs="+", default=list(LABELLERS), choices=list(LABELLERS))
-    parser.add_argument("--tables", type=Path, nargs="+", default=[])
-    parser.add_argument("--ways", nargs="+", default=["without", "alone"], choices=["without", "alone"])
+    parser.add_argument("scenes", nargs="+", help="plainN, hardN, FOLDER or FOLDER=OUTPUT")
+    parser.add_argument("--work", type=Path, required=True, help="the folder of calibrate_labels.py")
+    parser.add_argument("--every", type=int, default=3, help="use every n-th view")
+    parser.add_argument("--table-every", type=int, default=3, help="--every of the calibration")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as of `gsstereo label`")
+    parser.add_argument("--parts", nargs="+", default=["sources", "steps", "signals"])
+    parser.add_argument("--json", type=Path, help="file for all numbers")
     arguments = parser.parse_args()
-    scene = open_scene(arguments.scene, arguments.output, arguments.scratch)
-    if arguments.study == "sources":
-        study_sources(scene, arguments.every, arguments.labels)
-    else:
-        study_ablation(scene, arguments.every, arguments.tables, arguments.ways)
+    study = Study(
+        config=label_config(arguments.set),
+        work=arguments.work,
+        every=arguments.every,
+        table_every=arguments.table_every,
+    )
+    scenes = [find_scene(name, arguments.work) for name in arguments.scenes]
+    values: dict[str, Any] = {"trust_version": load_trust().version, "experts": study.config.matchers}
+    if "sources" in arguments.parts:
+        labellers = source_labellers(study.config)
+        values["sources"] = [row for scene in scenes for row in study_scene(scene, study, labellers, None)]
+        print(table(values["sources"]), end="\n\n", flush=True)
+    if "signals" in arguments.parts:
+        values["signals"] = {scene.name: study_signals(scene, study) for scene in scenes}
+        print(signal_table(values["signals"]), end="\n\n", flush=True)
+    if "steps" in arguments.parts:
+        steps = dict(step_labellers(study))
+        values["steps"] = [row for scene in scenes for row in study_scene(scene, study, steps, STEP_BASELINE_M)]
+        print(table(values["steps"]), flush=True)
+    if arguments.json:
+        write_text(arguments.json, json.dumps(values, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,28 +7,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from board_scenes import FOCAL_TIMES_BASELINE, Board, make_pair
+from trust_models import one_eyed
 
 from gs_stereo.labels.config import LabelConfig
-from gs_stereo.labels.evidence import EVIDENCE, Case, gather
+from gs_stereo.labels.evidence import CONTEXT, DOUBTS, EVIDENCE, Case, gather
 from gs_stereo.labels.fusion import FusionRules, fused_label
 from gs_stereo.labels.fusion_config import FusionConfig
-from gs_stereo.labels.sources import PHOTOS, POINTS, SILHOUETTES, VIEWS, LabelSources, MatchedPair, ViewDepth
+from gs_stereo.labels.sources import (
+    MULTIBASELINE,
+    PHOTOS,
+    POINTS,
+    SILHOUETTES,
+    VIEWS,
+    LabelSources,
+    MatchedPair,
+    ViewDepth,
+)
 from gs_stereo.labels.splat import rendered_evidence
-from gs_stereo.labels.trust import Term, TrustModel, Variant
 from gs_stereo.types import DisparityPrediction, LabelFlag
 
 BOARDS = (Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100))
-GAP = Term(knots=(0.0, 2.0), doubt=(0.0, 8.0), unknown=0.5)
-KINDS = {
-    "photos": {"photos_cost": GAP, "views_px": GAP},
-    "splat": {"views_px": GAP, "skew_px": GAP},
-    "matched": {"views_px": GAP},
-}
-TRUST = TrustModel(
-    version=1,
-    trained_on=("boards",),
-    variants=tuple(Variant(kind=kind, bias=5.0, terms=terms) for kind, terms in KINDS.items()),
-)
+TRUST = one_eyed()
 RULES = FusionRules(fusion=FusionConfig(), labels=LabelConfig(), trust=TRUST)
 
 
@@ -55,7 +54,8 @@ def test_the_splat_alone_is_labelled() -> None:
     np.testing.assert_array_equal(is_set(label, LabelFlag.OCCLUDED), hidden)
     assert is_set(label, LabelFlag.OUT_OF_FRAME)[:, :4].all()
     assert is_set(label, LabelFlag.FROM_SPLAT).all()
-    assert label.confidence.min() == round(255 / (1 + np.exp(-5.0)))
+    agreed = TRUST.judge("splat", {"views_px": np.zeros((1, 1))}).confidence
+    assert label.confidence.min() == round(255 * agreed[0, 0])
 
 
 def test_the_silhouettes_decide_what_is_hidden_and_leave_the_label() -> None:
@@ -134,7 +134,7 @@ def test_every_piece_of_evidence_is_zero_for_a_perfect_scene_and_grows_with_the_
     right = pair.rig.focal_times_baseline / pair.right_depth.median
     sources = LabelSources(
         pair=pair,
-        views={name: view_depth(disparity, 0.0) for name in (PHOTOS, VIEWS, POINTS)},
+        views={name: view_depth(disparity, 0.0) for name in (PHOTOS, MULTIBASELINE, VIEWS, POINTS)},
         matched={"one": matched(disparity, right), "two": matched(disparity, right)},
     )
     rendered = rendered_evidence(pair, LabelConfig())
@@ -143,10 +143,11 @@ def test_every_piece_of_evidence_is_zero_for_a_perfect_scene_and_grows_with_the_
         gather(Case(disparity=disparity + error, sources=sources, rendered=rendered, blind=blind)) for error in (0, 1.5)
     ]
     assert list(found[0]) == list(EVIDENCE)
-    for name, values in found[0].items():
-        assert values.shape == disparity.shape
-        assert np.nanmax(values) < 1e-5, name
-    for name in ("splat_px", "photos_px", "views_px", "points_px", "experts_px", "eyes_px"):
+    quiet = {name: np.nanmax(found[0][name]) for name in DOUBTS}
+    assert quiet.pop("near_step") < 0.03
+    assert max(quiet.values()) < 1e-5, quiet
+    assert {values.shape for values in found[0].values()} == {disparity.shape}
+    for name in ("splat_px", "photos_px", "multibaseline_px", "views_px", "points_px", "experts_px", "eyes_px"):
         np.testing.assert_allclose(found[1][name][:, 10:], 1.5, atol=1e-5, err_msg=name)
 
 
@@ -155,7 +156,8 @@ def test_absent_sources_give_no_evidence() -> None:
     rendered = rendered_evidence(pair, LabelConfig())
     blind = np.zeros(disparity.shape, bool)
     case = Case(disparity=disparity, sources=LabelSources(pair=pair), rendered=rendered, blind=blind)
-    assert set(gather(case)) == {"splat_px", "eyes_px", "skew_px", "spread_px", "see_through", "edge_px"}
+    own = {"splat_px", "eyes_px", "skew_px", "spread_px", "see_through"}
+    assert set(gather(case)) == own | {"edge_px", "near_step", "rough_px", "bend_px", "off_median_px"} | set(CONTEXT)
 
 
 def test_the_median_expert_decides_among_three() -> None:

@@ -1,97 +1,127 @@
-"""The trust model: its functions, its file, and that calibration recovers known probabilities."""
+"""The trust model: what it says, its file, its law of doubt, and that the shipped one is sane."""
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from trust_models import KINDS, one_eyed
 
 from gs_stereo.errors import ConfigError
-from gs_stereo.labels.calibrate import fit_variant
-from gs_stereo.labels.evidence import EVIDENCE
-from gs_stereo.labels.trust import Term, TrustModel, Variant, load_trust, to_values
-
-GAP = Term(knots=(0.0, 1.0, 3.0), doubt=(0.0, 2.0, 6.0), unknown=1.0)
-SMALL = Variant(kind="splat", bias=4.0, terms={"gap": GAP})
-LARGE = Variant(kind="splat", bias=5.0, terms={"gap": GAP, "more": Term(knots=(0.0,), doubt=(0.0,), unknown=0.5)})
-MODEL = TrustModel(version=3, trained_on=("a", "b"), variants=(SMALL, LARGE))
+from gs_stereo.labels.confidence import with_order
+from gs_stereo.labels.evidence import DOUBTS, EVIDENCE
+from gs_stereo.labels.trust import MODEL_FILE, load_trust, to_values
 
 
-def sigmoid(x: float) -> float:
-    return float(1 / (1 + np.exp(-x)))
+def some_evidence(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
+    """Everything from tiny to huge, a tenth unknown."""
+    known = {name: np.exp(rng.uniform(-6, 4, count)) for name in EVIDENCE}
+    return {name: np.where(rng.random(count) < 0.1, np.nan, values) for name, values in known.items()}
 
 
-def test_a_term_is_linear_between_knots_and_constant_outside() -> None:
-    values = np.array([[-1.0, 0.5, 2.0, 9.0, np.nan]])
-    expected = [sigmoid(4 - doubt) for doubt in (0, 1, 4, 6, 1)]
-    np.testing.assert_allclose(MODEL.probability("splat", {"gap": values})[0], expected)
+def test_the_network_is_evaluated_as_described() -> None:
+    values = np.array([[0.0, 0.5, 3.0, 1e9, np.nan]])
+    scaled = np.array([np.clip(np.log(value + 0.01), -4.6, 2.0) if value == value else 0.0 for value in values[0]])
+    judged = one_eyed().judge("splat", {"views_px": values})
+    np.testing.assert_allclose(judged.probability[0], 1 / (1 + np.exp(4.5 * np.tanh(scaled) - 0.5)), rtol=1e-5)
+    np.testing.assert_allclose(judged.expected_error_px[0], np.exp(1.5 * np.tanh(scaled) - 2.5), rtol=1e-5)
 
 
-def test_the_variant_with_most_evidence_judges() -> None:
-    values = np.zeros((1, 1))
-    assert MODEL.probability("splat", {"gap": values, "more": values})[0, 0] == pytest.approx(sigmoid(5))
-    assert MODEL.probability("splat", {"gap": values, "else": values})[0, 0] == pytest.approx(sigmoid(4))
-    with pytest.raises(ConfigError, match="photos"):
-        MODEL.probability("photos", {"gap": values})
+def test_evidence_that_is_not_given_is_unknown() -> None:
+    values = np.full((2, 3), np.nan)
+    asked = one_eyed().judge("splat", {"views_px": values, "other_px": values})
+    absent = one_eyed().judge("splat", {"other_px": values})
+    np.testing.assert_array_equal(asked.confidence, absent.confidence)
+
+
+def test_many_pixels_give_what_each_gives() -> None:
+    evidence = some_evidence(np.random.default_rng(0), 40000)
+    whole = load_trust().judge("photos", evidence)
+    some = slice(30000, 30010)
+    part = load_trust().judge("photos", {name: values[some] for name, values in evidence.items()})
+    np.testing.assert_allclose(whole.confidence[some], part.confidence, rtol=1e-5)
+
+
+def test_an_unknown_kind_is_named() -> None:
+    with pytest.raises(ConfigError, match="lidar"):
+        one_eyed().judge("lidar", {"views_px": np.zeros((1, 1))})
+
+
+def test_confidence_keeps_the_order_of_errors_where_the_probability_is_one() -> None:
+    error = np.geomspace(0.005, 1, 50)
+    stored = np.rint(255 * with_order(np.ones(50), error))
+    assert (np.diff(stored) <= 0).all()
+    assert len(np.unique(stored)) >= 7
+    assert with_order(np.array([0.01]), np.array([5.0]))[0] == 0
+    assert (1 - with_order(np.ones(50), error) <= 0.03).all()
 
 
 def test_the_file_gives_the_model_back(tmp_path: Path) -> None:
     path = tmp_path / "trust.yaml"
-    path.write_text(yaml.safe_dump(to_values(MODEL)))
-    assert load_trust(path) == MODEL
+    path.write_text(yaml.safe_dump(to_values(one_eyed())))
+    assert to_values(load_trust(path)) == to_values(one_eyed())
+
+
+def changed(path: list[Any], value: Any) -> dict[str, Any]:
+    values = copy.deepcopy(to_values(one_eyed()))
+    place: Any = values
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return values
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("path", "value"),
     [
-        {"format_version": 9},
-        {"variants": [{"kind": "x", "bias": 0, "terms": {"gap": {"knots": [0, 1], "doubt": [1, 0], "unknown": 0}}}]},
-        {"variants": [{"kind": "x", "bias": 0, "terms": {"gap": {"knots": [1, 0], "doubt": [0, 1], "unknown": 0}}}]},
-        {"variants": [{"kind": "x"}]},
-        {"variants": 3},
+        (["format_version"], 9),
+        (["layers"], 3),
+        (["layers"], []),
+        (["layers", 0, "weights", 0, 0], -1.0),
+        (["layers", 1, "weights"], [[1.0], [-1.0]]),
+        (["layers", 1, "weights"], [[1.0, 1.0], [1.0, 1.0]]),
+        (["layers", 1, "bias"], [0.0, float("nan")]),
+        (["inputs", 0, "spread"], 0.0),
+        (["inputs", 0], {"name": "x"}),
+        (["kinds"], ["splat"]),
     ],
 )
-def test_a_broken_file_is_named(tmp_path: Path, damage: dict[str, object]) -> None:
-    path = tmp_path / "trust.yaml"
-    path.write_text(yaml.safe_dump({**to_values(MODEL), **damage}))
+def test_a_broken_file_is_named(tmp_path: Path, path: list[Any], value: Any) -> None:
+    file = tmp_path / "trust.yaml"
+    file.write_text(yaml.safe_dump(changed(path, value)))
     with pytest.raises(ConfigError, match=r"trust\.yaml"):
-        load_trust(path)
+        load_trust(file)
 
 
-def test_the_shipped_model_knows_all_evidence_and_is_sane() -> None:
+def test_the_shipped_model_says_where_it_comes_from_and_uses_what_there_is() -> None:
     model = load_trust()
     assert model.trained_on
     assert "room_a" not in model.trained_on
-    assert {variant.kind for variant in model.variants} == {"photos", "multibaseline", "splat", "matched"}
-    for variant in model.variants:
-        assert set(variant.terms) <= set(EVIDENCE)
-        best = {name: np.full((1, 1), term.knots[0]) for name, term in variant.terms.items()}
-        worst = {name: np.full((1, 1), term.knots[-1]) for name, term in variant.terms.items()}
-        assert variant.logit(best)[0, 0] > variant.logit(worst)[0, 0]
+    assert model.experts
+    assert set(model.kinds) == set(KINDS)
+    assert {scale.name for scale in model.inputs} <= set(EVIDENCE)
+    assert {scale.name for scale in model.inputs if scale.doubt} <= set(DOUBTS)
+    assert MODEL_FILE.stat().st_size < 40_000
 
 
-def test_calibration_recovers_the_probabilities() -> None:
-    rng = np.random.default_rng(0)
-    gap = rng.gamma(1.0, 1.0, 20000)
-    gap[::7] = np.nan
-    noise = rng.random(len(gap))
-    true_logit = 4 - 2 * np.nan_to_num(np.minimum(gap, 3), nan=1.5)
-    right = rng.random(len(gap)) < 1 / (1 + np.exp(-true_logit))
-    variant = fit_variant("splat", {"gap": gap, "noise": noise}, right)
-    found = 1 / (1 + np.exp(-variant.logit({"gap": gap, "noise": noise})))
-    for low in np.arange(0, 1, 0.1):
-        there = (found >= low) & (found < low + 0.1)
-        if there.sum() > 600:
-            assert abs(found[there].mean() - right[there].mean()) < 0.06
-    assert variant.terms["noise"].doubt[-1] < 0.3  # says nothing, so it counts for nothing
-    assert variant.terms["gap"].doubt[-1] > 3
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", DOUBTS)
+def test_more_reason_for_doubt_never_raises_the_shipped_confidence(kind: str, name: str) -> None:
+    evidence = some_evidence(np.random.default_rng(1), 500)
+    before = np.nan_to_num(evidence[name], nan=0.1)
+    less = load_trust().judge(kind, {**evidence, name: before})
+    more = load_trust().judge(kind, {**evidence, name: before * 3 + 0.01})
+    assert (more.confidence <= less.confidence + 1e-6).all()
+    assert (more.expected_error_px >= less.expected_error_px * (1 - 1e-5)).all()
 
 
-def test_evidence_that_speaks_the_wrong_way_is_ignored() -> None:
-    rng = np.random.default_rng(1)
-    good = rng.random(5000)
-    right = rng.random(5000) < 0.2 + 0.7 * good
-    doubt = fit_variant("splat", {"good": good}, right).terms["good"].doubt
-    assert max(doubt) == 0.0
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_shipped_model_trusts_agreement_and_not_contradiction(kind: str) -> None:
+    agreed = {name: np.full(1, 0.01) for name in DOUBTS} | {"disparity_px": np.full(1, 15.0), "texture": np.full(1, 20)}
+    against = agreed | {name: np.full(1, 8.0) for name in DOUBTS if name.endswith("_px")}
+    assert load_trust().judge(kind, agreed).confidence > 0.95
+    assert load_trust().judge(kind, against).confidence < 0.5

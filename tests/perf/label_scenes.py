@@ -1,0 +1,123 @@
+"""Scenes with exact truth for the calibration and the study of labels: made where missing, read pair by pair.
+
+A scene is named by its kind and seed: `plain3` is `gsstereo sample --seed 3`, `hard1` is `--hard --seed 1`. What the
+sources of its views say (photos, stack, neighbours, points) is asked once and kept in WORK/answers: empty that folder
+after a change of these sources. The matchers are asked each time.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gs_stereo.benchmarks.exact import ExactScene, load_exact_scene
+from gs_stereo.config import parse_config, parse_overrides
+from gs_stereo.errors import InputError
+from gs_stereo.io.pairs import read_pair, read_rig
+from gs_stereo.io.reconstruction import load_summary
+from gs_stereo.labels.sources import LabelSources
+from gs_stereo.stages.label_jobs import LabelStageConfig, gather_sources
+from gs_stereo.stages.render_pairs import PairDone, read_index
+from gs_stereo.stages.view_sources import (
+    ViewAsks,
+    ViewJob,
+    clear_caches,
+    nearest_pairs,
+    offsets_of,
+    read_view_sources,
+    view_job,
+)
+
+BASELINES_M = (0.05, 0.1, 0.2)
+_NAME = re.compile(r"(plain|hard)(\d+)")
+_PHOTOS = 18
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """A scene with exact truth, its output folder, and where the answers of its views are kept."""
+
+    name: str
+    truth: ExactScene
+    output: Path
+    answers: Path
+
+    @property
+    def pairs(self) -> Path:
+        return self.output / "pairs/default"
+
+    @property
+    def metres_per_unit(self) -> float | None:
+        return load_summary(self.output / "reconstruct").metres_per_unit
+
+    def true_disparity(self, sources: LabelSources) -> np.ndarray:
+        """Exact disparity of a pair's left view."""
+        view = self.truth.view(sources.pair.view_id)
+        baseline_m = sources.pair.rig.baseline * (self.metres_per_unit or 1.0)
+        return view.truth().disparity(view.camera.focal_px * baseline_m)
+
+
+def find_scene(name: str, work: Path) -> Scene:
+    """A sample scene by its name, fitted and rendered if it is not there; or FOLDER or FOLDER=OUTPUT."""
+    folder, _, output = name.partition("=")
+    scene = Path(folder)
+    if match := _NAME.fullmatch(name):
+        scene = work / "scenes" / name
+        _make(scene, match[1] == "hard", int(match[2]))
+    elif not scene.is_dir():
+        raise InputError(f"{name} is neither plainN, hardN nor a folder of a scene.")
+    done = Path(output) if output else scene / "gsstereo"
+    clear_caches()
+    return Scene(name=scene.name, truth=load_exact_scene(scene), output=done, answers=work / "answers" / scene.name)
+
+
+def _make(scene: Path, hard: bool, seed: int) -> None:
+    """Sample, cameras, fit and pairs by the command line, which skips what is up to date."""
+    steps: list[list[str]] = []
+    if not scene.exists():
+        steps.append(
+            ["sample", str(scene), "--seed", str(seed), "--views", str(_PHOTOS), *(["--hard"] if hard else [])]
+        )
+    if not (scene / "gsstereo/pairs/default/manifest.json").exists():
+        baselines = [text for baseline in BASELINES_M for text in ("--baseline", str(baseline))]
+        steps.append(["reconstruct", str(scene), "--set", "camera_positions=camera_positions.txt"])
+        steps.append(["fit", str(scene)])
+        steps.append(["render-pairs", str(scene), *baselines])
+    for step in steps:
+        subprocess.run([str(Path(sys.executable).with_name("gsstereo")), *step], check=True, stdout=sys.stderr)
+
+
+def label_config(assignments: list[str]) -> LabelStageConfig:
+    """Settings of the label stage, as `gsstereo label --set`."""
+    return parse_config(LabelStageConfig, parse_overrides(assignments), where="--set")
+
+
+def sources_of(scene: Scene, config: LabelStageConfig, every: int) -> Iterator[LabelSources]:
+    """Every pair of every n-th view with all that is known about it, multibaseline too."""
+    pairs = read_index(scene.pairs)
+    by_view: dict[str, list[PairDone]] = {}
+    for pair in pairs:
+        by_view.setdefault(pair.view_id, []).append(pair)
+    first = {scene.pairs / of_view[0].sample_id: of_view[0] for of_view in by_view.values()}
+    cameras = {path: read_rig(path).left for path in first}
+    asks = ViewAsks(
+        photos=config.fused.photo_count,
+        stack_offsets=offsets_of([pair.measures["baseline"] for pair in pairs]),
+        multiview=config.multiview,
+    )
+    for path, pair in list(first.items())[::every]:
+        file = scene.answers / f"{pair.sample_id}.npz"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            near = nearest_pairs(cameras, path, pair.measures["left"]["median_depth"], config.fused.neighbours)
+            folders = {"reconstruct_dir": scene.output / "reconstruct", "fit_dir": scene.output / "fit"}
+            view_job(ViewJob(pair_dir=path, neighbours=near, file=file, asks=asks, **folders))
+        views = read_view_sources(file)
+        for item in by_view[pair.view_id]:
+            yield gather_sources(read_pair(scene.pairs / item.sample_id), views, config)
