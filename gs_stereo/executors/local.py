@@ -7,12 +7,28 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
 from gs_stereo.errors import StageError
 
 U = TypeVar("U")
 R = TypeVar("R")
+
+
+_NUMPY_THREADS = "OPENBLAS_NUM_THREADS"
+
+
+@contextmanager
+def _one_thread_for_numpy() -> Iterator[None]:
+    """Processes started here multiply small matrices in one thread: there is a process for every core already."""
+    before = os.environ.get(_NUMPY_THREADS)
+    os.environ.setdefault(_NUMPY_THREADS, "1")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_NUMPY_THREADS]
 
 
 class LocalExecutor:
@@ -34,7 +50,9 @@ class LocalExecutor:
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(max_workers=count, mp_context=context)
         try:
-            yield from pool.map(function, units)
+            with _one_thread_for_numpy():
+                results = pool.map(function, units)
+            yield from results
         except BrokenProcessPool as error:
             raise StageError("A worker process died, maybe for lack of memory; run again with --workers 1.") from error
         finally:

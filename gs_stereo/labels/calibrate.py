@@ -75,7 +75,7 @@ class FitSettings:
     """evidence: which pieces the model may use. hidden: width of both hidden layers."""
 
     evidence: tuple[str, ...] = tuple(EVIDENCE)
-    hidden: int = 24
+    hidden: int = 16
     steps: int = 4000
     batch: int = 1024
     rate: float = 0.01
@@ -96,25 +96,17 @@ def fit_trust(examples: Sequence[Examples], origin: Origin, settings: FitSetting
     """The model that explains the examples best. The same examples and seed give the same model."""
     parts = [part.known() for part in examples]
     scales = tuple(_scale(name, parts) for name in settings.evidence)
-    inputs = torch.from_numpy(np.concatenate([_columns(part, scales) for part in parts]))
-    error = torch.from_numpy(np.concatenate([part.error_px for part in parts]).astype(np.float32))
     kinds = tuple(dict.fromkeys(part.kind for part in parts))
-    kind = torch.from_numpy(np.repeat([kinds.index(part.kind) for part in parts], [len(p.error_px) for p in parts]))
-    hiding = _hiding(kinds, settings.evidence)
+    rows = _Rows(
+        inputs=torch.from_numpy(np.concatenate([_columns(part, scales) for part in parts])),
+        error=torch.from_numpy(np.concatenate([part.error_px for part in parts]).astype(np.float32)),
+        kind=torch.tensor([kinds.index(part.kind) for part in parts for _ in part.error_px]),
+        hiding=_hiding(kinds, settings.evidence),
+    )
     doubts = torch.tensor([row for row, scale in enumerate(scales) if scale.doubt])
     network = _network(2 * len(scales) + len(kinds), doubts, settings)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=settings.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.rate, total_steps=settings.steps)
-    for chosen, scenario in _batches(len(error), settings):
-        shown = _shown(inputs[chosen], kind[chosen], hiding[scenario, kind[chosen]], len(kinds))
-        loss = _loss(network(shown), error[chosen])
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        _constrain(network, doubts)
-    layers = tuple(_layer(module) for module in network if isinstance(module, nn.Linear))
+    _train(network, rows, doubts, settings)
+    layers = tuple(_layer(module) for module in _linear(network))
     return TrustModel(
         version=origin.version,
         trained_on=origin.scenes,
@@ -123,6 +115,32 @@ def fit_trust(examples: Sequence[Examples], origin: Origin, settings: FitSetting
         inputs=scales,
         layers=layers,
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Rows:
+    """All examples: (n, inputs), (n,), (n,); and what each scenario hides from each kind."""
+
+    inputs: torch.Tensor
+    error: torch.Tensor
+    kind: torch.Tensor
+    hiding: torch.Tensor
+
+
+def _train(network: nn.Sequential, rows: _Rows, doubts: torch.Tensor, settings: FitSettings) -> None:
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=settings.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.rate, total_steps=settings.steps)
+    kinds = rows.hiding.shape[1]
+    for chosen, scenario in _batches(len(rows.error), settings):
+        kind = rows.kind[chosen]
+        shown = _shown(rows.inputs[chosen], kind, rows.hiding[scenario, kind], kinds)
+        loss = _loss(network(shown), rows.error[chosen])
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        _constrain(network, doubts)
 
 
 def _loss(outputs: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
@@ -180,27 +198,32 @@ def _network(width: int, doubts: torch.Tensor, settings: FitSettings) -> nn.Sequ
         torch.manual_seed(settings.seed)
         network = nn.Sequential(
             nn.Linear(width, settings.hidden),
-            nn.Tanh(),
+            nn.Softsign(),
             nn.Linear(settings.hidden, settings.hidden),
-            nn.Tanh(),
+            nn.Softsign(),
             nn.Linear(settings.hidden, 2),
         )
         # Folding the random weights keeps their size; cutting the negative ones off would halve it.
         with torch.no_grad():
-            network[0].weight[:, doubts] = network[0].weight[:, doubts].abs()
-            for module in (network[2], network[4]):
+            first, *others = _linear(network)
+            first.weight[:, doubts] = first.weight[:, doubts].abs()
+            for module in others:
                 module.weight.abs_()
-            network[4].bias.fill_(_START)
+            others[-1].bias.fill_(_START)
     return network
 
 
 def _constrain(network: nn.Sequential, doubts: torch.Tensor) -> None:
     """No negative weight on the way of a reason for doubt."""
     with torch.no_grad():
-        first, *others = (module for module in network if isinstance(module, nn.Linear))
+        first, *others = _linear(network)
         first.weight[:, doubts] = first.weight[:, doubts].clamp(min=0)
         for module in others:
             module.weight.clamp_(min=0)
+
+
+def _linear(network: nn.Sequential) -> list[nn.Linear]:
+    return [module for module in network if isinstance(module, nn.Linear)]
 
 
 def _layer(module: nn.Linear) -> Layer:

@@ -176,6 +176,16 @@ DOUBTS: dict[str, Callable[[Case], Map | None]] = {
 }
 CONTEXT: dict[str, Callable[[Case], Map | None]] = {"disparity_px": disparity_px, "texture": texture}
 EVIDENCE = DOUBTS | CONTEXT
+OF_THE_PAIR = (
+    "photos_cost",
+    "multibaseline_cost",
+    "left_right_px",
+    "skew_px",
+    "spread_px",
+    "see_through",
+    "texture",
+)
+"""Evidence that does not depend on the disparity under judgement."""
 
 
 def gather(case: Case, names: Iterable[str] = tuple(EVIDENCE)) -> dict[str, Map]:

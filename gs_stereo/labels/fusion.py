@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from gs_stereo.labels.confidence import quantised
 from gs_stereo.labels.config import LabelConfig
-from gs_stereo.labels.evidence import Case, gather
+from gs_stereo.labels.evidence import EVIDENCE, OF_THE_PAIR, Case, gather
 from gs_stereo.labels.fusion_config import FusionConfig
 from gs_stereo.labels.hidden import hidden_by_warping
 from gs_stereo.labels.silhouettes import sharpened
@@ -98,8 +98,10 @@ def judge(sources: LabelSources, rendered: RenderedEvidence, rules: FusionRules)
     disparity = np.full(rendered.disparity.shape, np.nan)
     confidence, source = np.full(disparity.shape, -np.inf), np.full(disparity.shape, -1)
     proposed = list(proposals(sources, rendered))
+    common = gather(proposal_case(proposed[0], sources, rendered), OF_THE_PAIR)
     for index, proposal in enumerate(proposed):
-        trusted = confidence_in(proposal, sources, rendered, rules)
+        case = proposal_case(proposal, sources, rendered)
+        trusted = confidence_in(proposal.kind, case, common, rules)
         better = trusted > confidence + rules.fusion.switch_margin
         disparity = np.where(better, proposal.disparity, disparity)
         confidence = np.where(better, trusted, confidence)
@@ -119,19 +121,18 @@ def proposals(sources: LabelSources, rendered: RenderedEvidence) -> Iterator[Pro
         yield Proposal(kind=MATCHED, disparity=source.left.disparity.astype(np.float64))
 
 
-def confidence_in(
-    proposal: Proposal, sources: LabelSources, rendered: RenderedEvidence, rules: FusionRules
-) -> Float[np.ndarray, "h w"]:
-    """Confidence that a proposal is right within 1 px; -inf where it proposes nothing."""
-    judgement = rules.trust.judge(proposal.kind, gather(proposal_case(proposal, sources, rendered)))
-    return np.where(np.isfinite(proposal.disparity), judgement.confidence, -np.inf)
+def confidence_in(kind: str, case: Case, common: dict[str, np.ndarray], rules: FusionRules) -> Float[np.ndarray, "h w"]:
+    """Confidence that a disparity is right within 1 px; -inf where there is none. common: evidence that is known."""
+    evidence = common | gather(case, [name for name in EVIDENCE if name not in OF_THE_PAIR])
+    return np.where(np.isfinite(case.disparity), rules.trust.judge(kind, evidence).confidence, -np.inf)
 
 
 def with_calibrated_confidence(label: StereoLabel, kind: str, sources: LabelSources, rules: FusionRules) -> StereoLabel:
     """A single source's label with the confidence that the trust model has in it. sources: that source alone."""
     rendered = rendered_evidence(sources.pair, rules.labels)
     proposal = next(proposal for proposal in proposals(sources, rendered) if proposal.kind == kind)
-    confidence = confidence_in(proposal, sources, rendered, rules)
+    case = proposal_case(proposal, sources, rendered)
+    confidence = confidence_in(kind, case, gather(case, OF_THE_PAIR), rules)
     return replace(label, confidence=quantised(confidence, np.isfinite(label.disparity)))
 
 

@@ -3,7 +3,7 @@
 One network judges the disparities of every kind of source. Its inputs are logarithms of the evidence, clipped to the
 range that calibration saw, a 1 for each piece that is unknown, and the kind of source. Its outputs are the expected
 error in pixels and the probability that the error is under 1 px. Weights that a reason for doubt passes through are not
-negative and tanh rises, so more reason for doubt never makes a disparity look better (Archer & Wang 1993).
+negative and x / (1 + |x|) rises, so more reason for doubt never makes a disparity look better (Archer & Wang 1993).
 """
 
 from __future__ import annotations
@@ -98,9 +98,12 @@ class TrustModel:
     def _run(self, scaled: Float[np.ndarray, "inputs n"], kind: int) -> Float[np.ndarray, "2 n"]:
         first, *others = self.layers
         count = len(scaled)
-        value = first.weights[:, :count] @ scaled + (first.bias + first.weights[:, count + kind])[:, None]
+        value = first.weights[:, :count] @ scaled
+        value += (first.bias + first.weights[:, count + kind])[:, None]
         for layer in others:
-            value = layer.weights @ np.tanh(value) + layer.bias[:, None]
+            value /= 1 + np.abs(value)
+            value = layer.weights @ value
+            value += layer.bias[:, None]
         return value
 
 
@@ -114,11 +117,15 @@ def scaled_inputs(
         if values is None:
             scaled[len(inputs) + row] = 1
             continue
-        with np.errstate(invalid="ignore"):
-            logarithm = np.log(values.astype(np.float32) + np.float32(SMALLEST_EVIDENCE))
-        unknown = np.isnan(logarithm)
-        scaled[row] = np.where(unknown, 0, (np.clip(logarithm, scale.low, scale.high) - scale.centre) / scale.spread)
-        scaled[len(inputs) + row] = unknown
+        value = values.astype(np.float32)
+        value += np.float32(SMALLEST_EVIDENCE)
+        np.log(value, out=value)
+        np.clip(value, scale.low, scale.high, out=value)
+        value -= np.float32(scale.centre)
+        value /= np.float32(scale.spread)
+        unknown = np.isnan(value)
+        value[unknown] = 0
+        scaled[row], scaled[len(inputs) + row] = value, unknown
     return scaled
 
 

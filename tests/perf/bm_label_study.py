@@ -5,7 +5,8 @@
 DIR is the folder of calibrate_labels.py: its scenes and tables are used, and made where missing. A scene is plainN,
 hardN, or a folder in the layout of `gsstereo sample` with its output folder (recipe label_study). Three tables of
 Markdown: sources at every baseline; how well each piece of evidence alone sorts the fused label's errors; and the
-fusion less one step. Steps that are evidence are left out of the model, which is fitted again. --json FILE keeps all numbers.
+fusion less one step. Steps that are evidence are left out of the model, which is fitted again. --json FILE keeps all
+numbers.
 """
 
 from __future__ import annotations
@@ -220,8 +221,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenes", nargs="+", help="plainN, hardN, FOLDER or FOLDER=OUTPUT")
     parser.add_argument("--work", type=Path, required=True, help="the folder of calibrate_labels.py")
-    parser.add_argument("--every", type=int, default=3, help="use every n-th view")
-    parser.add_argument("--table-every", type=int, default=3, help="--every of the calibration")
+    parser.add_argument("--every", type=int, default=5, help="use every n-th view")
+    parser.add_argument("--table-every", type=int, default=5, help="--every of the calibration")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as of `gsstereo label`")
     parser.add_argument("--parts", nargs="+", default=["sources", "steps", "signals"])
     parser.add_argument("--json", type=Path, help="file for all numbers")

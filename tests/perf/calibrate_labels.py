@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--version", type=int, required=True, help="one more than that of the shipped model")
     parser.add_argument("--scenes", nargs="+", default=list(CALIBRATED_ON), help="plainN or hardN: kind and seed")
     parser.add_argument("--held-out", nargs="*", default=list(HELD_OUT), help="scenes to test on")
-    parser.add_argument("--every", type=int, default=3, help="use every n-th view")
+    parser.add_argument("--every", type=int, default=5, help="use every n-th view")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as of `gsstereo label`")
     parser.add_argument("--out", type=Path, default=MODEL_FILE)
     arguments = parser.parse_args()

@@ -10,7 +10,7 @@ from board_scenes import FOCAL_TIMES_BASELINE, Board, make_pair
 from trust_models import one_eyed
 
 from gs_stereo.labels.config import LabelConfig
-from gs_stereo.labels.evidence import CONTEXT, DOUBTS, EVIDENCE, Case, gather
+from gs_stereo.labels.evidence import CONTEXT, DOUBTS, EVIDENCE, OF_THE_PAIR, Case, gather
 from gs_stereo.labels.fusion import FusionRules, fused_label
 from gs_stereo.labels.fusion_config import FusionConfig
 from gs_stereo.labels.sources import (
@@ -71,7 +71,7 @@ def test_the_silhouettes_decide_what_is_hidden_and_leave_the_label() -> None:
 
 def test_photos_win_where_they_match_and_the_splat_where_they_do_not() -> None:
     pair, disparity, _ = make_pair(BOARDS)
-    photos = disparity + 0.3
+    photos = disparity + 0.1
     photos[:10] += 5  # far from what the neighbours see
     photos[10:20] = np.nan
     sources = LabelSources(pair=pair, views={VIEWS: view_depth(disparity), PHOTOS: view_depth(photos, 0.01)})
@@ -149,6 +149,21 @@ def test_every_piece_of_evidence_is_zero_for_a_perfect_scene_and_grows_with_the_
     assert {values.shape for values in found[0].values()} == {disparity.shape}
     for name in ("splat_px", "photos_px", "multibaseline_px", "views_px", "points_px", "experts_px", "eyes_px"):
         np.testing.assert_allclose(found[1][name][:, 10:], 1.5, atol=1e-5, err_msg=name)
+
+
+def test_evidence_of_the_pair_is_the_same_for_every_disparity() -> None:
+    pair, disparity, _ = make_pair(BOARDS)
+    right = pair.rig.focal_times_baseline / pair.right_depth.median
+    stack = view_depth(disparity, 0.1)
+    sources = LabelSources(
+        pair=pair, views={PHOTOS: stack, MULTIBASELINE: stack}, matched={"one": matched(disparity + 0.2, right)}
+    )
+    rendered = rendered_evidence(pair, LabelConfig())
+    blind = rendered.visibility.occluded
+    cases = [Case(disparity=d, sources=sources, rendered=rendered, blind=blind) for d in (disparity, 2 * disparity + 1)]
+    found = [gather(case) for case in cases]
+    alike = [name for name in found[0] if np.array_equal(found[0][name], found[1][name], equal_nan=True)]
+    assert set(OF_THE_PAIR) <= set(alike)
 
 
 def test_absent_sources_give_no_evidence() -> None:

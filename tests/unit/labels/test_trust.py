@@ -27,8 +27,9 @@ def test_the_network_is_evaluated_as_described() -> None:
     values = np.array([[0.0, 0.5, 3.0, 1e9, np.nan]])
     scaled = np.array([np.clip(np.log(value + 0.01), -4.6, 2.0) if value == value else 0.0 for value in values[0]])
     judged = one_eyed().judge("splat", {"views_px": values})
-    np.testing.assert_allclose(judged.probability[0], 1 / (1 + np.exp(4.5 * np.tanh(scaled) - 0.5)), rtol=1e-5)
-    np.testing.assert_allclose(judged.expected_error_px[0], np.exp(1.5 * np.tanh(scaled) - 2.5), rtol=1e-5)
+    hidden = scaled / (1 + np.abs(scaled))
+    np.testing.assert_allclose(judged.probability[0], 1 / (1 + np.exp(6 * hidden - 0.5)), rtol=1e-5)
+    np.testing.assert_allclose(judged.expected_error_px[0], np.exp(2 * hidden - 2.5), rtol=1e-5)
 
 
 def test_evidence_that_is_not_given_is_unknown() -> None:

@@ -10,7 +10,7 @@ KINDS = ("photos", "multibaseline", "splat", "matched")
 
 
 def one_eyed(name: str = "views_px") -> TrustModel:
-    """Confidence 0.99 where the evidence is 0 and 0.05 where it is 3; 0.64 where it is unknown."""
+    """Confidence 0.99 where the evidence is 0 and 0.05 where it is 3; 0.6 where it is unknown."""
     scale = InputScale(name=name, doubt=True, low=-4.6, high=2.0, centre=0.0, spread=1.0)
     first = np.zeros((1, 2 + len(KINDS)), np.float32)
     first[0, 0] = 1.0
@@ -22,6 +22,6 @@ def one_eyed(name: str = "views_px") -> TrustModel:
         inputs=(scale,),
         layers=(
             Layer(weights=first, bias=np.zeros(1, np.float32)),
-            Layer(weights=np.array([[1.5], [4.5]], np.float32), bias=np.array([-2.5, -0.5], np.float32)),
+            Layer(weights=np.array([[2.0], [6.0]], np.float32), bias=np.array([-2.5, -0.5], np.float32)),
         ),
     )
