@@ -64,15 +64,19 @@ class Study:
 
 @dataclass(kw_only=True)
 class Signals:
-    """Evidence and error of the fused label's pixels that both eyes see."""
+    """Evidence and error of the fused label made by `rules`. blind_too: also pixels that only one eye sees."""
 
+    rules: FusionRules
+    blind_too: bool
     values: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
-    def add(self, sources: LabelSources, label: StereoLabel, error: np.ndarray, rules: FusionRules) -> None:
-        rendered = rendered_evidence(sources.pair, rules.labels)
+    def add(self, sources: LabelSources, true: np.ndarray) -> None:
+        label = fused_label(sources, self.rules)
+        rendered = rendered_evidence(sources.pair, self.rules.labels)
         blind = (label.flags & (LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME)) != 0
         case = Case(disparity=label.disparity.astype(np.float64), sources=sources, rendered=rendered, blind=blind)
-        there = np.isfinite(label.disparity) & np.isfinite(error) & ~blind
+        error = np.abs(label.disparity - true)
+        there = np.isfinite(error) & (self.blind_too | ~blind)
         maps = gather(case) | {"error": error, "confidence": label.confidence / 255}
         for name, values in maps.items():
             self.values.setdefault(name, []).append(values[there].astype(np.float32))
@@ -187,14 +191,19 @@ def study_scene(
     return [row for name, labels in found.items() for row in rows(scene, name, labels)]
 
 
-def study_signals(scene: Scene, study: Study) -> dict[str, float]:
-    rules, signals = fusion_rules(study.config), Signals()
+def study_signals(scene: Scene, study: Study) -> dict[str, dict[str, float]]:
+    """Over the labelled pixels that both eyes see, and over all pixels before any is dropped."""
+    rules = fusion_rules(study.config)
+    undropped = replace(rules, fusion=rules.fusion.model_copy(update={"min_confidence": 0.0}))
+    columns = {
+        f"{scene.name}, labelled": Signals(rules=rules, blind_too=False),
+        f"{scene.name}, all": Signals(rules=undropped, blind_too=True),
+    }
     for sources in sources_of(scene, study.config, study.every):
         if abs(sources.pair.rig.baseline * (scene.metres_per_unit or 1) - STEP_BASELINE_M) < 1e-6:
-            sources = without(sources, MULTIBASELINE)
-            label = fused_label(sources, rules)
-            signals.add(sources, label, np.abs(label.disparity - scene.true_disparity(sources)), rules)
-    return signals.ause_px()
+            for signals in columns.values():
+                signals.add(without(sources, MULTIBASELINE), scene.true_disparity(sources))
+    return {name: signals.ause_px() for name, signals in columns.items()}
 
 
 def table(lines: list[dict[str, Any]]) -> str:
@@ -240,7 +249,7 @@ def main() -> None:
         values["sources"] = [row for scene in scenes for row in study_scene(scene, study, labellers, None)]
         print(table(values["sources"]), end="\n\n", flush=True)
     if "signals" in arguments.parts:
-        values["signals"] = {scene.name: study_signals(scene, study) for scene in scenes}
+        values["signals"] = {name: one for scene in scenes for name, one in study_signals(scene, study).items()}
         print(signal_table(values["signals"]), end="\n\n", flush=True)
     if "steps" in arguments.parts:
         steps = dict(step_labellers(study))
