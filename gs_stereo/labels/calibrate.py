@@ -75,8 +75,8 @@ class FitSettings:
     """evidence: which pieces the model may use. hidden: width of both hidden layers."""
 
     evidence: tuple[str, ...] = tuple(EVIDENCE)
-    hidden: int = 16
-    steps: int = 4000
+    hidden: int = 24
+    steps: int = 7000
     batch: int = 1024
     rate: float = 0.01
     decay: float = 1e-4

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from gs_stereo import __version__
-from gs_stereo.log import progress
+from gs_stereo.log import logger, progress
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages import reconstruct, splat_folder, view_sources
 from gs_stereo.stages.experts import FUSED, MULTIBASELINE, external_files, workers_for
-from gs_stereo.stages.label_jobs import LabelJob, LabelStageConfig, label_job, provenance_of
+from gs_stereo.stages.label_jobs import LabelJob, LabelStageConfig, label_job, provenance_of, uncalibrated
 from gs_stereo.stages.render_pairs import PairDone, pairs_folder, read_index
 from gs_stereo.stages.view_sources import ViewAsks, ViewJob, nearest_pairs, offsets_of, view_job
 
@@ -70,6 +70,9 @@ class LabelStage:
 
     def _label_pairs(self, context: StageContext, config: LabelStageConfig, pairs: list[PairDone]) -> None:
         folder = context.published(pairs_folder(config.pairs))
+        if strangers := uncalibrated(config):
+            names = ", ".join(strangers)
+            logger.warning(f"The confidence of fused labels was calibrated without {names}; it may be off with them.")
         if config.expert in (FUSED, MULTIBASELINE):
             view_sources.clear_caches()
             views = _view_jobs(context, config, folder, pairs)

@@ -133,6 +133,14 @@ def fusion_rules(config: LabelStageConfig) -> FusionRules:
     return FusionRules(fusion=config.fused, labels=config.rules, trust=load_trust())
 
 
+def uncalibrated(config: LabelStageConfig) -> tuple[str, ...]:
+    """Matchers that have a say in the fused label although the trust model was calibrated without them."""
+    from gs_stereo.labels.trust import load_trust
+
+    known = load_trust().experts
+    return tuple(name for name in config.matchers if config.expert == FUSED and name not in known)
+
+
 def ask_matcher(name: str, pair: StereoPair, config: LabelStageConfig) -> MatchedPair:
     """A matcher's disparity of both eyes."""
     from gs_stereo.labels.sources import MatchedPair

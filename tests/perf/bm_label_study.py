@@ -50,6 +50,7 @@ GROUPS = {
 REGION = "non_occluded"
 SIGNAL_GROUPS = 200
 STEP_BASELINE_M = 0.1
+STEPS_OF_A_FIT = 3000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +142,8 @@ def step_labellers(study: Study) -> Iterator[tuple[str, Labeller]]:
     yield "without the choice (first source that answers)", partial(fused, changed(switch_margin=2.0), stack)
     yield "without the scale check", partial(fused, changed(max_scale_px=1e9), stack)
     yield "without the threshold", partial(fused, changed(min_confidence=0.0), stack)
+    again = replace(rules, trust=model_without(study, "nothing", ()))
+    yield "whole, fitted as the rows below", partial(fused, again, stack)
     for name, evidence in GROUPS.items():
         trust = model_without(study, name, evidence)
         yield f"without {name}", partial(fused, replace(rules, trust=trust), stack)
@@ -152,7 +155,7 @@ def model_without(study: Study, name: str, evidence: tuple[str, ...]) -> TrustMo
     examples = [part for s in scenes for part in examples_of(s, study.config, study.table_every, study.work)]
     kept = tuple(other for other in EVIDENCE if other not in evidence)
     origin = Origin(version=0, scenes=(name,), experts=study.config.matchers)
-    return fit_trust(examples, origin, FitSettings(evidence=kept))
+    return fit_trust(examples, origin, FitSettings(evidence=kept, steps=STEPS_OF_A_FIT))
 
 
 def labelled(sources: LabelSources, label: StereoLabel) -> LabelledView:
