@@ -20,7 +20,7 @@ class FusionConfig(Config):
     photo_count: int = Field(default=8, ge=2, le=32, description="Photos that are matched with a view")
     neighbours: int = Field(default=3, ge=0, le=8, description="Virtual views whose depth is compared with a view's")
     min_confidence: float = Field(
-        default=0.75,
+        default=0.78,
         ge=0,
         lt=1,
         description="Pixels less likely than this to be right within 1 px get no label. 0.8 keeps 96 % of the pixels "
