@@ -23,14 +23,14 @@ class FusionConfig(Config):
         default=0.78,
         ge=0,
         lt=1,
-        description="Pixels less likely than this to be right within 1 px get no label. 0.8 keeps 96 % of the pixels "
-        "of plain sample rooms and takes away two thirds of those that are off by more than 1 px",
+        description="Pixels with less confidence to be right within 1 px get no label. 0.78 keeps 97 % of the pixels of "
+        "a plain sample room and 81 % of a hard one; of those off by more than 1 px it drops 59 % and 70 %",
     )
     switch_margin: float = Field(
         default=0.02,
         ge=0,
         lt=1,
-        description="A less precise source replaces a more precise one if it is likelier to be right by this much",
+        description="A less precise source replaces a more precise one if its confidence is higher by this much",
     )
     max_scale_px: float = Field(
         default=1.0,
