@@ -16,6 +16,11 @@ def square(value: int) -> int:
     return value * value
 
 
+def numpy_threads(value: int) -> str | None:
+    """What a worker is told about threads of numpy."""
+    return os.environ.get("OPENBLAS_NUM_THREADS")
+
+
 def die(value: int) -> int:
     os._exit(9)
 
@@ -38,3 +43,12 @@ def test_a_worker_that_dies_is_a_stage_error() -> None:
 
 def test_one_worker_spawns_nothing() -> None:
     assert list(LocalExecutor(4).map(lambda value: os.getpid(), [0, 1], workers=1)) == [os.getpid()] * 2
+
+
+def test_workers_multiply_in_one_thread_and_the_caller_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert list(LocalExecutor(2).map(numpy_threads, [1, 2])) == ["1", "1"]
+    assert numpy_threads(0) is None
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    assert list(LocalExecutor(2).map(numpy_threads, [1, 2])) == ["3", "3"]
+    assert numpy_threads(0) == "3"
