@@ -11,7 +11,7 @@ class FusionConfig(Config):
     """Which sources make the fused label, and when a pixel keeps it."""
 
     experts: tuple[str, ...] = Field(
-        default=("sgbm",), description="Matchers that give evidence, by name; multibaseline is one of them."
+        default=("lite", "sgbm"), description="Matchers that give evidence, by name; multibaseline is one of them."
     )
     photos: bool = Field(default=True, description="Match the real photos around each view, where their poses are good")
     max_reprojection_px: float = Field(
