@@ -41,7 +41,7 @@ def label(
         bool, typer.Option("--allow-unsafe-pickle", help="foundationstereo: load a checkpoint that can run code.")
     ] = False,
     fuse: Annotated[
-        list[str] | None, typer.Option(help="fused: an expert that joins; may be repeated. By default sgbm.")
+        list[str] | None, typer.Option(help="fused: an expert that joins; may be repeated. By default lite and sgbm.")
     ] = None,
     photos: Annotated[
         bool | None, typer.Option("--photos/--no-photos", help="fused: match the real photos too (default).")

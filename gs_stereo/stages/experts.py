@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,8 +75,32 @@ def checkpoint_files(path: Path) -> Mapping[str, Path]:
 
 
 def workers_for(matchers: tuple[str, ...]) -> int | None:
-    """Processes that label: one for nets, which use all cores or a GPU themselves; as many as there are otherwise."""
-    return None if set(matchers) <= {"sgbm"} else 1
+    """Processes that label: one for nets that use all cores or a GPU themselves; otherwise one a core."""
+    if LITE in matchers and _cuda_is_there():
+        return 1
+    return None if set(matchers) <= {"sgbm", LITE} else 1
+
+
+def _cuda_is_there() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@contextmanager
+def threads_for(matchers: tuple[str, ...]) -> Iterator[None]:
+    """One thread a process while `lite` labels: processes share the cores, and the bytes do not depend on how many."""
+    if LITE not in matchers:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @lru_cache(maxsize=4)

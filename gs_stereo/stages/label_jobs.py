@@ -15,7 +15,7 @@ from gs_stereo.io.atomic import atomic_path
 from gs_stereo.labels.config import LabelConfig
 from gs_stereo.labels.fusion_config import FusionConfig
 from gs_stereo.matching.multiview_config import MultiViewConfig
-from gs_stereo.stages.experts import FUSED, MULTIBASELINE, SPLAT, ExpertsConfig, make_matcher, predict_both
+from gs_stereo.stages.experts import FUSED, MULTIBASELINE, SPLAT, ExpertsConfig, make_matcher, predict_both, threads_for
 from gs_stereo.stages.names import FOLDER_NAME
 from gs_stereo.stages.view_sources import read_view_sources
 
@@ -83,7 +83,8 @@ def label_job(job: LabelJob) -> str:
 
     pair = read_pair(job.pair_dir)
     views = read_view_sources(job.view_file) if job.view_file else {}
-    label = label_pair(pair, views, job.config)
+    with threads_for(job.config.matchers):
+        label = label_pair(pair, views, job.config)
     with atomic_path(job.label_file) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **asdict(label))
     return pair.sample_id

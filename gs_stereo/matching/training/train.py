@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ def describe(config: TrainConfig, net: Config, data: SplitData, start: TrainedNe
             "steps": config.steps,
             "batch_size": config.batch_size,
             "start": None if start is None else {"licence": start.description.licence, **start.description.training},
-            "labels": [_label_source(each) for each in data.provenances],
+            "labels": _each_once(map(_label_source, data.provenances)),
         },
     )
 
@@ -169,6 +169,15 @@ def joint_licence(licences: Sequence[str]) -> str:
 def _parts(licence: str) -> list[str]:
     """The licences of a net (`A AND B`) or of a fused label (`expert: A; expert: B`)."""
     return [re.sub(r"^[\w-]+: ", "", part) for part in re.split(r" AND |; ", licence)]
+
+
+def _each_once(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without repetitions, in order."""
+    found: list[dict[str, Any]] = []
+    for item in items:
+        if item not in found:
+            found.append(item)
+    return found
 
 
 def _label_source(provenance: Provenance) -> dict[str, Any]:
