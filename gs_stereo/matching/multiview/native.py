@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from gs_stereo.errors import PluginError
 from gs_stereo.matching.multiview.problem import MISSING_COST, PatchCosts, Problem
+from gs_stereo.native import open_library
 
 LIBRARY = Path(__file__).parents[1] / "native" / "libgsmultiview.so"
 
@@ -79,14 +79,7 @@ class NativeKernel:
 @cache
 def load_library() -> ctypes.CDLL:
     """The built library; PluginError if it is not there."""
-    if not LIBRARY.exists():
-        raise PluginError(f"The native library {LIBRARY} is missing; install the package again with `pip install .`.")
-    try:
-        library = ctypes.CDLL(str(LIBRARY))
-    except OSError as error:
-        raise PluginError(
-            f"The native library {LIBRARY} cannot be loaded ({error}); install the package again."
-        ) from error
+    library = open_library(LIBRARY)
     pointer = c_void_p
     library.gs_patch_costs.argtypes = [POINTER(_Sweep), pointer, pointer, c_int64, pointer, pointer]
     library.gs_aggregate.argtypes = [pointer, pointer, c_int32, c_int32, c_int32, pointer, c_int32, pointer]

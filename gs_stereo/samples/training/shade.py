@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from gs_stereo.errors import PluginError
+from gs_stereo.native import open_library
 from gs_stereo.samples.raycast import RayHits
 from gs_stereo.samples.training.world import World
 
@@ -74,12 +74,7 @@ def shade(world: World, rays: Float32[np.ndarray, "n 6"], hits: RayHits, footpri
 @cache
 def load_library() -> ctypes.CDLL:
     """The built library; PluginError if it is not there."""
-    try:
-        library = ctypes.CDLL(str(LIBRARY))
-    except OSError as error:
-        raise PluginError(
-            f"The native library {LIBRARY} cannot be loaded ({error}); install the package again with `pip install .`."
-        ) from error
+    library = open_library(LIBRARY)
     world, hits, pointer = POINTER(_World), POINTER(_Hits), c_void_p
     library.gs_surfaces.argtypes = [world, hits, pointer, pointer, pointer, pointer, pointer]
     library.gs_surfaces.restype = c_int64
