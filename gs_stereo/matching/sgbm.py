@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from gs_stereo.errors import ConfigError, InputError
-from gs_stereo.matching.both_sides import mirrored
+from gs_stereo.matching.both_sides import OneDirectionMatcher, mirrored
 from gs_stereo.matching.config import SgbmConfig
-from gs_stereo.matching.contracts import agreeing, check_pair
+from gs_stereo.matching.contracts import check_pair
 from gs_stereo.types import DisparityPrediction, Provenance
 
 _STEP_PX = 16
@@ -28,12 +28,14 @@ _MODES = {
 }
 
 
-class SgbmMatcher:
+class SgbmMatcher(OneDirectionMatcher):
     """StereoMatcher by OpenCV's StereoSGBM. Deterministic; changes no global state of OpenCV; safe in threads.
 
     max_disparity_px: the search range when the config leaves it open; a caller that renders knows it from depth.
     Confidence is None: block matching costs are no probabilities.
     """
+
+    config: SgbmConfig
 
     def __init__(self, config: SgbmConfig | None = None, *, max_disparity_px: float | None = None) -> None:
         self.config = SgbmConfig() if config is None else config
@@ -50,22 +52,6 @@ class SgbmMatcher:
             settings=self.config.model_dump(mode="json"),
         )
 
-    def predict(
-        self,
-        left: UInt8[np.ndarray, "h w 3"],
-        right: UInt8[np.ndarray, "h w 3"],
-        *,
-        max_disparity_px: float | None = None,
-    ) -> DisparityPrediction:
-        """Left disparity that survived the left-right check; NaN elsewhere.
-
-        max_disparity_px: range for this pair. Order of precedence: config, this, the constructor's, a share of width.
-        """
-        if self.config.left_right_px is None:
-            return DisparityPrediction(disparity=self._one_direction(left, right, max_disparity_px))
-        both = self.predict_both(left, right, max_disparity_px=max_disparity_px)
-        return agreeing(*both, self.config.left_right_px)
-
     def predict_both(
         self,
         left: UInt8[np.ndarray, "h w 3"],
@@ -73,14 +59,14 @@ class SgbmMatcher:
         *,
         max_disparity_px: float | None = None,
     ) -> tuple[DisparityPrediction, DisparityPrediction]:
-        """(left, right) disparities, each by itself without the check, for callers that flag instead of drop."""
+        """(left, right) disparities without a check, both at once.
+
+        max_disparity_px: range for this pair. Order of precedence: config, this, the constructor's, a share of width.
+        """
         with ThreadPoolExecutor(2) as pool:  # OpenCV releases the interpreter lock
-            forward = pool.submit(self._one_direction, left, right, max_disparity_px)
-            backward = pool.submit(self._one_direction, mirrored(right), mirrored(left), max_disparity_px)
-            return (
-                DisparityPrediction(disparity=forward.result()),
-                DisparityPrediction(disparity=mirrored(backward.result())),
-            )
+            forward = pool.submit(self.one_direction, left, right, max_disparity_px)
+            backward = pool.submit(self.one_direction, mirrored(right), mirrored(left), max_disparity_px)
+            return forward.result(), DisparityPrediction(disparity=mirrored(backward.result().disparity))
 
     def search_range_px(self, width: int, hint_px: float | None = None) -> int:
         """Number of disparities searched: a multiple of 16, no more than the width needs."""
@@ -93,9 +79,7 @@ class SgbmMatcher:
         # Disparities 0..n-1 are searched, and sub-pixel refinement needs one more on the far side.
         return _STEP_PX * math.ceil((min(wanted, width) + 2) / _STEP_PX)
 
-    def _one_direction(
-        self, left: UInt8[np.ndarray, "h w 3"], right: UInt8[np.ndarray, "h w 3"], hint_px: float | None
-    ) -> Float[np.ndarray, "h w"]:
+    def one_direction(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> DisparityPrediction:
         check_pair(left, right)
         width = left.shape[1]
         count = self.search_range_px(width, hint_px)
@@ -106,7 +90,7 @@ class SgbmMatcher:
         usable = fixed >= 0
         if not self.config.keep_out_of_frame:
             usable &= np.arange(width) - disparity >= -0.5
-        return np.where(usable, disparity, np.float32(np.nan))
+        return DisparityPrediction(disparity=np.where(usable, disparity, np.float32(np.nan)))
 
     def _engine(self, count: int) -> cv2.StereoSGBM:
         config = self.config

@@ -20,7 +20,6 @@ from gs_stereo.matching.config import SgbmConfig
 from gs_stereo.matching.sgbm import SgbmMatcher
 
 Images = Float[torch.Tensor, "b 3 h w"]
-Map = Float[torch.Tensor, "b c h w"]
 _SETTINGS = SgbmConfig(paths="3", left_right_px=None, own_left_right_px=1, uniqueness_percent=5)
 
 
