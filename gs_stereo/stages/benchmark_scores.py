@@ -16,6 +16,7 @@ from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.evaluate import EvaluateConfig, evaluate_expert
 from gs_stereo.stages.experts import external_files, make_matcher
 from gs_stereo.stages.names import FOLDER_NAME
+from gs_stereo.stages.train import run_folder
 
 if TYPE_CHECKING:
     from gs_stereo.benchmarks.pair_report import BenchmarkReport
@@ -56,7 +57,7 @@ class BenchmarkScoresStage:
         return scores_folder(config.name or config.run or config.expert)
 
     def inputs(self, paths: ScenePaths, config: BenchmarkScoresConfig) -> StageInputs:
-        trained = {_run_folder(config.run): "train"} if config.run else {}
+        trained = {run_folder(config.run): "train"} if config.run else {}
         weights = {} if config.run else external_files(config.expert, config.experts)
         return StageInputs(published=trained, external={**weights, **_benchmark_files(config)})
 
@@ -65,17 +66,13 @@ class BenchmarkScoresStage:
         values = {name: getattr(config, name) for name in EvaluateConfig.model_fields}
         expert = config.expert
         if config.run:
-            net = CheckpointConfig(checkpoint=context.published(_run_folder(config.run)))
+            net = CheckpointConfig(checkpoint=context.published(run_folder(config.run)))
             values["experts"], expert = config.experts.model_copy(update={_TRAINED: net}), _TRAINED
         outcome = evaluate_expert(
             expert, config.benchmark, config.root, split=config.split, config=EvaluateConfig(**values)
         )
         write_text(context.work_dir / SCORES_NAME, json.dumps(outcome.to_json(costs=False), indent=1) + "\n")
         return _outcome(outcome.report)
-
-
-def _run_folder(run: str) -> str:
-    return f"train/{run}"
 
 
 def _benchmark_files(config: BenchmarkScoresConfig) -> Mapping[str, Path]:

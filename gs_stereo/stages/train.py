@@ -30,6 +30,11 @@ CHECKPOINTS_FOLDER = ".checkpoints"
 _DEFAULT_DATASET = "splat"
 
 
+def run_folder(name: str) -> str:
+    """Where a trained net is published."""
+    return f"train/{name}"
+
+
 class TrainStageConfig(TrainConfig):
     """A training run and the data sets it uses."""
 
@@ -56,7 +61,7 @@ class TrainStage:
     replaces_others = False
 
     def folder(self, config: TrainStageConfig) -> str:
-        return f"train/{config.name or config.net}"
+        return run_folder(config.name or config.net)
 
     def inputs(self, paths: ScenePaths, config: TrainStageConfig) -> StageInputs:
         published = {dataset_folder(config.own_dataset): "label"} if config.own_dataset else {}
