@@ -144,6 +144,7 @@ def _asks(context: StageContext, config: LabelStageConfig, pairs: list[PairDone]
     stack = MULTIBASELINE in config.experts_asked
     return ViewAsks(
         photos=config.fused.photo_count if wants_photos else 0,
+        silhouettes=config.expert == FUSED,
         stack_offsets=offsets_of([pair.measures["baseline"] for pair in pairs]) if stack else (),
         multiview=config.multiview,
         backend=config.backend,

@@ -30,9 +30,14 @@ _SAME_POSE = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class ViewAsks:
-    """Which sources a view is asked for. stack_offsets: scene units along x, empty = no stack; photos: how many."""
+    """Which sources a view is asked for.
+
+    photos: how many. stack_offsets: scene units along x, empty = no stack. silhouettes: what the fused label asks of
+    a view to know which pixels are hidden.
+    """
 
     photos: int
+    silhouettes: bool
     stack_offsets: tuple[float, ...]
     multiview: MultiViewConfig
     backend: str = "auto"
@@ -86,7 +91,8 @@ def view_sources(pair: StereoPair, job: ViewJob) -> dict[str, ViewDepth]:
     if not np.isfinite(pair.left_depth.median).any():
         return found
     image = _own_image(pair, scene, photos) if job.asks.photos else pair.left
-    found[SILHOUETTES] = _silhouettes(pair, image)
+    if job.asks.silhouettes:
+        found[SILHOUETTES] = _silhouettes(pair, image)
     if job.asks.photos:
         swept = _photo_depth(pair, image, scene, photos, job.asks)
         found |= {} if swept is None else {PHOTOS: swept}

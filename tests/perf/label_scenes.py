@@ -108,6 +108,7 @@ def sources_of(scene: Scene, config: LabelStageConfig, every: int) -> Iterator[L
     cameras = {path: read_rig(path).left for path in first}
     asks = ViewAsks(
         photos=config.fused.photo_count,
+        silhouettes=True,
         stack_offsets=offsets_of([pair.measures["baseline"] for pair in pairs]),
         multiview=config.multiview,
     )
