@@ -25,7 +25,7 @@ from gs_stereo.io.atomic import atomic_folder, write_bytes, write_text
 from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.images import write_png
 from gs_stereo.io.views import camera_from_json, camera_to_json, read_json
-from gs_stereo.types import DepthMaps, StereoPair, StereoRig
+from gs_stereo.types import DepthMaps, StereoImages, StereoPair, StereoRig
 
 FORMAT = "gs_stereo.pair"
 FORMAT_VERSION = 1
@@ -61,26 +61,15 @@ def write_pair(folder: Path, pair: StereoPair, measures: Mapping[str, Any] | Non
 def read_pair(folder: Path) -> StereoPair:
     """Read a pair; InputError names the file that is missing, corrupt or does not fit the others."""
     header = _read_header(folder)
-    rig = _rig(header, folder)
-    offsets = tuple(float(offset) for offset in header["extra_offsets"])
-    images = ["left.png", "right.png", *map(_extra_name, range(len(offsets)))]
-    for name in (*images, GEOMETRY_FILE):
-        if sha256_file(folder / name) != header["sha256"].get(name):
-            raise InputError(f"The file {folder / name} is not the one that was written; render the pair again.")
-    size = (rig.left.height, rig.left.width)
-    left_depth, right_depth = _read_geometry(folder / GEOMETRY_FILE, size)
-    left, right, *extra = (_read_image(folder / name, size) for name in images)
-    return StereoPair(
-        sample_id=header["sample_id"],
-        view_id=header["view_id"],
-        rig=rig,
-        left=left,
-        right=right,
-        left_depth=left_depth,
-        right_depth=right_depth,
-        extra_views=tuple(extra),
-        extra_offsets=offsets,
-    )
+    images = _images(folder, header)
+    _check_unchanged(folder / GEOMETRY_FILE, header)
+    left_depth, right_depth = _read_geometry(folder / GEOMETRY_FILE, (images.rig.left.height, images.rig.left.width))
+    return StereoPair(**vars(images), left_depth=left_depth, right_depth=right_depth)
+
+
+def read_images(folder: Path) -> StereoImages:
+    """Only the images of a pair and its rig."""
+    return _images(folder, _read_header(folder))
 
 
 def read_rig(folder: Path) -> StereoRig:
@@ -140,6 +129,29 @@ def _read_header(folder: Path) -> dict[str, Any]:
     if not good:
         raise InputError(f"The file {path} lacks fields of a stereo pair or has wrong ones; render the pair again.")
     return header
+
+
+def _images(folder: Path, header: Mapping[str, Any]) -> StereoImages:
+    rig = _rig(header, folder)
+    offsets = tuple(float(offset) for offset in header["extra_offsets"])
+    paths = [folder / name for name in ("left.png", "right.png", *map(_extra_name, range(len(offsets))))]
+    for path in paths:
+        _check_unchanged(path, header)
+    left, right, *extra = (_read_image(path, (rig.left.height, rig.left.width)) for path in paths)
+    return StereoImages(
+        sample_id=header["sample_id"],
+        view_id=header["view_id"],
+        rig=rig,
+        left=left,
+        right=right,
+        extra_views=tuple(extra),
+        extra_offsets=offsets,
+    )
+
+
+def _check_unchanged(path: Path, header: Mapping[str, Any]) -> None:
+    if sha256_file(path) != header["sha256"].get(path.name):
+        raise InputError(f"The file {path} is not the one that was written; render the pair again.")
 
 
 def _is_number(value: Any) -> bool:

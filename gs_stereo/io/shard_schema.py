@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8, UInt16
 
 from gs_stereo.config import canonical_json
 from gs_stereo.errors import InputError
-from gs_stereo.types import LabelFlag, Provenance, StereoLabel, StereoPair
+from gs_stereo.types import LabelFlag, Provenance, StereoImages, StereoLabel
 
 FORMAT = "gs_stereo.stereo"
 FORMAT_VERSION = 1
@@ -157,7 +157,7 @@ def shard_name(split: str, number: int, total: int) -> str:
     return f"{split}-{number:05d}-of-{total:05d}.h5"
 
 
-def sample_of(pair: StereoPair, label: StereoLabel) -> ShardSample:
+def sample_of(pair: StereoImages, label: StereoLabel) -> ShardSample:
     """A pair and its label as one record of a shard."""
     camera, stack = pair.rig.left, pair.extra_views
     return ShardSample(

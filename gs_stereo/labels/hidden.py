@@ -35,18 +35,14 @@ def hidden_by_warping(
 def _right_buffer(disparity: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h b"]:
     """Largest disparity in each bin of the right image; -inf where nothing falls."""
     height, width = disparity.shape
-    first, last = _footprints(disparity)
-    known = np.flatnonzero(np.isfinite(disparity.ravel()))
-    # Drawn in ascending order, so that of pixels in one bin the nearest is written last.
-    order = known[np.argsort(disparity.ravel()[known], kind="stable")]
-    values, row_start = disparity.ravel()[order], order // width * (width * _BINS_PER_PX)
-    first, last = first.ravel()[order], last.ravel()[order]
+    known = np.isfinite(disparity)
+    values, row_start = disparity[known], np.nonzero(known)[0] * (width * _BINS_PER_PX)
+    first, last = (side[known] for side in _footprints(disparity))
     buffer = np.full(height * width * _BINS_PER_PX, -np.inf)
     for step in range(int((last - first).max(initial=-1)) + 1):
         place = first + step
         drawn = (place <= last) & (place >= 0) & (place < width * _BINS_PER_PX)
-        index = row_start[drawn] + place[drawn]
-        buffer[index] = np.maximum(buffer[index], values[drawn])
+        np.maximum.at(buffer, row_start[drawn] + place[drawn], values[drawn])
     return buffer.reshape(height, width * _BINS_PER_PX)
 
 

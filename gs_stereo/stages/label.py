@@ -167,7 +167,7 @@ def _label_file(context: StageContext, pair: PairDone) -> Path:
 
 
 def _samples(context: StageContext, config: LabelStageConfig, pairs: list[PairDone]) -> Iterator[ShardSample]:
-    from gs_stereo.io.pairs import read_pair
+    from gs_stereo.io.pairs import read_images
     from gs_stereo.io.shards import sample_of
     from gs_stereo.types import StereoLabel
 
@@ -176,7 +176,7 @@ def _samples(context: StageContext, config: LabelStageConfig, pairs: list[PairDo
         for pair in pairs:
             with np.load(_label_file(context, pair), allow_pickle=False) as maps:
                 label = StereoLabel(**{name: maps[name] for name in maps.files})
-            yield sample_of(read_pair(folder / pair.sample_id), label)
+            yield sample_of(read_images(folder / pair.sample_id), label)
             bar.advance()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gs_stereo.types.camera import Camera, StereoRig
 from gs_stereo.types.labels import DisparityPrediction, LabelFlag, Provenance, StereoLabel
-from gs_stereo.types.render import DepthMaps, StereoPair
+from gs_stereo.types.render import DepthMaps, StereoImages, StereoPair
 from gs_stereo.types.scene import SparsePoints, SparseScene
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Provenance",
     "SparsePoints",
     "SparseScene",
+    "StereoImages",
     "StereoLabel",
     "StereoPair",
     "StereoRig",

@@ -25,8 +25,8 @@ class DepthMaps:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class StereoPair:
-    """A rendered rectified pair: sRGB images, depth of both eyes, and the rig that made them.
+class StereoImages:
+    """A rectified pair of sRGB images and the rig that made them.
 
     sample_id: unique in a data set. view_id: shared by the samples of one left view; the photo's file name for
     training views. extra_views / extra_offsets: an optional rectified stack, images of the left camera moved by
@@ -38,7 +38,13 @@ class StereoPair:
     rig: StereoRig
     left: UInt8[np.ndarray, "h w 3"]
     right: UInt8[np.ndarray, "h w 3"]
-    left_depth: DepthMaps
-    right_depth: DepthMaps
     extra_views: tuple[UInt8[np.ndarray, "h w 3"], ...] = field(default=())
     extra_offsets: tuple[float, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StereoPair(StereoImages):
+    """A rendered rectified pair: its images with the depth of both eyes."""
+
+    left_depth: DepthMaps
+    right_depth: DepthMaps
