@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from gs_stereo import __version__
+from gs_stereo.io.ahead import read_ahead
 from gs_stereo.log import logger, progress
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
@@ -167,17 +168,25 @@ def _label_file(context: StageContext, pair: PairDone) -> Path:
 
 
 def _samples(context: StageContext, config: LabelStageConfig, pairs: list[PairDone]) -> Iterator[ShardSample]:
+    folder = context.published(pairs_folder(config.pairs))
+
+    def read(pair: PairDone) -> ShardSample:
+        return _sample(folder / pair.sample_id, _label_file(context, pair))
+
+    with progress("label, shards", len(pairs), "pair") as bar:
+        for sample in read_ahead(read, pairs):
+            yield sample
+            bar.advance()
+
+
+def _sample(pair_dir: Path, label_file: Path) -> ShardSample:
     from gs_stereo.io.pairs import read_images
     from gs_stereo.io.shards import sample_of
     from gs_stereo.types import StereoLabel
 
-    folder = context.published(pairs_folder(config.pairs))
-    with progress("label, shards", len(pairs), "pair") as bar:
-        for pair in pairs:
-            with np.load(_label_file(context, pair), allow_pickle=False) as maps:
-                label = StereoLabel(**{name: maps[name] for name in maps.files})
-            yield sample_of(read_images(folder / pair.sample_id), label)
-            bar.advance()
+    with np.load(label_file, allow_pickle=False) as maps:
+        label = StereoLabel(**{name: maps[name] for name in maps.files})
+    return sample_of(read_images(pair_dir), label)
 
 
 def _remove_shards(folder: Path) -> None:
