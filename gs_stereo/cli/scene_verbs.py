@@ -144,7 +144,8 @@ def render_pairs(
         list[float] | None, typer.Option(help="Scene units (metres if the scale is known); may be repeated.")
     ] = None,
     target_disparity: Annotated[
-        float | None, typer.Option(help="Choose each view's baseline so that its median disparity is this, px.")
+        list[float] | None,
+        typer.Option(help="Choose each view's baseline so that its median disparity is this, px; may be repeated."),
     ] = None,
     views: Annotated[str | None, typer.Option(help="train, interpolate, perturb, or a camera file.")] = None,
     width: Annotated[int | None, typer.Option(help="Width of the pairs, px; the photo's by default.")] = None,

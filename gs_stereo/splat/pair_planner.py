@@ -44,10 +44,8 @@ def plan_pairs(scene: SparseScene, config: PairsConfig, seed: int) -> list[PairP
     """
     views = _views(scene, config, seed)
     width, height = common_size(views, config.width, config.height)
-    target = config.target_px(width)
-    variants = (
-        [(f"d{target:g}", None)] if target is not None else [(f"b{value!r}", value) for value in config.baselines]
-    )
+    by_baseline = [(f"b{baseline!r}", baseline, None) for baseline in config.baselines]
+    by_target = [(f"d{target:.10g}", None, target) for target in config.targets_px(width)]
     return [
         PairPlan(
             sample_id=f"{safe_name}_{suffix}",
@@ -58,7 +56,7 @@ def plan_pairs(scene: SparseScene, config: PairsConfig, seed: int) -> list[PairP
             extra_offsets=config.extra_offsets,
         )
         for view, safe_name in zip(views, safe_names([view.name for view in views]), strict=True)
-        for suffix, baseline in variants
+        for suffix, baseline, target in [*by_baseline, *by_target]
     ]
 
 

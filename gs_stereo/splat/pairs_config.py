@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from gs_stereo.config import Config
 
@@ -93,14 +93,16 @@ class PairsConfig(Config):
     baselines: tuple[float, ...] = Field(
         default=(), description="Baselines in scene units; each view is rendered once for each of them."
     )
-    target_disparity_px: float | None = Field(
-        default=None, gt=0, description="Choose the baseline of each view so that its median disparity is this."
+    target_disparity_px: tuple[PositiveFloat, ...] = Field(
+        default=(),
+        description="Choose the baseline of each view so that its median disparity is this; with several, each view "
+        "is rendered once for each of them.",
     )
     default_disparity_share: float = Field(
         default=0.06,
         gt=0,
         lt=1,
-        description="Target median disparity as a share of the width when neither baselines nor a target is given "
+        description="Target median disparity as a share of the width when neither baselines nor targets are given "
         "(generated stereo data usually spans 5 to 15 % of the width, near to far).",
     )
     max_disparity_share: float = Field(
@@ -131,22 +133,26 @@ class PairsConfig(Config):
     )
     guards: GuardsConfig = Field(default=GuardsConfig(), description="Which views are refused.")
 
+    @field_validator("target_disparity_px", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, int | float) else value
+
     @model_validator(mode="after")
     def _consistent(self) -> PairsConfig:
-        if self.baselines and self.target_disparity_px is not None:
+        if self.baselines and self.target_disparity_px:
             raise ValueError("set baselines or target_disparity_px, not both")
-        if any(not 0 < baseline < float("inf") for baseline in self.baselines):
-            raise ValueError("every baseline must be positive and finite")
-        if len(set(self.baselines)) < len(self.baselines):
-            raise ValueError("the baselines must differ from each other")
+        for name, values in (("baseline", self.baselines), ("target disparity", self.target_disparity_px)):
+            if any(not 0 < value < float("inf") for value in values):
+                raise ValueError(f"every {name} must be positive and finite")
+            if len(set(values)) < len(values):
+                raise ValueError(f"each {name} must differ from the others")
         if any(not abs(offset) < float("inf") for offset in self.extra_offsets):
             raise ValueError("every extra offset must be finite")
         if (self.views == "file") != (self.views_file is not None):
             raise ValueError("views=file and views_file belong together")
         return self
 
-    def target_px(self, width: int) -> float | None:
-        """Target median disparity in pixels for images of this width; None when baselines are given."""
-        if self.baselines:
-            return None
-        return self.default_disparity_share * width if self.target_disparity_px is None else self.target_disparity_px
+    def targets_px(self, width: int) -> tuple[float, ...]:
+        """Target median disparities in pixels for images of this width; none when baselines are given."""
+        return () if self.baselines else self.target_disparity_px or (self.default_disparity_share * width,)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from plane_rasterizer import camera_at, plane_scene
 
+from gs_stereo.config import parse_config
 from gs_stereo.errors import InputError
 from gs_stereo.io.views import write_views
 from gs_stereo.splat.pair_planner import plan_pairs, safe_names
@@ -50,6 +51,15 @@ def test_target_disparity_is_in_the_id_and_defaults_to_a_share_of_the_width():
     assert default.baseline is None
     assert default.target_disparity_px == pytest.approx(0.06 * 64)
     assert default.sample_id == "a_d3.84"
+
+
+def test_each_view_comes_once_for_each_target_disparity():
+    config = parse_config(PairsConfig, {"target_disparity_px": [4, 8.5]}, where="test")
+    plans = plan_pairs(plane_scene(["a.jpg", "b.jpg"]), config, 0)
+    assert [plan.sample_id for plan in plans] == ["a_d4", "a_d8.5", "b_d4", "b_d8.5"]
+    assert [plan.target_disparity_px for plan in plans] == [4, 8.5, 4, 8.5]
+    assert all(plan.baseline is None for plan in plans)
+    assert parse_config(PairsConfig, {"target_disparity_px": 4}, where="test").target_disparity_px == (4.0,)
 
 
 def test_all_views_have_the_most_common_size():

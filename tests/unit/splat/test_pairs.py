@@ -117,7 +117,7 @@ def test_chosen_baseline_ignores_unknown_depth_and_fails_without_any():
 @pytest.mark.parametrize(("settings", "target"), [({}, 0.06 * 64), ({"target_disparity_px": 7.0}, 7.0)])
 def test_target_disparity_is_reached(settings, target):
     scene = plane_scene(["a.jpg", "b.jpg", "c.jpg"])
-    config = PairsConfig(**settings)
+    config = parse_config(PairsConfig, settings, where="test")
     capture = Capture(scene=scene, photos=photos_of(scene))
     for plan in plan_pairs(scene, config, 0):
         outcome = render_planned_pair(plan, renderer(), capture, config)
@@ -189,6 +189,8 @@ def test_a_baseline_beyond_the_capture_is_refused():
         {"baselines": [float("nan")]},
         {"baselines": [0.1, 0.1]},
         {"target_disparity_px": -3},
+        {"target_disparity_px": [4, 4]},
+        {"target_disparity_px": [4, float("inf")]},
         {"extra_offsets": [float("inf")]},
         {"views": "file"},
         {"views_file": "x.json"},
