@@ -175,7 +175,7 @@ def _overview(facts: CardFacts) -> list[str]:
         "",
         "| fact | value |",
         "|---|---|",
-        f"| samples | {index.sample_count} of {facts.view_count} views{stack}, split `{info.split}` |",
+        f"| samples | {index.sample_count} from {facts.view_count} views{stack}, split `{info.split}` |",
         f"| image size | {index.width} x {index.height} |",
         f"| baselines, scene units | {_baselines(facts)} |",
         f"| scale | {scale} |",

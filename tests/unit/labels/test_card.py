@@ -76,7 +76,7 @@ def test_card(folder: Path) -> None:
         ["train-00000-of-00001.h5"],
     )
     for part in (
-        "3 of 2 views",
+        "3 from 2 views",
         "10 x 4",
         "0.1 (2 samples), 0.3 (1 samples)",
         "1 unit = 0.25 m",
