@@ -1,3 +1,5 @@
+"""Reading ahead: order, how far, and when an error appears."""
+
 from __future__ import annotations
 
 import threading
