@@ -37,6 +37,7 @@ class Measure(Config):
 
 MEASURES = (
     Measure(title="Middlebury bad-2 noc", pairs="middlebury", metric="bad_2", region="noc"),
+    Measure(title="Middlebury bad-1 noc", pairs="middlebury", metric="bad_1", region="noc"),
     Measure(title="KITTI EPE", pairs="kitti"),
     Measure(title="EPE of all"),
 )

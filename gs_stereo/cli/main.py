@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gs_stereo import __version__
+from gs_stereo.allocator import reuse_freed_memory
 from gs_stereo.cli import (
     dataset_verbs,
     evaluate_verb,
@@ -63,6 +64,7 @@ inspect_verbs.register(app)
 
 def main() -> None:
     """Entry point of the console script."""
+    reuse_freed_memory()
     app()
 
 

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
 
+from gs_stereo.allocator import reuse_freed_memory
 from gs_stereo.errors import StageError
 
 U = TypeVar("U")
@@ -48,7 +49,7 @@ class LocalExecutor:
             return
         # Processes are spawned: a fork would copy a process in which OpenMP and CUDA threads already run.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(max_workers=count, mp_context=context)
+        pool = ProcessPoolExecutor(max_workers=count, mp_context=context, initializer=reuse_freed_memory)
         try:
             with _one_thread_for_numpy():
                 results = pool.map(function, units)

@@ -92,8 +92,9 @@ def write_dataset(
 ) -> DatasetIndex:
     """Stream `sample_count` samples of one size into shards under `folder`, then write the index.
 
-    One sample is in memory at a time. Raises InputError for a sample that breaks a rule of the format or a folder
-    that already holds a dataset, StageError when fewer or more samples arrive than announced or the disk is full.
+    One sample is in memory at a time. Each shard is read back and compared before it is in place. Raises InputError for
+    a sample that breaks a rule of the format or a folder that already holds a dataset, StageError when fewer or more
+    samples arrive than announced or the disk is full.
     """
     _check_request(folder, info, sample_count, writing)
     total = math.ceil(sample_count / writing.samples_per_shard)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +60,8 @@ class CardFacts:
     stack_views: int = 0
 
 
-class _Counts:
-    """Sums over samples; one pass, one sample in memory."""
+class FactCounter:
+    """Counts what the card says while the samples of a dataset pass by; one is in memory at a time."""
 
     def __init__(self) -> None:
         self.views: set[str] = set()
@@ -70,7 +71,30 @@ class _Counts:
         self.pixels, self.confidence, self.total_px, self.stack_views = 0, 0.0, 0.0, 0
         self.least_px, self.most_px = np.inf, -np.inf
 
-    def add(self, sample: ShardSample) -> None:
+    def watch(self, samples: Iterable[ShardSample]) -> Iterator[ShardSample]:
+        """The same samples, counted on their way."""
+        for sample in samples:
+            self._add(sample)
+            yield sample
+
+    def facts(self, index: DatasetIndex) -> CardFacts:
+        """What is known of the dataset with this index after all its samples have passed."""
+        labelled = int(self.histogram.sum())
+        mean = (self.total_px / labelled, self.confidence / labelled) if labelled else (np.nan, np.nan)
+        last = int(self.histogram.nonzero()[0].max(initial=0))
+        return CardFacts(
+            index=index,
+            view_count=len(self.views),
+            baselines=tuple(sorted(self.baselines.items())),
+            coverage=labelled / self.pixels,
+            mean_confidence=mean[1],
+            disparity_px=(float(self.least_px), mean[0], float(self.most_px)) if labelled else (np.nan,) * 3,
+            histogram=tuple(self.histogram[: last + 1].tolist()),
+            flag_shares=tuple((flag, self.flags[flag] / self.pixels) for flag in LabelFlag),
+            stack_views=self.stack_views,
+        )
+
+    def _add(self, sample: ShardSample) -> None:
         known = np.isfinite(sample.disparity)
         disparity = sample.disparity[known].astype(np.float64)
         self.views.add(sample.view_id)
@@ -90,23 +114,10 @@ def collect_facts(folder: Path) -> CardFacts:
     """Read every sample of a finished dataset once and count. InputError if it is broken."""
     from gs_stereo.io.shards import read_dataset
 
-    counts = _Counts()
-    for sample in read_dataset(folder):
-        counts.add(sample)
-    labelled = int(counts.histogram.sum())
-    mean = (counts.total_px / labelled, counts.confidence / labelled) if labelled else (np.nan, np.nan)
-    last = int(counts.histogram.nonzero()[0].max(initial=0))
-    return CardFacts(
-        index=read_index(folder),
-        view_count=len(counts.views),
-        baselines=tuple(sorted(counts.baselines.items())),
-        coverage=labelled / counts.pixels,
-        mean_confidence=mean[1],
-        disparity_px=(float(counts.least_px), mean[0], float(counts.most_px)) if labelled else (np.nan,) * 3,
-        histogram=tuple(counts.histogram[: last + 1].tolist()),
-        flag_shares=tuple((flag, counts.flags[flag] / counts.pixels) for flag in LabelFlag),
-        stack_views=counts.stack_views,
-    )
+    counter = FactCounter()
+    for _ in counter.watch(read_dataset(folder)):
+        pass
+    return counter.facts(read_index(folder))
 
 
 def write_card(folder: Path, facts: CardFacts) -> None:

@@ -21,10 +21,18 @@ from gs_stereo.types import Camera, SparseScene
 _MAX_ID_LENGTH = 80
 
 
+@dataclass(frozen=True)
+class TargetDisparity:
+    """Stands for the baseline that gives the view this median disparity in pixels."""
+
+    median_px: float
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairPlan:
-    """One pair to render. Either `baseline` (scene units) or `target_disparity_px` is set.
+    """One pair to render.
 
+    baseline: in scene units, or the disparity that it is chosen by once the left depth is known.
     left: the left camera at the output size. extra_offsets: of an N-view stack, in multiples of the baseline.
     sample_id: unique, plain ASCII, safe as a folder name on every file system.
     """
@@ -32,8 +40,7 @@ class PairPlan:
     sample_id: str
     view_id: str
     left: Camera
-    baseline: float | None
-    target_disparity_px: float | None
+    baseline: float | TargetDisparity
     extra_offsets: tuple[float, ...] = ()
 
 
@@ -44,19 +51,18 @@ def plan_pairs(scene: SparseScene, config: PairsConfig, seed: int) -> list[PairP
     """
     views = _views(scene, config, seed)
     width, height = common_size(views, config.width, config.height)
-    by_baseline = [(f"b{baseline!r}", baseline, None) for baseline in config.baselines]
-    by_target = [(f"d{target:.10g}", None, target) for target in config.targets_px(width)]
+    baselines: dict[str, float | TargetDisparity] = {f"b{baseline!r}": baseline for baseline in config.baselines}
+    baselines |= {f"d{target:.10g}": TargetDisparity(target) for target in config.targets_px(width)}
     return [
         PairPlan(
             sample_id=f"{safe_name}_{suffix}",
             view_id=view.name,
             left=fitted_to_size(view, width, height),
             baseline=baseline,
-            target_disparity_px=target,
             extra_offsets=config.extra_offsets,
         )
         for view, safe_name in zip(views, safe_names([view.name for view in views]), strict=True)
-        for suffix, baseline, target in [*by_baseline, *by_target]
+        for suffix, baseline in baselines.items()
     ]
 
 

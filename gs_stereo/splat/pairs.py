@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, UInt8
 from gs_stereo.errors import StageError
 from gs_stereo.geometry.disparity import disparity_from_depth
 from gs_stereo.splat.guards import Capture, EyeMeasures, ViewMeasures, measure_eye, refusal
-from gs_stereo.splat.pair_planner import PairPlan
+from gs_stereo.splat.pair_planner import PairPlan, TargetDisparity
 from gs_stereo.splat.pairs_config import PairsConfig
 from gs_stereo.splat.raster.protocol import Rasterizer, RenderOutput, RenderSettings
 from gs_stereo.types import Camera, DepthMaps, StereoPair, StereoRig
@@ -78,7 +78,7 @@ def render_stereo_pair(
 def render_planned_pair(plan: PairPlan, renderer: SplatRenderer, capture: Capture, config: PairsConfig) -> PairOutcome:
     """Render one planned pair unless a guard refuses it. A baseline that is to be chosen waits for the left eye."""
     right = None
-    if plan.baseline is None:
+    if isinstance(plan.baseline, TargetDisparity):
         left = renderer.render([plan.left])[0]
     else:
         left, right = renderer.render_stereo(StereoRig(left=plan.left, baseline=plan.baseline))
@@ -120,12 +120,12 @@ def choose_baseline(
 
 
 def _baseline(plan: PairPlan, depth: DepthMaps, config: PairsConfig) -> float:
-    if plan.baseline is not None:
+    if not isinstance(plan.baseline, TargetDisparity):
         return plan.baseline
     return choose_baseline(
         plan.left,
         depth,
-        target_disparity_px=plan.target_disparity_px or config.default_disparity_share * plan.left.width,
+        target_disparity_px=plan.baseline.median_px,
         max_disparity_px=config.max_disparity_share * plan.left.width,
     )
 

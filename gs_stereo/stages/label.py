@@ -52,18 +52,18 @@ class LabelStage:
         return StageInputs(published=published, external=external)
 
     def run(self, context: StageContext, config: LabelStageConfig) -> StageOutcome:
-        from gs_stereo.io.shards import ShardWriting, verify_dataset, write_dataset
-        from gs_stereo.labels.card import collect_facts, write_card
+        from gs_stereo.io.shards import ShardWriting, write_dataset
+        from gs_stereo.labels.card import FactCounter, write_card
 
         pairs = read_index(context.published(pairs_folder(config.pairs)))
         self._label_pairs(context, config, pairs)
         info = _dataset_info(context, config)
         writing = ShardWriting(samples_per_shard=config.samples_per_shard, compression=config.compression)
         _remove_shards(context.work_dir)
-        samples = _samples(context, config, pairs)
-        write_dataset(context.work_dir, samples, info, sample_count=len(pairs), writing=writing)
-        verify_dataset(context.work_dir)
-        facts = collect_facts(context.work_dir)
+        counter = FactCounter()
+        samples = counter.watch(_samples(context, config, pairs))
+        index = write_dataset(context.work_dir, samples, info, sample_count=len(pairs), writing=writing)
+        facts = counter.facts(index)
         write_card(context.work_dir, facts)
         for name in (LABELS_FOLDER, VIEWS_FOLDER):
             shutil.rmtree(context.work_dir / name, ignore_errors=True)

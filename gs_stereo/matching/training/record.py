@@ -137,7 +137,8 @@ def curves_svg(records: Sequence[Record]) -> str:
         return f"{x:.1f},{y:.1f}"
 
     parts = [_grid(low, high, last)]
-    for number, (name, points) in enumerate(curves.items()):
+    drawn = {name: points for name, points in curves.items() if points}
+    for number, (name, points) in enumerate(drawn.items()):
         line = " ".join(place(step, value) for step, value in points)
         colour, x = _COLOURS[name], _LEFT + 160 * number
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.6"/>')

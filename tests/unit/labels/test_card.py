@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gs_stereo.io.shards import DatasetInfo, ShardSample, write_dataset
-from gs_stereo.labels.card import collect_facts, dataset_card, write_card
+from gs_stereo.labels.card import FactCounter, collect_facts, dataset_card, write_card
 from gs_stereo.types import LabelFlag, Provenance
 
 INFO = DatasetInfo(
@@ -60,6 +60,13 @@ def test_facts(folder: Path) -> None:
     assert (facts.histogram[10], facts.histogram[30]) == (45, 45)
     assert dict(facts.flag_shares)[LabelFlag.OCCLUDED] == 0.25
     assert facts.stack_views == 0
+
+
+def test_facts_counted_on_the_way_to_the_shards_are_those_of_the_shards(tmp_path: Path) -> None:
+    counter = FactCounter()
+    samples = counter.watch(make_sample(number) for number in range(3))
+    index = write_dataset(tmp_path, samples, INFO, sample_count=3)
+    assert counter.facts(index) == collect_facts(tmp_path)
 
 
 def test_card(folder: Path) -> None:

@@ -12,7 +12,7 @@ from plane_rasterizer import camera_at, plane_scene
 from gs_stereo.config import parse_config
 from gs_stereo.errors import InputError
 from gs_stereo.io.views import write_views
-from gs_stereo.splat.pair_planner import plan_pairs, safe_names
+from gs_stereo.splat.pair_planner import TargetDisparity, plan_pairs, safe_names
 from gs_stereo.splat.pairs_config import PairsConfig
 
 NAMES = ["DSC_0001.jpg", "DSC_0002.jpg", "é1.jpg", "ö1.jpg", "cam1/x.png", "cam2/x.png", "y.jpg", "y.png", "Y.JPG"]
@@ -48,8 +48,7 @@ def test_a_dot_or_separators_never_leave_the_folder():
 
 def test_target_disparity_is_in_the_id_and_defaults_to_a_share_of_the_width():
     default = plan_pairs(plane_scene(["a.jpg"]), PairsConfig(), 0)[0]
-    assert default.baseline is None
-    assert default.target_disparity_px == pytest.approx(0.06 * 64)
+    assert default.baseline == TargetDisparity(pytest.approx(0.06 * 64))
     assert default.sample_id == "a_d3.84"
 
 
@@ -57,8 +56,7 @@ def test_each_view_comes_once_for_each_target_disparity():
     config = parse_config(PairsConfig, {"target_disparity_px": [4, 8.5]}, where="test")
     plans = plan_pairs(plane_scene(["a.jpg", "b.jpg"]), config, 0)
     assert [plan.sample_id for plan in plans] == ["a_d4", "a_d8.5", "b_d4", "b_d8.5"]
-    assert [plan.target_disparity_px for plan in plans] == [4, 8.5, 4, 8.5]
-    assert all(plan.baseline is None for plan in plans)
+    assert [plan.baseline for plan in plans] == [TargetDisparity(4), TargetDisparity(8.5)] * 2
     assert parse_config(PairsConfig, {"target_disparity_px": 4}, where="test").target_disparity_px == (4.0,)
 
 

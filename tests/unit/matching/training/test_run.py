@@ -204,6 +204,7 @@ def test_the_log_and_the_curves(uninterrupted: TrainingResult) -> None:
     curves = drawing.findall("{http://www.w3.org/2000/svg}polyline")
     assert [len(str(curve.get("points")).split()) for curve in curves] == [3, 2]
     ElementTree.fromstring(curves_svg([]))
+    assert "held-out" not in curves_svg([LossRecord(step=1, loss=1.0, learning_rate=1e-3)])
     blank = ValidationRecord(step=1, pairs=1, epe_px=float("nan"), bad_1=0, bad_2=0, bad_3=0, d1=0)
     assert json.loads(log_text([blank]))["epe_px"] is None
 
