@@ -13,7 +13,8 @@ from gs_stereo.cli.options import Common, SceneArgument, given, path_text, with_
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command("label", epilog="Example: gsstereo label my_room --expert sgbm")(label)
-    app.command("evaluate-labels", epilog="Example: gsstereo evaluate-labels demo --dataset sgbm")(evaluate_labels)
+    example = "Example: gsstereo evaluate-labels demo/gsstereo/dataset/sgbm --truth demo"
+    app.command("evaluate-labels", epilog=example)(evaluate_labels)
 
 
 @with_common
@@ -75,8 +76,10 @@ def evaluate_labels(
     truth: Annotated[Path | None, typer.Option(help="Folder with exact truth; SCENE by default.")] = None,
     common: Common,
 ) -> None:
-    """Compare the labels with the exact truth of a sample."""
+    """Compare labels with exact truth. SCENE may also be the folder of a data set."""
+    from gs_stereo.cli.dataset_place import of_scene
     from gs_stereo.cli.running import run_stage
 
+    scene, dataset, common = of_scene(scene, dataset, common)
     values = given(dataset=dataset, truth=path_text(truth))
     run_stage("evaluate-labels", scene, values, common)

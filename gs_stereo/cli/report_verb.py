@@ -28,12 +28,15 @@ def report(
 ) -> None:
     """Judge a data set (pass, look closer or fail, with reasons) and write an HTML page about it.
 
+    SCENE may also be the folder of a data set.
     Exit code 0: pass or look closer; 5: fail.
     """
+    from gs_stereo.cli.dataset_place import of_scene
     from gs_stereo.cli.running import run_stage
     from gs_stereo.cli.tables import print_json
     from gs_stereo.stages.report import PAGE_NAME
 
+    scene, dataset, common = of_scene(scene, dataset, common)
     reports = run_stage("report", scene, given(dataset=dataset), common, printing=False)
     for done in reports:
         page = done.folder / PAGE_NAME
