@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8, UInt16
 
 from gs_stereo.benchmarks.exact import CLASS_NAMES, HIDDEN, OUT_OF_FRAME, ExactScene, ExactTruth, ExactView, Split
-from gs_stereo.benchmarks.label_report import BaselineScores, LabelReport, RegionScores
+from gs_stereo.benchmarks.label_report import BaselineScores, LabelReport, LabelScores, RegionScores
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.disparity import disparity_from_depth
 from gs_stereo.geometry.pixels import pixel_centres, pixel_index
@@ -69,7 +69,7 @@ class LabelProtocol:
 def evaluate_labels(
     samples: Iterable[LabelledView], scene: ExactScene, protocol: LabelProtocol = LabelProtocol()
 ) -> LabelReport:
-    """Score every label by baseline and region.
+    """Score every label by baseline and region, and all baselines together.
 
     With an unknown scale the samples are held in memory, for they are looked at twice. Raises InputError if there is no
     sample, a view is not in the scene, or a label's shape or intrinsics do not fit its photo.
@@ -87,13 +87,17 @@ def evaluate_labels(
         tally.add(sample, matcher.truth_at(sample, metres))
     if not tallies:
         raise InputError("There is no label to evaluate; name a dataset that holds samples.")
+    together = _Tally(thresholds_px=protocol.thresholds_px)
+    for tally in tallies.values():
+        together.merge(tally)
     return LabelReport(
         scene=scene.name,
         split=protocol.split,
         mapping=protocol.mapping,
         metres_per_unit=metres,
         scale_was_estimated=protocol.metres_per_unit is None,
-        baselines=tuple(tallies[key].report(key) for key in sorted(tallies)),
+        together=together.scores(),
+        baselines=tuple(BaselineScores(baseline_m=key, **vars(tallies[key].scores())) for key in sorted(tallies)),
     )
 
 
@@ -222,10 +226,15 @@ class _RegionTally:
     reliability: ReliabilityMetrics = field(default_factory=ReliabilityMetrics)
     sparsification: SparsificationMetrics = field(default_factory=SparsificationMetrics)
 
+    def merge(self, other: _RegionTally) -> None:
+        self.disparity.merge(other.disparity)
+        self.reliability.merge(other.reliability)
+        self.sparsification.merge(other.sparsification)
+
 
 @dataclass(kw_only=True, eq=False)
 class _Tally:
-    """Everything counted for one baseline."""
+    """Everything counted for one baseline, or for several."""
 
     thresholds_px: tuple[float, ...]
     views: int = 0
@@ -239,7 +248,7 @@ class _Tally:
         error = np.abs(sample.disparity.astype(np.float64) - truth.disparity)
         confidence = sample.confidence / _FULL_CONFIDENCE
         for name, mask in truth.regions():
-            tally = self.regions.setdefault(name, _RegionTally(disparity=DisparityMetrics(self.thresholds_px)))
+            tally = self._region(name)
             tally.disparity.update(sample.disparity, truth.disparity, mask)
             labelled = mask & np.isfinite(error)
             tally.reliability.update(confidence[labelled], error[labelled] < _RIGHT_PX)
@@ -248,9 +257,18 @@ class _Tally:
         self.occluded.update((sample.flags & LabelFlag.OCCLUDED) > 0, truth.hidden, in_frame)
         self.out_of_frame.update((sample.flags & LabelFlag.OUT_OF_FRAME) > 0, truth.out_of_frame, known)
 
-    def report(self, baseline_m: float) -> BaselineScores:
-        return BaselineScores(
-            baseline_m=baseline_m,
+    def merge(self, other: _Tally) -> None:
+        self.views += other.views
+        for name, tally in other.regions.items():
+            self._region(name).merge(tally)
+        self.occluded.merge(other.occluded)
+        self.out_of_frame.merge(other.out_of_frame)
+
+    def _region(self, name: str) -> _RegionTally:
+        return self.regions.setdefault(name, _RegionTally(disparity=DisparityMetrics(self.thresholds_px)))
+
+    def scores(self) -> LabelScores:
+        return LabelScores(
             views=self.views,
             regions=tuple(
                 RegionScores(

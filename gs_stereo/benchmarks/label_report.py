@@ -1,8 +1,12 @@
-"""What an evaluation of labels says: numbers by baseline and region, as a table and as JSON."""
+"""What an evaluation of labels says: numbers by baseline and region, as a table and as JSON.
+
+Views whose baselines were chosen for each of them have as many baselines as views: then only all together are shown.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +15,7 @@ from gs_stereo.metrics.disparity import DetectionScores, DisparityScores
 
 _TABLE_THRESHOLDS = 3
 _PLOT_WIDTH = 50
+_LISTED_BASELINES = 6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,13 +58,12 @@ class RegionScores:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class BaselineScores:
-    """One baseline in metres. occlusion: flag bit 0 against hidden pixels that lie inside the right image.
+class LabelScores:
+    """Scores of some labels. occlusion: flag bit 0 against hidden pixels that lie inside the right image.
 
-    out_of_frame: flag bit 1 against pixels that leave the right image.
+    views: how many labels. out_of_frame: flag bit 1 against pixels that leave the right image.
     """
 
-    baseline_m: float
     views: int
     regions: tuple[RegionScores, ...]
     occlusion: DetectionScores
@@ -68,7 +72,6 @@ class BaselineScores:
     def to_json(self) -> dict[str, Any]:
         """Numbers only; NaN becomes None."""
         return {
-            "baseline_m": self.baseline_m,
             "views": self.views,
             "regions": [region.to_json() for region in self.regions],
             "occlusion": _detection(self.occlusion),
@@ -77,15 +80,35 @@ class BaselineScores:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class BaselineScores(LabelScores):
+    """Scores of the labels of one baseline in metres."""
+
+    baseline_m: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers only; NaN becomes None."""
+        return {"baseline_m": self.baseline_m, **super().to_json()}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LabelReport:
-    """The comparison of a dataset's labels with the exact truth, by baseline."""
+    """The comparison of a dataset's labels with the exact truth: all baselines together, and each."""
 
     scene: str
     split: str
     mapping: str
     metres_per_unit: float
     scale_was_estimated: bool
+    together: LabelScores
     baselines: tuple[BaselineScores, ...]
+
+    def groups(self) -> Iterator[tuple[str, LabelScores]]:
+        """What is worth showing: each baseline while they are few, and all together where there are several."""
+        metres = [scores.baseline_m for scores in self.baselines]
+        if len(metres) <= _LISTED_BASELINES:
+            yield from ((f"baseline {scores.baseline_m:.3g} m", scores) for scores in self.baselines)
+        if len(metres) > 1:
+            yield f"{len(metres)} baselines, {metres[0]:.3g} to {metres[-1]:.3g} m", self.together
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that `json.dumps` takes."""
@@ -95,24 +118,25 @@ class LabelReport:
             "mapping": self.mapping,
             "metres_per_unit": self.metres_per_unit,
             "scale_was_estimated": self.scale_was_estimated,
+            "together": self.together.to_json(),
             "baselines": [baseline.to_json() for baseline in self.baselines],
         }
 
     def to_table(self) -> str:
-        """Text of at most 80 columns: for each baseline a line a region, and how well occlusion was found."""
+        """Text of at most 80 columns: for each group a line a region, and how well occlusion was found."""
         how = "estimated from the labels" if self.scale_was_estimated else "given"
         lines = [
             f"Labels against the exact truth of {self.scene} ({self.split} views).",
             f"1 unit = {self.metres_per_unit:.4g} m, {how}.",
         ]
-        limits = list(self.baselines[0].regions[0].disparity.bad_all_pixels)[:_TABLE_THRESHOLDS]
+        limits = list(self.together.regions[0].disparity.bad_all_pixels)[:_TABLE_THRESHOLDS]
         bad = "".join(f"{f'bad-{limit:g}':>8}" for limit in limits)
         lines.append(f"{'':15}{'pixels':>9}{'coverage':>10}{'EPE px':>8}{bad}{'ECE':>7}{'AUSE':>7}")
-        for baseline in self.baselines:
-            found = baseline.occlusion
+        for title, scores in self.groups():
+            found = scores.occlusion
             lines += [
-                f"baseline {baseline.baseline_m:.3g} m",
-                *(_line(region, limits) for region in baseline.regions if region.disparity.pixels),
+                title,
+                *(_line(region, limits) for region in scores.regions if region.disparity.pixels),
                 f"  occlusion: precision {_number(found.precision_all_pixels, 3)}, "
                 f"recall {_number(found.recall_all_pixels, 3)}, F1 {_number(found.f1_all_pixels, 3)}",
             ]
@@ -120,15 +144,15 @@ class LabelReport:
 
 
 def reliability_plot(report: LabelReport) -> str:
-    """A reliability diagram in characters for each baseline, over all labelled pixels.
+    """A reliability diagram in characters for each group, over all labelled pixels.
 
     One row for each bin of confidence: `#` reaches the share of pixels that were right within 1 px, `|` marks the mean
     confidence. Calibrated is where the bar ends at the mark.
     """
     lines = []
-    for baseline in report.baselines:
-        bins = baseline.regions[0].reliability
-        lines.append(f"Reliability at {baseline.baseline_m:g} m, ECE {_number(bins.ece_all_pixels, 3)}:")
+    for title, scores in report.groups():
+        bins = scores.regions[0].reliability
+        lines.append(f"Reliability, {title}, ECE {_number(bins.ece_all_pixels, 3)}:")
         lines.append(f"{'confidence':>13}{'right':>8}{'pixels':>10}")
         for low, high, pixels, confidence, accuracy in zip(
             bins.edges[:-1], bins.edges[1:], bins.pixels, bins.confidence, bins.accuracy, strict=True

@@ -49,6 +49,12 @@ class ReliabilityMetrics:
         self._confidence += np.bincount(index, weights=values, minlength=bins)
         self._right += np.bincount(index, weights=right[known].astype(np.float64), minlength=bins)
 
+    def merge(self, other: ReliabilityMetrics) -> None:
+        """Add the pixels that `other`, of as many bins, was given."""
+        self._pixels += other._pixels
+        self._confidence += other._confidence
+        self._right += other._right
+
     def compute(self) -> Reliability:
         """The bins of everything given so far."""
         divisor = np.where(self._pixels > 0, self._pixels, np.nan)
@@ -103,6 +109,11 @@ class SparsificationMetrics:
         for table, index in ((self._by_confidence, level), (self._by_error, bins)):
             table[0] += np.bincount(index, minlength=table.shape[1])
             table[1] += np.bincount(index, weights=error, minlength=table.shape[1])
+
+    def merge(self, other: SparsificationMetrics) -> None:
+        """Add the pixels that `other`, of as many levels, was given."""
+        self._by_confidence += other._by_confidence
+        self._by_error += other._by_error
 
     def compute(self) -> Sparsification:
         """The curves of everything given so far; NaN if nothing was."""

@@ -64,6 +64,10 @@ class DisparityMetrics:
         bad = [float((error > threshold).sum()) for threshold in self._thresholds]
         self._sums.append([float(len(covered)), float(len(error)), float(error.sum()), float(d1.sum()), *bad])
 
+    def merge(self, other: DisparityMetrics) -> None:
+        """Add the images that `other`, of the same thresholds, was given."""
+        self._sums += other._sums
+
     def compute(self) -> DisparityScores:
         """The scores of everything given so far."""
         images = np.array(self._sums).reshape(len(self._sums), 4 + len(self._thresholds))
@@ -125,6 +129,12 @@ class DetectionMetrics:
         self._hits += int((predicted & truth & inside).sum())
         self._found += int((predicted & inside).sum())
         self._true += int((truth & inside).sum())
+
+    def merge(self, other: DetectionMetrics) -> None:
+        """Add the images that `other` was given."""
+        self._hits += other._hits
+        self._found += other._found
+        self._true += other._true
 
     def compute(self) -> DetectionScores:
         """The scores of everything given so far."""

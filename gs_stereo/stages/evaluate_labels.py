@@ -38,7 +38,7 @@ class EvaluateLabelsStage:
     """See the module."""
 
     name = "evaluate-labels"
-    version = 2
+    version = 3
     config_type = EvaluateLabelsConfig
     replaces_others = False
 
@@ -75,8 +75,8 @@ class EvaluateLabelsStage:
 
 
 def _summary(config: EvaluateLabelsConfig, report: LabelReport) -> dict[str, str]:
-    """What matters most: the pixels that both eyes see, at the first baseline."""
-    region = next(region for region in report.baselines[0].regions if region.region == "non_occluded")
+    """What matters most: the pixels that both eyes see."""
+    region = next(region for region in report.together.regions if region.region == "non_occluded")
     scores = region.disparity
     return {
         "labels": config.dataset,

@@ -119,6 +119,34 @@ def test_baselines_are_reported_apart_and_in_order(scene):
     assert region(report, "all", 1).disparity.epe_all_pixels == pytest.approx(0.0, abs=1e-6)
 
 
+def test_all_baselines_together_pool_their_pixels(scene):
+    good, off = label(scene), label(scene, baseline=0.2)
+    off = replace(off, disparity=off.disparity + 1.5, flags=np.zeros_like(off.flags))
+    report = evaluate_labels([good, off, good], scene)
+    item = next(item for item in report.together.regions if item.region == "all")
+    assert (report.together.views, item.disparity.pixels) == (3, 3 * 768)
+    assert item.disparity.epe_all_pixels == pytest.approx(0.5, abs=1e-6)
+    assert item.reliability.ece_all_pixels == pytest.approx(1 / 3)
+    assert item.sparsification.error_px[0] == pytest.approx(0.5, abs=1e-6)
+    hits, missed = (scores.occlusion.true_pixels for scores in report.baselines)
+    assert report.together.occlusion.recall_all_pixels == pytest.approx(hits / (hits + missed))
+    assert report.to_json()["together"]["views"] == 3
+
+
+def test_a_table_names_few_baselines_and_joins_many(scene):
+    few = evaluate_labels([label(scene), label(scene, baseline=0.2)], scene).to_table()
+    assert [line for line in few.splitlines() if "baseline" in line] == [
+        "baseline 0.1 m",
+        "baseline 0.2 m",
+        "2 baselines, 0.1 to 0.2 m",
+    ]
+    many = evaluate_labels([label(scene, baseline=0.1 + 0.01 * step) for step in range(7)], scene)
+    assert [line for line in many.to_table().splitlines() if "baseline" in line] == ["7 baselines, 0.1 to 0.16 m"]
+    assert "7 baselines" in reliability_plot(many)
+    one = evaluate_labels([label(scene)], scene).to_table()
+    assert [line for line in one.splitlines() if "baseline" in line] == ["baseline 0.1 m"]
+
+
 def test_a_label_of_twice_the_size_is_compared_in_its_own_pixels(scene):
     sample = label(scene, factor=2)
     report = evaluate_labels([replace(sample, disparity=sample.disparity + 0.8)], scene)
@@ -210,7 +238,7 @@ def test_the_report_as_table_and_json(scene):
     report = evaluate_labels([sample, replace(label(scene, baseline=0.2), disparity=sample.disparity * NAN)], scene)
     table = report.to_table()
     assert "glossy" not in table
-    assert table.count("non_occluded") == 2
+    assert table.count("non_occluded") == 3  # two baselines, and both together
     assert "100.00%" in table
     assert max(map(len, table.splitlines())) <= 80
     values = json.loads(json.dumps(report.to_json(), allow_nan=False))
