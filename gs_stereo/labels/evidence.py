@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
 from gs_stereo.labels import shape
+from gs_stereo.labels import texture as image_texture
 from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, POINTS, VIEWS, LabelSources
 from gs_stereo.labels.splat import RenderedEvidence
 from gs_stereo.labels.surroundings import median_known
+from gs_stereo.labels.texture import OwnSurface
 from gs_stereo.metrics.consistency import left_right_difference
 
 _EDGE_WINDOW_PX = 5
@@ -33,6 +36,10 @@ class Case:
     sources: LabelSources
     rendered: RenderedEvidence
     blind: Bool[np.ndarray, "h w"]
+
+    @cached_property
+    def own_surface(self) -> OwnSurface:
+        return image_texture.own_surface(self.sources.pair.left)
 
 
 def splat_px(case: Case) -> Map:
@@ -151,7 +158,22 @@ def disparity_px(case: Case) -> Map:
 
 def texture(case: Case) -> Map:
     """Standard deviation of the left image within 7 x 7 pixels, in 8-bit levels."""
-    return shape.texture(case.sources.pair.left)
+    return image_texture.texture(case.sources.pair.left)
+
+
+def fine_texture(case: Case) -> Map:
+    """The same within 3 x 3 pixels."""
+    return image_texture.fine_texture(case.sources.pair.left)
+
+
+def own_texture(case: Case) -> Map:
+    """The same among the pixels nearby that look alike."""
+    return case.own_surface.texture
+
+
+def own_share(case: Case) -> Map:
+    """How many of the pixels nearby look alike."""
+    return case.own_surface.share
 
 
 DOUBTS: dict[str, Callable[[Case], Map | None]] = {
@@ -174,7 +196,13 @@ DOUBTS: dict[str, Callable[[Case], Map | None]] = {
     "bend_px": bend_px,
     "off_median_px": off_median_px,
 }
-CONTEXT: dict[str, Callable[[Case], Map | None]] = {"disparity_px": disparity_px, "texture": texture}
+CONTEXT: dict[str, Callable[[Case], Map | None]] = {
+    "disparity_px": disparity_px,
+    "texture": texture,
+    "fine_texture": fine_texture,
+    "own_texture": own_texture,
+    "own_share": own_share,
+}
 EVIDENCE = DOUBTS | CONTEXT
 OF_THE_PAIR = (
     "photos_cost",
@@ -184,6 +212,9 @@ OF_THE_PAIR = (
     "spread_px",
     "see_through",
     "texture",
+    "fine_texture",
+    "own_texture",
+    "own_share",
 )
 """Evidence that does not depend on the disparity under judgement."""
 

@@ -1,4 +1,4 @@
-"""What a disparity map's own shape says about its errors: steps, scatter, bends; and the texture of the image.
+"""What a disparity map's own shape says about its errors: steps, scatter and bends.
 
 Surfaces are smooth nearly everywhere, and errors are largest beside steps. Unknown pixels count as infinitely far, so
 that the border of a hole is a step.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 _STEP_PX = 1.0
 _FARTHEST_PX = 40.0
@@ -47,12 +47,6 @@ def off_median_px(disparity: Map) -> Map:
     """Distance to the median of 5 x 5 pixels."""
     filled = _filled(disparity)
     return np.asarray(np.abs(filled - cv2.medianBlur(filled, _MEDIAN_PX)), np.float64)
-
-
-def texture(image: UInt8[np.ndarray, "h w 3"]) -> Map:
-    """Standard deviation of the gray image within 7 x 7 pixels, in 8-bit levels."""
-    gray, window = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64), (_WINDOW_PX, _WINDOW_PX)
-    return np.asarray(np.sqrt(np.maximum(cv2.blur(gray**2, window) - cv2.blur(gray, window) ** 2, 0)))
 
 
 def _filled(disparity: Map) -> Float[np.ndarray, "h w"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gs_stereo.labels.shape import bend_px, near_step, off_median_px, scatter_px, texture
+from gs_stereo.labels.shape import bend_px, near_step, off_median_px, scatter_px
 
 
 def plane() -> np.ndarray:
@@ -43,10 +43,3 @@ def test_a_spike_shows_in_all_and_noise_in_the_scatter() -> None:
     assert off_median_px(disparity)[15, 20] == pytest.approx(0.5, abs=0.15)
     noise = np.random.default_rng(0).normal(0, 0.1, (200, 200))
     assert scatter_px(20 + noise).mean() == pytest.approx(0.1, rel=0.15)
-
-
-def test_texture_is_the_deviation_of_gray() -> None:
-    image = np.full((20, 20, 3), 100, np.uint8)
-    assert texture(image).max() < 1e-3
-    image[::2] = 120
-    assert texture(image)[10, 10] == pytest.approx(10, rel=0.1)
