@@ -24,7 +24,7 @@ class FusionConfig(Config):
         ge=0,
         lt=1,
         description="Pixels with less confidence to be right within 1 px get no label. 0.78 keeps 97 % of the pixels "
-        "of a plain sample room and 81 % of a hard one; of those off by more than 1 px it drops 58 % and 68 %",
+        "of a plain sample room and 81 % of a hard one; of those off by more than 1 px it drops 50 % and 75 %",
     )
     switch_margin: float = Field(
         default=0.02,
