@@ -25,6 +25,9 @@ MODEL_FILE = Path(__file__).parent / "trust.yaml"
 FORMAT_VERSION = 2
 SMALLEST_EVIDENCE = 0.01
 _PIXELS_AT_ONCE = 1 << 14
+_PIXELS_OF_A_PRODUCT = 128
+"""BLAS multiplies matrices this small in one thread. Larger ones it splits, and rounds by how many threads there are."""
+
 _LARGEST_LOGIT = 30.0
 
 
@@ -97,14 +100,16 @@ class TrustModel:
 
     def _run(self, scaled: Float[np.ndarray, "inputs n"], kind: int) -> Float[np.ndarray, "2 n"]:
         first, *others = self.layers
-        count = len(scaled)
-        value = first.weights[:, :count] @ scaled
+        count, pixels = scaled.shape
+        blocks = -(-pixels // _PIXELS_OF_A_PRODUCT)
+        padded = np.pad(scaled, ((0, 0), (0, blocks * _PIXELS_OF_A_PRODUCT - pixels)))
+        value = first.weights[:, :count] @ padded.reshape(count, blocks, _PIXELS_OF_A_PRODUCT).transpose(1, 0, 2)
         value += (first.bias + first.weights[:, count + kind])[:, None]
         for layer in others:
             value /= 1 + np.abs(value)
             value = layer.weights @ value
             value += layer.bias[:, None]
-        return value
+        return value.transpose(1, 0, 2).reshape(len(value[0]), -1)[:, :pixels]
 
 
 def scaled_inputs(
