@@ -26,7 +26,7 @@ FORMAT_VERSION = 2
 SMALLEST_EVIDENCE = 0.01
 _PIXELS_AT_ONCE = 1 << 14
 _PIXELS_OF_A_PRODUCT = 128
-"""BLAS multiplies matrices this small in one thread. Larger ones it splits, and rounds by how many threads there are."""
+"""BLAS multiplies matrices this small in one thread. Larger ones it splits, and rounds by the number of threads."""
 
 _LARGEST_LOGIT = 30.0
 
