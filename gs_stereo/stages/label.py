@@ -37,7 +37,7 @@ class LabelStage:
     """Publishes `<split>-*.h5`, `dataset.json`, the card `README.md` and `croissant.json`."""
 
     name = "label"
-    version = 4
+    version = 5
     config_type = LabelStageConfig
     replaces_others = False
 
