@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from unit.splat.tiny_scene import HEIGHT, WIDTH
 from unit.viewer.published_scene import publish_everything
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -100,14 +101,30 @@ def push_slider_to_its_end(browser) -> float:
     return now / before
 
 
+def look_from_the_first_photo(browser) -> None:
+    """Choose a photo as the left eye: the browser's own camera still moves while the page is loading."""
+    boxes = browser.find_elements("css selector", "input[role=combobox]")
+    next(box for box in boxes if box.get_attribute("value") == "The 3D view").click()
+
+    def options() -> list:
+        return [option for option in browser.find_elements("css selector", "[role=option]") if option.is_displayed()]
+
+    wait_for(lambda: len(options()) > 1, "the list of photos")
+    options()[1].click()
+
+
 def median_disparity_px(browser) -> float | None:
-    found = re.search(r"median (\S+) px", browser.execute_script("return document.body.innerText"))
+    """Of the pair that is rendered at the size of the photos, as its caption says; None as long as another is shown."""
+    shown = browser.execute_script("return document.body.innerText")
+    found = re.search(rf"median (\S+) px \({WIDTH} x {HEIGHT} px", shown)
     return float(found[1]) if found else None
 
 
 def test_moving_the_baseline_brings_another_pair(browser) -> None:
-    before = wait_for(lambda: len(found := browser.execute_script(PICTURES)) >= 2 and found, "the first pair")
+    wait_for(lambda: len(browser.execute_script(PICTURES)) >= 2, "the first pair")
+    look_from_the_first_photo(browser)
     at_first = wait_for(lambda: median_disparity_px(browser), "the caption")
+    before = browser.execute_script(PICTURES)
     grew = push_slider_to_its_end(browser)
     assert grew > 5
     wait_for(lambda: browser.execute_script(PICTURES)[0] != before[0], "another pair")  # the first one: left | right
