@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import torch
 
+from gs_stereo.allocator import reuse_freed_memory
 from gs_stereo.matching.nets.protocol import make_net, parameter_count, resolve_net
 from gs_stereo.matching.training.config import TrainConfig
 
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--no-training", action="store_true")
     arguments = parser.parse_args()
 
+    reuse_freed_memory()  # as the command does
     torch.set_num_threads(arguments.threads)
     width, height = map(int, arguments.size.split("x"))
     net = make_net(arguments.net, resolve_net(arguments.net, arguments.variant))

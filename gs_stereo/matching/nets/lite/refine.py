@@ -78,7 +78,8 @@ class Refiner(nn.Module):
 
     def prepare(self, image: Float[torch.Tensor, "b 3 h2 w2"], left: Map, right: Map, prior: HalfPrior) -> Scene:
         """What does not change from step to step, from the full image and the half-resolution features of both."""
-        context = self.context(torch.cat([left, functional.pixel_unshuffle(2 * image - 1, 2)], dim=1))
+        seen = torch.cat([left, functional.pixel_unshuffle(2 * image - 1, 2)], dim=1)
+        context = self.context(seen.contiguous(memory_format=torch.channels_last))
         left_units, right_units = unit_groups(left, _GROUPS), unit_groups(right, _GROUPS)
         at_prior = local_correlation(left_units, right_units, prior.candidate_px / 2, _PRIOR_RADIUS) * prior.known
         return Scene(context=context, left=left_units, right=right_units, prior=prior, at_prior=at_prior)
@@ -90,9 +91,10 @@ class Refiner(nn.Module):
         away = (prior.pixels_px - disparity_px) * prior.valid
         distances = [torch.tanh(away / scale) for scale in _PRIOR_SCALES_PX]
         evidence = torch.cat([here, scene.at_prior, prior.valid, *distances, _relief(disparity_px)], dim=1)
-        hidden = functional.relu(scene.context + self.evidence(evidence))
+        evidence = evidence.contiguous(memory_format=torch.channels_last)
+        hidden = functional.relu(scene.context + self.evidence(evidence), inplace=True)
         for layer in self.body:
-            hidden = hidden + functional.relu(layer(hidden))
+            hidden = hidden + functional.relu(layer(hidden), inplace=True)
         correction, towards = self.correction(hidden).split(1, dim=1)
         jump = torch.sigmoid(towards) * prior.known * (prior.candidate_px - disparity_px)
         return disparity_px + jump + correction, self.weights(hidden)

@@ -10,6 +10,8 @@ from torch.nn import functional
 
 from gs_stereo.errors import ConfigError
 from gs_stereo.matching.nets.config import LiteConfig
+from gs_stereo.matching.nets.lite.aggregation import Conv3d, ConvNorm3d
+from gs_stereo.matching.nets.lite.features import conv_norm
 from gs_stereo.matching.nets.lite.net import LiteStereo
 from gs_stereo.matching.nets.lite.refine import local_correlation
 from gs_stereo.matching.nets.lite.volume import correlation_volume, expected_plane, peak_plane
@@ -92,6 +94,40 @@ def test_convex_upsampling_equals_the_slow_twin(random: torch.Generator) -> None
             weights = torch.stack([logits[0, 4 * n + place, r, c] for n in range(9)]).softmax(0)
             wanted = weights @ padded[r : r + 3, c : c + 3].reshape(9)
             assert float(fine[0, 0, row, column]) == pytest.approx(float(wanted), abs=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_fast_3d_convolution_equals_the_one_of_torch(random: torch.Generator, stride: int, batch: int) -> None:
+    fast = Conv3d(3, 4, 3, stride, 1)
+    volume = torch.randn(batch, 3, 4, 5, 6, generator=random)
+    answers, gradients = [], []
+    for convolve in (fast, lambda x: functional.conv3d(x, fast.weight, fast.bias, stride, 1)):
+        given = volume.clone().requires_grad_()
+        answer = convolve(given)
+        answers.append(answer)
+        gradients.append(torch.autograd.grad(answer.square().sum(), (given, fast.weight, fast.bias)))
+    torch.testing.assert_close(*answers)
+    for one, two in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+
+
+def test_the_folded_normalisation_equals_the_separate_one(random: torch.Generator) -> None:
+    layer = ConvNorm3d(3, 4)
+    with torch.no_grad():
+        for each in (layer[1].running_mean, layer[1].running_var, layer[1].weight, layer[1].bias):
+            each.copy_(0.5 + torch.rand(4, generator=random))
+    layer.eval()
+    volume = torch.randn(1, 3, 4, 5, 6, generator=random)
+    torch.testing.assert_close(layer(volume), functional.relu(layer[1](layer[0](volume))))
+
+
+def test_features_are_normalised_image_by_image_as_exactly_as_floats_allow(random: torch.Generator) -> None:
+    layer = conv_norm(3, 6)
+    images = 0.9 + 0.01 * torch.rand(2, 3, 240, 320, generator=random)
+    maps = layer[0](images)
+    wanted = functional.relu(functional.instance_norm(maps.double(), weight=layer[1].weight.double()))
+    torch.testing.assert_close(layer(images).double(), wanted, rtol=1e-4, atol=2e-4)
 
 
 def test_more_range_than_needed_changes_little_inside_it() -> None:
