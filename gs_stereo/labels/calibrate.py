@@ -17,7 +17,7 @@ from torch import nn
 
 from gs_stereo.labels.evidence import CONTEXT, EVIDENCE
 from gs_stereo.labels.sources import MATCHED, MULTIBASELINE, PHOTOS, SPLAT
-from gs_stereo.labels.trust import SMALLEST_EVIDENCE, InputScale, Layer, TrustModel, scaled_inputs
+from gs_stereo.labels.trust import SMALLEST_EVIDENCE, InputScale, Layer, TrustModel, input_rows
 
 KINDS = (PHOTOS, MULTIBASELINE, SPLAT, MATCHED)
 RIGHT_PX = 1.0
@@ -190,7 +190,9 @@ def _scale(name: str, parts: Sequence[Examples]) -> InputScale:
 
 
 def _columns(part: Examples, scales: tuple[InputScale, ...]) -> Float[np.ndarray, "n inputs"]:
-    return np.ascontiguousarray(scaled_inputs(scales, part.evidence, slice(0, len(part.error_px))).T)
+    unknown = np.full(len(part.error_px), np.nan, np.float32)
+    scaled = [scale.apply(part.evidence.get(scale.name, unknown)) for scale in scales]
+    return np.ascontiguousarray(input_rows(scaled).T)
 
 
 def _network(width: int, doubts: torch.Tensor, settings: FitSettings) -> nn.Sequential:

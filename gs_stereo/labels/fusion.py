@@ -98,7 +98,7 @@ def judge(sources: LabelSources, rendered: RenderedEvidence, rules: FusionRules)
     disparity = np.full(rendered.disparity.shape, np.nan)
     confidence, source = np.full(disparity.shape, -np.inf), np.full(disparity.shape, -1)
     proposed = list(proposals(sources, rendered))
-    common = gather(proposal_case(proposed[0], sources, rendered), OF_THE_PAIR)
+    common = rules.trust.scaled(gather(proposal_case(proposed[0], sources, rendered), OF_THE_PAIR))
     for index, proposal in enumerate(proposed):
         case = proposal_case(proposal, sources, rendered)
         trusted = confidence_in(proposal.kind, case, common, rules)
@@ -122,9 +122,10 @@ def proposals(sources: LabelSources, rendered: RenderedEvidence) -> Iterator[Pro
 
 
 def confidence_in(kind: str, case: Case, common: dict[str, np.ndarray], rules: FusionRules) -> Float[np.ndarray, "h w"]:
-    """Confidence that a disparity is right within 1 px; -inf where there is none. common: evidence that is known."""
-    evidence = common | gather(case, [name for name in EVIDENCE if name not in OF_THE_PAIR])
-    return np.where(np.isfinite(case.disparity), rules.trust.judge(kind, evidence).confidence, -np.inf)
+    """Confidence that a disparity is right within 1 px; -inf where there is none. common: `OF_THE_PAIR`, scaled."""
+    own = gather(case, [name for name in EVIDENCE if name not in OF_THE_PAIR])
+    judgement = rules.trust.judge_scaled(kind, common | rules.trust.scaled(own))
+    return np.where(np.isfinite(case.disparity), judgement.confidence, -np.inf)
 
 
 def with_calibrated_confidence(label: StereoLabel, kind: str, sources: LabelSources, rules: FusionRules) -> StereoLabel:
@@ -132,7 +133,7 @@ def with_calibrated_confidence(label: StereoLabel, kind: str, sources: LabelSour
     rendered = rendered_evidence(sources.pair, rules.labels)
     proposal = next(proposal for proposal in proposals(sources, rendered) if proposal.kind == kind)
     case = proposal_case(proposal, sources, rendered)
-    confidence = confidence_in(kind, case, gather(case, OF_THE_PAIR), rules)
+    confidence = confidence_in(kind, case, rules.trust.scaled(gather(case, OF_THE_PAIR)), rules)
     return replace(label, confidence=quantised(confidence, np.isfinite(label.disparity)))
 
 

@@ -8,14 +8,14 @@ negative and x / (1 + |x|) rises, so more reason for doubt never makes a dispari
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from gs_stereo.config import load_yaml
 from gs_stereo.errors import ConfigError
@@ -44,6 +44,16 @@ class InputScale:
     high: float
     centre: float
     spread: float
+
+    def apply(self, values: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+        """The evidence as the network takes it; NaN where it is unknown."""
+        value = values.astype(np.float32)
+        value += np.float32(SMALLEST_EVIDENCE)
+        np.log(value, out=value)
+        np.clip(value, self.low, self.high, out=value)
+        value -= np.float32(self.centre)
+        value /= np.float32(self.spread)
+        return value
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,55 +93,65 @@ class TrustModel:
     inputs: tuple[InputScale, ...]
     layers: tuple[Layer, ...]
 
+    def scaled(self, evidence: Mapping[str, Float[np.ndarray, "*shape"]]) -> dict[str, Float32[np.ndarray, "*shape"]]:
+        """Evidence as the network takes it, for `judge_scaled`: what several judgements share is scaled once."""
+        return {scale.name: scale.apply(evidence[scale.name]) for scale in self.inputs if scale.name in evidence}
+
     def judge(self, kind: str, evidence: Mapping[str, Float[np.ndarray, "*shape"]]) -> Judgement:
         """What to expect of a disparity that came from `kind` of source; evidence that is not given is unknown."""
+        return self.judge_scaled(kind, self.scaled(evidence))
+
+    def judge_scaled(self, kind: str, scaled: Mapping[str, Float32[np.ndarray, "*shape"]]) -> Judgement:
+        """The same for evidence that is scaled already."""
         if kind not in self.kinds:
             raise ConfigError(f"The trust model knows no disparity of kind {kind!r}; calibrate it.")
-        shape = next(iter(evidence.values())).shape
-        flat = {name: np.ravel(values) for name, values in evidence.items()}
+        shape = next(iter(scaled.values())).shape
+        flat = [np.ravel(scaled[scale.name]) for scale in self.inputs if scale.name in scaled]
         count = int(np.prod(shape))
+        layers = (self._first_layer(kind, scaled), *self.layers[1:])
         outputs = np.empty((2, count), np.float32)
         for start in range(0, count, _PIXELS_AT_ONCE):
             part = slice(start, min(start + _PIXELS_AT_ONCE, count))
-            scaled = scaled_inputs(self.inputs, {name: values[part] for name, values in flat.items()}, part)
-            outputs[:, part] = self._run(scaled, self.kinds.index(kind))
+            outputs[:, part] = _run(layers, input_rows([values[part] for values in flat]))
         log_error, odds = np.clip(outputs.reshape(2, *shape).astype(np.float64), -_LARGEST_LOGIT, _LARGEST_LOGIT)
         return Judgement(expected_error_px=np.exp(log_error), probability=1 / (1 + np.exp(odds)))
 
-    def _run(self, scaled: Float[np.ndarray, "inputs n"], kind: int) -> Float[np.ndarray, "2 n"]:
-        first, *others = self.layers
-        count, pixels = scaled.shape
-        blocks = -(-pixels // _PIXELS_OF_A_PRODUCT)
-        padded = np.pad(scaled, ((0, 0), (0, blocks * _PIXELS_OF_A_PRODUCT - pixels)))
-        value = first.weights[:, :count] @ padded.reshape(count, blocks, _PIXELS_OF_A_PRODUCT).transpose(1, 0, 2)
-        value += (first.bias + first.weights[:, count + kind])[:, None]
-        for layer in others:
-            value /= 1 + np.abs(value)
-            value = layer.weights @ value
-            value += layer.bias[:, None]
-        return value.transpose(1, 0, 2).reshape(len(value[0]), -1)[:, :pixels]
+    def _first_layer(self, kind: str, known: Container[str]) -> Layer:
+        """The first layer for what is known. What the kind and unknown evidence add to it is the same everywhere."""
+        first, count = self.layers[0], len(self.inputs)
+        given = [row for row, scale in enumerate(self.inputs) if scale.name in known]
+        absent = [count + row for row in range(count) if row not in given]
+        constant = first.weights[:, [*absent, 2 * count + self.kinds.index(kind)]].sum(axis=1)
+        return Layer(
+            weights=np.ascontiguousarray(first.weights[:, [*given, *(count + row for row in given)]]),
+            bias=first.bias + constant,
+        )
 
 
-def scaled_inputs(
-    inputs: tuple[InputScale, ...], evidence: Mapping[str, Float[np.ndarray, "n"]], part: slice
-) -> Float[np.ndarray, "inputs n"]:
+def input_rows(scaled: Sequence[Float32[np.ndarray, "n"]]) -> Float32[np.ndarray, "inputs n"]:
     """The network's inputs but for the kind: scaled evidence, 0 where unknown, then 1 where unknown."""
-    scaled = np.zeros((2 * len(inputs), part.stop - part.start), np.float32)
-    for row, scale in enumerate(inputs):
-        values = evidence.get(scale.name)
-        if values is None:
-            scaled[len(inputs) + row] = 1
-            continue
-        value = values.astype(np.float32)
-        value += np.float32(SMALLEST_EVIDENCE)
-        np.log(value, out=value)
-        np.clip(value, scale.low, scale.high, out=value)
-        value -= np.float32(scale.centre)
-        value /= np.float32(scale.spread)
-        unknown = np.isnan(value)
-        value[unknown] = 0
-        scaled[row], scaled[len(inputs) + row] = value, unknown
-    return scaled
+    count = len(scaled)
+    rows = np.empty((2 * count, len(scaled[0])), np.float32)
+    for row, values in enumerate(scaled):
+        rows[row], rows[count + row] = values, np.isnan(values)
+    np.copyto(rows[:count], 0, where=rows[count:] > 0)
+    return rows
+
+
+def _run(layers: Sequence[Layer], rows: Float32[np.ndarray, "inputs n"]) -> Float32[np.ndarray, "outputs n"]:
+    """The network on a part of the pixels: x / (1 + |x|) between the layers."""
+    count, pixels = rows.shape
+    if missing := -pixels % _PIXELS_OF_A_PRODUCT:
+        rows = np.pad(rows, ((0, 0), (0, missing)))
+    value = rows.reshape(count, -1, _PIXELS_OF_A_PRODUCT).transpose(1, 0, 2)
+    for number, layer in enumerate(layers):
+        if number:
+            size = np.abs(value)
+            size += 1
+            value /= size
+        value = layer.weights @ value
+        value += layer.bias[:, None]
+    return value.transpose(1, 0, 2).reshape(len(value[0]), -1)[:, :pixels]
 
 
 @lru_cache(maxsize=4)

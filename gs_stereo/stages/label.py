@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -56,20 +57,23 @@ class LabelStage:
         from gs_stereo.labels.card import FactCounter, write_card
 
         pairs = read_index(context.published(pairs_folder(config.pairs)))
-        self._label_pairs(context, config, pairs)
         info = _dataset_info(context, config)
         writing = ShardWriting(samples_per_shard=config.samples_per_shard, compression=config.compression)
         _remove_shards(context.work_dir)
         counter = FactCounter()
-        samples = counter.watch(_samples(context, config, pairs))
-        index = write_dataset(context.work_dir, samples, info, sample_count=len(pairs), writing=writing)
+        with closing(self._labelled(context, config, pairs)) as labelled:
+            samples = counter.watch(_samples(context, config, labelled))
+            index = write_dataset(context.work_dir, samples, info, sample_count=len(pairs), writing=writing)
         facts = counter.facts(index)
         write_card(context.work_dir, facts)
         for name in (LABELS_FOLDER, VIEWS_FOLDER):
             shutil.rmtree(context.work_dir / name, ignore_errors=True)
         return _outcome(facts)
 
-    def _label_pairs(self, context: StageContext, config: LabelStageConfig, pairs: list[PairDone]) -> None:
+    def _labelled(
+        self, context: StageContext, config: LabelStageConfig, pairs: list[PairDone]
+    ) -> Generator[PairDone, None, None]:
+        """The pairs in their order, each as soon as its label file is there; the next ones are labelled meanwhile."""
         folder = context.published(pairs_folder(config.pairs))
         if strangers := uncalibrated(config):
             names = ", ".join(strangers)
@@ -78,28 +82,33 @@ class LabelStage:
             view_sources.clear_caches()
             views = _view_jobs(context, config, folder, pairs)
             files = {name: job.file for name, job in views.items()}
-            _run_units(context, "views", view_job, views, files, None)
+            for _ in _finished(context, "views", view_job, views, files, None):
+                pass
         first = _first_pairs(pairs)
         jobs = {pair.sample_id: _job(context, config, folder, pair, first[pair.view_id]) for pair in pairs}
         files = {name: job.label_file for name, job in jobs.items()}
-        _run_units(context, "label", label_job, jobs, files, workers_for(config.matchers))
+        by_id = {pair.sample_id: pair for pair in pairs}
+        for name in _finished(context, "label", label_job, jobs, files, workers_for(config.matchers)):
+            yield by_id[name]
 
 
-def _run_units(
+def _finished(
     context: StageContext,
     title: str,
     function: Callable[[_Job], object],
     jobs: Mapping[str, _Job],
     files: Mapping[str, Path],
     workers: int | None,
-) -> None:
-    """Run the jobs that are not done yet, and record the file of each."""
-    todo = [name for name in jobs if not context.units.done(f"{title}/{name}")]
+) -> Iterator[str]:
+    """Run the jobs that are not done yet, record the file of each, and yield the names of all in their order."""
+    todo = {name: job for name, job in jobs.items() if not context.units.done(f"{title}/{name}")}
     with progress(title, len(jobs), "pair" if title == "label" else "view") as bar:
-        bar.advance(len(jobs) - len(todo))
-        results = context.executor.map(function, [jobs[name] for name in todo], workers=workers)
-        for name, _ in zip(todo, results, strict=True):
-            context.units.record(f"{title}/{name}", [files[name]])
+        results = context.executor.map(function, list(todo.values()), workers=workers)
+        for name in jobs:
+            if name in todo:
+                next(results)
+                context.units.record(f"{title}/{name}", [files[name]])
+            yield name
             bar.advance()
 
 
@@ -167,16 +176,13 @@ def _label_file(context: StageContext, pair: PairDone) -> Path:
     return context.work_dir / LABELS_FOLDER / f"{pair.sample_id}.npz"
 
 
-def _samples(context: StageContext, config: LabelStageConfig, pairs: list[PairDone]) -> Iterator[ShardSample]:
+def _samples(context: StageContext, config: LabelStageConfig, labelled: Iterable[PairDone]) -> Iterator[ShardSample]:
     folder = context.published(pairs_folder(config.pairs))
 
     def read(pair: PairDone) -> ShardSample:
         return _sample(folder / pair.sample_id, _label_file(context, pair))
 
-    with progress("label, shards", len(pairs), "pair") as bar:
-        for sample in read_ahead(read, pairs):
-            yield sample
-            bar.advance()
+    return read_ahead(read, labelled)
 
 
 def _sample(pair_dir: Path, label_file: Path) -> ShardSample:

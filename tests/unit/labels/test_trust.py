@@ -33,10 +33,12 @@ def test_the_network_is_evaluated_as_described() -> None:
 
 
 def test_evidence_that_is_not_given_is_unknown() -> None:
-    values = np.full((2, 3), np.nan)
-    asked = one_eyed().judge("splat", {"views_px": values, "other_px": values})
-    absent = one_eyed().judge("splat", {"other_px": values})
-    np.testing.assert_array_equal(asked.confidence, absent.confidence)
+    known = {"splat_px": np.array([[0.1, 0.5, 2.0]])}
+    asked = load_trust().judge("splat", {**known, "views_px": np.full((1, 3), np.nan), "other_px": np.zeros((1, 3))})
+    absent = load_trust().judge("splat", known)
+    np.testing.assert_allclose(asked.confidence, absent.confidence, rtol=1e-6)
+    sure = load_trust().judge("splat", {**known, "views_px": np.zeros((1, 3))})
+    assert (np.abs(sure.probability - absent.probability) > 1e-4).all()
 
 
 def test_many_pixels_give_what_each_gives() -> None:
@@ -122,7 +124,8 @@ def test_more_reason_for_doubt_never_raises_the_shipped_confidence(kind: str, na
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_shipped_model_trusts_agreement_and_not_contradiction(kind: str) -> None:
-    agreed = {name: np.full(1, 0.01) for name in DOUBTS} | {"disparity_px": np.full(1, 15.0), "texture": np.full(1, 20)}
+    context = {"disparity_px": np.full(1, 15.0), "texture": np.full(1, 20.0)}
+    agreed = {name: np.full(1, 0.01) for name in DOUBTS} | context
     against = agreed | {name: np.full(1, 8.0) for name in DOUBTS if name.endswith("_px")}
     assert load_trust().judge(kind, agreed).confidence > 0.95
     assert load_trust().judge(kind, against).confidence < 0.5
