@@ -16,14 +16,14 @@ def of_scene(folder: Path, dataset: str | None, common: Common) -> tuple[Path, s
     """
     from gs_stereo.errors import InputError
     from gs_stereo.io.shard_schema import INDEX_NAME
-    from gs_stereo.pipeline.scene import OUTPUT_FOLDER
+    from gs_stereo.pipeline.scene import DATASETS_FOLDER, OUTPUT_FOLDER
 
     if not (folder / INDEX_NAME).is_file():
         return folder, dataset, common
     place = folder.resolve()
     if dataset is not None or common.out is not None:
         raise InputError(f"{folder} is a data set itself; leave out --dataset and --out, or name its scene.")
-    if place.parent.name != "dataset":
+    if place.parent.name != DATASETS_FOLDER:
         raise InputError(f"The data set {folder} lies in no folder of results (OUTPUT/dataset/NAME); move it there.")
     output = place.parent.parent
     scene = output.parent if output.name == OUTPUT_FOLDER else output

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from gs_stereo.config import Config
+
+TRUST_MODEL_FILE = Path(__file__).with_name("trust.yaml")
+"""The calibrated model behind every confidence; see `labels.trust`."""
 
 FlagName = Literal[
     "occluded",

@@ -20,8 +20,8 @@ from jaxtyping import Float, Float32
 from gs_stereo.config import load_yaml
 from gs_stereo.errors import ConfigError
 from gs_stereo.labels.confidence import with_order
+from gs_stereo.labels.config import TRUST_MODEL_FILE
 
-MODEL_FILE = Path(__file__).parent / "trust.yaml"
 FORMAT_VERSION = 2
 SMALLEST_EVIDENCE = 0.01
 _PIXELS_AT_ONCE = 1 << 14
@@ -155,7 +155,7 @@ def _run(layers: Sequence[Layer], rows: Float32[np.ndarray, "inputs n"]) -> Floa
 
 
 @lru_cache(maxsize=4)
-def load_trust(path: Path = MODEL_FILE) -> TrustModel:
+def load_trust(path: Path = TRUST_MODEL_FILE) -> TrustModel:
     """Read a model; ConfigError names what is wrong with it."""
     values = load_yaml(path)
     try:

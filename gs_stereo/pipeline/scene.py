@@ -8,6 +8,7 @@ from pathlib import Path
 from gs_stereo.errors import InputError
 
 OUTPUT_FOLDER = "gsstereo"
+DATASETS_FOLDER = "dataset"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,9 @@ import numpy as np
 
 from gs_stereo import __version__
 from gs_stereo.io.ahead import read_ahead
+from gs_stereo.labels.config import TRUST_MODEL_FILE
 from gs_stereo.log import logger, progress
-from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages import reconstruct, splat_folder, view_sources
 from gs_stereo.stages.experts import FUSED, MULTIBASELINE, external_files, workers_for
@@ -31,7 +32,7 @@ _Job = TypeVar("_Job", LabelJob, ViewJob)
 
 def dataset_folder(name: str) -> str:
     """Where a data set is published."""
-    return f"dataset/{name}"
+    return f"{DATASETS_FOLDER}/{name}"
 
 
 class LabelStage:
@@ -50,7 +51,7 @@ class LabelStage:
         if MULTIBASELINE in config.experts_asked:
             published[splat_folder.FOLDER] = "fit"
         external = {k: v for name in config.matchers for k, v in external_files(name, config.experts).items()}
-        return StageInputs(published=published, external=external)
+        return StageInputs(published=published, external={**external, TRUST_MODEL_FILE.name: TRUST_MODEL_FILE})
 
     def run(self, context: StageContext, config: LabelStageConfig) -> StageOutcome:
         from gs_stereo.io.shards import ShardWriting, write_dataset

@@ -18,7 +18,7 @@ from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.shard_schema import INDEX_NAME, read_index
 from gs_stereo.log import progress
 from gs_stereo.pipeline.manifest import MANIFEST_NAME, read_manifest
-from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.stages import reconstruct
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 FOLDER = "report"
 PAGE_NAME = "index.html"
 QUALITY_NAME = "quality.json"
-_DATASETS = "dataset"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +63,10 @@ class ReportStage:
         name = config.dataset or newest_dataset(paths)
         if name is None:
             return StageInputs()
-        folder = paths.published(_DATASETS) / name
+        folder = paths.published(DATASETS_FOLDER) / name
         files = sorted([*folder.glob("*.h5"), *folder.glob(INDEX_NAME)])
         verbs = {f"evaluation/{name}": "evaluate-labels", reconstruct.FOLDER: "reconstruct"}
-        published = {f"{_DATASETS}/{name}": "label"} if _has_manifest(folder) or not files else {}
+        published = {f"{DATASETS_FOLDER}/{name}": "label"} if _has_manifest(folder) or not files else {}
         published |= {other: verb for other, verb in verbs.items() if _has_manifest(paths.published(other))}
         return StageInputs(published=published, external={f"{name}/{path.name}": path for path in files})
 
@@ -85,7 +84,7 @@ class ReportStage:
         name = config.dataset or newest_dataset(context.paths)
         if name is None:
             raise InputError(f"There is no data set in {context.paths.output}; run `gsstereo label` first.")
-        folder = context.published(_DATASETS) / name
+        folder = context.published(DATASETS_FOLDER) / name
         index = read_index(folder)
         damaged = _damaged_shards(folder, index)
         chosen = _chosen(index.sample_count, config.limits.max_samples, context.seed)
@@ -104,7 +103,7 @@ class ReportStage:
 
 def newest_dataset(paths: ScenePaths) -> str | None:
     """The data set whose index was written last; None if there is none."""
-    found = paths.published(_DATASETS).glob(f"*/{INDEX_NAME}")
+    found = paths.published(DATASETS_FOLDER).glob(f"*/{INDEX_NAME}")
     complete = [path for path in found if "." not in path.parent.name]
     return max(complete, key=lambda path: (path.stat().st_mtime_ns, path.parent.name)).parent.name if complete else None
 
@@ -215,10 +214,12 @@ def _page(
     from gs_stereo.stages.report_parts import capture_facts, fit_facts
 
     (name, index), (measures, verdict, chosen), paths = dataset, judged, context.paths
-    folder = paths.published(_DATASETS) / name
-    stages = lineage(paths, f"{_DATASETS}/{name}")
+    folder = paths.published(DATASETS_FOLDER) / name
+    stages = lineage(paths, f"{DATASETS_FOLDER}/{name}")
     known = {
-        path.parent.name for path in paths.published(_DATASETS).glob(f"*/{INDEX_NAME}") if "." not in path.parent.name
+        path.parent.name
+        for path in paths.published(DATASETS_FOLDER).glob(f"*/{INDEX_NAME}")
+        if "." not in path.parent.name
     }
     return render_page(
         ReportFacts(

@@ -22,10 +22,11 @@ from label_scenes import Scene, find_scene, label_config, sources_of
 
 from gs_stereo.io.atomic import atomic_path
 from gs_stereo.labels.calibrate import KINDS, SCENARIOS, Examples, FitSettings, Origin, fit_trust
+from gs_stereo.labels.config import TRUST_MODEL_FILE
 from gs_stereo.labels.evidence import gather
 from gs_stereo.labels.fusion import proposal_case, proposals
 from gs_stereo.labels.splat import rendered_evidence
-from gs_stereo.labels.trust import MODEL_FILE, TrustModel, load_trust, to_values
+from gs_stereo.labels.trust import TrustModel, load_trust, to_values
 from gs_stereo.metrics.calibration import ReliabilityMetrics, SparsificationMetrics
 from gs_stereo.stages.label_jobs import LabelStageConfig
 
@@ -105,7 +106,7 @@ def main() -> None:
     parser.add_argument("--held-out", nargs="*", default=list(HELD_OUT), help="scenes to test on")
     parser.add_argument("--every", type=int, default=5, help="use every n-th view")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as of `gsstereo label`")
-    parser.add_argument("--out", type=Path, default=MODEL_FILE)
+    parser.add_argument("--out", type=Path, default=TRUST_MODEL_FILE)
     arguments = parser.parse_args()
     config = label_config(arguments.set)
     tables = {}

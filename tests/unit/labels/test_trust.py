@@ -13,8 +13,9 @@ from trust_models import KINDS, one_eyed
 
 from gs_stereo.errors import ConfigError
 from gs_stereo.labels.confidence import with_order
+from gs_stereo.labels.config import TRUST_MODEL_FILE
 from gs_stereo.labels.evidence import DOUBTS, EVIDENCE
-from gs_stereo.labels.trust import MODEL_FILE, load_trust, to_values
+from gs_stereo.labels.trust import load_trust, to_values
 
 
 def some_evidence(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
@@ -108,7 +109,7 @@ def test_the_shipped_model_says_where_it_comes_from_and_uses_what_there_is() -> 
     assert set(model.kinds) == set(KINDS)
     assert {scale.name for scale in model.inputs} <= set(EVIDENCE)
     assert {scale.name for scale in model.inputs if scale.doubt} <= set(DOUBTS)
-    assert MODEL_FILE.stat().st_size < 40_000
+    assert TRUST_MODEL_FILE.stat().st_size < 40_000
 
 
 @pytest.mark.parametrize("kind", KINDS)
