@@ -10,7 +10,7 @@ The maps are lossless, and pair.json holds the sha256 of every other file. The s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def read_rig(folder: Path) -> StereoRig:
 def read_left_depth(folder: Path) -> DepthMaps:
     """Only the depth of a pair's left eye."""
     left = read_rig(folder).left
-    return _read_geometry(folder / GEOMETRY_FILE, (left.height, left.width))[0]
+    return _read_geometry(folder / GEOMETRY_FILE, (left.height, left.width), _EYES[:1])[0]
 
 
 def read_measures(folder: Path) -> dict[str, Any]:
@@ -192,13 +192,10 @@ def _geometry_bytes(pair: StereoPair) -> bytes:
         return bytes(file.id.get_file_image())
 
 
-def _read_geometry(path: Path, size: tuple[int, int]) -> tuple[DepthMaps, DepthMaps]:
+def _read_geometry(path: Path, size: tuple[int, int], eyes: Sequence[str] = _EYES) -> tuple[DepthMaps, ...]:
     try:
         with h5py.File(path, "r", locking=False) as file:
-            left, right = (
-                DepthMaps(**{name: _read_map(file, f"{eye}_{name}", size) for name in _MAPS}) for eye in _EYES
-            )
-            return left, right
+            return tuple(DepthMaps(**{name: _read_map(file, f"{eye}_{name}", size) for name in _MAPS}) for eye in eyes)
     except GsStereoError:
         raise
     except _HDF5_ERRORS as error:

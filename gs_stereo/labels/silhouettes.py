@@ -29,6 +29,9 @@ _PLACE_SCALE_PX = 4.0
 _CLEAR_CONTRAST = 0.3
 _LEAST_DIFFERENCE = 2.0  # about what an eye notices
 _ROUNDS = 2
+_REACH_PX = _RADIUS_PX + 4
+"""A pixel that changes moves edges beside it, and these whom to ask and who is sure: farther away no answer changes."""
+
 _PIXELS_AT_ONCE = 1 << 13
 
 
@@ -63,11 +66,15 @@ def sharpened(disparity: Float[np.ndarray, "h w"], image: UInt8[np.ndarray, "h w
     """
     colour = cv2.cvtColor(image.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
     result = disparity.astype(np.float64)
+    doubted = np.ones(result.shape, bool)
     for _ in range(_ROUNDS):  # the second round asks pixels with a better idea of where the edge is
         maps = _maps(result, colour)
-        for asked in _asked(maps):
+        changed = np.zeros(result.shape, np.uint8)
+        for asked in _asked(maps, doubted):
             moved = _moved(maps, asked)
             result[asked.row[moved], asked.column[moved]] = _closest_on_the_other_side(asked, moved)
+            changed[asked.row[moved], asked.column[moved]] = 1
+        doubted = cv2.dilate(changed, np.ones((2 * _REACH_PX + 1, 2 * _REACH_PX + 1), np.uint8)) > 0
     return result
 
 
@@ -90,9 +97,9 @@ def _beside_edges(values: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]
     return edge
 
 
-def _asked(maps: _Maps) -> Iterator[_Asked]:
-    """Known pixels close to an edge with enough voters on both sides, some thousands at a time."""
-    rows, columns = np.nonzero((maps.edge_distance_px < _ASKED_PX) & (maps.disparity > 0))
+def _asked(maps: _Maps, doubted: Bool[np.ndarray, "h w"]) -> Iterator[_Asked]:
+    """Known, doubted pixels close to an edge with enough voters on both sides, some thousands at a time."""
+    rows, columns = np.nonzero((maps.edge_distance_px < _ASKED_PX) & (maps.disparity > 0) & doubted)
     for start in range(0, len(rows), _PIXELS_AT_ONCE):
         row, column = rows[start : start + _PIXELS_AT_ONCE], columns[start : start + _PIXELS_AT_ONCE]
         clear, middle = _gap(maps, row, column)

@@ -113,7 +113,7 @@ class TrustModel:
         for start in range(0, count, _PIXELS_AT_ONCE):
             part = slice(start, min(start + _PIXELS_AT_ONCE, count))
             outputs[:, part] = _run(layers, input_rows([values[part] for values in flat]))
-        log_error, odds = np.clip(outputs.reshape(2, *shape).astype(np.float64), -_LARGEST_LOGIT, _LARGEST_LOGIT)
+        log_error, odds = np.clip(outputs.reshape(2, *shape), -_LARGEST_LOGIT, _LARGEST_LOGIT)
         return Judgement(expected_error_px=np.exp(log_error), probability=1 / (1 + np.exp(odds)))
 
     def _first_layer(self, kind: str, known: Container[str]) -> Layer:

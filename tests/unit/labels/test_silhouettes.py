@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from board_scenes import HEIGHT, WIDTH, Board, nearest
 
+from gs_stereo.labels import silhouettes
 from gs_stereo.labels.hidden import hidden_by_warping
 from gs_stereo.labels.silhouettes import sharpened
 
@@ -104,3 +106,16 @@ def test_only_ratios_count() -> None:
     near = box(8, 60, 40, 100)
     rough, image = disparity_of(wavering(near)), painted(near)
     np.testing.assert_allclose(sharpened(rough / 64, image) * 64, sharpened(rough, image), rtol=1e-6)
+
+
+def test_the_second_round_asks_everybody_whose_answer_can_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blobs whose edges and colours have little to do with each other: much moves, in both rounds."""
+    rng = np.random.default_rng(3)
+    blobs, colours = (cv2.blur(rng.random((HEIGHT, WIDTH)), (9, 9)) > 0.5 for _ in range(2))
+    rough, image = disparity_of(blobs), painted(colours)
+    found = sharpened(rough, image)
+    assert (found != rough).sum() > 100
+    monkeypatch.setattr(silhouettes, "_REACH_PX", max(HEIGHT, WIDTH))
+    np.testing.assert_array_equal(found, sharpened(rough, image))
+    monkeypatch.setattr(silhouettes, "_REACH_PX", 0)
+    assert (found != sharpened(rough, image)).any()
