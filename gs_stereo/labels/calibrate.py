@@ -192,7 +192,7 @@ def _scale(name: str, parts: Sequence[Examples]) -> InputScale:
 def _columns(part: Examples, scales: tuple[InputScale, ...]) -> Float[np.ndarray, "n inputs"]:
     unknown = np.full(len(part.error_px), np.nan, np.float32)
     scaled = [scale.apply(part.evidence.get(scale.name, unknown)) for scale in scales]
-    return np.ascontiguousarray(input_rows(scaled).T)
+    return np.ascontiguousarray(input_rows(scaled, len(unknown)).T)
 
 
 def _network(width: int, doubts: torch.Tensor, settings: FitSettings) -> nn.Sequential:

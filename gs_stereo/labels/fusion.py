@@ -124,7 +124,7 @@ def proposals(sources: LabelSources, rendered: RenderedEvidence) -> Iterator[Pro
 def confidence_in(kind: str, case: Case, common: dict[str, np.ndarray], rules: FusionRules) -> Float[np.ndarray, "h w"]:
     """Confidence that a disparity is right within 1 px; -inf where there is none. common: `OF_THE_PAIR`, scaled."""
     own = gather(case, [name for name in EVIDENCE if name not in OF_THE_PAIR])
-    judgement = rules.trust.judge_scaled(kind, common | rules.trust.scaled(own))
+    judgement = rules.trust.judge_scaled(kind, common | rules.trust.scaled(own), case.disparity.shape)
     return np.where(np.isfinite(case.disparity), judgement.confidence, -np.inf)
 
 

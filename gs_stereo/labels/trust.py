@@ -94,25 +94,30 @@ class TrustModel:
     layers: tuple[Layer, ...]
 
     def scaled(self, evidence: Mapping[str, Float[np.ndarray, "*shape"]]) -> dict[str, Float32[np.ndarray, "*shape"]]:
-        """Evidence as the network takes it, for `judge_scaled`: what several judgements share is scaled once."""
-        return {scale.name: scale.apply(evidence[scale.name]) for scale in self.inputs if scale.name in evidence}
+        """Evidence as the network takes it, for `judge_scaled`: what several judgements share is scaled once.
+
+        Evidence that the network does not ask for, or that is unknown everywhere, is left out.
+        """
+        found = {scale.name: scale.apply(evidence[scale.name]) for scale in self.inputs if scale.name in evidence}
+        return {name: values for name, values in found.items() if np.isfinite(values).any()}
 
     def judge(self, kind: str, evidence: Mapping[str, Float[np.ndarray, "*shape"]]) -> Judgement:
         """What to expect of a disparity that came from `kind` of source; evidence that is not given is unknown."""
-        return self.judge_scaled(kind, self.scaled(evidence))
+        return self.judge_scaled(kind, self.scaled(evidence), next(iter(evidence.values())).shape)
 
-    def judge_scaled(self, kind: str, scaled: Mapping[str, Float32[np.ndarray, "*shape"]]) -> Judgement:
-        """The same for evidence that is scaled already."""
+    def judge_scaled(
+        self, kind: str, scaled: Mapping[str, Float32[np.ndarray, "*shape"]], shape: tuple[int, ...]
+    ) -> Judgement:
+        """The same for evidence that is scaled already. shape: of its maps, of which there may be none."""
         if kind not in self.kinds:
             raise ConfigError(f"The trust model knows no disparity of kind {kind!r}; calibrate it.")
-        shape = next(iter(scaled.values())).shape
         flat = [np.ravel(scaled[scale.name]) for scale in self.inputs if scale.name in scaled]
         count = int(np.prod(shape))
         layers = (self._first_layer(kind, scaled), *self.layers[1:])
         outputs = np.empty((2, count), np.float32)
         for start in range(0, count, _PIXELS_AT_ONCE):
             part = slice(start, min(start + _PIXELS_AT_ONCE, count))
-            outputs[:, part] = _run(layers, input_rows([values[part] for values in flat]))
+            outputs[:, part] = _run(layers, input_rows([values[part] for values in flat], part.stop - part.start))
         log_error, odds = np.clip(outputs.reshape(2, *shape), -_LARGEST_LOGIT, _LARGEST_LOGIT)
         return Judgement(expected_error_px=np.exp(log_error), probability=1 / (1 + np.exp(odds)))
 
@@ -128,10 +133,10 @@ class TrustModel:
         )
 
 
-def input_rows(scaled: Sequence[Float32[np.ndarray, "n"]]) -> Float32[np.ndarray, "inputs n"]:
+def input_rows(scaled: Sequence[Float32[np.ndarray, "n"]], pixels: int) -> Float32[np.ndarray, "inputs n"]:
     """The network's inputs but for the kind: scaled evidence, 0 where unknown, then 1 where unknown."""
     count = len(scaled)
-    rows = np.empty((2 * count, len(scaled[0])), np.float32)
+    rows = np.empty((2 * count, pixels), np.float32)
     for row, values in enumerate(scaled):
         rows[row], rows[count + row] = values, np.isnan(values)
     np.copyto(rows[:count], 0, where=rows[count:] > 0)
@@ -141,9 +146,10 @@ def input_rows(scaled: Sequence[Float32[np.ndarray, "n"]]) -> Float32[np.ndarray
 def _run(layers: Sequence[Layer], rows: Float32[np.ndarray, "inputs n"]) -> Float32[np.ndarray, "outputs n"]:
     """The network on a part of the pixels: x / (1 + |x|) between the layers."""
     count, pixels = rows.shape
-    if missing := -pixels % _PIXELS_OF_A_PRODUCT:
+    blocks = -(-pixels // _PIXELS_OF_A_PRODUCT)
+    if missing := blocks * _PIXELS_OF_A_PRODUCT - pixels:
         rows = np.pad(rows, ((0, 0), (0, missing)))
-    value = rows.reshape(count, -1, _PIXELS_OF_A_PRODUCT).transpose(1, 0, 2)
+    value = rows.reshape(count, blocks, _PIXELS_OF_A_PRODUCT).transpose(1, 0, 2)
     for number, layer in enumerate(layers):
         if number:
             size = np.abs(value)

@@ -88,9 +88,9 @@ class LabelStage:
         first = _first_pairs(pairs)
         jobs = {pair.sample_id: _job(context, config, folder, pair, first[pair.view_id]) for pair in pairs}
         files = {name: job.label_file for name, job in jobs.items()}
-        by_id = {pair.sample_id: pair for pair in pairs}
-        for name in _finished(context, "label", label_job, jobs, files, workers_for(config.matchers)):
-            yield by_id[name]
+        finished = _finished(context, "label", label_job, jobs, files, workers_for(config.matchers))
+        for pair, _ in zip(pairs, finished, strict=True):
+            yield pair
 
 
 def _finished(

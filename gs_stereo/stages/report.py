@@ -103,9 +103,14 @@ class ReportStage:
 
 def newest_dataset(paths: ScenePaths) -> str | None:
     """The data set whose index was written last; None if there is none."""
-    found = paths.published(DATASETS_FOLDER).glob(f"*/{INDEX_NAME}")
-    complete = [path for path in found if "." not in path.parent.name]
+    complete = _complete_datasets(paths)
     return max(complete, key=lambda path: (path.stat().st_mtime_ns, path.parent.name)).parent.name if complete else None
+
+
+def _complete_datasets(paths: ScenePaths) -> list[Path]:
+    """The index files of the data sets; folders with a dot in their name are still being written."""
+    found = paths.published(DATASETS_FOLDER).glob(f"*/{INDEX_NAME}")
+    return [path for path in found if "." not in path.parent.name]
 
 
 def capture_folder(paths: ScenePaths, dataset_dir: Path) -> Path | None:
@@ -216,11 +221,7 @@ def _page(
     (name, index), (measures, verdict, chosen), paths = dataset, judged, context.paths
     folder = paths.published(DATASETS_FOLDER) / name
     stages = lineage(paths, f"{DATASETS_FOLDER}/{name}")
-    known = {
-        path.parent.name
-        for path in paths.published(DATASETS_FOLDER).glob(f"*/{INDEX_NAME}")
-        if "." not in path.parent.name
-    }
+    known = {path.parent.name for path in _complete_datasets(paths)}
     return render_page(
         ReportFacts(
             scene=index.info.scene,

@@ -34,12 +34,18 @@ def test_the_network_is_evaluated_as_described() -> None:
 
 
 def test_evidence_that_is_not_given_is_unknown() -> None:
+    values = np.full((2, 3), np.nan)
+    asked = one_eyed().judge("splat", {"views_px": values, "other_px": values})
+    absent = one_eyed().judge("splat", {"other_px": values})
+    np.testing.assert_array_equal(asked.confidence, absent.confidence)
+
+
+def test_evidence_that_is_unknown_here_weighs_as_if_it_were_unknown_everywhere() -> None:
     known = {"splat_px": np.array([[0.1, 0.5, 2.0]])}
-    asked = load_trust().judge("splat", {**known, "views_px": np.full((1, 3), np.nan), "other_px": np.zeros((1, 3))})
-    absent = load_trust().judge("splat", known)
-    np.testing.assert_allclose(asked.confidence, absent.confidence, rtol=1e-6)
-    sure = load_trust().judge("splat", {**known, "views_px": np.zeros((1, 3))})
-    assert (np.abs(sure.probability - absent.probability) > 1e-4).all()
+    here = load_trust().judge("splat", {**known, "views_px": np.array([[np.nan, np.nan, 0.0]])})
+    everywhere = load_trust().judge("splat", known)
+    np.testing.assert_allclose(here.confidence[0, :2], everywhere.confidence[0, :2], rtol=1e-6)
+    assert abs(here.probability[0, 2] - everywhere.probability[0, 2]) > 1e-4
 
 
 def test_many_pixels_give_what_each_gives() -> None:
