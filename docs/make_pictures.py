@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gs_stereo.io.atomic import write_bytes
+from gs_stereo.core.atomic import write_bytes
 from gs_stereo.io.shard_schema import ShardSample
 from gs_stereo.io.shards import read_dataset
 from gs_stereo.report.pictures import colour_table, coloured

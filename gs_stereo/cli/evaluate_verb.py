@@ -54,7 +54,7 @@ def evaluate(
 
     from gs_stereo.cli.tables import print_json
     from gs_stereo.config import load_yaml, merge, parse_config, parse_overrides, shipped
-    from gs_stereo.io.atomic import write_text
+    from gs_stereo.core.atomic import write_text
     from gs_stereo.stages.evaluate import EvaluateConfig, evaluate_expert, pairs_of
 
     expert, experts = _expert_and_settings(model, description)

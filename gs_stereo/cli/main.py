@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from gs_stereo import __version__
-from gs_stereo.allocator import reuse_freed_memory
 from gs_stereo.cli import (
     dataset_verbs,
     evaluate_verb,
@@ -22,6 +21,7 @@ from gs_stereo.cli import (
     view_verb,
 )
 from gs_stereo.cli.help import App, Verbs
+from gs_stereo.core.memory import reuse_freed_memory
 
 app = App(
     name="gsstereo",

@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
 
-from gs_stereo.allocator import reuse_freed_memory
+from gs_stereo.core.memory import reuse_freed_memory
 from gs_stereo.errors import StageError
 
 U = TypeVar("U")

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gs_stereo.core.atomic import atomic_folder, write_text
+from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import InputError
 from gs_stereo.exporters.config import ExportConfig
 from gs_stereo.exporters.protocol import EXPORTERS, ExportJob
 from gs_stereo.exporters.readme import README_NAME, readme
 from gs_stereo.exporters.selection import LabelCounts, selected
-from gs_stereo.io.atomic import atomic_folder, write_text
-from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.licences import licence_of
 from gs_stereo.io.shard_schema import INDEX_NAME, ShardSample
 from gs_stereo.log import Progress, progress

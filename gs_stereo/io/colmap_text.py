@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import write_text
 from gs_stereo.io.colmap import CAMERA_MODELS, ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
 
 _MAX_ID = (1 << 63) - 1

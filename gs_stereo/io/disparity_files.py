@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from gs_stereo.core.atomic import write_bytes
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import write_bytes
 from gs_stereo.io.png import check_size, read_file, read_gray_png, write_gray_png
 
 _KITTI_SCALE = 256.0

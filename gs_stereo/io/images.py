@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
+from gs_stereo.core.atomic import write_bytes
 from gs_stereo.errors import InputError, StageError
-from gs_stereo.io.atomic import write_bytes
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from gs_stereo.core.atomic import atomic_path
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import atomic_path
 
 if TYPE_CHECKING:
     from gs_stereo.types.gaussians import Gaussians

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
+from gs_stereo.core.atomic import write_bytes
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import write_bytes
 
 MAX_PIXELS = 1 << 27
 _HEADER = struct.Struct(">8s4x4sIIBBxxx")

@@ -17,8 +17,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import write_text
 from gs_stereo.io.colmap import ColmapModel, check_image_name, read_model, sparse_scene_from_model, write_model
 from gs_stereo.types import Camera, SparseScene
 

@@ -22,9 +22,9 @@ import h5py
 import hdf5plugin
 import numpy as np
 
+from gs_stereo.core.atomic import atomic_path, write_text
+from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import InputError, StageError
-from gs_stereo.io.atomic import atomic_path, write_text
-from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.shard_probe import probe_shards
 from gs_stereo.io.shard_reader import ShardReader
 from gs_stereo.io.shard_schema import (

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import write_text
 from gs_stereo.types import Camera
 
 FORMAT = "gs_stereo.views"

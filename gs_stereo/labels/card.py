@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gs_stereo.io.atomic import write_text
+from gs_stereo.core.atomic import write_text
 from gs_stereo.io.licences import UNKNOWN, licence_of, one_line
 from gs_stereo.io.shard_schema import DatasetIndex, ShardSample, read_index
 from gs_stereo.labels.croissant import CROISSANT_NAME, croissant

@@ -10,8 +10,8 @@ import torch
 
 from gs_stereo import __version__
 from gs_stereo.config import parse_overrides
+from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import ConfigError
-from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.images import resize_to
 from gs_stereo.log import logger
 from gs_stereo.matching.both_sides import OneDirectionMatcher

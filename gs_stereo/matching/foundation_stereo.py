@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import ConfigError, GsStereoError, InputError, PluginError, StageError
-from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.images import resize_to
 from gs_stereo.log import logger
 from gs_stereo.matching.both_sides import mirrored

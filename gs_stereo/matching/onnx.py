@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from gs_stereo.core.hashing import sha256_file, sha256_text
 from gs_stereo.errors import InputError
-from gs_stereo.io.hashing import sha256_file, sha256_text
 from gs_stereo.matching.both_sides import OneDirectionMatcher
 from gs_stereo.matching.contracts import announce_licence, check_pair, positive_or_nan
 from gs_stereo.matching.onnx_config import OnnxConfig, OnnxModelDescription, load_description

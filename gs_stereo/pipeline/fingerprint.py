@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gs_stereo.config import canonical_json
+from gs_stereo.core.atomic import write_text
+from gs_stereo.core.hashing import sha256_file, sha256_text
 from gs_stereo.errors import GsStereoError
-from gs_stereo.io.atomic import write_text
-from gs_stereo.io.hashing import sha256_file, sha256_text
 
 
 @dataclass(frozen=True, kw_only=True)

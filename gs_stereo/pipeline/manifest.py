@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from gs_stereo.core.atomic import fsync_path, write_text
+from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import fsync_path, write_text
-from gs_stereo.io.hashing import sha256_file
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_FORMAT = 1

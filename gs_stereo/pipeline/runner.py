@@ -14,8 +14,8 @@ from typing import Literal
 
 import gs_stereo
 from gs_stereo.config import Config
+from gs_stereo.core.atomic import fsync_path, write_errors
 from gs_stereo.errors import GsStereoError, InputError, StageError
-from gs_stereo.io.atomic import fsync_path, write_errors
 from gs_stereo.log import logger
 from gs_stereo.pipeline.environment import MemoryPeak, library_versions
 from gs_stereo.pipeline.fingerprint import FingerprintParts, HashCache, changed_keys

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gs_stereo.io.atomic import write_text
-from gs_stereo.io.hashing import sha256_file, sha256_text
+from gs_stereo.core.atomic import write_text
+from gs_stereo.core.hashing import sha256_file, sha256_text
 
 UNITS_FOLDER = ".units"
 

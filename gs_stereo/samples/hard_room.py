@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gs_stereo.io.hashing import unit_seed
+from gs_stereo.core.hashing import unit_seed
 from gs_stereo.samples.light import Lamp, Lighting
 from gs_stereo.samples.patches import Finish, Patch, PixelClass, Vector, blade, box, lathe, quad, rod, sphere
 from gs_stereo.samples.textures import (

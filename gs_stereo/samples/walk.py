@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
-from gs_stereo.io.hashing import unit_seed
+from gs_stereo.core.hashing import unit_seed
 from gs_stereo.samples.world import SceneDesign
 from gs_stereo.types import Camera
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
-from gs_stereo.io.hashing import unit_seed
+from gs_stereo.core.hashing import unit_seed
 from gs_stereo.samples.atlas import Atlas, pack
 from gs_stereo.samples.light import Lighting, bake
 from gs_stereo.samples.mesh import Mesh, build_mesh

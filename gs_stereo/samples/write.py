@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gs_stereo.core.atomic import atomic_folder
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import atomic_folder
 from gs_stereo.io.colmap import model_from_sparse_scene, write_model
 from gs_stereo.log import Progress, progress
 from gs_stereo.samples.config import SampleConfig

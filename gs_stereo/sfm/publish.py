@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gs_stereo.core.atomic import write_errors
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import write_errors
 from gs_stereo.io.colmap import ColmapModel
 from gs_stereo.io.reconstruction import (
     IMAGE_FOLDER,

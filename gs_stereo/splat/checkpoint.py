@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from gs_stereo.core.atomic import atomic_path
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import atomic_path
 from gs_stereo.splat.optimizer import AdamState
 from gs_stereo.splat.training_state import FitRecord, TrainingState
 

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from gs_stereo.core.hashing import unit_seed
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_index
 from gs_stereo.geometry.projection import project, unproject
-from gs_stereo.io.hashing import unit_seed
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.photo_source import PhotoSource
 from gs_stereo.splat.plane_sweep import visible_indices

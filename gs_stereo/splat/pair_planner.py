@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gs_stereo.core.hashing import sha256_text, unit_seed
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.trajectories import interpolated_cameras, neighbours, perturbed_camera
 from gs_stereo.geometry.view_selection import common_size, fitted_to_size
-from gs_stereo.io.hashing import sha256_text, unit_seed
 from gs_stereo.io.views import read_views
 from gs_stereo.splat.pairs_config import PairsConfig
 from gs_stereo.types import Camera, SparseScene

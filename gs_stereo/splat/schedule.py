@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import torch
 
-from gs_stereo.io.hashing import unit_seed
+from gs_stereo.core.hashing import unit_seed
 from gs_stereo.splat.config import FitConfig, ResolutionConfig
 
 _FEWEST_ITERATIONS_A_ROUND = 10

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gs_stereo.io.atomic import write_text
+from gs_stereo.core.atomic import write_text
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from gs_stereo.benchmarks.comparison import MEASURES, Measure, compare
 from gs_stereo.config import Config
+from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import ConfigError
-from gs_stereo.io.atomic import write_text
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.benchmark_scores import SCORES_NAME, scores_folder

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from gs_stereo.config import Config
+from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import write_text
 from gs_stereo.log import progress
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome

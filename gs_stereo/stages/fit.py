@@ -8,7 +8,7 @@ import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from gs_stereo.io.atomic import write_text
+from gs_stereo.core.atomic import write_text
 from gs_stereo.log import progress
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from gs_stereo import __version__
-from gs_stereo.io.ahead import read_ahead
+from gs_stereo.core.prefetch import read_ahead
 from gs_stereo.labels.config import TRUST_MODEL_FILE
 from gs_stereo.log import logger, progress
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths

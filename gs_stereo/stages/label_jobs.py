@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from gs_stereo.config import Config
-from gs_stereo.io.atomic import atomic_path
+from gs_stereo.core.atomic import atomic_path
 from gs_stereo.labels.config import LabelConfig
 from gs_stereo.labels.fusion_config import FusionConfig
 from gs_stereo.matching.multiview_config import MultiViewConfig

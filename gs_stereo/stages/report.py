@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gs_stereo import __version__
+from gs_stereo.core.atomic import write_text
+from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import write_text
-from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.shard_schema import INDEX_NAME, read_index
 from gs_stereo.log import progress
 from gs_stereo.pipeline.manifest import MANIFEST_NAME, read_manifest

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import write_text
 
 if TYPE_CHECKING:
     from gs_stereo.splat.pairs import SplatRenderer

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from gs_stereo.io.atomic import write_text
+from gs_stereo.core.atomic import write_text
 from gs_stereo.log import logger, progress
 from gs_stereo.matching.training.config import DataSource, TrainConfig
 from gs_stereo.pipeline.scene import ScenePaths

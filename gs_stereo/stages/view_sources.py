@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from gs_stereo.io.atomic import atomic_path
+from gs_stereo.core.atomic import atomic_path
 from gs_stereo.matching.multiview_config import MultiViewConfig
 from gs_stereo.stages import splat_folder
 

@@ -24,7 +24,7 @@ from calibrate_labels import CALIBRATED_ON, examples_of
 from label_scenes import Scene, find_scene, label_config, sources_of
 
 from gs_stereo.benchmarks.evaluate_labels import LabelledView, LabelProtocol, evaluate_labels
-from gs_stereo.io.atomic import write_text
+from gs_stereo.core.atomic import write_text
 from gs_stereo.labels.calibrate import FitSettings, Origin, fit_trust
 from gs_stereo.labels.evidence import CONTEXT, EVIDENCE, Case, gather
 from gs_stereo.labels.fusion import FusionRules, fused_label

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import torch
 
-from gs_stereo.allocator import reuse_freed_memory
+from gs_stereo.core.memory import reuse_freed_memory
 from gs_stereo.matching.nets.protocol import make_net, parameter_count, resolve_net
 from gs_stereo.matching.training.config import TrainConfig
 

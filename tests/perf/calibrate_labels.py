@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 from label_scenes import Scene, find_scene, label_config, sources_of
 
-from gs_stereo.io.atomic import atomic_path
+from gs_stereo.core.atomic import atomic_path
 from gs_stereo.labels.calibrate import KINDS, SCENARIOS, Examples, FitSettings, Origin, fit_trust
 from gs_stereo.labels.config import TRUST_MODEL_FILE
 from gs_stereo.labels.evidence import gather

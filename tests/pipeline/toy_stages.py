@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gs_stereo.config import Config
+from gs_stereo.core.atomic import write_text
 from gs_stereo.executors.local import LocalExecutor
-from gs_stereo.io.atomic import write_text
 from gs_stereo.pipeline.runner import RunOptions
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome

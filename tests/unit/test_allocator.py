@@ -8,7 +8,7 @@ import resource
 import numpy as np
 import pytest
 
-from gs_stereo.allocator import reuse_freed_memory
+from gs_stereo.core.memory import reuse_freed_memory
 from gs_stereo.executors.local import LocalExecutor
 
 ROUNDS, ARRAYS, BYTES = 5, 32, 3 << 20  # numpy asks for huge pages from 4 MiB on: they would not be counted

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from gs_stereo.config import Config
+from gs_stereo.core.atomic import write_bytes, write_text
 from gs_stereo.errors import GsStereoError, InputError
-from gs_stereo.io.atomic import write_bytes, write_text
 from gs_stereo.matching.embedded import located
 from gs_stereo.matching.nets.protocol import StereoNet, make_net, resolve_net
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from gs_stereo.core.atomic import write_errors, write_text
 from gs_stereo.errors import PluginError
-from gs_stereo.io.atomic import write_errors, write_text
 
 LOG_NAME = "log.jsonl"
 CURVES_NAME = "curves.svg"

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from gs_stereo.core.atomic import atomic_path
 from gs_stereo.errors import InputError
-from gs_stereo.io.atomic import atomic_path
 from gs_stereo.matching.nets.protocol import StereoNet
 from gs_stereo.matching.training.record import LossRecord, Record, ValidationRecord
 

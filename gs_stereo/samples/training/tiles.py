@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from gs_stereo.io.hashing import unit_seed
+from gs_stereo.core.hashing import unit_seed
 from gs_stereo.samples.textures import (
     Colour,
     bricks,

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from gs_stereo.io.ahead import read_ahead
+from gs_stereo.core.prefetch import read_ahead
 
 
 def test_the_order_is_kept() -> None:

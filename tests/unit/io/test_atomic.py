@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gs_stereo.core.atomic import atomic_folder, atomic_path, write_errors, write_text
+from gs_stereo.core.hashing import sha256_file, unit_seed
 from gs_stereo.errors import InputError, StageError
-from gs_stereo.io.atomic import atomic_folder, atomic_path, write_errors, write_text
-from gs_stereo.io.hashing import sha256_file, unit_seed
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
+from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.io import pairs as pairs_module
-from gs_stereo.io.hashing import sha256_file
 from gs_stereo.io.pairs import read_measures, read_pair, write_pair
 from gs_stereo.types import Camera, DepthMaps, StereoPair, StereoRig
 

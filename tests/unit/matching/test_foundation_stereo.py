@@ -16,8 +16,8 @@ import torch
 from stand_in_expert import MISBEHAVIOUR, InProcessChild, make_checkout, make_checkpoint
 from tiny_onnx import textured_pair
 
+from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import InputError, PluginError, StageError
-from gs_stereo.io.hashing import sha256_file
 from gs_stereo.matching import foundation_stereo
 from gs_stereo.matching.foundation_stereo import FoundationStereoMatcher, checkout_commit
 from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig

@@ -15,8 +15,8 @@ from onnx import TensorProto
 from tiny_onnx import save_echo, save_endless, save_matcher, save_stacked, textured_pair
 
 from gs_stereo.config import parse_config
+from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import ConfigError, GsStereoError, InputError, PluginError, StageError
-from gs_stereo.io.hashing import sha256_file
 from gs_stereo.matching.onnx import OnnxMatcher
 from gs_stereo.matching.onnx_config import OnnxConfig, OnnxModelDescription, load_description
 
