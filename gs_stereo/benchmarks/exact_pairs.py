@@ -20,7 +20,7 @@ from gs_stereo.benchmarks.protocol import (
     pair_list,
 )
 from gs_stereo.errors import ConfigError
-from gs_stereo.io.images import read_photo
+from gs_stereo.imaging.images import read_photo
 
 PROTOCOL = OfficialProtocol(
     headline="bad_1", region="noc", pooling="all_pixels", source="our own rule, as in evaluate-labels"

@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float
 
 from gs_stereo.benchmarks.protocol import BenchmarkItem, BenchmarkPair, Calibration
 from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.imaging.images import read_photo
 from gs_stereo.io.disparity_files import read_pfm
-from gs_stereo.io.images import read_photo
 
 _NON_OCCLUDED = 255
 _LARGEST_CALIBRATION_BYTES = 1 << 16

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gs_stereo.benchmarks.protocol import BenchmarkPair
-from gs_stereo.io.images import write_png
+from gs_stereo.imaging.images import write_png
 
 ERROR_EDGES_PX = (0.1875, 0.375, 0.75, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0)
 """Upper ends of the error classes; 3 px, KITTI's limit, lies between blue and yellow."""

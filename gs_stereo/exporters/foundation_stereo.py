@@ -17,7 +17,7 @@ from gs_stereo.core.atomic import write_bytes
 from gs_stereo.errors import StageError
 from gs_stereo.exporters.parts import find_files, folder_name, from_steps, read_image, to_steps
 from gs_stereo.exporters.protocol import ExportedSample, ExportJob, Holds
-from gs_stereo.io.images import write_png
+from gs_stereo.imaging.images import write_png
 from gs_stereo.io.shard_schema import ShardSample
 
 _BASE = 255

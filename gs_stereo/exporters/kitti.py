@@ -19,8 +19,8 @@ from gs_stereo.errors import InputError
 from gs_stereo.exporters.parts import find_files, read_image, read_text, same_size, visible_pixels
 from gs_stereo.exporters.protocol import ExportedSample, ExportJob, Holds
 from gs_stereo.geometry.pixels import intrinsics_from_opencv, intrinsics_to_opencv
+from gs_stereo.imaging.images import write_png
 from gs_stereo.io.disparity_files import read_kitti_png, write_kitti_png
-from gs_stereo.io.images import write_png
 from gs_stereo.io.shard_schema import ShardSample
 
 _ROOT = Path("training")

@@ -25,9 +25,9 @@ from gs_stereo.errors import InputError
 from gs_stereo.exporters.parts import find_files, read_image, read_text, same_size, visible_pixels
 from gs_stereo.exporters.protocol import ExportedSample, ExportJob, Holds
 from gs_stereo.geometry.pixels import intrinsics_from_opencv, intrinsics_to_opencv
+from gs_stereo.imaging.images import write_png
+from gs_stereo.imaging.png import read_gray_png, write_gray_png
 from gs_stereo.io.disparity_files import read_pfm, write_pfm
-from gs_stereo.io.images import write_png
-from gs_stereo.io.png import read_gray_png, write_gray_png
 from gs_stereo.io.shard_schema import ShardSample
 
 _ROOT = Path("2014")

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
 from gs_stereo.errors import InputError
-from gs_stereo.io.images import read_photo
+from gs_stereo.imaging.images import read_photo
 from gs_stereo.io.shard_schema import ShardSample
 from gs_stereo.types import LabelFlag
 

@@ -24,8 +24,8 @@ from gs_stereo.core.atomic import atomic_path
 from gs_stereo.errors import InputError
 from gs_stereo.exporters.parts import find_files, same_size
 from gs_stereo.exporters.protocol import ExportedSample, ExportJob, Holds
-from gs_stereo.io.images import png_bytes
-from gs_stereo.io.png import decode_rgb_png
+from gs_stereo.imaging.images import png_bytes
+from gs_stereo.imaging.png import decode_rgb_png
 from gs_stereo.io.shard_schema import ShardSample
 
 _ARRAYS = {"disparity": "float32", "confidence": "uint8", "flags": "uint16"}

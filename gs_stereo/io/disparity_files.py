@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from gs_stereo.core.atomic import write_bytes
 from gs_stereo.errors import InputError
-from gs_stereo.io.png import check_size, read_file, read_gray_png, write_gray_png
+from gs_stereo.imaging.png import check_size, read_file, read_gray_png, write_gray_png
 
 _KITTI_SCALE = 256.0
 _KITTI_MAX = (1 << 16) - 1

@@ -23,7 +23,7 @@ from jaxtyping import Float, UInt8
 from gs_stereo.core.atomic import atomic_folder, write_bytes, write_text
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import GsStereoError, InputError
-from gs_stereo.io.images import write_png
+from gs_stereo.imaging.images import write_png
 from gs_stereo.io.views import camera_from_json, camera_to_json, read_json
 from gs_stereo.types import DepthMaps, StereoImages, StereoPair, StereoRig
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.errors import InputError
-from gs_stereo.io.images import PHOTO_SUFFIXES
+from gs_stereo.imaging.images import PHOTO_SUFFIXES
 
 _PINHOLE_MODELS = frozenset({"", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE"})
 _DISTORTION = ("k1", "k2", "p1", "p2", "k3")

@@ -12,14 +12,14 @@ from gs_stereo import __version__
 from gs_stereo.config import parse_overrides
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import ConfigError
-from gs_stereo.io.images import resize_to
+from gs_stereo.imaging.images import resize_to
+from gs_stereo.imaging.resampling import resize_disparity
 from gs_stereo.log import logger
 from gs_stereo.matching.both_sides import OneDirectionMatcher
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
 from gs_stereo.matching.contracts import announce_licence, check_pair, positive_or_nan
 from gs_stereo.matching.nets.protocol import resolve_net
 from gs_stereo.matching.nets.weights import TrainedNet, filled, load_net, weights_file
-from gs_stereo.matching.resampling import resize_disparity
 from gs_stereo.types import DisparityPrediction, Provenance
 
 _FREE_LICENCES = ("Apache-2.0", "MIT")

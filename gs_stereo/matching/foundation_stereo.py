@@ -19,13 +19,13 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import ConfigError, GsStereoError, InputError, PluginError, StageError
-from gs_stereo.io.images import resize_to
+from gs_stereo.imaging.images import resize_to
+from gs_stereo.imaging.resampling import resize_disparity
 from gs_stereo.log import logger
 from gs_stereo.matching.both_sides import mirrored
 from gs_stereo.matching.contracts import agreeing, announce_licence, check_pair, positive_or_nan
 from gs_stereo.matching.expert_child import Answer, ExpertChild
 from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig
-from gs_stereo.matching.resampling import resize_disparity
 from gs_stereo.types import DisparityPrediction, Provenance
 
 LICENCE = "LicenseRef-NVIDIA-Source-Code-License-NC (non-commercial: research purposes only)"

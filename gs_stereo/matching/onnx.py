@@ -15,11 +15,11 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.core.hashing import sha256_file, sha256_text
 from gs_stereo.errors import InputError
+from gs_stereo.imaging.resampling import resize_surface
 from gs_stereo.matching.both_sides import OneDirectionMatcher
 from gs_stereo.matching.contracts import announce_licence, check_pair, positive_or_nan
 from gs_stereo.matching.onnx_config import OnnxConfig, OnnxModelDescription, load_description
 from gs_stereo.matching.onnx_session import OpenModel, open_model, run_model
-from gs_stereo.matching.resampling import resize_surface
 from gs_stereo.matching.sizing import SizePolicy, run_at_any_size
 from gs_stereo.types import DisparityPrediction, Provenance
 

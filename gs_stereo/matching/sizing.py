@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from gs_stereo.io.images import resize_to
+from gs_stereo.imaging.images import resize_to
+from gs_stereo.imaging.resampling import resize_confidence, resize_disparity
 from gs_stereo.matching.padding import PadSide, next_multiple, padding_to
-from gs_stereo.matching.resampling import resize_confidence, resize_disparity
 from gs_stereo.matching.tiling import Network, TileLayout, run_tiled
 
 

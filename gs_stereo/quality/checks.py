@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool
 
+from gs_stereo.imaging.sharpness import extra_blur_px
 from gs_stereo.quality.check import Check, Grade, first, graded, median_of, percent, worded, worse
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.dataset import DatasetMeasures
-from gs_stereo.quality.sharpness import extra_blur_px
 
 _PEERS_RANGE = "5 to 15 % of the width is usual"
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from gs_stereo.io.images import resize_to
+from gs_stereo.imaging.images import resize_to
+from gs_stereo.imaging.sharpness import contrast, edge_width_px2
 from gs_stereo.io.shard_schema import ShardSample
 from gs_stereo.quality.agreement import MatchAgreement, compare_with_matches, trusted
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.features import PairMatches, match_features
 from gs_stereo.quality.neighbours import MAP_EDGE_PX, THUMBNAIL, SmallView
 from gs_stereo.quality.points import PointAgreement, compare_with_points, sample_camera, sample_depth
-from gs_stereo.quality.sharpness import contrast, edge_width_px2
 from gs_stereo.quality.warp import WarpCurves, best_row_offset_px, different_share, moved_rows, warp_curves
 from gs_stereo.types import SparseScene
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import StageError
-from gs_stereo.io.images import resize_to
+from gs_stereo.imaging.images import resize_to
 
 _NO_VALUE_RGB = (148, 148, 152)
 _STRIPE_RGB = (122, 122, 126)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.errors import InputError
+from gs_stereo.imaging.images import fitting_scale, fitting_size, photo_size, read_photo, shrink_to_edge, write_png
 from gs_stereo.io.colmap import (
     ColmapCamera,
     ColmapImage,
@@ -22,7 +23,6 @@ from gs_stereo.io.colmap import (
     qvec_from_rotation,
     read_model,
 )
-from gs_stereo.io.images import fitting_scale, fitting_size, photo_size, read_photo, shrink_to_edge, write_png
 from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.io.transforms import TransformsFrame, read_transforms
 from gs_stereo.sfm.child import OnProgress, ignore_progress, run_job

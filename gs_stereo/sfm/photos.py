@@ -12,10 +12,10 @@ from typing import TypeVar
 import numpy as np
 
 from gs_stereo.errors import InputError
+from gs_stereo.imaging.exif import GpsPosition, read_metadata
+from gs_stereo.imaging.images import fitting_scale, fitting_size, list_photos, read_photo, shrink_to_edge, write_png
+from gs_stereo.imaging.video import VIDEO_SUFFIXES, extract_frames
 from gs_stereo.io.colmap import CAMERA_MODELS
-from gs_stereo.io.exif import GpsPosition, read_metadata
-from gs_stereo.io.images import fitting_scale, fitting_size, list_photos, read_photo, shrink_to_edge, write_png
-from gs_stereo.io.video import VIDEO_SUFFIXES, extract_frames
 from gs_stereo.sfm.child import OnProgress, Progress, ignore_progress
 from gs_stereo.sfm.config import ReconstructConfig
 from gs_stereo.sfm.job import CameraGroup

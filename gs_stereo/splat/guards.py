@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, UInt8
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import inside, project, unproject
 from gs_stereo.geometry.view_selection import NearestPhoto, camera_centres, nearest_photo, optical_axes
-from gs_stereo.io.images import resize_to
+from gs_stereo.imaging.images import resize_to
 from gs_stereo.splat.pairs_config import GuardsConfig
 from gs_stereo.types import Camera, DepthMaps, SparseScene
 

@@ -25,7 +25,7 @@ class PhotoFolder:
         self._folder = folder
 
     def __call__(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
-        from gs_stereo.io.images import read_photo
+        from gs_stereo.imaging.images import read_photo
 
         return read_photo(self._folder / name)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from gs_stereo.errors import InputError
-from gs_stereo.io.images import list_photos
+from gs_stereo.imaging.images import list_photos
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.sfm.config import ImportConfig

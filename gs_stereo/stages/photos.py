@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from gs_stereo.io.images import read_photo
+from gs_stereo.imaging.images import read_photo
 from gs_stereo.io.reconstruction import IMAGE_FOLDER, load_summary
 
 _KEPT_PHOTOS = 8

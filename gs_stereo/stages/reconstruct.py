@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from gs_stereo.errors import InputError
-from gs_stereo.io.images import list_photos
-from gs_stereo.io.video import VIDEO_SUFFIXES
+from gs_stereo.imaging.images import list_photos
+from gs_stereo.imaging.video import VIDEO_SUFFIXES
 from gs_stereo.log import Progress as Bar
 from gs_stereo.log import progress as bar_of
 from gs_stereo.pipeline.scene import ScenePaths

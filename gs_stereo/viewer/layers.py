@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from gs_stereo.errors import GsStereoError
 from gs_stereo.geometry.view_selection import capture_spacing
-from gs_stereo.io.images import shrink_to_edge
+from gs_stereo.imaging.images import shrink_to_edge
 from gs_stereo.types import Camera
 from gs_stereo.viewer.config import ViewerConfig
 from gs_stereo.viewer.contents import SceneContents

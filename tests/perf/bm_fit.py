@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from raster_scenes import random_scene, trainable
 
 from gs_stereo.config import merge, parse_config, parse_overrides
+from gs_stereo.imaging.images import read_photo, resize_to
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model
-from gs_stereo.io.images import read_photo, resize_to
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.fit import fit_gaussians
 from gs_stereo.splat.losses import l1_dssim

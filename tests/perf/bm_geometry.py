@@ -25,8 +25,8 @@ import torch
 from gs_stereo.benchmarks.evaluate_labels import LabelledView, LabelProtocol, evaluate_labels
 from gs_stereo.benchmarks.exact import ExactScene, load_exact_scene
 from gs_stereo.config import merge, parse_config, parse_overrides
+from gs_stereo.imaging.images import read_photo, resize_to
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model
-from gs_stereo.io.images import read_photo, resize_to
 from gs_stereo.io.reconstruction import load_sparse_scene
 from gs_stereo.labels.config import LabelConfig
 from gs_stereo.labels.splat import splat_label

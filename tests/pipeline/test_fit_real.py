@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from gs_stereo.imaging.images import read_photo, resize_to
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model
-from gs_stereo.io.images import read_photo, resize_to
 from gs_stereo.io.ply import load_splat, save_splat
 from gs_stereo.splat import FitConfig, evaluate_views, fit_gaussians, make_rasterizer
 from gs_stereo.types import SparseScene

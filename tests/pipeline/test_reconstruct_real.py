@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gs_stereo.imaging.images import read_photo
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model
-from gs_stereo.io.images import read_photo
 from gs_stereo.io.reconstruction import image_path
 from gs_stereo.io.transforms import read_transforms
 from gs_stereo.sfm.config import ImportConfig, ReconstructConfig

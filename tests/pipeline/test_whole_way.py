@@ -239,7 +239,7 @@ def test_bad_photos_are_a_clear_error(tmp_path: Path, make, message: str) -> Non
 
 
 def test_a_wall_of_noise_registers_nothing_and_says_so(tmp_path: Path) -> None:
-    from gs_stereo.io.images import write_png
+    from gs_stereo.imaging.images import write_png
 
     folder = tmp_path / "scene/images"
     folder.mkdir(parents=True)

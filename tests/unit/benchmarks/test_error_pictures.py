@@ -9,7 +9,7 @@ from benchmark_folders import image, truth
 
 from gs_stereo.benchmarks.pictures import disparity_colours, error_colours, pair_picture, write_picture
 from gs_stereo.benchmarks.protocol import BenchmarkPair
-from gs_stereo.io.images import read_photo
+from gs_stereo.imaging.images import read_photo
 
 
 def test_errors_are_blue_below_three_pixels_and_warm_above() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gs_stereo.io.exif import read_metadata
+from gs_stereo.imaging.exif import read_metadata
 
 
 def photo(path: Path, detail: dict[int, Any] | None = None, gps: dict[int, Any] | None = None) -> Path:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
-from gs_stereo.io.images import (
+from gs_stereo.imaging.images import (
     fitting_scale,
     fitting_size,
     list_photos,

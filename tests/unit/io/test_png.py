@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from gs_stereo.errors import InputError
-from gs_stereo.io.images import png_bytes
-from gs_stereo.io.png import decode_rgb_png, read_gray_png, write_gray_png
+from gs_stereo.imaging.images import png_bytes
+from gs_stereo.imaging.png import decode_rgb_png, read_gray_png, write_gray_png
 
 RNG = np.random.default_rng(0)
 

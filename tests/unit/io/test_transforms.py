@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gs_stereo.errors import InputError
-from gs_stereo.io.images import write_png
+from gs_stereo.imaging.images import write_png
 from gs_stereo.io.transforms import read_transforms
 
 GLOBAL = {"fl_x": 50.0, "fl_y": 51.0, "cx": 31.0, "cy": 25.0, "w": 64, "h": 48}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gs_stereo.errors import InputError
-from gs_stereo.io.images import read_photo
-from gs_stereo.io.video import extract_frames, frame_sharpness
+from gs_stereo.imaging.images import read_photo
+from gs_stereo.imaging.video import extract_frames, frame_sharpness
 
 FRAMES, SHARP_EVERY = 40, 5
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gs_stereo.errors import InputError
+from gs_stereo.imaging.resampling import resize_confidence, resize_disparity
 from gs_stereo.matching.padding import next_multiple, padding_to
-from gs_stereo.matching.resampling import resize_confidence, resize_disparity
 from gs_stereo.matching.tiling import TileLayout, run_tiled
 
 SIDES = st.integers(1, 70)

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from gs_stereo.imaging.sharpness import contrast, edge_width_px2, extra_blur_px
 from gs_stereo.quality.agreement import compare_with_matches
 from gs_stereo.quality.features import PairMatches, match_features
 from gs_stereo.quality.neighbours import SmallView, conflict_shares, repeats
-from gs_stereo.quality.sharpness import contrast, edge_width_px2, extra_blur_px
 from gs_stereo.quality.warp import FACTORS, minimum_of, moved_rows, warp_curves
 from gs_stereo.types import Camera
 

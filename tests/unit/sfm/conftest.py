@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.imaging.images import write_png
 from gs_stereo.io.colmap import rotation_from_qvec
-from gs_stereo.io.images import write_png
 from gs_stereo.sfm.lens import Lens, undistort
 from gs_stereo.types import Camera
 

@@ -16,7 +16,7 @@ import pytest
 
 import gs_stereo
 from gs_stereo.errors import StageError
-from gs_stereo.io.images import write_png
+from gs_stereo.imaging.images import write_png
 from gs_stereo.sfm.child import Progress, run_job
 from gs_stereo.sfm.job import CameraGroup, Job, read_job, write_job
 

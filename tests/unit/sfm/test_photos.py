@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gs_stereo.errors import InputError
-from gs_stereo.io.images import photo_size, write_png
+from gs_stereo.imaging.images import photo_size, write_png
 from gs_stereo.sfm.child import ignore_progress
 from gs_stereo.sfm.config import ReconstructConfig
 from gs_stereo.sfm.pairs import choose_pairs, natural_key, pairs_by_pose, sequential_pairs

@@ -10,8 +10,8 @@ import pytest
 
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.geometry.projection import project
+from gs_stereo.imaging.images import photo_size, read_photo, write_png
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model
-from gs_stereo.io.images import photo_size, read_photo, write_png
 from gs_stereo.io.reconstruction import image_path, load_sparse_scene, load_summary
 from gs_stereo.sfm.child import Progress
 from gs_stereo.sfm.config import ReconstructConfig

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from unit.splat.tiny_scene import tiny_scene, true_gaussians
 
+from gs_stereo.imaging.images import write_png
 from gs_stereo.io.colmap import model_from_sparse_scene
-from gs_stereo.io.images import write_png
 from gs_stereo.io.pairs import write_pair
 from gs_stereo.io.ply import save_splat
 from gs_stereo.io.reconstruction import IMAGE_FOLDER, ReconstructionSummary, image_file_names, write_reconstruction

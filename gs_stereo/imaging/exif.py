@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gs_stereo.io.images import open_photo
+from gs_stereo.imaging.images import open_photo
 
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _FOCAL_MM, _FOCAL_35MM = 0x920A, 0xA405

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gs_stereo.errors import InputError
-from gs_stereo.io.images import resize_to, write_png
+from gs_stereo.imaging.images import resize_to, write_png
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 _MEASURED_EDGE_PX = 640

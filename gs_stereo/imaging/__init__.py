@@ -1,0 +1,1 @@
+"""Photos and pictures: reading and writing them, video frames, resampling, sharpness, colour maps."""
