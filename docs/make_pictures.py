@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from gs_stereo.core.atomic import write_bytes
-from gs_stereo.io.shard_schema import ShardSample
-from gs_stereo.io.shards import read_dataset
+from gs_stereo.datasets.schema import ShardSample
+from gs_stereo.datasets.write import read_dataset
 from gs_stereo.report.pictures import colour_table, coloured
 
 TARGET = Path(__file__).parent / "pair.webp"

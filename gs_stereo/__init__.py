@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gs_stereo.io.dataset import StereoDataset, collate
+    from gs_stereo.datasets.torch_reader import StereoDataset, collate
 
-_LAZY = {"StereoDataset": "gs_stereo.io.dataset", "collate": "gs_stereo.io.dataset"}
+_LAZY = {"StereoDataset": "gs_stereo.datasets.torch_reader", "collate": "gs_stereo.datasets.torch_reader"}
 __all__ = ["StereoDataset", "__version__", "collate"]
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from gs_stereo.datasets.schema import DatasetInfo, ShardSample
+from gs_stereo.datasets.write import write_dataset
 from gs_stereo.io.disparity_files import write_kitti_png, write_pfm
-from gs_stereo.io.shard_schema import DatasetInfo, ShardSample
-from gs_stereo.io.shards import write_dataset
 from gs_stereo.types import LabelFlag, Provenance
 
 HEIGHT, WIDTH = 12, 20

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from gs_stereo.config import Config
-from gs_stereo.io.shards import DatasetInfo, ShardSample, ShardWriting, write_dataset
+from gs_stereo.datasets.write import DatasetInfo, ShardSample, ShardWriting, write_dataset
 from gs_stereo.matching.nets.protocol import NETS, StereoNet
 from gs_stereo.types import Provenance
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gs_stereo.io.shards import DatasetInfo, ShardSample, write_dataset
+from gs_stereo.datasets.write import DatasetInfo, ShardSample, write_dataset
 from gs_stereo.types import LabelFlag, Provenance
 
 HEIGHT, WIDTH = 12, 20

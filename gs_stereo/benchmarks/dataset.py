@@ -11,9 +11,9 @@ from pathlib import Path
 
 from gs_stereo.benchmarks.pair_files import existing_root, no_split
 from gs_stereo.benchmarks.protocol import BenchmarkItem, BenchmarkPair, OfficialProtocol, PairList, pair_list
-from gs_stereo.io.shard_probe import probe_shards
-from gs_stereo.io.shard_reader import ShardReader
-from gs_stereo.io.shard_schema import read_index
+from gs_stereo.datasets.probe import probe_shards
+from gs_stereo.datasets.read import ShardReader
+from gs_stereo.datasets.schema import read_index
 from gs_stereo.types import LabelFlag
 
 PROTOCOL = OfficialProtocol(

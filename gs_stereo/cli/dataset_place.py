@@ -14,8 +14,8 @@ def of_scene(folder: Path, dataset: str | None, common: Common) -> tuple[Path, s
     A data set lies in OUTPUT/dataset/NAME: its folder stands for that output and name. A scene stays what it is.
     Raises InputError for a data set that lies elsewhere, or whose name or output was given too.
     """
+    from gs_stereo.datasets.schema import INDEX_NAME
     from gs_stereo.errors import InputError
-    from gs_stereo.io.shard_schema import INDEX_NAME
     from gs_stereo.pipeline.scene import DATASETS_FOLDER, OUTPUT_FOLDER
 
     if not (folder / INDEX_NAME).is_file():

@@ -15,7 +15,7 @@ import typer
 from gs_stereo.cli.options import SceneArgument, given, with_errors
 
 if TYPE_CHECKING:
-    from gs_stereo.exporters.export import ExportSummary
+    from gs_stereo.datasets.export import ExportSummary
 
 _LAYOUTS = ("kitti", "middlebury", "sceneflow", "nerf-stereo", "foundationstereo", "webdataset")
 _REASONS = {"low_confidence": "their confidence is too low", "too_large": "the layout cannot hold so many pixels"}
@@ -53,8 +53,8 @@ def export(
 
     def work() -> None:
         from gs_stereo.config import merge, parse_config, parse_overrides
-        from gs_stereo.exporters.config import ExportConfig
-        from gs_stereo.exporters.export import export_dataset
+        from gs_stereo.datasets.export import export_dataset
+        from gs_stereo.datasets.layouts.config import ExportConfig
 
         values = merge(parse_overrides(set_ or []), given(min_confidence=min_confidence))
         config = parse_config(ExportConfig, values, where="the options of export")
@@ -68,8 +68,8 @@ def export(
 
 def _find_dataset(scene: Path, out: Path | None, name: str | None) -> Path:
     """The folder of the data set; InputError lists what there is when the choice is not clear."""
+    from gs_stereo.datasets.schema import find_dataset
     from gs_stereo.errors import InputError
-    from gs_stereo.io.shard_schema import find_dataset
     from gs_stereo.pipeline.scene import ScenePaths
 
     root = ScenePaths.of(scene, out).published("dataset")

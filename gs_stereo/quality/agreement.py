@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt16
 
-from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.quality.features import PairMatches
 from gs_stereo.types import LabelFlag
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.geometry.disparity import depth_from_disparity
 from gs_stereo.geometry.projection import inside, project
 from gs_stereo.geometry.view_selection import nearest_photo
-from gs_stereo.io.shard_schema import ShardSample
 from gs_stereo.types import Camera, SparseScene
 
 _MAD_TO_SIGMA = 1.4826

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.imaging.images import resize_to
 from gs_stereo.imaging.sharpness import contrast, edge_width_px2
-from gs_stereo.io.shard_schema import ShardSample
 from gs_stereo.quality.agreement import MatchAgreement, compare_with_matches, trusted
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.features import PairMatches, match_features

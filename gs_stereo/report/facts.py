@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64
 
+from gs_stereo.datasets.card import CardFacts
+from gs_stereo.datasets.schema import DatasetIndex
 from gs_stereo.io.reconstruction import ReconstructionSummary
-from gs_stereo.io.shard_schema import DatasetIndex
-from gs_stereo.labels.card import CardFacts
 from gs_stereo.pipeline.manifest import Manifest
 from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.quality.verdict import Verdict

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
-from gs_stereo.io.shard_schema import ShardSample
 from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.quality.dataset import DatasetMeasures

@@ -23,8 +23,8 @@ from gs_stereo.stages.render_pairs import PairDone, pairs_folder, read_index
 from gs_stereo.stages.view_sources import ViewAsks, ViewJob, nearest_pairs, offsets_of, view_job
 
 if TYPE_CHECKING:
-    from gs_stereo.io.shards import DatasetInfo, ShardSample
-    from gs_stereo.labels.card import CardFacts
+    from gs_stereo.datasets.card import CardFacts
+    from gs_stereo.datasets.write import DatasetInfo, ShardSample
 
 LABELS_FOLDER, VIEWS_FOLDER = ".labels", ".views"
 _Job = TypeVar("_Job", LabelJob, ViewJob)
@@ -54,8 +54,8 @@ class LabelStage:
         return StageInputs(published=published, external={**external, TRUST_MODEL_FILE.name: TRUST_MODEL_FILE})
 
     def run(self, context: StageContext, config: LabelStageConfig) -> StageOutcome:
-        from gs_stereo.io.shards import ShardWriting, write_dataset
-        from gs_stereo.labels.card import FactCounter, write_card
+        from gs_stereo.datasets.card import FactCounter, write_card
+        from gs_stereo.datasets.write import ShardWriting, write_dataset
 
         pairs = read_index(context.published(pairs_folder(config.pairs)))
         info = _dataset_info(context, config)
@@ -187,8 +187,8 @@ def _samples(context: StageContext, config: LabelStageConfig, labelled: Iterable
 
 
 def _sample(pair_dir: Path, label_file: Path) -> ShardSample:
+    from gs_stereo.datasets.write import sample_of
     from gs_stereo.io.pairs import read_images
-    from gs_stereo.io.shards import sample_of
     from gs_stereo.types import StereoLabel
 
     with np.load(label_file, allow_pickle=False) as maps:
@@ -203,8 +203,8 @@ def _remove_shards(folder: Path) -> None:
 
 
 def _dataset_info(context: StageContext, config: LabelStageConfig) -> DatasetInfo:
+    from gs_stereo.datasets.write import DatasetInfo
     from gs_stereo.io.reconstruction import load_summary
-    from gs_stereo.io.shards import DatasetInfo
 
     return DatasetInfo(
         scene=context.paths.name,

@@ -14,8 +14,8 @@ import numpy as np
 from gs_stereo import __version__
 from gs_stereo.core.atomic import write_text
 from gs_stereo.core.hashing import sha256_file
+from gs_stereo.datasets.schema import INDEX_NAME, read_index
 from gs_stereo.errors import InputError
-from gs_stereo.io.shard_schema import INDEX_NAME, read_index
 from gs_stereo.log import progress
 from gs_stereo.pipeline.manifest import MANIFEST_NAME, read_manifest
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
@@ -25,7 +25,7 @@ from gs_stereo.stages import reconstruct
 from gs_stereo.stages.report_config import ReportConfig
 
 if TYPE_CHECKING:
-    from gs_stereo.io.shard_schema import DatasetIndex, ShardSample
+    from gs_stereo.datasets.schema import DatasetIndex, ShardSample
     from gs_stereo.quality.dataset import DatasetMeasures
     from gs_stereo.quality.sample import SampleMeasures
     from gs_stereo.quality.verdict import Verdict
@@ -132,7 +132,7 @@ def _has_manifest(folder: Path) -> bool:
 
 def _damaged_shards(folder: Path, index: DatasetIndex) -> list[str]:
     """Shards that are not what the index says. InputError for one that is missing or that HDF5 cannot open."""
-    from gs_stereo.io.shard_probe import probe_shards
+    from gs_stereo.datasets.probe import probe_shards
 
     paths = [folder / entry.file for entry in index.shards]
     if missing := [path for path in paths if not path.is_file()]:
@@ -184,7 +184,7 @@ class _SampleReader:
     """Samples of a data set by their number over all shards."""
 
     def __init__(self, folder: Path) -> None:
-        from gs_stereo.io.shard_reader import ShardReader
+        from gs_stereo.datasets.read import ShardReader
 
         self._readers = [ShardReader(folder / entry.file) for entry in read_index(folder).shards]
         self._ends = np.cumsum([len(reader) for reader in self._readers])
@@ -212,7 +212,7 @@ def _page(
     dataset: tuple[str, DatasetIndex],
     judged: tuple[DatasetMeasures, Verdict, list[int]],
 ) -> str:
-    from gs_stereo.labels.card import collect_facts
+    from gs_stereo.datasets.card import collect_facts
     from gs_stereo.report.facts import ReportFacts
     from gs_stereo.report.gather import dataset_pictures, library_licences, lineage, read_object
     from gs_stereo.report.page import render_page

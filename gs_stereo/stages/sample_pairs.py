@@ -24,8 +24,8 @@ from gs_stereo.pipeline.units import UNITS_FOLDER, UnitLedger
 from gs_stereo.samples.training.config import TrainingPairConfig
 
 if TYPE_CHECKING:
-    from gs_stereo.io.shards import DatasetIndex, DatasetInfo, ShardSample, WrittenShard
-    from gs_stereo.labels.card import CardFacts
+    from gs_stereo.datasets.card import CardFacts
+    from gs_stereo.datasets.write import DatasetIndex, DatasetInfo, ShardSample, WrittenShard
 
 _VERSION = 2
 _REQUEST = "request.json"
@@ -79,7 +79,7 @@ def write_sample_pairs(folder: Path, config: SamplePairsConfig, seed: int, execu
 
     Raises InputError if the folder holds anything else than this very data set, or cannot be written.
     """
-    from gs_stereo.io.shards import read_index, verify_dataset
+    from gs_stereo.datasets.write import read_index, verify_dataset
 
     target = folder.resolve()
     if _is_there(target, config, seed):
@@ -96,7 +96,7 @@ def write_sample_pairs(folder: Path, config: SamplePairsConfig, seed: int, execu
 
 
 def _is_there(target: Path, config: SamplePairsConfig, seed: int) -> bool:
-    from gs_stereo.io.shards import read_index
+    from gs_stereo.datasets.write import read_index
 
     if target.exists() and not target.is_dir():
         raise InputError(f"{target} is a file, not a folder; choose a new folder for the pairs.")
@@ -118,7 +118,7 @@ def _prepare(work: Path, config: SamplePairsConfig, seed: int) -> None:
 
 
 def _make_shards(work: Path, config: SamplePairsConfig, seed: int, executor: Executor) -> list[WrittenShard]:
-    from gs_stereo.io.shards import ShardEntry, WrittenShard
+    from gs_stereo.datasets.write import ShardEntry, WrittenShard
 
     units = UnitLedger(work)
     jobs = [ShardJob(folder=work, config=config, seed=seed, number=number) for number in range(config.shards)]
@@ -136,8 +136,8 @@ def write_shard_job(job: ShardJob) -> WrittenShard:
     """Make the pairs of one shard and write it."""
     import cv2
 
-    from gs_stereo.io.shard_schema import shard_name
-    from gs_stereo.io.shards import ShardWriting, write_shard
+    from gs_stereo.datasets.schema import shard_name
+    from gs_stereo.datasets.write import ShardWriting, write_shard
 
     cv2.setNumThreads(1)  # the workers share the cores
     config = job.config
@@ -154,7 +154,7 @@ def _samples(job: ShardJob) -> Iterator[ShardSample]:
 
 
 def _info(config: SamplePairsConfig, seed: int) -> DatasetInfo:
-    from gs_stereo.io.shards import DatasetInfo
+    from gs_stereo.datasets.write import DatasetInfo
     from gs_stereo.types import Provenance
 
     provenance = Provenance(name="exact", version=f"sample-pairs {_VERSION}", licence=_LICENCE)
@@ -171,8 +171,8 @@ def _info(config: SamplePairsConfig, seed: int) -> DatasetInfo:
 
 def _finish(work: Path, config: SamplePairsConfig, seed: int, written: list[WrittenShard]) -> None:
     """Index and card; the traces of the work go."""
-    from gs_stereo.io.shards import write_index
-    from gs_stereo.labels.card import CARD_NAME, collect_facts
+    from gs_stereo.datasets.card import CARD_NAME, collect_facts
+    from gs_stereo.datasets.write import write_index
 
     for path in work.glob("*.h5"):
         if path.name not in {shard.entry.file for shard in written}:

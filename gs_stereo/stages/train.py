@@ -97,11 +97,11 @@ class TrainStage:
 
 def _index_of(path: Path) -> Path:
     """The file that pins the content of a data set: its index, which holds the sha256 of the shards, or the shard."""
-    from gs_stereo.io.shard_schema import INDEX_NAME
+    from gs_stereo.datasets.schema import INDEX_NAME
 
     if (path / INDEX_NAME).is_file():
         return path / INDEX_NAME
-    from gs_stereo.io.dataset import StereoDataset
+    from gs_stereo.datasets.torch_reader import StereoDataset
 
     first = StereoDataset(path).shards[0]
     return path if path.is_file() else first.parent / INDEX_NAME

@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from gs_stereo.datasets.probe import probe_shards
+from gs_stereo.datasets.read import ShardReader
+from gs_stereo.datasets.schema import ShardSample
+from gs_stereo.datasets.write import read_index as read_dataset_index
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.io.pairs import read_rig
 from gs_stereo.io.reconstruction import load_sparse_scene
-from gs_stereo.io.shard_probe import probe_shards
-from gs_stereo.io.shard_reader import ShardReader
-from gs_stereo.io.shard_schema import ShardSample
-from gs_stereo.io.shards import read_index as read_dataset_index
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.stages import reconstruct, splat_folder
 from gs_stereo.stages.label import dataset_folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.splat.pairs import SplatRenderer
 from gs_stereo.splat.photo_source import PhotoSource
 from gs_stereo.types import SparseScene, StereoRig

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
-from gs_stereo.io.shard_schema import ShardSample
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.viewer.contents import SceneContents
 from gs_stereo.viewer.frame import DisplayFrame, display_frame

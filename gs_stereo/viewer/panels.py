@@ -14,8 +14,8 @@ import numpy as np
 import viser
 from jaxtyping import UInt8
 
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.imaging.images import fitting_size, shrink_to_edge
-from gs_stereo.io.shard_schema import ShardSample
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.viewer.config import ViewerConfig
 from gs_stereo.viewer.contents import SceneContents

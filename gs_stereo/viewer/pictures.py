@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.geometry.disparity import depth_from_disparity
 from gs_stereo.geometry.projection import unproject, unproject_depth_map
-from gs_stereo.io.shard_schema import ShardSample
 from gs_stereo.splat.rotations import rotation_matrices
 from gs_stereo.splat.sh import rgb_from_dc
 from gs_stereo.types import Camera, StereoRig

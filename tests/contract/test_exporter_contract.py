@@ -13,12 +13,12 @@ import pytest
 import yaml
 from tiny_dataset import INFO, make_dataset, make_sample
 
+from gs_stereo.datasets.export import ExportSummary, export_dataset
+from gs_stereo.datasets.layouts.config import ExportConfig
+from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportedSample, Exporter, ExportJob
+from gs_stereo.datasets.layouts.selection import LabelCounts, selected
+from gs_stereo.datasets.write import ShardSample
 from gs_stereo.errors import InputError
-from gs_stereo.exporters.config import ExportConfig
-from gs_stereo.exporters.export import ExportSummary, export_dataset
-from gs_stereo.exporters.protocol import EXPORTERS, ExportedSample, Exporter, ExportJob
-from gs_stereo.exporters.selection import LabelCounts, selected
-from gs_stereo.io.shards import ShardSample
 
 NAMES = EXPORTERS.names()
 JPEG_TOLERANCE = 4.0

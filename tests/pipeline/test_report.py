@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from gs_stereo.cli.main import app
-from gs_stereo.io.shard_schema import ShardSample
-from gs_stereo.io.shards import DatasetInfo, write_dataset
+from gs_stereo.datasets.schema import ShardSample
+from gs_stereo.datasets.write import DatasetInfo, write_dataset
 from gs_stereo.types import Provenance
 
 HOSTILE = "<script>alert(1)</script>"

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tiny_dataset import HEIGHT, INFO, WIDTH, make_sample
 
+from gs_stereo.datasets.layouts.config import ExportConfig
+from gs_stereo.datasets.layouts.foundation_stereo import decode, encode
+from gs_stereo.datasets.layouts.parts import from_steps, to_steps
+from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportJob
+from gs_stereo.datasets.layouts.selection import LabelCounts, selected
 from gs_stereo.errors import InputError
-from gs_stereo.exporters.config import ExportConfig
-from gs_stereo.exporters.foundation_stereo import decode, encode
-from gs_stereo.exporters.parts import from_steps, to_steps
-from gs_stereo.exporters.protocol import EXPORTERS, ExportJob
-from gs_stereo.exporters.selection import LabelCounts, selected
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)
 VALUES = st.one_of(st.floats(0, 20_000, width=32), st.just(float("nan")))

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from gs_stereo.datasets.write import DatasetInfo, ShardSample, ShardWriting, read_dataset, write_dataset
 from gs_stereo.errors import InputError
 from gs_stereo.io.disparity_files import read_kitti_png, read_pfm, write_kitti_png, write_pfm
-from gs_stereo.io.shards import DatasetInfo, ShardSample, ShardWriting, read_dataset, write_dataset
 from gs_stereo.types import Provenance
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)

@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float
 from torch.utils.data import DataLoader, Dataset
 
 from gs_stereo.core.hashing import unit_seed
+from gs_stereo.datasets.read import ShardReader
+from gs_stereo.datasets.torch_reader import StereoDataset, StereoItem, fill_invalid
 from gs_stereo.errors import InputError
-from gs_stereo.io.dataset import StereoDataset, StereoItem, fill_invalid
-from gs_stereo.io.shard_reader import ShardReader
 from gs_stereo.matching.training.augment import TrainingPair, augmented
 from gs_stereo.matching.training.config import DataSource, TrainConfig
 from gs_stereo.types import LabelFlag, Provenance

@@ -12,8 +12,8 @@ import torch
 
 from gs_stereo.config import Config, canonical_json
 from gs_stereo.core.hashing import sha256_file, sha256_text
+from gs_stereo.datasets.schema import INDEX_NAME, read_index
 from gs_stereo.errors import ConfigError
-from gs_stereo.io.shard_schema import INDEX_NAME, read_index
 from gs_stereo.matching.nets.protocol import StereoNet, make_net, resolve_net
 from gs_stereo.matching.nets.weights import NetDescription, TrainedNet, filled, load_net, weights_file
 from gs_stereo.matching.training.config import DataSource, TrainConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.samples.training.compose import compose
 from gs_stereo.samples.training.config import TrainingPairConfig
 from gs_stereo.samples.training.faults import develop

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from tiny_dataset import INFO, make_dataset, make_sample
 
+from gs_stereo.datasets.export import export_dataset
+from gs_stereo.datasets.layouts.config import ExportConfig
+from gs_stereo.datasets.layouts.protocol import EXPORTERS
+from gs_stereo.datasets.write import write_dataset
 from gs_stereo.errors import InputError, PluginError
 from gs_stereo.exporters import kitti
-from gs_stereo.exporters.config import ExportConfig
-from gs_stereo.exporters.export import export_dataset
-from gs_stereo.exporters.protocol import EXPORTERS
-from gs_stereo.io.shards import write_dataset
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from tiny_dataset import INFO, make_sample
 
+from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportJob
 from gs_stereo.errors import InputError
-from gs_stereo.exporters.protocol import EXPORTERS, ExportJob
 
 Change = Callable[[tarfile.TarInfo, bytes], tuple[tarfile.TarInfo, bytes]]
 

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from tiny_dataset import HEIGHT, INFO, WIDTH, make_sample
 
+from gs_stereo.datasets.layouts.config import ExportConfig
+from gs_stereo.datasets.layouts.parts import folder_name
+from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportJob
+from gs_stereo.datasets.layouts.selection import LabelCounts, selected
 from gs_stereo.errors import InputError
-from gs_stereo.exporters.config import ExportConfig
-from gs_stereo.exporters.parts import folder_name
-from gs_stereo.exporters.protocol import EXPORTERS, ExportJob
-from gs_stereo.exporters.selection import LabelCounts, selected
 
 SAMPLES = [make_sample(number) for number in range(2)]
 

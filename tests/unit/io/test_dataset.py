@@ -12,9 +12,9 @@ import torch
 from torch.utils.data import DataLoader
 
 import gs_stereo
+from gs_stereo.datasets.torch_reader import StereoDataset, StereoItem, collate, fill_invalid
+from gs_stereo.datasets.write import DatasetInfo, ShardSample, ShardWriting, write_dataset
 from gs_stereo.errors import InputError
-from gs_stereo.io.dataset import StereoDataset, StereoItem, collate, fill_invalid
-from gs_stereo.io.shards import DatasetInfo, ShardSample, ShardWriting, write_dataset
 from gs_stereo.types import Provenance
 
 INFO = DatasetInfo(

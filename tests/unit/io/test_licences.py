@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gs_stereo.config import load_yaml
-from gs_stereo.io.licences import dataset_licence
+from gs_stereo.datasets.licences import dataset_licence
 from gs_stereo.matching.foundation_stereo import LICENCE
 
 ROOT = Path(__file__).parents[3]

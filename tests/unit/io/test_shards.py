@@ -14,9 +14,8 @@ import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
 
-from gs_stereo.errors import InputError, StageError
-from gs_stereo.io.shard_probe import probe_shards
-from gs_stereo.io.shards import (
+from gs_stereo.datasets.probe import probe_shards
+from gs_stereo.datasets.write import (
     DatasetInfo,
     ShardReader,
     ShardSample,
@@ -27,6 +26,7 @@ from gs_stereo.io.shards import (
     verify_dataset,
     write_dataset,
 )
+from gs_stereo.errors import InputError, StageError
 from gs_stereo.types import Provenance
 
 INFO = DatasetInfo(
@@ -439,7 +439,7 @@ def test_damaged_files_never_crash_the_reader(tmp_path: Path) -> None:
 
 def test_probe_survives_what_hangs_hdf5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Damage to the heap that holds the attribute texts, which HDF5 does not protect by a checksum."""
-    monkeypatch.setattr("gs_stereo.io.shard_probe._SECONDS_TO_START", 5)
+    monkeypatch.setattr("gs_stereo.datasets.probe._SECONDS_TO_START", 5)
     write(tmp_path, per_shard=5)
     path = tmp_path / NAME
     data = bytearray(path.read_bytes())

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from gs_stereo.io.shards import DatasetInfo, ShardSample, write_dataset
-from gs_stereo.labels.card import FactCounter, collect_facts, dataset_card, write_card
+from gs_stereo.datasets.card import FactCounter, collect_facts, dataset_card, write_card
+from gs_stereo.datasets.write import DatasetInfo, ShardSample, write_dataset
 from gs_stereo.types import LabelFlag, Provenance
 
 INFO = DatasetInfo(

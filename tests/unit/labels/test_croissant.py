@@ -12,8 +12,8 @@ import hdf5plugin  # noqa: F401
 import pytest
 from tiny_dataset import INFO, make_dataset
 
-from gs_stereo.io.shard_schema import read_index
-from gs_stereo.labels.croissant import croissant
+from gs_stereo.datasets.croissant import croissant
+from gs_stereo.datasets.schema import read_index
 
 # What the format recommends and a dataset that nobody has published yet cannot have.
 RECOMMENDED = {"https://schema.org/datePublished", "http://mlcommons.org/croissant/citeAs"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.quality.config import QualityConfig
 
 VIEWS, WIDTH, HEIGHT, BASELINE_M = 4, 208, 156, 0.2

@@ -8,7 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.datasets.schema import ShardSample
 
 Samples = Sequence[ShardSample]
 

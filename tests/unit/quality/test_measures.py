@@ -94,7 +94,7 @@ def test_agreement_tells_a_factor_from_a_shift(factor: float, shift: float) -> N
 
 
 def _sample(disparity: np.ndarray):
-    from gs_stereo.io.shard_schema import ShardSample
+    from gs_stereo.datasets.schema import ShardSample
 
     image = np.zeros((*disparity.shape, 3), np.uint8)
     return ShardSample(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import spoil
 
-from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.dataset import measure_dataset
 from gs_stereo.quality.sample import measure_sample

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from gs_stereo.cli.main import app
 from gs_stereo.config import parse_config
+from gs_stereo.datasets.torch_reader import StereoDataset
+from gs_stereo.datasets.write import verify_dataset
 from gs_stereo.errors import InputError
 from gs_stereo.executors.local import LocalExecutor
-from gs_stereo.io.dataset import StereoDataset
-from gs_stereo.io.shards import verify_dataset
 from gs_stereo.stages.sample_pairs import SamplePairsConfig, write_sample_pairs
 
 SETTINGS = {

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from unit.splat.tiny_scene import tiny_scene, true_gaussians
 
+from gs_stereo.datasets.write import DatasetInfo, ShardWriting, sample_of, write_dataset
 from gs_stereo.imaging.images import write_png
 from gs_stereo.io.colmap import model_from_sparse_scene
 from gs_stereo.io.pairs import write_pair
 from gs_stereo.io.ply import save_splat
 from gs_stereo.io.reconstruction import IMAGE_FOLDER, ReconstructionSummary, image_file_names, write_reconstruction
-from gs_stereo.io.shards import DatasetInfo, ShardWriting, sample_of, write_dataset
 from gs_stereo.labels.config import LabelConfig
 from gs_stereo.labels.splat import splat_label, splat_provenance
 from gs_stereo.splat.pairs import SplatRenderer, render_stereo_pair

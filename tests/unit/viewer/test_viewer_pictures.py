@@ -10,7 +10,7 @@ import torch
 from unit.splat.tiny_scene import HEIGHT, WIDTH, camera_at, true_gaussians
 from unit.viewer.published_scene import BASELINE, renderer
 
-from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.types import StereoRig
 from gs_stereo.viewer.frame import display_frame
 from gs_stereo.viewer.live_pair import baseline_range, describe_disparity, render_live_pair

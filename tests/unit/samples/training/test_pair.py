@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_world import TINY
 
-from gs_stereo.io.shard_schema import check_sample
+from gs_stereo.datasets.schema import check_sample
 from gs_stereo.samples.training.faults import develop
 from gs_stereo.samples.training.pair import training_pair
 from gs_stereo.types import LabelFlag

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gs_stereo.io.shard_schema import DatasetInfo
+from gs_stereo.datasets.schema import DatasetInfo
 
 UNKNOWN = "unknown"
 OTHER = "other"

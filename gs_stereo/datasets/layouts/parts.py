@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import read_photo
-from gs_stereo.io.shard_schema import ShardSample
 from gs_stereo.types import LabelFlag
 
 _UNSEEN = int(LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME)

@@ -24,10 +24,10 @@ import torch
 from jaxtyping import Bool, Float, Int32
 from torch.utils.data import Dataset
 
+from gs_stereo.datasets.probe import probe_shards
+from gs_stereo.datasets.read import ShardReader
+from gs_stereo.datasets.schema import INDEX_NAME, ShardSample, find_dataset, read_index
 from gs_stereo.errors import InputError
-from gs_stereo.io.shard_probe import probe_shards
-from gs_stereo.io.shard_reader import ShardReader
-from gs_stereo.io.shard_schema import INDEX_NAME, ShardSample, find_dataset, read_index
 
 _MAX_OPEN_SHARDS = 16
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from gs_stereo.core.atomic import write_text
-from gs_stereo.io.licences import UNKNOWN, licence_of, one_line
-from gs_stereo.io.shard_schema import DatasetIndex, ShardSample, read_index
-from gs_stereo.labels.croissant import CROISSANT_NAME, croissant
+from gs_stereo.datasets.croissant import CROISSANT_NAME, croissant
+from gs_stereo.datasets.licences import UNKNOWN, licence_of, one_line
+from gs_stereo.datasets.schema import DatasetIndex, ShardSample, read_index
 from gs_stereo.types import LabelFlag
 
 CARD_NAME = "README.md"
@@ -112,7 +112,7 @@ class FactCounter:
 
 def collect_facts(folder: Path) -> CardFacts:
     """Read every sample of a finished dataset once and count. InputError if it is broken."""
-    from gs_stereo.io.shards import read_dataset
+    from gs_stereo.datasets.write import read_dataset
 
     counter = FactCounter()
     for _ in counter.watch(read_dataset(folder)):

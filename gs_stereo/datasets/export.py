@@ -14,13 +14,13 @@ from typing import Any
 
 from gs_stereo.core.atomic import atomic_folder, write_text
 from gs_stereo.core.hashing import sha256_file
+from gs_stereo.datasets.layouts.config import ExportConfig
+from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportJob
+from gs_stereo.datasets.layouts.readme import README_NAME, readme
+from gs_stereo.datasets.layouts.selection import LabelCounts, selected
+from gs_stereo.datasets.licences import licence_of
+from gs_stereo.datasets.schema import INDEX_NAME, ShardSample
 from gs_stereo.errors import InputError
-from gs_stereo.exporters.config import ExportConfig
-from gs_stereo.exporters.protocol import EXPORTERS, ExportJob
-from gs_stereo.exporters.readme import README_NAME, readme
-from gs_stereo.exporters.selection import LabelCounts, selected
-from gs_stereo.io.licences import licence_of
-from gs_stereo.io.shard_schema import INDEX_NAME, ShardSample
 from gs_stereo.log import Progress, progress
 
 EXPORT_NAME = "export.json"
@@ -51,7 +51,7 @@ def export_dataset(
     data set is broken, has nothing that the layout can take, or `target` is not free. With `force`, `target` may hold
     an earlier export, which is replaced; a folder of anything else is never touched.
     """
-    from gs_stereo.io.shards import read_dataset, verify_dataset
+    from gs_stereo.datasets.write import read_dataset, verify_dataset
 
     exporter = EXPORTERS.load(layout)()
     check_target(source, target, force=force)

@@ -23,7 +23,7 @@ _MEMORY_BYTES = 4 << 30
 
 def probe_shards(paths: Sequence[Path]) -> None:
     """Return if every shard opens safely; InputError names the first that does not."""
-    command = [sys.executable, "-m", "gs_stereo.io.shard_probe"]
+    command = [sys.executable, "-m", "gs_stereo.datasets.probe"]
     root = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
     try:
@@ -73,7 +73,7 @@ def _silent_native_code() -> Iterator[None]:
 
 def main() -> None:
     """The child: a JSON list of paths on stdin, one line each on stdout: "" or what is wrong."""
-    from gs_stereo.io.shard_reader import ShardReader
+    from gs_stereo.datasets.read import ShardReader
 
     _limit_memory()
     with _silent_native_code():

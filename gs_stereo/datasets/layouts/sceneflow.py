@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from gs_stereo.datasets.layouts.parts import find_files, folder_name, read_image, same_size
+from gs_stereo.datasets.layouts.protocol import ExportedSample, ExportJob, Holds
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
-from gs_stereo.exporters.parts import find_files, folder_name, read_image, same_size
-from gs_stereo.exporters.protocol import ExportedSample, ExportJob, Holds
 from gs_stereo.imaging.images import write_png
 from gs_stereo.io.disparity_files import read_pfm, write_pfm
-from gs_stereo.io.shard_schema import ShardSample
 
 _ROOT = Path("FlyingThings3D")
 _TEST_SPLITS = frozenset({"test", "val", "valid", "validation"})

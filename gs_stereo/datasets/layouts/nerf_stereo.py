@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gs_stereo.core.atomic import write_text
+from gs_stereo.datasets.layouts.parts import folder_name, from_steps, read_image, read_text, same_size, to_steps
+from gs_stereo.datasets.layouts.protocol import ExportedSample, ExportJob, Holds
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
-from gs_stereo.exporters.parts import folder_name, from_steps, read_image, read_text, same_size, to_steps
-from gs_stereo.exporters.protocol import ExportedSample, ExportJob, Holds
 from gs_stereo.imaging.images import write_png
 from gs_stereo.imaging.png import read_gray_png, write_gray_png
-from gs_stereo.io.shard_schema import ShardSample
 
 LIST_NAME = "train.txt"
 _STEPS_PER_PX = 64.0

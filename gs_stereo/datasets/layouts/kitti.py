@@ -15,13 +15,13 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.core.atomic import write_text
+from gs_stereo.datasets.layouts.parts import find_files, read_image, read_text, same_size, visible_pixels
+from gs_stereo.datasets.layouts.protocol import ExportedSample, ExportJob, Holds
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
-from gs_stereo.exporters.parts import find_files, read_image, read_text, same_size, visible_pixels
-from gs_stereo.exporters.protocol import ExportedSample, ExportJob, Holds
 from gs_stereo.geometry.pixels import intrinsics_from_opencv, intrinsics_to_opencv
 from gs_stereo.imaging.images import write_png
 from gs_stereo.io.disparity_files import read_kitti_png, write_kitti_png
-from gs_stereo.io.shard_schema import ShardSample
 
 _ROOT = Path("training")
 _CALIBRATION = "calib_cam_to_cam"

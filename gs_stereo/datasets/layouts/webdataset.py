@@ -21,12 +21,12 @@ import numpy as np
 
 from gs_stereo.config import canonical_json
 from gs_stereo.core.atomic import atomic_path
+from gs_stereo.datasets.layouts.parts import find_files, same_size
+from gs_stereo.datasets.layouts.protocol import ExportedSample, ExportJob, Holds
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
-from gs_stereo.exporters.parts import find_files, same_size
-from gs_stereo.exporters.protocol import ExportedSample, ExportJob, Holds
 from gs_stereo.imaging.images import png_bytes
 from gs_stereo.imaging.png import decode_rgb_png
-from gs_stereo.io.shard_schema import ShardSample
 
 _ARRAYS = {"disparity": "float32", "confidence": "uint8", "flags": "uint16"}
 _REQUIRED = ("left.png", "right.png", "json", *(f"{name}.npy" for name in _ARRAYS))

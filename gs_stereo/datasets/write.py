@@ -24,10 +24,9 @@ import numpy as np
 
 from gs_stereo.core.atomic import atomic_path, write_text
 from gs_stereo.core.hashing import sha256_file
-from gs_stereo.errors import InputError, StageError
-from gs_stereo.io.shard_probe import probe_shards
-from gs_stereo.io.shard_reader import ShardReader
-from gs_stereo.io.shard_schema import (
+from gs_stereo.datasets.probe import probe_shards
+from gs_stereo.datasets.read import ShardReader
+from gs_stereo.datasets.schema import (
     FORMAT,
     FORMAT_VERSION,
     INDEX_NAME,
@@ -43,6 +42,7 @@ from gs_stereo.io.shard_schema import (
     sample_of,
     shard_name,
 )
+from gs_stereo.errors import InputError, StageError
 
 __all__ = [
     "DatasetIndex",

@@ -21,8 +21,7 @@ import h5py
 import hdf5plugin  # noqa: F401  (registers the zstd filter)
 import numpy as np
 
-from gs_stereo.errors import InputError
-from gs_stereo.io.shard_schema import (
+from gs_stereo.datasets.schema import (
     FORMAT,
     FORMAT_VERSION,
     MAX_SAMPLES_A_SHARD,
@@ -34,6 +33,7 @@ from gs_stereo.io.shard_schema import (
     check_sizes,
     provenance_from_json,
 )
+from gs_stereo.errors import InputError
 
 _GZIP, _SHUFFLE, _FLETCHER32, _LZF, _ZSTD = 1, 2, 3, 32000, 32015
 _FILTERS = {_GZIP, _SHUFFLE, _FLETCHER32, _LZF, _ZSTD}

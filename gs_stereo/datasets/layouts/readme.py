@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from gs_stereo.exporters.protocol import ExportJob, Holds
-from gs_stereo.exporters.selection import LOW_CONFIDENCE, TOO_LARGE, LabelCounts
-from gs_stereo.io.licences import DatasetLicence, licence_of, one_line
+from gs_stereo.datasets.layouts.protocol import ExportJob, Holds
+from gs_stereo.datasets.layouts.selection import LOW_CONFIDENCE, TOO_LARGE, LabelCounts
+from gs_stereo.datasets.licences import DatasetLicence, licence_of, one_line
 
 README_NAME = "README.md"
 

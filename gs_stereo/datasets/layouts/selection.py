@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gs_stereo.exporters.config import ExportConfig
-from gs_stereo.exporters.protocol import Holds
-from gs_stereo.io.shard_schema import ShardSample
+from gs_stereo.datasets.layouts.config import ExportConfig
+from gs_stereo.datasets.layouts.protocol import Holds
+from gs_stereo.datasets.schema import ShardSample
 
 LOW_CONFIDENCE = "low_confidence"
 TOO_LARGE = "too_large"

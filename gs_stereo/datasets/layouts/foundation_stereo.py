@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gs_stereo.core.atomic import write_bytes
+from gs_stereo.datasets.layouts.parts import find_files, folder_name, from_steps, read_image, to_steps
+from gs_stereo.datasets.layouts.protocol import ExportedSample, ExportJob, Holds
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import StageError
-from gs_stereo.exporters.parts import find_files, folder_name, from_steps, read_image, to_steps
-from gs_stereo.exporters.protocol import ExportedSample, ExportJob, Holds
 from gs_stereo.imaging.images import write_png
-from gs_stereo.io.shard_schema import ShardSample
 
 _BASE = 255
 _STEPS_PER_PX = 1000.0

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gs_stereo.io.licences import licence_of
-from gs_stereo.io.shard_schema import FORMAT_VERSION, SHARD_COLUMNS, TEXT_COLUMNS, DatasetIndex
+from gs_stereo.datasets.licences import licence_of
+from gs_stereo.datasets.schema import FORMAT_VERSION, SHARD_COLUMNS, TEXT_COLUMNS, DatasetIndex
 from gs_stereo.types import LabelFlag
 
 CROISSANT_NAME = "croissant.json"

@@ -21,14 +21,14 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.core.atomic import write_text
+from gs_stereo.datasets.layouts.parts import find_files, read_image, read_text, same_size, visible_pixels
+from gs_stereo.datasets.layouts.protocol import ExportedSample, ExportJob, Holds
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
-from gs_stereo.exporters.parts import find_files, read_image, read_text, same_size, visible_pixels
-from gs_stereo.exporters.protocol import ExportedSample, ExportJob, Holds
 from gs_stereo.geometry.pixels import intrinsics_from_opencv, intrinsics_to_opencv
 from gs_stereo.imaging.images import write_png
 from gs_stereo.imaging.png import read_gray_png, write_gray_png
 from gs_stereo.io.disparity_files import read_pfm, write_pfm
-from gs_stereo.io.shard_schema import ShardSample
 
 _ROOT = Path("2014")
 _SEEN_BY_BOTH, _SEEN_BY_LEFT = 255, 128

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
 
-from gs_stereo.exporters.config import ExportConfig
-from gs_stereo.io.shard_schema import DatasetInfo, ShardSample
+from gs_stereo.datasets.layouts.config import ExportConfig
+from gs_stereo.datasets.schema import DatasetInfo, ShardSample
 from gs_stereo.plugins import Registry
 
 
@@ -103,11 +103,11 @@ class Exporter(Protocol):
 EXPORTERS: Registry[type[Exporter]] = Registry(
     kind="exporter",
     builtin={
-        "kitti": "gs_stereo.exporters.kitti:KittiExporter",
-        "middlebury": "gs_stereo.exporters.middlebury:MiddleburyExporter",
-        "sceneflow": "gs_stereo.exporters.sceneflow:SceneFlowExporter",
-        "nerf-stereo": "gs_stereo.exporters.nerf_stereo:NerfStereoExporter",
-        "foundationstereo": "gs_stereo.exporters.foundation_stereo:FoundationStereoExporter",
-        "webdataset": "gs_stereo.exporters.webdataset:WebDatasetExporter",
+        "kitti": "gs_stereo.datasets.layouts.kitti:KittiExporter",
+        "middlebury": "gs_stereo.datasets.layouts.middlebury:MiddleburyExporter",
+        "sceneflow": "gs_stereo.datasets.layouts.sceneflow:SceneFlowExporter",
+        "nerf-stereo": "gs_stereo.datasets.layouts.nerf_stereo:NerfStereoExporter",
+        "foundationstereo": "gs_stereo.datasets.layouts.foundation_stereo:FoundationStereoExporter",
+        "webdataset": "gs_stereo.datasets.layouts.webdataset:WebDatasetExporter",
     },
 )
