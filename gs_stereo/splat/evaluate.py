@@ -10,10 +10,10 @@ import torch
 
 from gs_stereo.log import progress
 from gs_stereo.metrics.image import ImageQuality
-from gs_stereo.splat.photo_source import PhotoSource
 from gs_stereo.splat.raster.protocol import Rasterizer, RenderSettings
 from gs_stereo.types import Camera
 from gs_stereo.types.gaussians import Gaussians
+from gs_stereo.types.photo_source import PhotoSource
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from gs_stereo.splat.pairs_config import GuardsConfig
 from gs_stereo.types import Camera, DepthMaps, SparseScene
 
 if TYPE_CHECKING:
-    from gs_stereo.splat.photo_source import PhotoSource
+    from gs_stereo.types.photo_source import PhotoSource
 
 REFUSAL_REASONS = (
     "no_depth",

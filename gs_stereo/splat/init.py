@@ -19,13 +19,13 @@ from gs_stereo.core.hashing import unit_seed
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_index
 from gs_stereo.geometry.projection import project, unproject
+from gs_stereo.mvs.plane_sweep import visible_indices
+from gs_stereo.mvs.swept_view import SweptView
 from gs_stereo.splat.config import FitConfig
-from gs_stereo.splat.photo_source import PhotoSource
-from gs_stereo.splat.plane_sweep import visible_indices
 from gs_stereo.splat.sh import coefficient_count, dc_from_rgb
-from gs_stereo.splat.swept_view import SweptView
 from gs_stereo.types import SparseScene
 from gs_stereo.types.gaussians import Gaussians
+from gs_stereo.types.photo_source import PhotoSource
 
 _EXTENT_MARGIN = 1.1
 _LEAST_EXTENT_IN_DEPTHS = 0.1

@@ -12,10 +12,10 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.mvs.swept_view import SweptView
 from gs_stereo.splat.config import ResolutionConfig
-from gs_stereo.splat.photo_source import PhotoSource
-from gs_stereo.splat.swept_view import SweptView
 from gs_stereo.types import Camera
+from gs_stereo.types.photo_source import PhotoSource
 
 
 class PhotoFolder:

@@ -12,13 +12,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gs_stereo.core.atomic import atomic_path
-from gs_stereo.matching.multiview_config import MultiViewConfig
+from gs_stereo.mvs.config import MultiViewConfig
 from gs_stereo.stages import splat_folder
 
 if TYPE_CHECKING:
     from gs_stereo.labels.sources import ViewDepth
     from gs_stereo.labels.surroundings import DepthView
-    from gs_stereo.matching.multiview.views import InverseDepthPrior, SweepResult
+    from gs_stereo.mvs.views import InverseDepthPrior, SweepResult
     from gs_stereo.splat.pairs import SplatRenderer
     from gs_stereo.stages.photos import PhotosOfReconstruction
     from gs_stereo.types import Camera, SparseScene, StereoPair
@@ -103,7 +103,7 @@ def view_sources(pair: StereoPair, job: ViewJob) -> dict[str, ViewDepth]:
 
 def nearest_pairs(cameras: Mapping[Path, Camera], folder: Path, depth: float, count: int) -> tuple[Path, ...]:
     """Pair folders of the other views that see most of the same, nearest first."""
-    from gs_stereo.matching.multiview.neighbours import choose_views
+    from gs_stereo.mvs.neighbours import choose_views
 
     others = [path for path in cameras if path != folder]
     chosen = choose_views(cameras[folder], [cameras[path] for path in others], depth, count)
@@ -133,9 +133,9 @@ def _photo_depth(
     asks: ViewAsks,
 ) -> ViewDepth | None:
     """Depth of what the left view shows by the nearest photos; None where there are fewer than two."""
-    from gs_stereo.matching.multiview.neighbours import choose_views
-    from gs_stereo.matching.multiview.sweep import sweep_near
-    from gs_stereo.matching.multiview.views import PosedImage
+    from gs_stereo.mvs.neighbours import choose_views
+    from gs_stereo.mvs.sweep import sweep_near
+    from gs_stereo.mvs.views import PosedImage
 
     left = pair.rig.left
     near = choose_views(left, scene.cameras, float(np.nanmedian(pair.left_depth.median)), asks.photos)
@@ -147,8 +147,8 @@ def _photo_depth(
 
 def _stack_depth(pair: StereoPair, job: ViewJob) -> ViewDepth:
     """Depth by views of the splat on both sides of the left view; those stored with the pair, or rendered now."""
-    from gs_stereo.matching.multiview.sweep import sweep_near
-    from gs_stereo.matching.multiview.views import PosedImage, RectifiedStack
+    from gs_stereo.mvs.sweep import sweep_near
+    from gs_stereo.mvs.views import PosedImage, RectifiedStack
 
     left, offsets = pair.rig.left, job.asks.stack_offsets
     if pair.extra_views:
@@ -172,7 +172,7 @@ def _view_depth(result: SweepResult) -> ViewDepth:
 
 
 def _prior(pair: StereoPair) -> InverseDepthPrior:
-    from gs_stereo.matching.multiview.views import InverseDepthPrior
+    from gs_stereo.mvs.views import InverseDepthPrior
 
     depth = pair.left_depth
     return InverseDepthPrior.from_depth(depth.median, np.sqrt(np.maximum(depth.variance, 1e-12)))

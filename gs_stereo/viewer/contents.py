@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.splat.pairs import SplatRenderer
-from gs_stereo.splat.photo_source import PhotoSource
 from gs_stereo.types import SparseScene, StereoRig
+from gs_stereo.types.photo_source import PhotoSource
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -34,10 +34,10 @@ from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.evaluate import SplatQuality, evaluate_views
 from gs_stereo.splat.fit import FitResult, fit_gaussians, make_rasterizer
 from gs_stereo.splat.pairs import SplatRenderer, render_stereo_pair
-from gs_stereo.splat.photo_source import PhotoSource
 from gs_stereo.splat.photos import PhotoFolder
 from gs_stereo.stages.photos import PhotosOfReconstruction
 from gs_stereo.types import Camera, SparseScene, StereoRig
+from gs_stereo.types.photo_source import PhotoSource
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,9 +14,9 @@ import time
 import cv2
 import numpy as np
 
-from gs_stereo.matching.multiview.sweep import sweep
-from gs_stereo.matching.multiview.views import DepthRange, PosedImage
-from gs_stereo.matching.multiview_config import MultiViewConfig
+from gs_stereo.mvs.config import MultiViewConfig
+from gs_stereo.mvs.sweep import sweep
+from gs_stereo.mvs.views import DepthRange, PosedImage
 from gs_stereo.types import Camera
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 520.0

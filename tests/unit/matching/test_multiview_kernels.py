@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from gs_stereo.errors import InputError
-from gs_stereo.matching.multiview.native import NativeKernel
-from gs_stereo.matching.multiview.problem import Problem, make_problem, reference_px, scaled
-from gs_stereo.matching.multiview.reference import ReferenceKernel
-from gs_stereo.matching.multiview.views import PosedImage
-from gs_stereo.matching.multiview_config import MultiViewConfig
+from gs_stereo.mvs.config import MultiViewConfig
+from gs_stereo.mvs.kernels import NativeKernel
+from gs_stereo.mvs.problem import Problem, make_problem, reference_px, scaled
+from gs_stereo.mvs.reference import ReferenceKernel
+from gs_stereo.mvs.views import PosedImage
 from gs_stereo.types import Camera
 
 INTRINSICS = np.array([[40.0, 0, 25.0], [0, 42.0, 18.0], [0, 0, 1]])

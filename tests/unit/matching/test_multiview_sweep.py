@@ -8,11 +8,11 @@ import pytest
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
-from gs_stereo.matching.multiview.neighbours import choose_views
-from gs_stereo.matching.multiview.stack import match_stack
-from gs_stereo.matching.multiview.sweep import photometric_score, sweep, sweep_near
-from gs_stereo.matching.multiview.views import DepthRange, InverseDepthPrior, PosedImage, RectifiedStack
-from gs_stereo.matching.multiview_config import MultiViewConfig
+from gs_stereo.mvs.config import MultiViewConfig
+from gs_stereo.mvs.neighbours import choose_views
+from gs_stereo.mvs.stack import match_stack
+from gs_stereo.mvs.sweep import photometric_score, sweep, sweep_near
+from gs_stereo.mvs.views import DepthRange, InverseDepthPrior, PosedImage, RectifiedStack
 from gs_stereo.types import Camera
 
 WIDTH, HEIGHT, FOCAL = 160, 120, 140.0

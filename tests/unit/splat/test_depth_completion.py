@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tiny_scene import HEIGHT, WIDTH, camera_at
 
-from gs_stereo.splat.depth_completion import completed
-from gs_stereo.splat.swept_view import SweptView
+from gs_stereo.mvs.depth_completion import completed
+from gs_stereo.mvs.swept_view import SweptView
 
 _NEAR, _FAR = 2.0, 8.0
 

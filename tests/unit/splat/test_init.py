@@ -11,6 +11,7 @@ from textured_wall import textured_wall
 from tiny_scene import camera_at, tiny_scene
 
 from gs_stereo.errors import InputError
+from gs_stereo.mvs.plane_sweep import swept_depths
 from gs_stereo.splat.config import FitConfig, InitConfig
 from gs_stereo.splat.init import (
     initial_gaussians,
@@ -18,7 +19,6 @@ from gs_stereo.splat.init import (
     neighbour_distance,
     scene_extent,
 )
-from gs_stereo.splat.plane_sweep import swept_depths
 from gs_stereo.types import SparsePoints, SparseScene
 
 

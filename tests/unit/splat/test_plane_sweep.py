@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from textured_wall import textured_wall
 
-from gs_stereo.splat.plane_sweep import swept_depths
+from gs_stereo.mvs.plane_sweep import swept_depths
 
 
 def test_it_finds_the_wall() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gs_stereo.splat.semi_global import aggregate, cheapest
+from gs_stereo.mvs.semi_global import aggregate, cheapest
 
 _LABELS, _HEIGHT, _WIDTH = 7, 12, 16
 

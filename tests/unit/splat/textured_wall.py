@@ -7,8 +7,8 @@ import numpy as np
 
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import inside, project, unproject
-from gs_stereo.splat.photo_source import PhotoSource
 from gs_stereo.types import Camera, SparsePoints, SparseScene
+from gs_stereo.types.photo_source import PhotoSource
 
 _TEXELS_PER_UNIT = 100
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from gs_stereo.geometry.projection import inside, project
-from gs_stereo.splat.photo_source import PhotoSource
 from gs_stereo.splat.raster.protocol import RenderSettings
 from gs_stereo.splat.raster.reference import ReferenceRasterizer
 from gs_stereo.types import Camera, SparsePoints, SparseScene
 from gs_stereo.types.gaussians import Gaussians
+from gs_stereo.types.photo_source import PhotoSource
 
 WIDTH, HEIGHT, FOCAL = 48, 32, 40.0
 

@@ -21,11 +21,11 @@ from jaxtyping import Float, UInt8
 from gs_stereo.geometry.pixels import intrinsics_to_opencv, pixel_index
 from gs_stereo.geometry.projection import inside, project, unproject_depth_map
 from gs_stereo.log import progress
-from gs_stereo.splat.depth_completion import completed
-from gs_stereo.splat.photo_source import PhotoSource
-from gs_stereo.splat.semi_global import aggregate, cheapest
-from gs_stereo.splat.swept_view import SweptView
+from gs_stereo.mvs.depth_completion import completed
+from gs_stereo.mvs.semi_global import aggregate, cheapest
+from gs_stereo.mvs.swept_view import SweptView
 from gs_stereo.types import Camera, SparseScene
+from gs_stereo.types.photo_source import PhotoSource
 
 _EDGE_PX = 256
 _WINDOW_PX = 3

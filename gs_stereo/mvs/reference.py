@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from gs_stereo.matching.multiview.problem import MISSING_COST, PatchCosts, Problem, ViewMap
+from gs_stereo.mvs.problem import MISSING_COST, PatchCosts, Problem, ViewMap
 
 _LEAST_DEPTH_RATIO = 1e-3
 

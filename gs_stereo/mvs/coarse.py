@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from gs_stereo.matching.multiview.problem import MISSING_COST, Kernel, Problem, ViewMap
-from gs_stereo.matching.multiview.views import DepthRange
-from gs_stereo.matching.multiview_config import MultiViewConfig
+from gs_stereo.mvs.config import MultiViewConfig
+from gs_stereo.mvs.problem import MISSING_COST, Kernel, Problem, ViewMap
+from gs_stereo.mvs.views import DepthRange
 
 _OUTSIDE = -1000.0
 _PEAK_HALF_WIDTH = 3

@@ -9,18 +9,18 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.errors import InputError
-from gs_stereo.matching.multiview.coarse import CoarseGuess, coarse_guess
-from gs_stereo.matching.multiview.native import NativeKernel
-from gs_stereo.matching.multiview.problem import Kernel, Problem, make_problem, reference_px, scaled
-from gs_stereo.matching.multiview.refine import FAR, NEAR, Refiner, planes_of
-from gs_stereo.matching.multiview.views import (
+from gs_stereo.mvs.coarse import CoarseGuess, coarse_guess
+from gs_stereo.mvs.config import MultiViewConfig
+from gs_stereo.mvs.kernels import NativeKernel
+from gs_stereo.mvs.problem import Kernel, Problem, make_problem, reference_px, scaled
+from gs_stereo.mvs.refine import FAR, NEAR, Refiner, planes_of
+from gs_stereo.mvs.views import (
     DepthRange,
     InverseDepthPrior,
     PhotometricScore,
     PosedImage,
     SweepResult,
 )
-from gs_stereo.matching.multiview_config import MultiViewConfig
 
 _SUPPORT_COST = 0.5
 

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
-from gs_stereo.matching.multiview.problem import Kernel, Problem
-from gs_stereo.matching.multiview.views import InverseDepthPrior
-from gs_stereo.matching.multiview_config import MultiViewConfig
+from gs_stereo.mvs.config import MultiViewConfig
+from gs_stereo.mvs.problem import Kernel, Problem
+from gs_stereo.mvs.views import InverseDepthPrior
 
 NEAR = ((0, 1), (0, -1), (1, 0), (-1, 0))
 FAR = ((0, 5), (0, -5), (5, 0), (-5, 0))

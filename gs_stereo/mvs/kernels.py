@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from gs_stereo.matching.multiview.problem import MISSING_COST, PatchCosts, Problem
+from gs_stereo.mvs.problem import MISSING_COST, PatchCosts, Problem
 from gs_stereo.native import open_library
 
 LIBRARY = Path(__file__).parents[1] / "native" / "libgsmultiview.so"

@@ -14,8 +14,8 @@ from jaxtyping import Float
 
 from gs_stereo.geometry.pixels import pixel_index
 from gs_stereo.geometry.projection import inside, project, unproject_depth_map
-from gs_stereo.splat.semi_global import aggregate, cheapest
-from gs_stereo.splat.swept_view import SweptView
+from gs_stereo.mvs.semi_global import aggregate, cheapest
+from gs_stereo.mvs.swept_view import SweptView
 
 _SURE_COST = 2.0
 _SPREADS = 2

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.errors import InputError
-from gs_stereo.matching.multiview.sweep import sweep
-from gs_stereo.matching.multiview.views import DepthRange, InverseDepthPrior, RectifiedStack, SweepResult
-from gs_stereo.matching.multiview_config import MultiViewConfig
+from gs_stereo.mvs.config import MultiViewConfig
+from gs_stereo.mvs.sweep import sweep
+from gs_stereo.mvs.views import DepthRange, InverseDepthPrior, RectifiedStack, SweepResult
 from gs_stereo.types import DisparityPrediction
 
 _COST_SCALE = 0.35

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import intrinsics_to_opencv
-from gs_stereo.matching.multiview.views import PosedImage
-from gs_stereo.matching.multiview_config import MultiViewConfig
+from gs_stereo.mvs.config import MultiViewConfig
+from gs_stereo.mvs.views import PosedImage
 from gs_stereo.types import Camera
 
 MOST_VIEWS = 62

@@ -1,0 +1,1 @@
+"""Multi-view stereo: depth of one view from posed images, photos or rendered ones."""
