@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from gs_stereo.config import Config
 from gs_stereo.datasets.write import DatasetInfo, ShardSample, ShardWriting, write_dataset
-from gs_stereo.matching.nets.protocol import NETS, StereoNet
+from gs_stereo.nets.protocol import NETS, StereoNet
 from gs_stereo.types import Provenance
 
 TINY_NET = "tiny_blocks"

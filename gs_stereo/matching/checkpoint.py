@@ -18,8 +18,8 @@ from gs_stereo.log import logger
 from gs_stereo.matching.both_sides import OneDirectionMatcher
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
 from gs_stereo.matching.contracts import announce_licence, check_pair, positive_or_nan
-from gs_stereo.matching.nets.protocol import resolve_net
-from gs_stereo.matching.nets.weights import TrainedNet, filled, load_net, weights_file
+from gs_stereo.nets.protocol import resolve_net
+from gs_stereo.nets.weights import TrainedNet, filled, load_net, weights_file
 from gs_stereo.types import DisparityPrediction, Provenance
 
 _FREE_LICENCES = ("Apache-2.0", "MIT")

@@ -11,8 +11,8 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.imaging.images import resize_to
 from gs_stereo.imaging.resampling import resize_confidence, resize_disparity
-from gs_stereo.matching.padding import PadSide, next_multiple, padding_to
 from gs_stereo.matching.tiling import Network, TileLayout, run_tiled
+from gs_stereo.nets.padding import PadSide, next_multiple, padding_to
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,10 +71,10 @@ class TrainStage:
         return StageInputs(published=published, external=external)
 
     def run(self, context: StageContext, config: TrainStageConfig) -> StageOutcome:
-        from gs_stereo.matching.nets.weights import save_net
         from gs_stereo.matching.training.card import CARD_NAME, model_card
         from gs_stereo.matching.training.record import LOG_NAME, write_record
         from gs_stereo.matching.training.train import TrainingJob, train_net
+        from gs_stereo.nets.weights import save_net
 
         checkpoints = context.work_dir / CHECKPOINTS_FOLDER
         checkpoints.mkdir(exist_ok=True)

@@ -29,11 +29,11 @@ from gs_stereo.matching.checkpoint import CheckpointMatcher
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
 from gs_stereo.matching.foundation_stereo import FoundationStereoMatcher
 from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig
-from gs_stereo.matching.nets.protocol import make_net, resolve_net
-from gs_stereo.matching.nets.weights import NetDescription, save_net
 from gs_stereo.matching.onnx import OnnxMatcher
 from gs_stereo.matching.onnx_config import OnnxConfig
 from gs_stereo.matching.protocol import MATCHERS, StereoMatcher
+from gs_stereo.nets.protocol import make_net, resolve_net
+from gs_stereo.nets.weights import NetDescription, save_net
 
 _THIRD_PARTY = '''
 import numpy as np

@@ -11,9 +11,9 @@ from stereo_pairs import TINY_NET, tiny_net_entry
 
 from gs_stereo.config import canonical_json
 from gs_stereo.errors import InputError
-from gs_stereo.matching.nets.config import VARIANTS
-from gs_stereo.matching.nets.protocol import NETS, StereoNet, make_net, resolve_net
-from gs_stereo.matching.nets.weights import NetDescription, load_net, save_net
+from gs_stereo.nets.config import VARIANTS
+from gs_stereo.nets.protocol import NETS, StereoNet, make_net, resolve_net
+from gs_stereo.nets.weights import NetDescription, load_net, save_net
 
 # Settings that keep the tests fast; what is judged here does not depend on them.
 SMALL = {

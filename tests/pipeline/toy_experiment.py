@@ -14,7 +14,7 @@ from stereo_pairs import TinyNet, shifted_pair, tiny_net_entry, write_shifted_pa
 
 from gs_stereo.config import Config
 from gs_stereo.io.disparity_files import write_pfm
-from gs_stereo.matching.nets.weights import NetDescription, save_net
+from gs_stereo.nets.weights import NetDescription, save_net
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import STAGES, StageContext, StageInputs, StageOutcome
 

@@ -9,14 +9,14 @@ import torch
 from torch.nn import functional
 
 from gs_stereo.errors import ConfigError
-from gs_stereo.matching.nets.config import LiteConfig
-from gs_stereo.matching.nets.lite.aggregation import Conv3d, ConvNorm3d
-from gs_stereo.matching.nets.lite.features import conv_norm
-from gs_stereo.matching.nets.lite.net import LiteStereo
-from gs_stereo.matching.nets.lite.refine import local_correlation
-from gs_stereo.matching.nets.lite.volume import correlation_volume, expected_plane, peak_plane
-from gs_stereo.matching.nets.protocol import make_net, parameter_count, resolve_net
-from gs_stereo.matching.nets.upsampling import convex_upsample
+from gs_stereo.nets.config import LiteConfig
+from gs_stereo.nets.lite.aggregation import Conv3d, ConvNorm3d
+from gs_stereo.nets.lite.features import conv_norm
+from gs_stereo.nets.lite.net import LiteStereo
+from gs_stereo.nets.lite.refine import local_correlation
+from gs_stereo.nets.lite.volume import correlation_volume, expected_plane, peak_plane
+from gs_stereo.nets.protocol import make_net, parameter_count, resolve_net
+from gs_stereo.nets.upsampling import convex_upsample
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from gs_stereo.matching.nets.lite.prior import Prior, semi_global_prior
+from gs_stereo.nets.lite.prior import Prior, semi_global_prior
 
 
 @pytest.fixture

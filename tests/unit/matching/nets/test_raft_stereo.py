@@ -11,11 +11,11 @@ import torch
 from torch.nn import functional
 
 from gs_stereo.errors import InputError
-from gs_stereo.matching.nets.config import VARIANTS, RaftStereoConfig
-from gs_stereo.matching.nets.protocol import make_net, resolve_net
-from gs_stereo.matching.nets.raft_stereo.correlation import CorrelationPyramid
-from gs_stereo.matching.nets.raft_stereo.official import config_of
-from gs_stereo.matching.nets.weights import load_net
+from gs_stereo.nets.config import VARIANTS, RaftStereoConfig
+from gs_stereo.nets.protocol import make_net, resolve_net
+from gs_stereo.nets.raft_stereo.correlation import CorrelationPyramid
+from gs_stereo.nets.raft_stereo.official import config_of
+from gs_stereo.nets.weights import load_net
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -9,7 +9,7 @@ import torch
 
 from gs_stereo.config import parse_config
 from gs_stereo.errors import InputError
-from gs_stereo.matching.nets.config import VARIANTS, RaftStereoConfig
+from gs_stereo.nets.config import VARIANTS, RaftStereoConfig
 
 OFFICIAL_LICENCE = "MIT"
 _PREFIX = "module."

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import nn
 from torch.nn import functional
 
-from gs_stereo.matching.nets.lite.features import CHANNELS, Pyramid
-from gs_stereo.matching.nets.lite.volume import Scores, Volume
+from gs_stereo.nets.lite.features import CHANNELS, Pyramid
+from gs_stereo.nets.lite.volume import Scores, Volume
 
 
 class Conv3d(nn.Conv3d):

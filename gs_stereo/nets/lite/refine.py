@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import nn
 from torch.nn import functional
 
-from gs_stereo.matching.nets.lite.features import CHANNELS
-from gs_stereo.matching.nets.lite.prior import HalfPrior
-from gs_stereo.matching.nets.lite.volume import unit_groups
-from gs_stereo.matching.nets.upsampling import convex_upsample
+from gs_stereo.nets.lite.features import CHANNELS
+from gs_stereo.nets.lite.prior import HalfPrior
+from gs_stereo.nets.lite.volume import unit_groups
+from gs_stereo.nets.upsampling import convex_upsample
 
 Map = Float[torch.Tensor, "b c h w"]
 Disparity = Float[torch.Tensor, "b 1 h w"]

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from gs_stereo.config import Config
-from gs_stereo.matching.nets.config import RaftStereoConfig
-from gs_stereo.matching.nets.protocol import Disparity, Images, StereoNet
-from gs_stereo.matching.nets.raft_stereo.correlation import CorrelationPyramid
-from gs_stereo.matching.nets.raft_stereo.encoders import (
+from gs_stereo.nets.config import RaftStereoConfig
+from gs_stereo.nets.protocol import Disparity, Images, StereoNet
+from gs_stereo.nets.raft_stereo.correlation import CorrelationPyramid
+from gs_stereo.nets.raft_stereo.encoders import (
     TRUNK_CHANNELS,
     ContextEncoder,
     Map,
@@ -24,8 +24,8 @@ from gs_stereo.matching.nets.raft_stereo.encoders import (
     ResidualBlock,
     initialise,
 )
-from gs_stereo.matching.nets.raft_stereo.update import Gates, UpdateBlock
-from gs_stereo.matching.nets.upsampling import convex_upsample
+from gs_stereo.nets.raft_stereo.update import Gates, UpdateBlock
+from gs_stereo.nets.upsampling import convex_upsample
 
 
 class RaftStereo(StereoNet):

@@ -17,7 +17,7 @@ from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_bytes, write_text
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.matching.embedded import located
-from gs_stereo.matching.nets.protocol import StereoNet, make_net, resolve_net
+from gs_stereo.nets.protocol import StereoNet, make_net, resolve_net
 
 WEIGHTS_NAME = "weights.safetensors"
 DESCRIPTION_NAME = "net.json"
@@ -98,7 +98,7 @@ def _load_folder(folder: Path, name: str = WEIGHTS_NAME) -> TrainedNet:
 
 
 def _load_official(path: Path) -> TrainedNet:
-    from gs_stereo.matching.nets.raft_stereo.official import OFFICIAL_LICENCE, config_of, read_official
+    from gs_stereo.nets.raft_stereo.official import OFFICIAL_LICENCE, config_of, read_official
 
     tensors = read_official(path)
     config = config_of(tensors, path)

@@ -18,13 +18,13 @@ from torch.nn import functional
 
 from gs_stereo.config import Config
 from gs_stereo.errors import ConfigError
-from gs_stereo.matching.nets.config import LiteConfig
-from gs_stereo.matching.nets.lite.aggregation import Aggregation
-from gs_stereo.matching.nets.lite.features import CHANNELS, FeatureNet
-from gs_stereo.matching.nets.lite.prior import semi_global_prior
-from gs_stereo.matching.nets.lite.refine import Refiner, upsample_half
-from gs_stereo.matching.nets.lite.volume import correlation_volume, expected_plane, peak_plane
-from gs_stereo.matching.nets.protocol import Disparity, Images, StereoNet
+from gs_stereo.nets.config import LiteConfig
+from gs_stereo.nets.lite.aggregation import Aggregation
+from gs_stereo.nets.lite.features import CHANNELS, FeatureNet
+from gs_stereo.nets.lite.prior import semi_global_prior
+from gs_stereo.nets.lite.refine import Refiner, upsample_half
+from gs_stereo.nets.lite.volume import correlation_volume, expected_plane, peak_plane
+from gs_stereo.nets.protocol import Disparity, Images, StereoNet
 
 _PLANE_PX = 4
 _RANGE_STEP_PX = 16

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from gs_stereo.config import Config, merge, parse_config
 from gs_stereo.errors import ConfigError, InputError
-from gs_stereo.matching.nets.config import VARIANTS
-from gs_stereo.matching.padding import next_multiple, padding_to
+from gs_stereo.nets.config import VARIANTS
+from gs_stereo.nets.padding import next_multiple, padding_to
 from gs_stereo.plugins import Registry
 
 Images = Float[torch.Tensor, "b 3 h w"]
@@ -61,8 +61,8 @@ class StereoNet(nn.Module, ABC):
 NETS: Registry[type[StereoNet]] = Registry(
     kind="net",
     builtin={
-        "lite": "gs_stereo.matching.nets.lite.net:LiteStereo",
-        "raft_stereo": "gs_stereo.matching.nets.raft_stereo.net:RaftStereo",
+        "lite": "gs_stereo.nets.lite.net:LiteStereo",
+        "raft_stereo": "gs_stereo.nets.raft_stereo.net:RaftStereo",
     },
 )
 

@@ -1,0 +1,1 @@
+"""Stereo networks behind one protocol, and their weights."""
