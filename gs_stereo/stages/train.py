@@ -16,15 +16,15 @@ from pydantic import Field
 
 from gs_stereo.core.atomic import write_text
 from gs_stereo.log import logger, progress
-from gs_stereo.matching.training.config import DataSource, TrainConfig
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.experts import checkpoint_files
 from gs_stereo.stages.label import dataset_folder
 from gs_stereo.stages.names import FOLDER_NAME
+from gs_stereo.training.stereo.config import DataSource, TrainConfig
 
 if TYPE_CHECKING:
-    from gs_stereo.matching.training.train import TrainingResult
+    from gs_stereo.training.stereo.train import TrainingResult
 
 CHECKPOINTS_FOLDER = ".checkpoints"
 _DEFAULT_DATASET = "splat"
@@ -71,10 +71,10 @@ class TrainStage:
         return StageInputs(published=published, external=external)
 
     def run(self, context: StageContext, config: TrainStageConfig) -> StageOutcome:
-        from gs_stereo.matching.training.card import CARD_NAME, model_card
-        from gs_stereo.matching.training.record import LOG_NAME, write_record
-        from gs_stereo.matching.training.train import TrainingJob, train_net
         from gs_stereo.nets.weights import save_net
+        from gs_stereo.training.card import CARD_NAME, model_card
+        from gs_stereo.training.record import LOG_NAME, write_record
+        from gs_stereo.training.stereo.train import TrainingJob, train_net
 
         checkpoints = context.work_dir / CHECKPOINTS_FOLDER
         checkpoints.mkdir(exist_ok=True)
@@ -119,7 +119,7 @@ def _sources(context: StageContext, config: TrainStageConfig) -> tuple[DataSourc
 
 
 def _outcome(result: TrainingResult) -> StageOutcome:
-    from gs_stereo.matching.training.record import ValidationRecord
+    from gs_stereo.training.record import ValidationRecord
 
     validations = [asdict(record) for record in result.records if isinstance(record, ValidationRecord)]
     summary = {"net": result.description.net, "pairs": str(result.training_pairs)}

@@ -18,8 +18,8 @@ from collections.abc import Callable
 import torch
 
 from gs_stereo.core.memory import reuse_freed_memory
-from gs_stereo.matching.training.config import TrainConfig
 from gs_stereo.nets.protocol import make_net, parameter_count, resolve_net
+from gs_stereo.training.stereo.config import TrainConfig
 
 
 def timed(action: Callable[[], object], repeat: int) -> dict[str, float]:

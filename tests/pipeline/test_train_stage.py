@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from gs_stereo.cli.main import app
 from gs_stereo.cli.train_verb import data_source
-from gs_stereo.matching.training.state import CHECKPOINT_NAME
-from gs_stereo.matching.training.trainer import Trainer
+from gs_stereo.training.state import CHECKPOINT_NAME
+from gs_stereo.training.stereo.trainer import Trainer
 
 SMALL = [
     *("--set", "net_settings={volume_channels: [4, 4, 4], refine_channels: 8, refine_steps: 1}"),

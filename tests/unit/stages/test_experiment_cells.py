@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gs_stereo.errors import ConfigError
-from gs_stereo.matching.training.config import LossConfig
 from gs_stereo.pipeline.recipe import Recipe, load_recipe
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.stages.experiment import Cell, Experiment, capture_paths
+from gs_stereo.training.stereo.config import LossConfig
 
 SHIPPED = ("expert_vs_splat", "expert_vs_splat_gpu")
 LABELS = ["raw_splat", "filtered_splat", "multibaseline", "fused", "lite"]

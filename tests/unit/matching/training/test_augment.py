@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from stereo_pairs import shifted_pair
 
-from gs_stereo.matching.training.augment import TrainingPair, augmented
-from gs_stereo.matching.training.config import AugmentConfig
+from gs_stereo.training.stereo.augment import TrainingPair, augmented
+from gs_stereo.training.stereo.config import AugmentConfig
 
 NOTHING = AugmentConfig(
     min_scale_log2=0,

@@ -9,10 +9,10 @@ import torch
 from stereo_pairs import write_shifted_pairs
 
 from gs_stereo.config import parse_config
-from gs_stereo.matching.training.config import DataSource, TrainConfig
-from gs_stereo.matching.training.record import ValidationRecord
-from gs_stereo.matching.training.train import TrainingJob, train_net
 from gs_stereo.nets.protocol import make_net, resolve_net
+from gs_stereo.training.record import ValidationRecord
+from gs_stereo.training.stereo.config import DataSource, TrainConfig
+from gs_stereo.training.stereo.train import TrainingJob, train_net
 
 pytestmark = pytest.mark.cuda
 

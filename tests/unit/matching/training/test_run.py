@@ -18,9 +18,8 @@ from stereo_pairs import write_shifted_pairs
 
 from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, InputError, PluginError
-from gs_stereo.matching.training.config import DataSource, TrainConfig
-from gs_stereo.matching.training.data import open_data, plan_draws
-from gs_stereo.matching.training.record import (
+from gs_stereo.nets.weights import save_net
+from gs_stereo.training.record import (
     LOG_NAME,
     LossRecord,
     ValidationRecord,
@@ -28,10 +27,11 @@ from gs_stereo.matching.training.record import (
     log_text,
     write_record,
 )
-from gs_stereo.matching.training.schedule import learning_rate
-from gs_stereo.matching.training.state import CHECKPOINT_NAME
-from gs_stereo.matching.training.train import TrainingJob, TrainingResult, joint_licence, train_net
-from gs_stereo.nets.weights import save_net
+from gs_stereo.training.schedule import learning_rate
+from gs_stereo.training.state import CHECKPOINT_NAME
+from gs_stereo.training.stereo.config import DataSource, TrainConfig
+from gs_stereo.training.stereo.data import open_data, plan_draws
+from gs_stereo.training.stereo.train import TrainingJob, TrainingResult, joint_licence, train_net
 
 SMALL: dict[str, Any] = {
     "net_settings": {"volume_channels": [4, 4, 4], "refine_channels": 8, "refine_steps": 1},

@@ -8,9 +8,9 @@ import pytest
 import torch
 from stereo_pairs import shifted_pair
 
-from gs_stereo.matching.training.config import LossConfig
-from gs_stereo.matching.training.data import Batch
-from gs_stereo.matching.training.losses import (
+from gs_stereo.training.stereo.config import LossConfig
+from gs_stereo.training.stereo.data import Batch
+from gs_stereo.training.stereo.losses import (
     hidden_by_others,
     photometric_loss,
     saturated,

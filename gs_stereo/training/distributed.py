@@ -14,9 +14,9 @@ from torch.multiprocessing.spawn import ProcessException, spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from gs_stereo.errors import ConfigError, StageError
-from gs_stereo.matching.training.data import open_data
-from gs_stereo.matching.training.train import TrainingJob, device_of, make_trainer, prepared_state
 from gs_stereo.nets.weights import load_net
+from gs_stereo.training.stereo.data import open_data
+from gs_stereo.training.stereo.train import TrainingJob, device_of, make_trainer, prepared_state
 
 
 def run_processes(job: TrainingJob) -> None:

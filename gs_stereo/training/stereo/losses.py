@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch.nn import functional
 
-from gs_stereo.matching.training.config import LossConfig
-from gs_stereo.matching.training.data import Batch
+from gs_stereo.training.stereo.config import LossConfig
+from gs_stereo.training.stereo.data import Batch
 
 Maps = Float[torch.Tensor, "b 1 h w"]
 Images = Float[torch.Tensor, "b 3 h w"]

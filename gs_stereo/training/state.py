@@ -15,8 +15,8 @@ import torch
 
 from gs_stereo.core.atomic import atomic_path
 from gs_stereo.errors import InputError
-from gs_stereo.matching.training.record import LossRecord, Record, ValidationRecord
 from gs_stereo.nets.protocol import StereoNet
+from gs_stereo.training.record import LossRecord, Record, ValidationRecord
 
 CHECKPOINT_NAME = "checkpoint.pt"
 _FORMAT = "gs_stereo.train.checkpoint"

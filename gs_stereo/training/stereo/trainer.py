@@ -19,14 +19,14 @@ import numpy as np
 import torch
 
 from gs_stereo.errors import StageError
-from gs_stereo.matching.training.config import TrainConfig
-from gs_stereo.matching.training.data import Batch, SplitData, to_batch, to_pair, training_batches
-from gs_stereo.matching.training.losses import total_loss
-from gs_stereo.matching.training.record import LiveRecord, LossRecord, ValidationRecord
-from gs_stereo.matching.training.schedule import learning_rate
-from gs_stereo.matching.training.state import CHECKPOINT_NAME, TrainingState, load_state, save_state
 from gs_stereo.metrics.disparity import DisparityMetrics, DisparityScores
 from gs_stereo.nets.protocol import StereoNet
+from gs_stereo.training.record import LiveRecord, LossRecord, ValidationRecord
+from gs_stereo.training.schedule import learning_rate
+from gs_stereo.training.state import CHECKPOINT_NAME, TrainingState, load_state, save_state
+from gs_stereo.training.stereo.config import TrainConfig
+from gs_stereo.training.stereo.data import Batch, SplitData, to_batch, to_pair, training_batches
+from gs_stereo.training.stereo.losses import total_loss
 
 _CHECKPOINT_SECONDS = 600.0
 Advance = Callable[[int, str], None]

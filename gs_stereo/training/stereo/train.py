@@ -14,13 +14,13 @@ from gs_stereo.config import Config, canonical_json
 from gs_stereo.core.hashing import sha256_file, sha256_text
 from gs_stereo.datasets.schema import INDEX_NAME, read_index
 from gs_stereo.errors import ConfigError
-from gs_stereo.matching.training.config import DataSource, TrainConfig
-from gs_stereo.matching.training.data import SplitData, open_data
-from gs_stereo.matching.training.record import Record
-from gs_stereo.matching.training.state import TrainingState
-from gs_stereo.matching.training.trainer import Advance, Trainer, make_optimizer
 from gs_stereo.nets.protocol import StereoNet, make_net, resolve_net
 from gs_stereo.nets.weights import NetDescription, TrainedNet, filled, load_net, weights_file
+from gs_stereo.training.record import Record
+from gs_stereo.training.state import TrainingState
+from gs_stereo.training.stereo.config import DataSource, TrainConfig
+from gs_stereo.training.stereo.data import SplitData, open_data
+from gs_stereo.training.stereo.trainer import Advance, Trainer, make_optimizer
 from gs_stereo.types import Provenance
 
 OWN_LICENCE = "Apache-2.0"
@@ -64,7 +64,7 @@ def train_net(job: TrainingJob, advance: Advance = lambda steps, note: None) -> 
     net_config = net_config_of(config, start)
     device = device_of(config)
     if config.devices > 1:
-        from gs_stereo.matching.training.distributed import run_processes
+        from gs_stereo.training.distributed import run_processes
 
         run_processes(job)
     state = prepared_state(job, start, device)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gs_stereo.matching.training.record import ValidationRecord
-from gs_stereo.matching.training.train import TrainingJob, TrainingResult
 from gs_stereo.nets.protocol import parameter_count
+from gs_stereo.training.record import ValidationRecord
+from gs_stereo.training.stereo.train import TrainingJob, TrainingResult
 
 CARD_NAME = "README.md"
 

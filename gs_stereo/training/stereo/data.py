@@ -19,8 +19,8 @@ from gs_stereo.core.hashing import unit_seed
 from gs_stereo.datasets.read import ShardReader
 from gs_stereo.datasets.torch_reader import StereoDataset, StereoItem, fill_invalid
 from gs_stereo.errors import InputError
-from gs_stereo.matching.training.augment import TrainingPair, augmented
-from gs_stereo.matching.training.config import DataSource, TrainConfig
+from gs_stereo.training.stereo.augment import TrainingPair, augmented
+from gs_stereo.training.stereo.config import DataSource, TrainConfig
 from gs_stereo.types import LabelFlag, Provenance
 
 _HIDDEN = LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gs_stereo.imaging.resampling import resize_disparity
-from gs_stereo.matching.training.config import AugmentConfig
+from gs_stereo.training.stereo.config import AugmentConfig
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 

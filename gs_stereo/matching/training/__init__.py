@@ -1,1 +1,0 @@
-"""Training of stereo nets: data, augmentation, losses, the loop, its checkpoints and its record."""

@@ -1,0 +1,1 @@
+"""Training any net: state, record, schedule, processes, card."""

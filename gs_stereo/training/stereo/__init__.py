@@ -1,0 +1,1 @@
+"""Training stereo nets: data, augmentation, losses, the loop."""
