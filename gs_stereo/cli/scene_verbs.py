@@ -36,8 +36,8 @@ def sample(
 
     from gs_stereo.cli.tables import print_json
     from gs_stereo.config import merge, parse_config, parse_overrides
-    from gs_stereo.samples.config import SampleConfig
-    from gs_stereo.samples.write import write_sample
+    from gs_stereo.worlds.rooms.config import SampleConfig
+    from gs_stereo.worlds.rooms.write import write_sample
 
     values = merge(
         parse_overrides(common.set_ or []), given(views=views, width=width, height=height, hard=hard or None)

@@ -21,7 +21,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.log import progress
 from gs_stereo.pipeline.stage import Executor
 from gs_stereo.pipeline.units import UNITS_FOLDER, UnitLedger
-from gs_stereo.samples.training.config import TrainingPairConfig
+from gs_stereo.worlds.pairs.config import TrainingPairConfig
 
 if TYPE_CHECKING:
     from gs_stereo.datasets.card import CardFacts
@@ -147,7 +147,7 @@ def write_shard_job(job: ShardJob) -> WrittenShard:
 
 
 def _samples(job: ShardJob) -> Iterator[ShardSample]:
-    from gs_stereo.samples.training.pair import training_pair
+    from gs_stereo.worlds.pairs.pair import training_pair
 
     for number in job.numbers:
         yield training_pair(job.config.pairs, job.seed, number)

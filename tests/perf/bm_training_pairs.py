@@ -13,9 +13,9 @@ import time
 
 import cv2
 
-from gs_stereo.samples.training.config import TrainingPairConfig
-from gs_stereo.samples.training.pair import training_pair
-from gs_stereo.samples.training.tiles import texture_bank
+from gs_stereo.worlds.pairs.config import TrainingPairConfig
+from gs_stereo.worlds.pairs.pair import training_pair
+from gs_stereo.worlds.pairs.tiles import texture_bank
 
 SEED = 0
 

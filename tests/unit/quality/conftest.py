@@ -13,10 +13,10 @@ VIEWS, WIDTH, HEIGHT, BASELINE_M = 4, 208, 156, 0.2
 
 @pytest.fixture(scope="session")
 def good_samples() -> tuple[ShardSample, ...]:
-    from gs_stereo.samples.render import render_photo, render_truth
-    from gs_stereo.samples.room import living_room
-    from gs_stereo.samples.walk import training_cameras
-    from gs_stereo.samples.world import build_world
+    from gs_stereo.worlds.rooms.plain_room import living_room
+    from gs_stereo.worlds.rooms.render import render_photo, render_truth
+    from gs_stereo.worlds.rooms.world import build_world
+    from gs_stereo.worlds.walk import training_cameras
 
     design = living_room()
     world = build_world(design, 0, WIDTH / 640)

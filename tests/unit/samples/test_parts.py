@@ -13,15 +13,15 @@ import pytest
 from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, PluginError
 from gs_stereo.samples import raycast
-from gs_stereo.samples.atlas import pack
-from gs_stereo.samples.config import SampleConfig
-from gs_stereo.samples.hard_room import conservatory
-from gs_stereo.samples.light import Lamp, Lighting, bake
-from gs_stereo.samples.mesh import build_mesh
-from gs_stereo.samples.patches import Finish, box, lathe, quad, rod, sphere
-from gs_stereo.samples.room import living_room
-from gs_stereo.samples.textures import flat, plaster
-from gs_stereo.samples.walk import held_out_cameras, training_cameras
+from gs_stereo.worlds.rooms.atlas import pack
+from gs_stereo.worlds.rooms.config import SampleConfig
+from gs_stereo.worlds.rooms.hard_room import conservatory
+from gs_stereo.worlds.rooms.light import Lamp, Lighting, bake
+from gs_stereo.worlds.rooms.mesh import build_mesh
+from gs_stereo.worlds.rooms.patches import Finish, box, lathe, quad, rod, sphere
+from gs_stereo.worlds.rooms.plain_room import living_room
+from gs_stereo.worlds.textures import flat, plaster
+from gs_stereo.worlds.walk import held_out_cameras, training_cameras
 
 GREY = Finish(paint=flat((0.5, 0.5, 0.5)))
 
@@ -37,7 +37,9 @@ def test_wrong_settings_are_named(values):
 
 def test_settings_import_nothing_heavy():
     root = Path(__file__).parents[3]
-    code = "import sys, gs_stereo.samples.config; print([m for m in ('open3d', 'cv2', 'torch') if m in sys.modules])"
+    code = (
+        "import sys, gs_stereo.worlds.rooms.config; print([m for m in ('open3d', 'cv2', 'torch') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -18,8 +18,8 @@ from gs_stereo.errors import InputError
 from gs_stereo.geometry.disparity import warp_right_to_left
 from gs_stereo.geometry.projection import project
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model
-from gs_stereo.samples.config import SampleConfig
-from gs_stereo.samples.write import write_sample
+from gs_stereo.worlds.rooms.config import SampleConfig
+from gs_stereo.worlds.rooms.write import write_sample
 
 
 def _image(path: Path) -> np.ndarray:
@@ -53,8 +53,8 @@ def test_the_layout(plain_folder):
 def test_the_same_seed_gives_the_same_bytes(plain_folder, tiny_config, tmp_path):
     """In another process, for nothing may hang on the order or state of this one; the README alone names the folder."""
     code = (
-        "import sys, pathlib; from gs_stereo.samples.config import SampleConfig as C;"
-        "from gs_stereo.samples.write import write_sample as w;"
+        "import sys, pathlib; from gs_stereo.worlds.rooms.config import SampleConfig as C;"
+        "from gs_stereo.worlds.rooms.write import write_sample as w;"
         "w(pathlib.Path(sys.argv[1]), C.model_validate_json(sys.argv[2]), 0)"
     )
     root = Path(__file__).parents[3]

@@ -7,9 +7,9 @@ import pytest
 from tiny_world import TINY
 
 from gs_stereo.datasets.schema import check_sample
-from gs_stereo.samples.training.faults import develop
-from gs_stereo.samples.training.pair import training_pair
 from gs_stereo.types import LabelFlag
+from gs_stereo.worlds.pairs.faults import develop
+from gs_stereo.worlds.pairs.pair import training_pair
 
 
 def test_a_pair_depends_on_seed_and_number_alone() -> None:

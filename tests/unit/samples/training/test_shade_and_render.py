@@ -12,15 +12,15 @@ from tiny_world import TINY, camera, facing_square, make_world, plain_tiles
 from gs_stereo.errors import PluginError
 from gs_stereo.geometry.disparity import warp_right_to_left
 from gs_stereo.geometry.pixels import pixel_centres
-from gs_stereo.samples.training import shade as shading
-from gs_stereo.samples.training import shade_reference
-from gs_stereo.samples.training.compose import Composition, compose
-from gs_stereo.samples.training.config import SceneKind
-from gs_stereo.samples.training.render import RenderedPair, _baseline, _hidden, _rays, _render, render_pair
-from gs_stereo.samples.training.shade import shade
-from gs_stereo.samples.training.surfaces import quads
-from gs_stereo.samples.training.world import Light, World
 from gs_stereo.types import StereoRig
+from gs_stereo.worlds.pairs import shade as shading
+from gs_stereo.worlds.pairs import shade_reference
+from gs_stereo.worlds.pairs.compose import Composition, compose
+from gs_stereo.worlds.pairs.config import SceneKind
+from gs_stereo.worlds.pairs.render import RenderedPair, _baseline, _hidden, _rays, _render, render_pair
+from gs_stereo.worlds.pairs.shade import shade
+from gs_stereo.worlds.pairs.surfaces import quads
+from gs_stereo.worlds.pairs.world import Light, World
 
 GREY = (128 / 255) ** 2.2
 
@@ -94,7 +94,7 @@ def test_texture_steps_are_finite_differences() -> None:
 def test_far_texture_is_its_mean_and_does_not_alias() -> None:
     tiles = plain_tiles(side=64)
     checker = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    from gs_stereo.samples.training.tiles import _boxed
+    from gs_stereo.worlds.pairs.tiles import _boxed
 
     box = _boxed(np.repeat(checker[..., None], 3, axis=2), tiles.layout)
     world = make_world([facing_square(40.0, 60.0)], tiles=replace(tiles, texels=box), glows=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from gs_stereo.samples.training import surfaces
-from gs_stereo.samples.training.surfaces import Piece
+from gs_stereo.worlds.pairs import surfaces
+from gs_stereo.worlds.pairs.surfaces import Piece
 
 SHAPES: dict[str, Callable[[np.random.Generator], Piece]] = {
     "box": lambda rng: surfaces.box((1.0, 0.5, 2.0)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gs_stereo.samples.training import patterns, tiles
-from gs_stereo.samples.training.tiles import BoxLayout, Tiles, scene_tiles, texture_bank
+from gs_stereo.worlds.pairs import patterns, tiles
+from gs_stereo.worlds.pairs.tiles import BoxLayout, Tiles, scene_tiles, texture_bank
 
 
 @pytest.mark.parametrize("number", range(len(tiles._KINDS)))

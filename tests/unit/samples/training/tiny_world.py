@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from gs_stereo.samples.training.config import TrainingPairConfig
-from gs_stereo.samples.training.surfaces import Piece, quads
-from gs_stereo.samples.training.tiles import BoxLayout, Tiles
-from gs_stereo.samples.training.world import Light, Material, World, build_world
 from gs_stereo.types import Camera
+from gs_stereo.worlds.pairs.config import TrainingPairConfig
+from gs_stereo.worlds.pairs.surfaces import Piece, quads
+from gs_stereo.worlds.pairs.tiles import BoxLayout, Tiles
+from gs_stereo.worlds.pairs.world import Light, Material, World, build_world
 
 TINY = TrainingPairConfig(width=96, height=72, textures=6, texture_px=64, objects=(4, 8))
 DARK = Light(place=(0, 0, 1), far=True, lamp=(0, 0, 0), sky=(0, 0, 0), floor=(0, 0, 0))

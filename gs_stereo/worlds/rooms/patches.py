@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 from jaxtyping import Float64
 
-from gs_stereo.samples.textures import Paint
+from gs_stereo.worlds.textures import Paint
 
 Vector = tuple[float, float, float]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.samples.light import Lamp, Lighting
-from gs_stereo.samples.patches import Finish, Patch, PixelClass, Vector, blade, box, lathe, quad, rod, sphere
-from gs_stereo.samples.textures import (
+from gs_stereo.worlds.rooms.light import Lamp, Lighting
+from gs_stereo.worlds.rooms.patches import Finish, Patch, PixelClass, Vector, blade, box, lathe, quad, rod, sphere
+from gs_stereo.worlds.rooms.world import SceneDesign
+from gs_stereo.worlds.textures import (
     bricks,
     fabric,
     flat,
@@ -20,7 +21,6 @@ from gs_stereo.samples.textures import (
     tiles,
     wood,
 )
-from gs_stereo.samples.world import SceneDesign
 
 _INKS = ((0.9, 0.55, 0.2), (0.15, 0.4, 0.55), (0.65, 0.2, 0.3), (0.3, 0.5, 0.25))
 _STEEL = Finish(paint=speckled((0.30, 0.32, 0.34), (0.48, 0.5, 0.52), 0.02), texel_m=0.003, kind=PixelClass.THIN)

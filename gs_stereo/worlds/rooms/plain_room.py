@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gs_stereo.samples.light import Lamp, Lighting
-from gs_stereo.samples.patches import Finish, Patch, PixelClass, box, lathe, quad, rod, sphere
-from gs_stereo.samples.textures import (
+from gs_stereo.worlds.rooms.light import Lamp, Lighting
+from gs_stereo.worlds.rooms.patches import Finish, Patch, PixelClass, box, lathe, quad, rod, sphere
+from gs_stereo.worlds.rooms.world import SceneDesign
+from gs_stereo.worlds.textures import (
     bricks,
     fabric,
     landscape,
@@ -17,7 +18,6 @@ from gs_stereo.samples.textures import (
     tiles,
     wood,
 )
-from gs_stereo.samples.world import SceneDesign
 
 _OAK = (0.72, 0.52, 0.33)
 _WALNUT = (0.42, 0.27, 0.17)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from gs_stereo.samples.patches import Patch
+from gs_stereo.worlds.rooms.patches import Patch
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,6 +1,6 @@
 """Texture patterns beyond those of the rooms: noise of many spectra, stripes, cells, windows, collages, writing.
 
-Each function draws the parameters of a paint (`gs_stereo.samples.textures.Paint`) at random.
+Each function draws the parameters of a paint (`gs_stereo.worlds.textures.Paint`) at random.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float32
 
-from gs_stereo.samples.noise import cell_values
-from gs_stereo.samples.textures import Paint
+from gs_stereo.worlds.noise import cell_values
+from gs_stereo.worlds.textures import Paint
 
 RandomPaint = Callable[[np.random.Generator], Paint]
 

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from gs_stereo.geometry.pixels import pixel_centres
-from gs_stereo.samples.atlas import LEVELS
-from gs_stereo.samples.raycast import RayHits
-from gs_stereo.samples.world import World
 from gs_stereo.types import Camera
+from gs_stereo.worlds.raycast import RayHits
+from gs_stereo.worlds.rooms.atlas import LEVELS
+from gs_stereo.worlds.rooms.world import World
 
 _RAYS_AT_ONCE = 1 << 16
 _EDGE_DEPTH_STEP = 0.03

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float32
 
-from gs_stereo.samples.noise import cell_values, fractal_noise, value_noise
+from gs_stereo.worlds.noise import cell_values, fractal_noise, value_noise
 
 Colour = tuple[float, float, float]
 Paint = Callable[[np.random.Generator, tuple[int, int], tuple[float, float]], np.ndarray]

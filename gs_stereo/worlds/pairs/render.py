@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 from gs_stereo.geometry.pixels import pixel_centres
-from gs_stereo.samples.raycast import RayHits
-from gs_stereo.samples.training.compose import Composition
-from gs_stereo.samples.training.config import TrainingPairConfig
-from gs_stereo.samples.training.shade import Footprint, shade
-from gs_stereo.samples.training.world import World
 from gs_stereo.types import Camera, StereoRig
+from gs_stereo.worlds.pairs.compose import Composition
+from gs_stereo.worlds.pairs.config import TrainingPairConfig
+from gs_stereo.worlds.pairs.shade import Footprint, shade
+from gs_stereo.worlds.pairs.world import World
+from gs_stereo.worlds.raycast import RayHits
 
 _EDGE_STEP = 0.01
 _EDGE_TURN = 0.9

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from gs_stereo.samples.raycast import RayCaster
-from gs_stereo.samples.training.surfaces import Piece
-from gs_stereo.samples.training.tiles import Tiles
+from gs_stereo.worlds.pairs.surfaces import Piece
+from gs_stereo.worlds.pairs.tiles import Tiles
+from gs_stereo.worlds.raycast import RayCaster
 
 Triple = tuple[float, float, float]
 

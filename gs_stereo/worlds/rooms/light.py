@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from gs_stereo.samples.mesh import Mesh
-from gs_stereo.samples.patches import Patch, Vector
-from gs_stereo.samples.raycast import RayCaster
+from gs_stereo.worlds.raycast import RayCaster
+from gs_stereo.worlds.rooms.mesh import Mesh
+from gs_stereo.worlds.rooms.patches import Patch, Vector
 
 _LUMEL_M = 0.045
 _MOST_LUMELS = 128

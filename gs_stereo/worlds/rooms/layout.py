@@ -21,9 +21,9 @@ from jaxtyping import Float32, UInt8
 
 from gs_stereo.errors import StageError
 from gs_stereo.geometry.disparity import disparity_from_depth
-from gs_stereo.samples.config import SampleConfig
-from gs_stereo.samples.render import ViewTruth
 from gs_stereo.types import Camera
+from gs_stereo.worlds.rooms.config import SampleConfig
+from gs_stereo.worlds.rooms.render import ViewTruth
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _DROPPED_MANTISSA_BITS = 7

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.samples.world import SceneDesign
 from gs_stereo.types import Camera
+from gs_stereo.worlds.rooms.world import SceneDesign
 
 _FOCAL_PER_WIDTH = 0.8125
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from gs_stereo.samples.training import surfaces
-from gs_stereo.samples.training.composer import Composer, ViewRanges
-from gs_stereo.samples.training.config import SceneKind
-from gs_stereo.samples.training.surfaces import Piece
-from gs_stereo.samples.walk import looking
+from gs_stereo.worlds.pairs import surfaces
+from gs_stereo.worlds.pairs.composer import Composer, ViewRanges
+from gs_stereo.worlds.pairs.config import SceneKind
+from gs_stereo.worlds.pairs.surfaces import Piece
+from gs_stereo.worlds.walk import looking
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.samples.textures import (
+from gs_stereo.worlds.pairs import patterns
+from gs_stereo.worlds.textures import (
     Colour,
     bricks,
     fabric,
@@ -27,7 +28,6 @@ from gs_stereo.samples.textures import (
     tiles,
     wood,
 )
-from gs_stereo.samples.training import patterns
 
 _BORDER = 2
 _COLUMNS = 4

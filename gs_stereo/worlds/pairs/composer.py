@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from gs_stereo.samples.training.config import TrainingPairConfig
-from gs_stereo.samples.training.surfaces import Piece
-from gs_stereo.samples.training.world import Material
-from gs_stereo.samples.walk import looking
 from gs_stereo.types import Camera
+from gs_stereo.worlds.pairs.config import TrainingPairConfig
+from gs_stereo.worlds.pairs.surfaces import Piece
+from gs_stereo.worlds.pairs.world import Material
+from gs_stereo.worlds.walk import looking
 
 TILES = 12
 """Textures of a scene."""

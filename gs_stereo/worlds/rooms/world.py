@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.samples.atlas import Atlas, pack
-from gs_stereo.samples.light import Lighting, bake
-from gs_stereo.samples.mesh import Mesh, build_mesh
-from gs_stereo.samples.patches import Patch, Vector
-from gs_stereo.samples.raycast import RayCaster
+from gs_stereo.worlds.raycast import RayCaster
+from gs_stereo.worlds.rooms.atlas import Atlas, pack
+from gs_stereo.worlds.rooms.light import Lighting, bake
+from gs_stereo.worlds.rooms.mesh import Mesh, build_mesh
+from gs_stereo.worlds.rooms.patches import Patch, Vector
 
 _MOST_TEXELS = 2000
 _DETAIL_RANGE = (0.125, 1.5)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from gs_stereo.samples.raycast import RayHits
-from gs_stereo.samples.training.shade import BYTE_TO_LIGHT, Footprint, Shaded
-from gs_stereo.samples.training.world import Light, World
+from gs_stereo.worlds.pairs.shade import BYTE_TO_LIGHT, Footprint, Shaded
+from gs_stereo.worlds.pairs.world import Light, World
+from gs_stereo.worlds.raycast import RayHits
 
 _AT_ONCE = 1 << 15
 _PROBES = 4

@@ -6,11 +6,11 @@ import numpy as np
 
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.datasets.schema import ShardSample
-from gs_stereo.samples.training.compose import compose
-from gs_stereo.samples.training.config import TrainingPairConfig
-from gs_stereo.samples.training.faults import develop
-from gs_stereo.samples.training.render import render_pair
 from gs_stereo.types import LabelFlag
+from gs_stereo.worlds.pairs.compose import compose
+from gs_stereo.worlds.pairs.config import TrainingPairConfig
+from gs_stereo.worlds.pairs.faults import develop
+from gs_stereo.worlds.pairs.render import render_pair
 
 _SURE = 255
 

@@ -15,10 +15,11 @@ from gs_stereo.core.atomic import atomic_folder
 from gs_stereo.errors import InputError
 from gs_stereo.io.colmap import model_from_sparse_scene, write_model
 from gs_stereo.log import Progress, progress
-from gs_stereo.samples.config import SampleConfig
-from gs_stereo.samples.hard_room import conservatory
-from gs_stereo.samples.landmarks import exact_model, pick
-from gs_stereo.samples.layout import (
+from gs_stereo.types import Camera
+from gs_stereo.worlds.rooms.config import SampleConfig
+from gs_stereo.worlds.rooms.hard_room import conservatory
+from gs_stereo.worlds.rooms.landmarks import exact_model, pick
+from gs_stereo.worlds.rooms.layout import (
     baseline_tag,
     npz_bytes,
     png_bytes,
@@ -26,11 +27,10 @@ from gs_stereo.samples.layout import (
     positions_text,
     truth_arrays,
 )
-from gs_stereo.samples.render import HIDDEN, ViewTruth, render_photo, render_truth
-from gs_stereo.samples.room import living_room
-from gs_stereo.samples.walk import held_out_cameras, training_cameras
-from gs_stereo.samples.world import World, build_world
-from gs_stereo.types import Camera
+from gs_stereo.worlds.rooms.plain_room import living_room
+from gs_stereo.worlds.rooms.render import HIDDEN, ViewTruth, render_photo, render_truth
+from gs_stereo.worlds.rooms.world import World, build_world
+from gs_stereo.worlds.walk import held_out_cameras, training_cameras
 
 _DETAIL_WIDTH_PX = 640
 
@@ -60,7 +60,7 @@ class _View:
 
 
 def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary:
-    """Render a capture into `folder`, in the layout of `gs_stereo.samples.layout`.
+    """Render a capture into `folder`, in the layout of `gs_stereo.worlds.rooms.layout`.
 
     The folder appears whole or not at all. The same config and seed give the same bytes on one machine.
     Raises InputError if `folder` exists and is not empty or cannot be written, PluginError without Open3D.

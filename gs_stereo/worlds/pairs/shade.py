@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from gs_stereo.native import open_library
-from gs_stereo.samples.raycast import RayHits
-from gs_stereo.samples.training.world import World
+from gs_stereo.worlds.pairs.world import World
+from gs_stereo.worlds.raycast import RayHits
 
 LIBRARY = Path(__file__).parents[1] / "native" / "libgsshade.so"
 BYTE_TO_LIGHT = (np.arange(256, dtype=np.float32) / 255) ** np.float32(2.2)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from gs_stereo.samples.training import surfaces
-from gs_stereo.samples.training.composer import TILES, Composer
-from gs_stereo.samples.training.config import SceneKind, TrainingPairConfig
-from gs_stereo.samples.training.furnish import SETTINGS, float_something
-from gs_stereo.samples.training.tiles import scene_tiles, texture_bank
-from gs_stereo.samples.training.world import Light, Triple, World, build_world
 from gs_stereo.types import Camera
+from gs_stereo.worlds.pairs import surfaces
+from gs_stereo.worlds.pairs.composer import TILES, Composer
+from gs_stereo.worlds.pairs.config import SceneKind, TrainingPairConfig
+from gs_stereo.worlds.pairs.furnish import SETTINGS, float_something
+from gs_stereo.worlds.pairs.tiles import scene_tiles, texture_bank
+from gs_stereo.worlds.pairs.world import Light, Triple, World, build_world
 
 _SKY_DISPARITY_PX = (0.02, 0.4)
 _TYPICAL_BASELINE = 0.1  # of the nearest depth

@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float64, UInt8
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import inside, project, unproject
-from gs_stereo.samples.render import hidden_from
-from gs_stereo.samples.world import World
 from gs_stereo.types import Camera, SparsePoints, SparseScene
+from gs_stereo.worlds.rooms.render import hidden_from
+from gs_stereo.worlds.rooms.world import World
 
 _POINTS_PER_VIEW = 320
 _LEAST_TRACK = 2
