@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-NATIVE := $(wildcard gs_stereo/*/native/*.cpp gs_stereo/*/*/native/*.cpp gs_stereo/*/*/native/*.h)
+NATIVE := $(wildcard gs_stereo/native/*/*.cpp gs_stereo/native/*/*.h)
 
 .PHONY: help install demo test lint unit clean
 
@@ -35,4 +35,4 @@ unit: install
 	$(BIN)/python -m pytest -q -n auto
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info gs_stereo/*/native/*.so gs_stereo/*/*/native/*.so
+	rm -rf $(VENV) demo build *.egg-info gs_stereo/native/*.so

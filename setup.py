@@ -23,9 +23,8 @@ from setuptools.command.build_py import build_py
 from setuptools.command.develop import develop
 from setuptools.command.editable_wheel import editable_wheel
 
-ENGINE = Path("gs_stereo/splat/raster/native")
-MULTIVIEW = Path("gs_stereo/matching/native")
-SHADE = Path("gs_stereo/samples/native")
+NATIVE = Path("gs_stereo/native")
+ENGINE, MULTIVIEW, SHADE = NATIVE / "splat", NATIVE / "mvs", NATIVE / "worlds"
 # No -ffast-math: results must not depend on reassociation, and NaN checks must work.
 FLAGS = [
     "-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math",
@@ -43,7 +42,7 @@ class Library:
     flags: tuple[str, ...] = ()
 
     def path(self, root: Path) -> Path:
-        return root / self.folder / f"lib{self.name}.so"
+        return root / NATIVE / f"lib{self.name}.so"
 
     def sources(self, root: Path) -> list[Path]:
         return sorted((root / self.folder).glob("*.cpp"))

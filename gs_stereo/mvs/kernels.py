@@ -1,4 +1,4 @@
-"""The native kernels through ctypes. The structs mirror native/multiview.cpp."""
+"""The native kernels through ctypes. The structs mirror native/mvs/multiview.cpp."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import ctypes
 import os
 from ctypes import POINTER, c_float, c_int32, c_int64, c_void_p
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from gs_stereo.mvs.problem import MISSING_COST, PatchCosts, Problem
-from gs_stereo.native import open_library
+from gs_stereo.native.library import FOLDER, open_library
 
-LIBRARY = Path(__file__).parents[1] / "native" / "libgsmultiview.so"
+LIBRARY = FOLDER / "libgsmultiview.so"
 
 
 class _View(ctypes.Structure):

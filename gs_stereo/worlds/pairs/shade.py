@@ -1,6 +1,6 @@
 """Light along rays, by the native library: filtered texture, one shadowed lamp, light from all around, gloss.
 
-The structs mirror native/shade.cpp, whose numpy twin is `shade_reference`.
+The structs mirror native/worlds/shade.cpp, whose numpy twin is `shade_reference`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ import ctypes
 from ctypes import POINTER, c_float, c_int32, c_int64, c_void_p
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from gs_stereo.native import open_library
+from gs_stereo.native.library import FOLDER, open_library
 from gs_stereo.worlds.pairs.world import World
 from gs_stereo.worlds.raycast import RayHits
 
-LIBRARY = Path(__file__).parents[1] / "native" / "libgsshade.so"
+LIBRARY = FOLDER / "libgsshade.so"
 BYTE_TO_LIGHT = (np.arange(256, dtype=np.float32) / 255) ** np.float32(2.2)
 """Linear light of a texel's byte."""
 

@@ -1,4 +1,4 @@
-"""The shading of training pairs in numpy: the twin of native/shade.cpp.
+"""The shading of training pairs in numpy: the twin of native/worlds/shade.cpp.
 
 Filtered texture, one shadowed lamp, sky and floor light, highlights, a blurred reflection of sky and floor. Arrays have
 one row for each component, so that numpy works on long contiguous rows.

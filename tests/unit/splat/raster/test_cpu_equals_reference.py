@@ -13,8 +13,8 @@ import pytest
 import torch
 from raster_scenes import random_scene, relative_l2, trainable
 
+from gs_stereo.native.raster import available_levels
 from gs_stereo.splat.raster.cpu import CpuRasterizer
-from gs_stereo.splat.raster.native_library import available_levels
 from gs_stereo.splat.raster.protocol import (
     Rasterizer,
     RenderExtras,

@@ -10,7 +10,7 @@ import pytest
 
 import gs_stereo
 
-SOURCES = sorted(Path(gs_stereo.__file__).parent.rglob("native/*.cpp"))
+SOURCES = sorted(Path(gs_stereo.__file__).parent.rglob("native/*/*.cpp"))
 STRICT = ["-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
 # Without -fopenmp, clang also tries the engine's single-threaded form.
 COMPILERS = {

@@ -38,7 +38,7 @@ constexpr int kTileHeight = 32;
 constexpr int kRowsPerVector = kLanes / kTileWidth;
 constexpr int kBlocks = kTileHeight / kRowsPerVector;
 
-// --- C interface: plain structs, mirrored by native_library.py -------------------------------------------------
+// --- C interface: plain structs, mirrored by native/raster.py -------------------------------------------------
 
 extern "C" {
 

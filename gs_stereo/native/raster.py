@@ -1,7 +1,7 @@
 """Finds, chooses and loads the native engine: one shared library for each instruction-set level.
 
-The libraries are built with the package (setup.py) into `native/`, as `libgsstereo-<level>.so`. The best level that
-the machine can run is chosen from its CPU flags; GSSTEREO_CPU_LEVEL overrides it. The structs mirror native/engine.h.
+The libraries are built with the package (setup.py) here, as `libgsstereo-<level>.so`. The best level that
+the machine can run is chosen from its CPU flags; GSSTEREO_CPU_LEVEL overrides it. The structs mirror splat/engine.h.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch  # before any of our libraries: torch's wheel brings the OpenMP run
 
 from gs_stereo.errors import ConfigError, PluginError
 
-FOLDER = Path(__file__).parent / "native"
+FOLDER = Path(__file__).parent
 LEVEL_VARIABLE = "GSSTEREO_CPU_LEVEL"
 # Flags as Linux names them, for each level beyond the one before it (x86-64 psABI).
 X86_LEVELS: dict[str, frozenset[str]] = {

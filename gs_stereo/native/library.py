@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gs_stereo.errors import PluginError
 
+FOLDER = Path(__file__).parent
+
 
 def open_library(path: Path) -> ctypes.CDLL:
     """The library; PluginError if it is missing or cannot be loaded."""
