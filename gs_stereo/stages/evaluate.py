@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from gs_stereo.config import Config
+from gs_stereo.labels.experts import ExpertsConfig, external_files, make_matcher
 from gs_stereo.log import progress
 from gs_stereo.pipeline.environment import MemoryPeak
-from gs_stereo.stages.experts import ExpertsConfig, external_files, make_matcher
 
 if TYPE_CHECKING:
     import numpy as np

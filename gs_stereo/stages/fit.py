@@ -13,8 +13,8 @@ from gs_stereo.log import progress
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.splat.config import FitConfig
+from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
 from gs_stereo.stages import reconstruct
-from gs_stereo.stages.splat_folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
 
 if TYPE_CHECKING:
     from gs_stereo.splat.fit import FitResult
@@ -37,8 +37,8 @@ class FitStage:
     def run(self, context: StageContext, config: FitConfig) -> StageOutcome:
         from gs_stereo.io.ply import save_splat
         from gs_stereo.io.reconstruction import load_sparse_scene
+        from gs_stereo.labels.photos import PhotosOfReconstruction
         from gs_stereo.splat.fit import fit_gaussians
-        from gs_stereo.stages.photos import PhotosOfReconstruction
 
         folder = context.published(reconstruct.FOLDER)
         checkpoints = context.work_dir / ".checkpoints"

@@ -10,7 +10,7 @@ from gs_stereo.config import Config
 from gs_stereo.errors import ConfigError
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
-from gs_stereo.stages.splat_folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
+from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
 
 
 class ImportSplatConfig(Config):

@@ -124,8 +124,8 @@ def render_job(job: PairJob) -> PairDone:
 def _loaded(reconstruct_dir: Path, fit_dir: Path, backend: str) -> tuple[SplatRenderer, Capture]:
     """The splat and the capture, loaded once a process."""
     from gs_stereo.io.reconstruction import load_sparse_scene
+    from gs_stereo.labels.photos import PhotosOfReconstruction
     from gs_stereo.splat.guards import Capture
-    from gs_stereo.stages.photos import PhotosOfReconstruction
 
     renderer = splat_folder.load_renderer(fit_dir, backend)
     photos = PhotosOfReconstruction(reconstruct_dir)

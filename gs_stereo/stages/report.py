@@ -26,10 +26,10 @@ from gs_stereo.stages.report_config import ReportConfig
 
 if TYPE_CHECKING:
     from gs_stereo.datasets.schema import DatasetIndex, ShardSample
+    from gs_stereo.labels.photos import PhotosOfReconstruction
     from gs_stereo.quality.dataset import DatasetMeasures
     from gs_stereo.quality.sample import SampleMeasures
     from gs_stereo.quality.verdict import Verdict
-    from gs_stereo.stages.photos import PhotosOfReconstruction
     from gs_stereo.types import SparseScene
 
 FOLDER = "report"
@@ -175,7 +175,7 @@ def measure_job(job: MeasureJob) -> SampleMeasures:
 def _capture(folder: Path) -> tuple[SparseScene, PhotosOfReconstruction]:
     """The sparse scene and the photos, loaded once a process."""
     from gs_stereo.io.reconstruction import load_sparse_scene
-    from gs_stereo.stages.photos import PhotosOfReconstruction
+    from gs_stereo.labels.photos import PhotosOfReconstruction
 
     return load_sparse_scene(folder), PhotosOfReconstruction(folder)
 

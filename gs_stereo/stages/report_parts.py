@@ -11,9 +11,9 @@ from gs_stereo.stages import reconstruct, splat_folder
 from gs_stereo.stages.report_config import ReportConfig
 
 if TYPE_CHECKING:
+    from gs_stereo.labels.photos import PhotosOfReconstruction
     from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView
     from gs_stereo.splat.pairs import SplatRenderer
-    from gs_stereo.stages.photos import PhotosOfReconstruction
     from gs_stereo.types import Camera
 
 _PICTURE_EDGE_PX = 480
@@ -61,7 +61,7 @@ def _held_out(
 ) -> tuple[HeldOutView, ...]:
     """Render the held-out photos again. They are spread evenly if there are many."""
     from gs_stereo.io.reconstruction import load_sparse_scene
-    from gs_stereo.stages.photos import PhotosOfReconstruction
+    from gs_stereo.labels.photos import PhotosOfReconstruction
 
     folder = paths.published(reconstruct.FOLDER)
     cameras = [camera for camera in load_sparse_scene(folder).cameras if camera.name in scores]

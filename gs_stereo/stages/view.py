@@ -14,10 +14,10 @@ from gs_stereo.datasets.write import read_index as read_dataset_index
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.io.pairs import read_rig
 from gs_stereo.io.reconstruction import load_sparse_scene
+from gs_stereo.labels.photos import PhotosOfReconstruction
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.stages import reconstruct, splat_folder
 from gs_stereo.stages.label import dataset_folder
-from gs_stereo.stages.photos import PhotosOfReconstruction
 from gs_stereo.stages.render_pairs import INDEX_NAME, pairs_folder, read_index
 from gs_stereo.types import StereoRig
 from gs_stereo.viewer.contents import SceneContents, ViewedDataset

@@ -29,13 +29,13 @@ from gs_stereo.imaging.images import read_photo, resize_to
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model
 from gs_stereo.io.reconstruction import load_sparse_scene
 from gs_stereo.labels.config import LabelConfig
+from gs_stereo.labels.photos import PhotosOfReconstruction
 from gs_stereo.labels.splat import splat_label
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.evaluate import SplatQuality, evaluate_views
 from gs_stereo.splat.fit import FitResult, fit_gaussians, make_rasterizer
 from gs_stereo.splat.pairs import SplatRenderer, render_stereo_pair
 from gs_stereo.splat.photos import PhotoFolder
-from gs_stereo.stages.photos import PhotosOfReconstruction
 from gs_stereo.types import Camera, SparseScene, StereoRig
 from gs_stereo.types.photo_source import PhotoSource
 

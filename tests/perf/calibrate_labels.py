@@ -25,10 +25,10 @@ from gs_stereo.labels.calibrate import KINDS, SCENARIOS, Examples, FitSettings, 
 from gs_stereo.labels.config import TRUST_MODEL_FILE
 from gs_stereo.labels.evidence import gather
 from gs_stereo.labels.fusion import proposal_case, proposals
+from gs_stereo.labels.pair_label import LabelStageConfig
 from gs_stereo.labels.splat import rendered_evidence
 from gs_stereo.labels.trust import TrustModel, load_trust, to_values
 from gs_stereo.metrics.calibration import ReliabilityMetrics, SparsificationMetrics
-from gs_stereo.stages.label_jobs import LabelStageConfig
 
 PIXELS_A_PAIR = 4000
 CALIBRATED_ON = ("plain1", "hard1", "plain2", "hard2")

@@ -21,10 +21,9 @@ from gs_stereo.config import parse_config, parse_overrides
 from gs_stereo.errors import InputError
 from gs_stereo.io.pairs import read_pair, read_rig
 from gs_stereo.io.reconstruction import load_summary
+from gs_stereo.labels.pair_label import LabelStageConfig, gather_sources
 from gs_stereo.labels.sources import LabelSources
-from gs_stereo.stages.label_jobs import LabelStageConfig, gather_sources
-from gs_stereo.stages.render_pairs import PairDone, read_index
-from gs_stereo.stages.view_sources import (
+from gs_stereo.labels.view_sources import (
     ViewAsks,
     ViewJob,
     clear_caches,
@@ -33,6 +32,7 @@ from gs_stereo.stages.view_sources import (
     read_view_sources,
     view_job,
 )
+from gs_stereo.stages.render_pairs import PairDone, read_index
 
 BASELINES_M = (0.05, 0.1, 0.2)
 _NAME = re.compile(r"(plain|hard)(\d+)")

@@ -7,10 +7,10 @@ import pytest
 from board_scenes import Board, make_pair
 
 from gs_stereo.labels.matched import matched_label
+from gs_stereo.labels.pair_label import LabelStageConfig, label_from, provenance_of, uncalibrated
 from gs_stereo.labels.sources import LabelSources, MatchedPair
 from gs_stereo.labels.splat import splat_label
 from gs_stereo.labels.trust import load_trust
-from gs_stereo.stages.label_jobs import LabelStageConfig, label_from, provenance_of, uncalibrated
 from gs_stereo.types import DisparityPrediction
 
 

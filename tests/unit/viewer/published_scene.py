@@ -15,10 +15,10 @@ from gs_stereo.io.ply import save_splat
 from gs_stereo.io.reconstruction import IMAGE_FOLDER, ReconstructionSummary, image_file_names, write_reconstruction
 from gs_stereo.labels.config import LabelConfig
 from gs_stereo.labels.splat import splat_label, splat_provenance
+from gs_stereo.splat.folder import SPLAT_NAME, SplatInfo, write_splat_info
 from gs_stereo.splat.pairs import SplatRenderer, render_stereo_pair
 from gs_stereo.splat.raster.protocol import RenderSettings
 from gs_stereo.splat.raster.reference import ReferenceRasterizer
-from gs_stereo.stages.splat_folder import SPLAT_NAME, SplatInfo, write_splat_info
 from gs_stereo.types import StereoPair, StereoRig
 
 BASELINE = 0.1

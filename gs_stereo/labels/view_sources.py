@@ -16,11 +16,11 @@ from gs_stereo.mvs.config import MultiViewConfig
 from gs_stereo.stages import splat_folder
 
 if TYPE_CHECKING:
+    from gs_stereo.labels.photos import PhotosOfReconstruction
     from gs_stereo.labels.sources import ViewDepth
     from gs_stereo.labels.surroundings import DepthView
     from gs_stereo.mvs.views import InverseDepthPrior, SweepResult
     from gs_stereo.splat.pairs import SplatRenderer
-    from gs_stereo.stages.photos import PhotosOfReconstruction
     from gs_stereo.types import Camera, SparseScene, StereoPair
 
 _LEAST_SUPPORT = 2
@@ -202,7 +202,7 @@ def _neighbour(folder: Path) -> DepthView:
 def _capture(folder: Path) -> tuple[SparseScene, PhotosOfReconstruction]:
     """Cameras, points and photos, loaded once a process."""
     from gs_stereo.io.reconstruction import load_sparse_scene
-    from gs_stereo.stages.photos import PhotosOfReconstruction
+    from gs_stereo.labels.photos import PhotosOfReconstruction
 
     return load_sparse_scene(folder), PhotosOfReconstruction(folder)
 

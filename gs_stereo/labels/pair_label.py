@@ -13,11 +13,11 @@ from pydantic import Field
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import atomic_path
 from gs_stereo.labels.config import LabelConfig
+from gs_stereo.labels.experts import FUSED, MULTIBASELINE, SPLAT, ExpertsConfig, make_matcher, predict_both, threads_for
 from gs_stereo.labels.fusion_config import FusionConfig
+from gs_stereo.labels.view_sources import read_view_sources
 from gs_stereo.mvs.config import MultiViewConfig
-from gs_stereo.stages.experts import FUSED, MULTIBASELINE, SPLAT, ExpertsConfig, make_matcher, predict_both, threads_for
 from gs_stereo.stages.names import FOLDER_NAME
-from gs_stereo.stages.view_sources import read_view_sources
 
 if TYPE_CHECKING:
     from gs_stereo.labels.fusion import FusionRules
