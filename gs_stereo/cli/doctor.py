@@ -57,14 +57,14 @@ def _disk() -> Finding:
 
 
 def _cpu_engine() -> Finding:
-    from gs_stereo.splat.raster import native_library
+    from gs_stereo.native import raster as native_raster
 
     try:
-        level = native_library.best_level()
-        native_library.load(level)
+        level = native_raster.best_level()
+        native_raster.load(level)
     except GsStereoError as error:
         return Finding(topic="CPU engine", ok=False, found="not usable", advice=str(error))
-    built = ", ".join(native_library.available_levels())
+    built = ", ".join(native_raster.available_levels())
     return Finding(topic="CPU engine", ok=True, found=f"level {level} (usable here: {built})")
 
 
@@ -102,7 +102,7 @@ def _importable(topic: str, module: str, advice: str) -> Callable[[], Finding]:
 
 
 def _ray_casting() -> Finding:
-    from gs_stereo.samples import raycast
+    from gs_stereo.worlds import raycast
 
     try:
         raycast.load_open3d()

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from gs_stereo.core.atomic import atomic_path
 from gs_stereo.mvs.config import MultiViewConfig
-from gs_stereo.stages import splat_folder
+from gs_stereo.splat import folder as splat_folder
 
 if TYPE_CHECKING:
     from gs_stereo.labels.photos import PhotosOfReconstruction

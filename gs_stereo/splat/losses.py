@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch.nn import functional
 
 from gs_stereo.errors import InputError, StageError
-from gs_stereo.splat.raster import native_library as native
+from gs_stereo.native import raster as native
 
 WINDOW_TAPS = 11
 WINDOW_SIGMA = 1.5

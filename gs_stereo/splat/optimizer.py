@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from gs_stereo.errors import InputError
-from gs_stereo.splat.raster import native_library as native
+from gs_stereo.native import raster as native
 
 
 @dataclass(kw_only=True, eq=False)

@@ -12,6 +12,7 @@ import numpy as np
 
 from gs_stereo import __version__
 from gs_stereo.core.prefetch import read_ahead
+from gs_stereo.labels import view_sources
 from gs_stereo.labels.config import TRUST_MODEL_FILE
 from gs_stereo.labels.experts import FUSED, MULTIBASELINE, external_files, workers_for
 from gs_stereo.labels.pair_label import LabelJob, LabelStageConfig, label_job, provenance_of, uncalibrated
@@ -19,7 +20,8 @@ from gs_stereo.labels.view_sources import ViewAsks, ViewJob, nearest_pairs, offs
 from gs_stereo.log import logger, progress
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
-from gs_stereo.stages import reconstruct, splat_folder, view_sources
+from gs_stereo.splat import folder as splat_folder
+from gs_stereo.stages import reconstruct
 from gs_stereo.stages.render_pairs import PairDone, pairs_folder, read_index
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.stages import reconstruct, splat_folder
+from gs_stereo.splat import folder as splat_folder
+from gs_stereo.stages import reconstruct
 from gs_stereo.stages.report_config import ReportConfig
 
 if TYPE_CHECKING:

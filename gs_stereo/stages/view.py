@@ -16,7 +16,8 @@ from gs_stereo.io.pairs import read_rig
 from gs_stereo.io.reconstruction import load_sparse_scene
 from gs_stereo.labels.photos import PhotosOfReconstruction
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.stages import reconstruct, splat_folder
+from gs_stereo.splat import folder as splat_folder
+from gs_stereo.stages import reconstruct
 from gs_stereo.stages.label import dataset_folder
 from gs_stereo.stages.render_pairs import INDEX_NAME, pairs_folder, read_index
 from gs_stereo.types import StereoRig

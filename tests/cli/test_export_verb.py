@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from gs_stereo.cli.export_verb import _LAYOUTS, _REASONS
 from gs_stereo.cli.main import app
+from gs_stereo.datasets.layouts import selection
 from gs_stereo.datasets.layouts.protocol import EXPORTERS
-from gs_stereo.exporters import selection
 
 
 @pytest.fixture(scope="module")

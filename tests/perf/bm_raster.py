@@ -39,9 +39,9 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from raster_scenes import random_scene, trainable
 
+from gs_stereo.native import raster as native_raster
 from gs_stereo.splat.losses import l1_dssim
 from gs_stereo.splat.optimizer import AdamState, adam_step
-from gs_stereo.splat.raster import native_library
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import RenderSettings
 from gs_stereo.splat.raster.reference import ReferenceRasterizer
@@ -219,7 +219,7 @@ def thread_speedup(ours: Ours, repeats: int) -> float:
 
 def fma_fraction(ours: Ours, repeats: int) -> dict[str, float]:
     """Of forward and backward together, on one thread: an upper bound on the work, as stopped pixels are counted."""
-    library = native_library.load()
+    library = native_raster.load()
     start = clock()
     peak = library.gss_multiply_adds(10_000_000) / (clock() - start)
     before = torch.get_num_threads()
@@ -269,7 +269,7 @@ def main() -> None:
     bench = load_yardstick(arguments.prototype)
     report: dict[str, Any] = {
         "machine": platform.processor() or platform.machine(),
-        "level": native_library.best_level(),
+        "level": native_raster.best_level(),
         "threads": torch.get_num_threads(),
         "clock": clock.__name__,
         "yardstick": bench is not None,

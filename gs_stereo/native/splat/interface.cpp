@@ -1,4 +1,4 @@
-// The C interface that native_library.py loads: no C++ type and no exception crosses it.
+// The C interface that native/raster.py loads: no C++ type and no exception crosses it.
 
 #include "engine.h"
 

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 
 from gs_stereo.errors import InputError, StageError
-from gs_stereo.splat.raster import native_library as native
+from gs_stereo.native import raster as native
 from gs_stereo.splat.raster.inputs import check_inputs, not_finite, poses
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderOutput, RenderSettings, ScreenGradients
 from gs_stereo.splat.raster.tensor_pool import TensorPool
@@ -32,7 +32,7 @@ FEATURES_A_PASS = 3
 
 
 class CpuRasterizer:
-    """The Rasterizer protocol on the CPU. `level`: instruction set, None = the best (see native_library)."""
+    """The Rasterizer protocol on the CPU. `level`: instruction set, None = the best (see native.raster)."""
 
     name = "cpu"
 

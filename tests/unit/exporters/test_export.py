@@ -11,11 +11,11 @@ import pytest
 from tiny_dataset import INFO, make_dataset, make_sample
 
 from gs_stereo.datasets.export import export_dataset
+from gs_stereo.datasets.layouts import kitti
 from gs_stereo.datasets.layouts.config import ExportConfig
 from gs_stereo.datasets.layouts.protocol import EXPORTERS
 from gs_stereo.datasets.write import write_dataset
 from gs_stereo.errors import InputError, PluginError
-from gs_stereo.exporters import kitti
 
 
 @pytest.fixture(scope="module")

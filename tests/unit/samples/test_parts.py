@@ -12,7 +12,7 @@ import pytest
 
 from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, PluginError
-from gs_stereo.samples import raycast
+from gs_stereo.worlds import raycast
 from gs_stereo.worlds.rooms.atlas import pack
 from gs_stereo.worlds.rooms.config import SampleConfig
 from gs_stereo.worlds.rooms.hard_room import conservatory

@@ -165,7 +165,7 @@ def test_a_file_in_the_way_is_refused(tmp_path, tiny_config):
 
 
 def test_a_failure_half_way_leaves_nothing(tmp_path, tiny_config, monkeypatch):
-    from gs_stereo.samples import write
+    from gs_stereo.worlds.rooms import write
 
     def fail(work: Path, *_args: object) -> None:
         (work / "images" / "000.png").write_bytes(b"half a photo")

@@ -12,7 +12,8 @@ import torch
 from tiny_scene import tiny_scene
 
 from gs_stereo.errors import InputError, PluginError, StageError
-from gs_stereo.splat import evaluate, fit_gaussians, plane_sweep
+from gs_stereo.mvs import plane_sweep
+from gs_stereo.splat import evaluate, fit_gaussians
 from gs_stereo.splat import fit as fit_module
 from gs_stereo.splat.checkpoint import CHECKPOINT_NAME
 from gs_stereo.splat.config import FitConfig

@@ -11,7 +11,7 @@ import torch
 from raster_scenes import random_scene, relative_l2, trainable
 
 from gs_stereo.errors import ConfigError, InputError, PluginError
-from gs_stereo.splat.raster import native_library
+from gs_stereo.native import raster as native_raster
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderSettings, ScreenGradients
 from gs_stereo.splat.raster.reference import ReferenceRasterizer
@@ -132,37 +132,37 @@ def test_degenerate_gaussian_keeps_everything_finite(change: dict[str, torch.Ten
 
 
 def test_levels() -> None:
-    levels = native_library.available_levels()
+    levels = native_raster.available_levels()
     assert levels, "the package's build makes at least one level for this machine"
-    assert set(levels) <= set(native_library.runnable_levels())
-    lanes = [native_library.load(level).gss_lanes() for level in levels]
+    assert set(levels) <= set(native_raster.runnable_levels())
+    lanes = [native_raster.load(level).gss_lanes() for level in levels]
     assert lanes == sorted(lanes)
 
 
 def test_level_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    lowest = native_library.available_levels()[0]
-    monkeypatch.setenv(native_library.LEVEL_VARIABLE, lowest)
-    assert native_library.best_level() == lowest
+    lowest = native_raster.available_levels()[0]
+    monkeypatch.setenv(native_raster.LEVEL_VARIABLE, lowest)
+    assert native_raster.best_level() == lowest
     assert CpuRasterizer().level == lowest
-    monkeypatch.setenv(native_library.LEVEL_VARIABLE, "x86-64-v9")
+    monkeypatch.setenv(native_raster.LEVEL_VARIABLE, "x86-64-v9")
     with pytest.raises(ConfigError, match="x86-64-v9 cannot be used here"):
-        native_library.best_level()
+        native_raster.best_level()
 
 
 def test_levels_follow_the_cpu_flags(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native_library.platform, "machine", lambda: "x86_64")
-    v3 = native_library.X86_LEVELS["x86-64-v2"] | native_library.X86_LEVELS["x86-64-v3"]
-    monkeypatch.setattr(native_library, "cpu_flags", lambda: v3)
-    assert native_library.runnable_levels() == ["x86-64-v2", "x86-64-v3"]
-    monkeypatch.setattr(native_library.platform, "machine", lambda: "aarch64")
-    assert native_library.runnable_levels() == ["generic"]
+    monkeypatch.setattr(native_raster.platform, "machine", lambda: "x86_64")
+    v3 = native_raster.X86_LEVELS["x86-64-v2"] | native_raster.X86_LEVELS["x86-64-v3"]
+    monkeypatch.setattr(native_raster, "cpu_flags", lambda: v3)
+    assert native_raster.runnable_levels() == ["x86-64-v2", "x86-64-v3"]
+    monkeypatch.setattr(native_raster.platform, "machine", lambda: "aarch64")
+    assert native_raster.runnable_levels() == ["generic"]
 
 
 def test_missing_library_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(native_library, "FOLDER", tmp_path)
-    monkeypatch.delenv(native_library.LEVEL_VARIABLE, raising=False)
+    monkeypatch.setattr(native_raster, "FOLDER", tmp_path)
+    monkeypatch.delenv(native_raster.LEVEL_VARIABLE, raising=False)
     with pytest.raises(PluginError, match="install a C\\+\\+17 compiler"):
-        native_library.best_level()
+        native_raster.best_level()
 
 
 def test_float64_gaussians_are_rendered_in_float32() -> None:

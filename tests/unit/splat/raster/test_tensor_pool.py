@@ -6,7 +6,7 @@ import pytest
 import torch
 from raster_scenes import random_scene, trainable
 
-from gs_stereo.splat.raster import native_library
+from gs_stereo.native import raster as native_raster
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import RenderSettings
 from gs_stereo.splat.raster.tensor_pool import TensorPool
@@ -16,7 +16,7 @@ SHAPES = [(5, 3), (5,), (0, 4), (5, 16, 3)]
 
 @pytest.fixture
 def pool() -> TensorPool:
-    return TensorPool(native_library.load())
+    return TensorPool(native_raster.load())
 
 
 def test_tensors_are_apart(pool: TensorPool) -> None:
