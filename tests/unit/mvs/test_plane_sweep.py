@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from textured_wall import textured_wall
+from unit.splat.textured_wall import textured_wall
 
 from gs_stereo.mvs.plane_sweep import swept_depths
 
