@@ -118,6 +118,6 @@ def path_text(path: Path | None) -> str | None:
 
 def weights_text(path: Path | None) -> str | None:
     """Like `path_text`, but the name of a shipped net stays a name."""
-    from gs_stereo.matching.embedded import located
+    from gs_stereo.nets.shipped import located
 
     return str(path) if path and located(path) != path else path_text(path)

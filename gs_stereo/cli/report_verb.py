@@ -34,7 +34,7 @@ def report(
     from gs_stereo.cli.dataset_place import of_scene
     from gs_stereo.cli.running import run_stage
     from gs_stereo.cli.tables import print_json
-    from gs_stereo.stages.report import PAGE_NAME
+    from gs_stereo.report.stage import PAGE_NAME
 
     scene, dataset, common = of_scene(scene, dataset, common)
     reports = run_stage("report", scene, given(dataset=dataset), common, printing=False)

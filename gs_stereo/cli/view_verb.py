@@ -95,7 +95,7 @@ def _viewer_type() -> type[Viewer]:
 
 def _contents(wish: _Wish, paths: ScenePaths) -> SceneContents:
     """What there is to see; InputError if that is nothing, or not the data set that was asked for."""
-    from gs_stereo.stages.view import published_contents
+    from gs_stereo.viewer.published import published_contents
 
     contents = published_contents(paths, wish.backend)
     if contents.is_empty:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gs_stereo.core.atomic import write_bytes
 from gs_stereo.errors import InputError
-from gs_stereo.io.colmap import CAMERA_MODELS, ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
+from gs_stereo.io.colmap_model import CAMERA_MODELS, ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
 
 _MODEL_BY_ID = {model_id: name for name, (model_id, _) in CAMERA_MODELS.items()}
 _OBSERVATION = np.dtype([("x", "<f8"), ("y", "<f8"), ("point_id", "<i8")])

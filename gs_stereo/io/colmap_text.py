@@ -9,7 +9,7 @@ import numpy as np
 
 from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
-from gs_stereo.io.colmap import CAMERA_MODELS, ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
+from gs_stereo.io.colmap_model import CAMERA_MODELS, ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
 
 _MAX_ID = (1 << 63) - 1
 _MAX_INDEX = (1 << 31) - 1

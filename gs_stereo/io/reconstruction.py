@@ -19,7 +19,8 @@ from typing import Any
 
 from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
-from gs_stereo.io.colmap import ColmapModel, check_image_name, read_model, sparse_scene_from_model, write_model
+from gs_stereo.io.colmap import read_model, sparse_scene_from_model, write_model
+from gs_stereo.io.colmap_model import ColmapModel, check_image_name
 from gs_stereo.types import Camera, SparseScene
 
 IMAGE_FOLDER, MODEL_FOLDER, SUMMARY_FILE = "images", "sparse", "reconstruction.json"

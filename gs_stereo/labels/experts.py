@@ -13,10 +13,10 @@ from pydantic import Field
 from gs_stereo.config import Config
 from gs_stereo.errors import ConfigError, PluginError
 from gs_stereo.matching.checkpoint_config import CheckpointConfig, NetExpertConfig
-from gs_stereo.matching.config import SgbmConfig
-from gs_stereo.matching.embedded import LITE, LITE_FOLDER, located
 from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig
 from gs_stereo.matching.onnx_config import OnnxConfig
+from gs_stereo.mvs.sgbm_config import SgbmConfig
+from gs_stereo.nets.shipped import LITE, LITE_FOLDER, located
 
 if TYPE_CHECKING:
     from gs_stereo.matching.protocol import StereoMatcher

@@ -17,7 +17,7 @@ from gs_stereo.labels.experts import FUSED, MULTIBASELINE, SPLAT, ExpertsConfig,
 from gs_stereo.labels.fusion_config import FusionConfig
 from gs_stereo.labels.view_sources import read_view_sources
 from gs_stereo.mvs.config import MultiViewConfig
-from gs_stereo.stages.names import FOLDER_NAME
+from gs_stereo.pipeline.scene import FOLDER_NAME
 
 if TYPE_CHECKING:
     from gs_stereo.labels.fusion import FusionRules

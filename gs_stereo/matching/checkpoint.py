@@ -16,9 +16,10 @@ from gs_stereo.imaging.images import resize_to
 from gs_stereo.imaging.resampling import resize_disparity
 from gs_stereo.log import logger
 from gs_stereo.matching.both_sides import OneDirectionMatcher
-from gs_stereo.matching.checkpoint_config import CheckpointConfig
+from gs_stereo.matching.checkpoint_config import CheckpointConfig, NetExpertConfig
 from gs_stereo.matching.contracts import announce_licence, check_pair, positive_or_nan
 from gs_stereo.nets.protocol import resolve_net
+from gs_stereo.nets.shipped import LITE, LITE_FOLDER
 from gs_stereo.nets.weights import TrainedNet, filled, load_net, weights_file
 from gs_stereo.types import DisparityPrediction, Provenance
 
@@ -99,6 +100,13 @@ class CheckpointMatcher(OneDirectionMatcher):
             trained.net.to(device)
             self._trained = trained
         return self._trained
+
+
+def lite_matcher(config: NetExpertConfig | None = None, *, max_disparity_px: float | None = None) -> CheckpointMatcher:
+    """The expert `lite`: the shipped net, by the same code as any trained net."""
+    settings = NetExpertConfig() if config is None else config
+    shipped = CheckpointConfig(checkpoint=LITE_FOLDER, **settings.model_dump())
+    return CheckpointMatcher(shipped, max_disparity_px=max_disparity_px, name=LITE)
 
 
 def _changed(trained: TrainedNet, config: CheckpointConfig) -> TrainedNet:

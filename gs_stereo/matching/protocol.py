@@ -29,7 +29,7 @@ MATCHERS: Registry[Callable[..., StereoMatcher]] = Registry(
     kind="matcher",
     builtin={
         "sgbm": "gs_stereo.matching.sgbm:SgbmMatcher",
-        "lite": "gs_stereo.matching.embedded:lite_matcher",
+        "lite": "gs_stereo.matching.checkpoint:lite_matcher",
         "onnx": "gs_stereo.matching.onnx:OnnxMatcher",
         "foundationstereo": "gs_stereo.matching.foundation_stereo:FoundationStereoMatcher",
         "checkpoint": "gs_stereo.matching.checkpoint:CheckpointMatcher",

@@ -1,31 +1,19 @@
-"""OpenCV's semi-global block matching behind the matcher protocol, checked in both directions.
-
-The left images are padded by the search range, so that pixels near the left border are matched too when their match
-is in frame. Disparities have OpenCV's resolution of 1/16 px.
-"""
+"""OpenCV's semi-global block matching behind the matcher protocol, checked in both directions."""
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.errors import ConfigError
 from gs_stereo.matching.both_sides import OneDirectionMatcher, mirrored
-from gs_stereo.matching.config import SgbmConfig
 from gs_stereo.matching.contracts import check_pair
+from gs_stereo.mvs.sgbm import semi_global_disparity
+from gs_stereo.mvs.sgbm_config import SgbmConfig
 from gs_stereo.types import DisparityPrediction, Provenance
-
-_STEP_PX = 16
-_FIXED_POINT = 16.0
-_MODES = {
-    "8": cv2.STEREO_SGBM_MODE_HH,
-    "5": cv2.STEREO_SGBM_MODE_SGBM,
-    "3": cv2.STEREO_SGBM_MODE_SGBM_3WAY,
-}
 
 
 class SgbmMatcher(OneDirectionMatcher):
@@ -68,43 +56,7 @@ class SgbmMatcher(OneDirectionMatcher):
             backward = pool.submit(self.one_direction, mirrored(right), mirrored(left), max_disparity_px)
             return forward.result(), DisparityPrediction(disparity=mirrored(backward.result().disparity))
 
-    def search_range_px(self, width: int, hint_px: float | None = None) -> int:
-        """Number of disparities searched: a multiple of 16, no more than the width needs."""
-        wanted = next(
-            (value for value in (self.config.max_disparity_px, hint_px, self.max_disparity_px) if value is not None),
-            self.config.max_disparity_share * width,
-        )
-        if not math.isfinite(wanted) or wanted <= 0:
-            raise InputError(f"The disparity range {wanted} px is not positive; give the largest disparity in pixels.")
-        # Disparities 0..n-1 are searched, and sub-pixel refinement needs one more on the far side.
-        return _STEP_PX * math.ceil((min(wanted, width) + 2) / _STEP_PX)
-
     def one_direction(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> DisparityPrediction:
         check_pair(left, right)
-        width = left.shape[1]
-        count = self.search_range_px(width, hint_px)
-        narrow = max(0, self.config.block_size - width)  # OpenCV wants at least a block beside the search range
-        padded = [cv2.copyMakeBorder(image, 0, 0, count, narrow, cv2.BORDER_REPLICATE) for image in (left, right)]
-        fixed = self._engine(count).compute(*padded)[:, count : count + width]
-        disparity = fixed.astype(np.float32) / _FIXED_POINT
-        usable = fixed >= 0
-        if not self.config.keep_out_of_frame:
-            usable &= np.arange(width) - disparity >= -0.5
-        return DisparityPrediction(disparity=np.where(usable, disparity, np.float32(np.nan)))
-
-    def _engine(self, count: int) -> cv2.StereoSGBM:
-        config = self.config
-        unit = 3 * config.block_size**2
-        return cv2.StereoSGBM.create(
-            minDisparity=0,
-            numDisparities=count,
-            blockSize=config.block_size,
-            P1=round(config.p1 * unit),
-            P2=round(config.p2 * unit),
-            disp12MaxDiff=config.own_left_right_px,
-            preFilterCap=config.prefilter_cap,
-            uniquenessRatio=config.uniqueness_percent,
-            speckleWindowSize=config.speckle_window_px,
-            speckleRange=config.speckle_range_px,
-            mode=_MODES[config.paths],
-        )
+        hint = self.max_disparity_px if hint_px is None else hint_px
+        return DisparityPrediction(disparity=semi_global_disparity(left, right, self.config, hint))

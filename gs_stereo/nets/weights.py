@@ -16,8 +16,8 @@ import torch
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_bytes, write_text
 from gs_stereo.errors import GsStereoError, InputError
-from gs_stereo.matching.embedded import located
 from gs_stereo.nets.protocol import StereoNet, make_net, resolve_net
+from gs_stereo.nets.shipped import located
 
 WEIGHTS_NAME = "weights.safetensors"
 DESCRIPTION_NAME = "net.json"

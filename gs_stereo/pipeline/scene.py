@@ -9,6 +9,8 @@ from gs_stereo.errors import InputError
 
 OUTPUT_FOLDER = "gsstereo"
 DATASETS_FOLDER = "dataset"
+FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+"""Names that become folders: letters, digits, _ and -, safe on every file system and nothing that leaves the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,7 @@ STAGES: Registry[type[Stage]] = Registry(
         "render-pairs": "gs_stereo.stages.render_pairs:RenderPairsStage",
         "label": "gs_stereo.stages.label:LabelStage",
         "evaluate-labels": "gs_stereo.stages.evaluate_labels:EvaluateLabelsStage",
-        "report": "gs_stereo.stages.report:ReportStage",
+        "report": "gs_stereo.report.stage:ReportStage",
         "train": "gs_stereo.stages.train:TrainStage",
         "evaluate": "gs_stereo.stages.benchmark_scores:BenchmarkScoresStage",
         "compare": "gs_stereo.stages.compare:CompareStage",

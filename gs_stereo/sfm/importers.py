@@ -14,14 +14,14 @@ from jaxtyping import Float
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import fitting_scale, fitting_size, photo_size, read_photo, shrink_to_edge, write_png
-from gs_stereo.io.colmap import (
+from gs_stereo.io.colmap import read_model
+from gs_stereo.io.colmap_model import (
     ColmapCamera,
     ColmapImage,
     ColmapModel,
     ColmapPoints,
     check_image_name,
     qvec_from_rotation,
-    read_model,
 )
 from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.io.transforms import TransformsFrame, read_transforms

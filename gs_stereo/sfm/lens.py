@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import PIXEL_CENTRE, array_coordinates
-from gs_stereo.io.colmap import ColmapCamera
+from gs_stereo.io.colmap_model import ColmapCamera
 
 _COEFFICIENTS = 8
 _LAYOUT = {  # model -> (has fy, places of its distortion parameters among the eight coefficients)

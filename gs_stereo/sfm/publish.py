@@ -13,7 +13,7 @@ import numpy as np
 
 from gs_stereo.core.atomic import write_errors
 from gs_stereo.errors import InputError
-from gs_stereo.io.colmap import ColmapModel
+from gs_stereo.io.colmap_model import ColmapModel
 from gs_stereo.io.reconstruction import (
     IMAGE_FOLDER,
     ReconstructionSummary,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import fitting_scale
-from gs_stereo.io.colmap import ColmapModel, read_model
+from gs_stereo.io.colmap import read_model
+from gs_stereo.io.colmap_model import ColmapModel
 from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.sfm.child import OnProgress, ignore_progress, run_job
 from gs_stereo.sfm.config import ReconstructConfig

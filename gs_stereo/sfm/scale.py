@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.exif import GpsPosition
-from gs_stereo.io.colmap import ColmapModel, qvec_from_rotation, rotation_from_qvec
+from gs_stereo.io.colmap_model import ColmapModel, qvec_from_rotation, rotation_from_qvec
 from gs_stereo.sfm.config import ReconstructConfig
 
 _MAX_TRIPLES = 2000

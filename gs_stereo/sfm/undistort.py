@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gs_stereo.imaging.images import fitting_scale, fitting_size, read_photo, shrink_to_edge, write_png
-from gs_stereo.io.colmap import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
+from gs_stereo.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
 from gs_stereo.sfm.child import OnProgress, Progress
 from gs_stereo.sfm.lens import (
     MAX_OVERSAMPLING,

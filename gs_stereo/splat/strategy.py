@@ -38,30 +38,3 @@ class Strategy(Protocol):
     def refine(self, state: TrainingState, iteration: int, means_rate: float) -> None:
         """Change the Gaussians after the optimizer's step. `means_rate` is the rate of the centres in scene units."""
         ...
-
-
-class FixedStrategy:
-    """Optimises the first Gaussians only."""
-
-    def __init__(self, context: StrategyContext) -> None:
-        del context
-
-    def wants_screen_gradients(self, iteration: int) -> bool:
-        return False
-
-    def observe(
-        self, state: TrainingState, camera: Camera, output: RenderOutput, gradients: ScreenGradients | None
-    ) -> None:
-        return
-
-    def refine(self, state: TrainingState, iteration: int, means_rate: float) -> None:
-        return
-
-
-def make_strategy(context: StrategyContext) -> Strategy:
-    """The strategy that the settings name."""
-    from gs_stereo.splat.densify import GradientStrategy
-    from gs_stereo.splat.mcmc import McmcStrategy
-
-    kinds: dict[str, type[Strategy]] = {"default": GradientStrategy, "mcmc": McmcStrategy, "none": FixedStrategy}
-    return kinds[context.config.strategy](context)

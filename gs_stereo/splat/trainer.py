@@ -18,7 +18,8 @@ from gs_stereo.splat.objective import Objective
 from gs_stereo.splat.optimizer import adam_step
 from gs_stereo.splat.photos import TrainingViews
 from gs_stereo.splat.raster.protocol import Rasterizer, RenderExtras, RenderSettings, ScreenGradients
-from gs_stereo.splat.strategy import StrategyContext, make_strategy
+from gs_stereo.splat.strategies import make_strategy
+from gs_stereo.splat.strategy import StrategyContext
 from gs_stereo.splat.training_state import FitRecord, TrainingState, join
 
 _RECORDS = 200

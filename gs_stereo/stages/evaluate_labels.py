@@ -13,10 +13,9 @@ from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
 from gs_stereo.log import progress
-from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder
-from gs_stereo.stages.names import FOLDER_NAME
 
 if TYPE_CHECKING:
     from gs_stereo.benchmarks.evaluate_labels import LabelledView

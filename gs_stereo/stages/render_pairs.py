@@ -14,12 +14,11 @@ from pydantic import Field
 from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import StageError
 from gs_stereo.log import progress
-from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.splat.pairs_config import PairsConfig
 from gs_stereo.stages import reconstruct
-from gs_stereo.stages.names import FOLDER_NAME
 
 if TYPE_CHECKING:
     from gs_stereo.splat.guards import Capture

@@ -17,10 +17,9 @@ from pydantic import Field
 from gs_stereo.core.atomic import write_text
 from gs_stereo.labels.experts import checkpoint_files
 from gs_stereo.log import logger, progress
-from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder
-from gs_stereo.stages.names import FOLDER_NAME
 from gs_stereo.training.stereo.config import DataSource, TrainConfig
 
 if TYPE_CHECKING:

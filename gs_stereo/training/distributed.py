@@ -7,52 +7,60 @@ takes the result.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import distributed
 from torch.multiprocessing.spawn import ProcessException, spawn
-from torch.nn.parallel import DistributedDataParallel
 
 from gs_stereo.errors import ConfigError, StageError
-from gs_stereo.nets.weights import load_net
-from gs_stereo.training.stereo.data import open_data
-from gs_stereo.training.stereo.train import TrainingJob, device_of, make_trainer, prepared_state
 
 
-def run_processes(job: TrainingJob) -> None:
-    """Train with `config.devices` processes and wait for them; StageError if one fails."""
-    config = job.config
-    if config.batch_size % config.devices:
-        raise ConfigError(f"batch_size ({config.batch_size}) must be a multiple of devices ({config.devices}).")
-    device_of(config, config.devices - 1)
+def device_of(chosen: str, count: int, rank: int = 0) -> torch.device:
+    """Where process `rank` of `count` trains (chosen: auto, cpu or cuda); ConfigError if CUDA is not there."""
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if chosen == "cpu" or (chosen == "auto" and not there):
+        return torch.device("cpu")
+    if count > there:
+        raise ConfigError(f"The settings ask for {count} CUDA devices, there are {there}; set device=cpu.")
+    return torch.device("cuda", rank)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendezvous:
+    """Where the processes of one training find each other: a loopback port, and how many they are."""
+
+    port: int
+    count: int
+
+    @contextmanager
+    def joined(self, rank: int, device: torch.device) -> Iterator[None]:
+        """The process group while this process trains; all processes end together."""
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        distributed.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            init_method=f"tcp://127.0.0.1:{self.port}",
+            rank=rank,
+            world_size=self.count,
+        )
+        try:
+            yield
+            distributed.barrier()
+        finally:
+            distributed.destroy_process_group()
+
+
+def run_processes(process: Callable[[int, Any, Rendezvous], None], job: Any, count: int) -> None:
+    """Run `process(rank, job, rendezvous)` in `count` processes and wait for them; StageError if one fails."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     try:
-        spawn(_process, args=(job, port), nprocs=config.devices)
+        spawn(process, args=(job, Rendezvous(port=port, count=count)), nprocs=count)
     except ProcessException as error:
         reason = str(error).strip().splitlines()[-1]
         raise StageError(f"A training process failed ({reason}); look at its output above.") from error
-
-
-def _process(rank: int, job: TrainingJob, port: int) -> None:
-    device = device_of(job.config, rank)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    distributed.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        init_method=f"tcp://127.0.0.1:{port}",
-        rank=rank,
-        world_size=job.config.devices,
-    )
-    try:
-        start = None if job.config.start is None else load_net(job.config.start)
-        state = prepared_state(job, start, device)
-        data = open_data(job.sources, job.config.validation_share, job.seed)
-        wrapped = DistributedDataParallel(state.net, device_ids=[device] if device.type == "cuda" else None)
-        trainer = make_trainer(job, data, wrapped, device, rank)
-        trainer.resume(state)
-        trainer.run(state, lambda steps, note: None)
-        distributed.barrier()
-    finally:
-        distributed.destroy_process_group()

@@ -189,7 +189,7 @@ def test_a_scene_without_data_sets_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_few_of_many_samples_are_drawn_at_random_but_always_the_same(tmp_path: Path) -> None:
-    from gs_stereo.stages.report import _chosen
+    from gs_stereo.report.stage import _chosen
 
     drawn = _chosen(1000, 100, 0)
     assert drawn == _chosen(1000, 100, 0) == sorted(set(drawn))

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch.nn import functional
 
-from gs_stereo.matching.config import SgbmConfig
-from gs_stereo.matching.sgbm import SgbmMatcher
+from gs_stereo.mvs.sgbm import semi_global_disparity
+from gs_stereo.mvs.sgbm_config import SgbmConfig
 
 Images = Float[torch.Tensor, "b 3 h w"]
 _SETTINGS = SgbmConfig(paths="3", left_right_px=None, own_left_right_px=1, uniqueness_percent=5)
@@ -66,9 +66,8 @@ class HalfPrior:
 def semi_global_prior(left: Images, right: Images, range_px: float) -> Prior:
     """Semi-global matches of a batch of images in [0, 1], 0 to `range_px`. No gradient; computed on the CPU."""
     pairs = list(zip(_as_bytes(left), _as_bytes(right), strict=True))
-    matcher = SgbmMatcher(_SETTINGS, max_disparity_px=range_px)
     with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:  # OpenCV releases the interpreter lock
-        answers = list(pool.map(lambda pair: matcher.predict(*pair).disparity, pairs))
+        answers = list(pool.map(lambda pair: semi_global_disparity(pair[0], pair[1], _SETTINGS, range_px), pairs))
     disparity = torch.from_numpy(np.stack(answers))[:, None].to(left.device)
     valid = torch.isfinite(disparity)
     return Prior(disparity_px=torch.where(valid, disparity, 0.0), valid=valid)

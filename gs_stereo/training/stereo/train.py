@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from gs_stereo.config import Config, canonical_json
 from gs_stereo.core.hashing import sha256_file, sha256_text
@@ -16,6 +17,7 @@ from gs_stereo.datasets.schema import INDEX_NAME, read_index
 from gs_stereo.errors import ConfigError
 from gs_stereo.nets.protocol import StereoNet, make_net, resolve_net
 from gs_stereo.nets.weights import NetDescription, TrainedNet, filled, load_net, weights_file
+from gs_stereo.training.distributed import Rendezvous, device_of, run_processes
 from gs_stereo.training.record import Record
 from gs_stereo.training.state import TrainingState
 from gs_stereo.training.stereo.config import DataSource, TrainConfig
@@ -62,11 +64,11 @@ def train_net(job: TrainingJob, advance: Advance = lambda steps, note: None) -> 
     data = open_data(job.sources, config.validation_share, job.seed)
     start = None if config.start is None else load_net(config.start)
     net_config = net_config_of(config, start)
-    device = device_of(config)
+    device = device_of(config.device, config.devices)
     if config.devices > 1:
-        from gs_stereo.training.distributed import run_processes
-
-        run_processes(job)
+        if config.batch_size % config.devices:
+            raise ConfigError(f"batch_size ({config.batch_size}) must be a multiple of devices ({config.devices}).")
+        run_processes(_process, job, config.devices)
     state = prepared_state(job, start, device)
     trainer = make_trainer(job, data, state.net, device)
     trainer.resume(state)
@@ -82,14 +84,17 @@ def train_net(job: TrainingJob, advance: Advance = lambda steps, note: None) -> 
     )
 
 
-def device_of(config: TrainConfig, rank: int = 0) -> torch.device:
-    """Where process `rank` trains; ConfigError if CUDA is asked for and not there."""
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if config.device == "cpu" or (config.device == "auto" and not count):
-        return torch.device("cpu")
-    if config.devices > count:
-        raise ConfigError(f"The settings ask for {config.devices} CUDA devices, there are {count}; set device=cpu.")
-    return torch.device("cuda", rank)
+def _process(rank: int, job: TrainingJob, rendezvous: Rendezvous) -> None:
+    """The part of process `rank` in a training with several devices."""
+    device = device_of(job.config.device, job.config.devices, rank)
+    with rendezvous.joined(rank, device):
+        start = None if job.config.start is None else load_net(job.config.start)
+        state = prepared_state(job, start, device)
+        data = open_data(job.sources, job.config.validation_share, job.seed)
+        wrapped = DistributedDataParallel(state.net, device_ids=[device] if device.type == "cuda" else None)
+        trainer = make_trainer(job, data, wrapped, device, rank)
+        trainer.resume(state)
+        trainer.run(state, lambda steps, note: None)
 
 
 def net_config_of(config: TrainConfig, start: TrainedNet | None) -> Config:

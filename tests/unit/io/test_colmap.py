@@ -12,19 +12,21 @@ from hypothesis import strategies as st
 
 from gs_stereo.errors import InputError
 from gs_stereo.io.colmap import (
+    find_model_folder,
+    model_from_sparse_scene,
+    read_model,
+    sparse_scene_from_model,
+    write_model,
+)
+from gs_stereo.io.colmap_model import (
     CAMERA_MODELS,
     ColmapCamera,
     ColmapImage,
     ColmapModel,
     ColmapPoints,
     check_image_name,
-    find_model_folder,
-    model_from_sparse_scene,
     qvec_from_rotation,
-    read_model,
     rotation_from_qvec,
-    sparse_scene_from_model,
-    write_model,
 )
 from gs_stereo.types import Camera, SparsePoints, SparseScene
 

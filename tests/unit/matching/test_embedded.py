@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gs_stereo.config import load_yaml, parse_config, shipped
-from gs_stereo.matching.embedded import LITE_FOLDER, located
+from gs_stereo.nets.shipped import LITE_FOLDER, located
 from gs_stereo.nets.weights import load_net
 from gs_stereo.stages.evaluate import EvaluateConfig, evaluate_expert
 

@@ -11,8 +11,9 @@ import pytest
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.io.disparity_files import read_pfm
 from gs_stereo.matching.both_sides import predict_right
-from gs_stereo.matching.config import SgbmConfig
 from gs_stereo.matching.sgbm import SgbmMatcher
+from gs_stereo.mvs.sgbm import searched_disparities
+from gs_stereo.mvs.sgbm_config import SgbmConfig
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -64,16 +65,24 @@ def test_both_sides_agree_with_flipping() -> None:
 
 
 def test_search_range() -> None:
-    matcher = SgbmMatcher(max_disparity_px=40)
-    assert matcher.search_range_px(640) == 48
-    assert matcher.search_range_px(640, 62) == 64
-    assert matcher.search_range_px(640, 63) == 80
-    assert matcher.search_range_px(20, 500) == 32  # more than the width is never needed
-    assert SgbmMatcher().search_range_px(640) == 176
-    assert SgbmMatcher(SgbmConfig(max_disparity_px=100), max_disparity_px=40).search_range_px(640, 62) == 112
+    config = SgbmConfig()
+    assert searched_disparities(640, config, 40) == 48
+    assert searched_disparities(640, config, 62) == 64
+    assert searched_disparities(640, config, 63) == 80
+    assert searched_disparities(20, config, 500) == 32  # more than the width is never needed
+    assert searched_disparities(640, config) == 176
+    assert searched_disparities(640, SgbmConfig(max_disparity_px=100), 62) == 112
     for hint in (0.0, -3.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="not positive"):
-            matcher.search_range_px(640, hint)
+            searched_disparities(640, config, hint)
+
+
+def test_a_hint_comes_before_the_range_of_the_constructor() -> None:
+    left, right = shifted_pair(20)
+    wide, narrow = SgbmMatcher(max_disparity_px=64), SgbmMatcher(max_disparity_px=4)
+    np.testing.assert_array_equal(
+        wide.predict(left, right).disparity, narrow.predict(left, right, max_disparity_px=64).disparity
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 3), (7, 15)])

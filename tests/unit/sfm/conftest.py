@@ -13,7 +13,7 @@ import pytest
 
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.imaging.images import write_png
-from gs_stereo.io.colmap import rotation_from_qvec
+from gs_stereo.io.colmap_model import rotation_from_qvec
 from gs_stereo.sfm.lens import Lens, undistort
 from gs_stereo.types import Camera
 

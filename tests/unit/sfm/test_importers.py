@@ -14,14 +14,8 @@ from PIL import Image
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.projection import project
 from gs_stereo.imaging.images import read_photo, resize_to, write_png
-from gs_stereo.io.colmap import (
-    ColmapCamera,
-    ColmapModel,
-    model_from_sparse_scene,
-    read_model,
-    sparse_scene_from_model,
-    write_model,
-)
+from gs_stereo.io.colmap import model_from_sparse_scene, read_model, sparse_scene_from_model, write_model
+from gs_stereo.io.colmap_model import ColmapCamera, ColmapModel
 from gs_stereo.io.reconstruction import image_path, load_summary
 from gs_stereo.sfm.config import ImportConfig
 from gs_stereo.sfm.importers import import_colmap, import_transforms

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import intrinsics_to_opencv, pixel_centres
-from gs_stereo.io.colmap import ColmapCamera
+from gs_stereo.io.colmap_model import ColmapCamera
 from gs_stereo.sfm.lens import (
     Lens,
     colmap_from_lens,

@@ -10,12 +10,8 @@ import pytest
 from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.imaging.exif import GpsPosition
-from gs_stereo.io.colmap import (
-    ColmapModel,
-    model_from_sparse_scene,
-    rotation_from_qvec,
-    sparse_scene_from_model,
-)
+from gs_stereo.io.colmap import model_from_sparse_scene, sparse_scene_from_model
+from gs_stereo.io.colmap_model import ColmapModel, rotation_from_qvec
 from gs_stereo.sfm.config import ReconstructConfig
 from gs_stereo.sfm.scale import (
     Similarity,

@@ -14,7 +14,8 @@ from gs_stereo.splat.densify import GradientStrategy
 from gs_stereo.splat.mcmc import McmcStrategy
 from gs_stereo.splat.raster.protocol import RenderOutput, ScreenGradients
 from gs_stereo.splat.raster.reference import ReferenceRasterizer, RenderSettings
-from gs_stereo.splat.strategy import FixedStrategy, StrategyContext, make_strategy
+from gs_stereo.splat.strategies import FixedStrategy, make_strategy
+from gs_stereo.splat.strategy import StrategyContext
 from gs_stereo.splat.training_state import TrainingState
 from gs_stereo.types.gaussians import Gaussians
 

@@ -14,8 +14,8 @@ from gs_stereo.benchmarks.protocol import BenchmarkPair
 from gs_stereo.cli.main import app
 from gs_stereo.config import load_yaml, parse_config, shipped
 from gs_stereo.io.disparity_files import write_pfm
-from gs_stereo.matching.config import SgbmConfig
 from gs_stereo.matching.sgbm import SgbmMatcher
+from gs_stereo.mvs.sgbm_config import SgbmConfig
 from gs_stereo.stages.evaluate import EvaluateConfig, asker, evaluate_expert
 from gs_stereo.types import DisparityPrediction, Provenance
 

@@ -16,7 +16,7 @@ from unit.viewer.published_scene import (
 )
 
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.stages.view import published_contents
+from gs_stereo.viewer.published import published_contents
 
 
 def test_a_finished_scene_is_read_whole(tmp_path: Path) -> None:

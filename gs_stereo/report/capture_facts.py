@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.report.config import ReportConfig
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.stages import reconstruct
-from gs_stereo.stages.report_config import ReportConfig
 
 if TYPE_CHECKING:
     from gs_stereo.labels.photos import PhotosOfReconstruction

@@ -21,8 +21,8 @@ from gs_stereo.pipeline.manifest import MANIFEST_NAME, read_manifest
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.quality.config import QualityConfig
+from gs_stereo.report.config import ReportConfig
 from gs_stereo.stages import reconstruct
-from gs_stereo.stages.report_config import ReportConfig
 
 if TYPE_CHECKING:
     from gs_stereo.datasets.schema import DatasetIndex, ShardSample
@@ -213,10 +213,10 @@ def _page(
     judged: tuple[DatasetMeasures, Verdict, list[int]],
 ) -> str:
     from gs_stereo.datasets.card import collect_facts
+    from gs_stereo.report.capture_facts import capture_facts, fit_facts
     from gs_stereo.report.facts import ReportFacts
     from gs_stereo.report.gather import dataset_pictures, library_licences, lineage, read_object
     from gs_stereo.report.page import render_page
-    from gs_stereo.stages.report_parts import capture_facts, fit_facts
 
     (name, index), (measures, verdict, chosen), paths = dataset, judged, context.paths
     folder = paths.published(DATASETS_FOLDER) / name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from gs_stereo.config import Config
+from gs_stereo.pipeline.scene import FOLDER_NAME
 from gs_stereo.quality.config import QualityConfig
-from gs_stereo.stages.names import FOLDER_NAME
 
 
 class ReportConfig(Config):
