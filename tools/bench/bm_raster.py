@@ -1,4 +1,4 @@
-"""Times the CPU rasterizer: python tests/perf/bm_raster.py [--prototype DIR] [--scenes 20k,100k]
+"""Times the CPU rasterizer: python tools/bench/bm_raster.py [--prototype DIR] [--scenes 20k,100k]
 
 Prints one JSON object. Everything that is compared runs interleaved in this process; times are wall milliseconds,
 median and the spread between the 25 % and 75 % quantiles. The first rasterizer of this project is the yardstick: its
@@ -13,7 +13,6 @@ twin: a torch implementation (the float64 reference) at 64x48 with 500 Gaussians
 fma_fraction: multiply-adds of compositing over what one core does in a loop of nothing else.
 """
 
-# ruff: noqa: E402 (the environment and the path must be set before the imports)
 from __future__ import annotations
 
 import os
@@ -35,7 +34,7 @@ from typing import Any
 
 import torch
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from raster_scenes import random_scene, trainable
 
@@ -172,7 +171,8 @@ def scene_report(name: str, bench: ModuleType | None, repeats: int) -> dict[str,
     count, width, height, sigma = SCENES[name]
     if bench is None:
         gaussians, camera = random_scene(count, width, height, sigma)
-        photo, others = torch.rand(3, height, width, generator=torch.Generator().manual_seed(2)), {}
+        photo = torch.rand(3, height, width, generator=torch.Generator().manual_seed(2))
+        others: dict[str, Callable[[], Any]] = {}
     else:
         gaussians, camera, photo, others = yardstick_steps(bench, name)
     ours = Ours(gaussians, camera, photo)

@@ -1,7 +1,7 @@
 """Makes gs_stereo/labels/trust.yaml in one go: sample scenes, evidence and exact errors, fit, test on other scenes.
 
-    python tests/perf/calibrate_labels.py --work DIR --version N
-    python tests/perf/calibrate_labels.py --work DIR --version N --set "fused.experts=[sgbm,checkpoint]" \
+    python tools/calibrate_labels.py --work DIR --version N
+    python tools/calibrate_labels.py --work DIR --version N --set "fused.experts=[sgbm,checkpoint]" \
         --set experts.checkpoint.checkpoint=RUN                                             other matchers
 
 Scenes, evidence and answers stay in DIR: a second run makes only what is missing. Prints a line a held-out scene, kind
@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import yaml
+from fit_trust import KINDS, SCENARIOS, Examples, FitSettings, Origin, fit_trust
 from label_scenes import Scene, find_scene, label_config, sources_of
 
 from gs_stereo.core.atomic import atomic_path
-from gs_stereo.labels.calibrate import KINDS, SCENARIOS, Examples, FitSettings, Origin, fit_trust
 from gs_stereo.labels.config import TRUST_MODEL_FILE
 from gs_stereo.labels.evidence import gather
 from gs_stereo.labels.fusion import proposal_case, proposals

@@ -1,6 +1,6 @@
 """Makes the picture of the README from a labelled data set.
 
-    python docs/make_pictures.py demo/gsstereo/dataset/fused [--sample ID]
+    python tools/make_pictures.py demo/gsstereo/dataset/fused [--sample ID]
 
 Writes docs/pair.webp: left and right image, disparity with its scale in pixels, confidence in percent. Without --sample
 it shows the sample whose disparities spread most.
@@ -19,7 +19,7 @@ from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.datasets.write import read_dataset
 from gs_stereo.report.pictures import colour_table, coloured
 
-TARGET = Path(__file__).parent / "pair.webp"
+TARGET = Path(__file__).parents[1] / "docs" / "pair.webp"
 TILE_WIDTH_PX, BAR_PX, CAPTION_PX, GAP_PX = 480, 12, 26, 6
 CONFIDENCE_PERCENT = (80, 100)  # pixels below have no label by default
 INK, PAPER = (40, 40, 44), 255

@@ -2,7 +2,7 @@
 
 The expected error minimises log m + |error| / m (the exponential likelihood, whose best m is the mean error), the
 probability the cross entropy. Sources that a label may lack are hidden in a share of the examples (`SCENARIOS`), so
-that one network serves every set of sources. The program tests/perf/calibrate_labels.py gathers the examples.
+that one network serves every set of sources. calibrate_labels.py gathers the examples.
 """
 
 from __future__ import annotations

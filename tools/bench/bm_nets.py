@@ -1,6 +1,6 @@
 """Times the stereo nets, forward and in training, and prints one JSON line a case.
 
-    python tests/perf/bm_nets.py [--net lite] [--variant full] [--size 640x480] [--range 192] [--threads 2] [--repeat 7]
+    python tools/bench/bm_nets.py [--net lite] [--variant full] [--size 640x480] [--range 192] [--threads 2]
 
 Weights are fresh and images are noise: neither changes the time.
 """

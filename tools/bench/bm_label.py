@@ -1,6 +1,6 @@
 """Pairs per second of `gsstereo label` by source, on a scene with pairs; prints one JSON line each.
 
-    python tests/perf/bm_label.py SCENE [--out DIR] [--workers 2]
+    python tools/bench/bm_label.py SCENE [--out DIR] [--workers 2]
 
 Each line is one whole run in a process of its own: start, matching, fusion, shards and card. `processor_seconds_a_pair`
 is that of the run and its workers. The data sets are removed afterwards.

@@ -1,6 +1,6 @@
 """Ablations of the fit: what each setting does to label error and to views that were not trained on.
 
-    python tests/perf/bm_geometry.py SCENE [--max-edge 320] [--iterations 800] \\
+    python tools/bench/bm_geometry.py SCENE [--max-edge 320] [--iterations 800] \\
         --setting "" --setting "depth_variance_weight=0" --setting "alpha_weight=0 depth_weight=0"
 
 SCENE is a folder with exact truth and a COLMAP model in `sparse/0` (`gsstereo sample` writes one), or a published

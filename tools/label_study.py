@@ -1,6 +1,6 @@
 """The label study: every source on scenes with exact truth, what each step of the fusion is worth, and each signal.
 
-    python tests/perf/bm_label_study.py plain3 hard3 ROOM_A=OUTPUT --work DIR > study.md
+    python tools/label_study.py plain3 hard3 ROOM_A=OUTPUT --work DIR > study.md
 
 DIR is the folder of calibrate_labels.py: its scenes and tables are used, and made where missing. A scene is plainN,
 hardN, or a folder in the layout of `gsstereo sample` with its output folder (recipe label_study). Three tables of
@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 from calibrate_labels import CALIBRATED_ON, examples_of
+from fit_trust import FitSettings, Origin, fit_trust
 from label_scenes import Scene, find_scene, label_config, sources_of
 
 from gs_stereo.benchmarks.evaluate_labels import LabelledView, LabelProtocol, evaluate_labels
 from gs_stereo.core.atomic import write_text
-from gs_stereo.labels.calibrate import FitSettings, Origin, fit_trust
 from gs_stereo.labels.evidence import CONTEXT, EVIDENCE, Case, gather
 from gs_stereo.labels.fusion import FusionRules, fused_label
 from gs_stereo.labels.pair_label import LabelStageConfig, fusion_rules, label_from
@@ -123,10 +123,10 @@ def fused(rules: FusionRules, left_out: tuple[str, ...], sources: LabelSources) 
 def source_labellers(config: LabelStageConfig) -> dict[str, Labeller]:
     rules = fusion_rules(config)
     experts = ("splat", *config.matchers, MULTIBASELINE)
-    return {expert: partial(single, expert, config) for expert in experts} | {
-        "fused": partial(fused, rules, (MULTIBASELINE,)),
-        "fused with multibaseline": partial(fused, rules, ()),
-    }
+    labellers: dict[str, Labeller] = {expert: partial(single, expert, config) for expert in experts}
+    labellers["fused"] = partial(fused, rules, (MULTIBASELINE,))
+    labellers["fused with multibaseline"] = partial(fused, rules, ())
+    return labellers
 
 
 def step_labellers(study: Study) -> Iterator[tuple[str, Labeller]]:

@@ -1,6 +1,6 @@
 """Seconds of a multi-view sweep at 640x480 by the number of views; prints one JSON line each.
 
-Run: python tests/perf/bm_multiview.py [--threads 0] [--views 4 8 12]
+Run: python tools/bench/bm_multiview.py [--threads 0] [--views 4 8 12]
 """
 
 from __future__ import annotations

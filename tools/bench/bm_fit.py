@@ -1,7 +1,7 @@
 """Times a fit and measures what it reaches; prints one JSON line a capture.
 
-    python tests/perf/bm_fit.py [--iterations 500] [--backend cpu] [--model DIR --images DIR] [--set name=value ...]
-    python tests/perf/bm_fit.py --twin [--iterations 300]
+    python tools/bench/bm_fit.py [--iterations 500] [--backend cpu] [--model DIR --images DIR] [--set name=value ...]
+    python tools/bench/bm_fit.py --twin [--iterations 300]
 
 Without a capture it fits the exact synthetic scene of `shared/data/exact_gt/room_a` if that is there, at half size.
 `--model` is a COLMAP model of pinhole cameras, `--images` its undistorted photos. `--twin` fits six small made-up
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from raster_scenes import random_scene, trainable
 

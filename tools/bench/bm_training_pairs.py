@@ -1,6 +1,6 @@
 """Seconds a training pair, by kind of scene, in one process on one thread; prints one JSON line each.
 
-Run: python tests/perf/bm_training_pairs.py [--pairs 8] [--width 512] [--height 384]
+Run: python tools/bench/bm_training_pairs.py [--pairs 8] [--width 512] [--height 384]
 """
 
 from __future__ import annotations

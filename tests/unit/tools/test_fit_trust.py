@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fit_trust import SCENARIOS, Examples, FitSettings, Origin, fit_trust
 
-from gs_stereo.labels.calibrate import SCENARIOS, Examples, FitSettings, Origin, fit_trust
 from gs_stereo.labels.trust import TrustModel, to_values
 
 ORIGIN = Origin(version=7, scenes=("one",), experts=("sgbm", "other"))
