@@ -24,7 +24,8 @@ def train(
         typer.Option(help="DIR or DIR:WEIGHT, repeatable: data sets elsewhere (folder, shard, or scene)."),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Data set of SCENE; splat if there is no --data.", show_default=False)
+        str | None,
+        typer.Option(help="Data set of SCENE; without --data the one that was written last.", show_default=False),
     ] = None,
     net: Annotated[str | None, typer.Option(help="lite or raft_stereo.", show_default="lite")] = None,
     variant: Annotated[str | None, typer.Option(help="Of raft_stereo: full or realtime.", show_default="full")] = None,

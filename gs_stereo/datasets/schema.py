@@ -197,15 +197,22 @@ def find_dataset(path: Path) -> Path:
         raise InputError(f"There is no dataset at {path}; check the path.")
     if (path / INDEX_NAME).is_file():
         return path
-    found = sorted(
-        index.parent for place in (path, path / "gsstereo" / "dataset") for index in place.glob(f"*/{INDEX_NAME}")
-    )
+    found = sorted(folder for root in (path, path / "gsstereo" / "dataset") for folder in finished_datasets(root))
     if len(found) == 1:
         return found[0]
     if not found:
         raise InputError(f"There is no finished dataset in {path} (no {INDEX_NAME}); run gsstereo label first.")
     names = ", ".join(folder.name for folder in found)
     raise InputError(f"{path} holds several datasets ({names}); give the folder of one.")
+
+
+def finished_datasets(root: Path) -> list[Path]:
+    """Folders of the data sets in `root`, the one that was written last at the end.
+
+    A dot in a folder's name means that it is still being written.
+    """
+    found = [path for path in root.glob(f"*/{INDEX_NAME}") if "." not in path.parent.name]
+    return [path.parent for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.parent.name))]
 
 
 def read_index(folder: Path) -> DatasetIndex:

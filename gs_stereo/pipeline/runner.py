@@ -19,7 +19,14 @@ from gs_stereo.errors import GsStereoError, InputError, StageError
 from gs_stereo.log import logger
 from gs_stereo.pipeline.environment import MemoryPeak, library_versions
 from gs_stereo.pipeline.fingerprint import FingerprintParts, HashCache, changed_keys
-from gs_stereo.pipeline.manifest import Manifest, damaged_output, list_outputs, read_manifest, write_manifest
+from gs_stereo.pipeline.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    damaged_output,
+    list_outputs,
+    read_manifest,
+    write_manifest,
+)
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import Executor, Stage, StageContext, StageOutcome
 from gs_stereo.pipeline.units import UNITS_FOLDER, UnitLedger
@@ -69,10 +76,14 @@ def take_parts(stage: Stage, config: Config, paths: ScenePaths, seed: int, known
 
 
 def _published_fingerprint(paths: ScenePaths, folder: str, verb: str) -> str:
-    manifest = read_manifest(paths.published(folder))
-    if manifest is None:
-        raise InputError(f"{paths.published(folder)} is missing or incomplete; run `gsstereo {verb}` first.")
-    return manifest.fingerprint
+    path = paths.published(folder)
+    manifest = read_manifest(path)
+    if manifest is not None:
+        return manifest.fingerprint
+    siblings = path.parent.glob(f"*/{MANIFEST_NAME}") if "/" in folder else ()
+    others = sorted(sibling.parent.name for sibling in siblings if "." not in sibling.parent.name)
+    instead = f", or choose what is there: {', '.join(others)}" if others else ""
+    raise InputError(f"{path} is missing or incomplete; run `gsstereo {verb}` first{instead}.")
 
 
 def assess(stage: Stage, config: Config, paths: ScenePaths, parts: FingerprintParts) -> Assessment:

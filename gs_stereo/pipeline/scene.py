@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gs_stereo.datasets.schema import finished_datasets
 from gs_stereo.errors import InputError
 
 OUTPUT_FOLDER = "gsstereo"
@@ -35,3 +36,13 @@ class ScenePaths:
     def published(self, folder: str) -> Path:
         """The published folder of a stage, for example `pairs/default`."""
         return self.output / folder
+
+    def datasets(self) -> list[str]:
+        """Names of the finished data sets, the one that was written last at the end."""
+        return [folder.name for folder in finished_datasets(self.output / DATASETS_FOLDER)]
+
+    def newest_dataset(self) -> str:
+        """What a verb takes when no data set is named; InputError if there is none."""
+        if names := self.datasets():
+            return names[-1]
+        raise InputError(f"There is no data set in {self.output}; run `gsstereo label` first.")

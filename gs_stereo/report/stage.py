@@ -60,7 +60,7 @@ class ReportStage:
 
     def inputs(self, paths: ScenePaths, config: ReportConfig) -> StageInputs:
         """The shards themselves are fingerprinted, so that one that was changed by hand is judged anew."""
-        name = config.dataset or newest_dataset(paths)
+        name = config.dataset or next(reversed(paths.datasets()), None)
         if name is None:
             return StageInputs()
         folder = paths.published(DATASETS_FOLDER) / name
@@ -81,9 +81,7 @@ class ReportStage:
         from gs_stereo.quality.dataset import measure_dataset
         from gs_stereo.quality.verdict import judge, sample_numbers
 
-        name = config.dataset or newest_dataset(context.paths)
-        if name is None:
-            raise InputError(f"There is no data set in {context.paths.output}; run `gsstereo label` first.")
+        name = config.dataset or context.paths.newest_dataset()
         folder = context.published(DATASETS_FOLDER) / name
         index = read_index(folder)
         damaged = _damaged_shards(folder, index)
@@ -99,18 +97,6 @@ class ReportStage:
         page = _page(context, config, (name, index), (measures, verdict, chosen))
         write_text(context.work_dir / PAGE_NAME, page)
         return _outcome(values, verdict)
-
-
-def newest_dataset(paths: ScenePaths) -> str | None:
-    """The data set whose index was written last; None if there is none."""
-    complete = _complete_datasets(paths)
-    return max(complete, key=lambda path: (path.stat().st_mtime_ns, path.parent.name)).parent.name if complete else None
-
-
-def _complete_datasets(paths: ScenePaths) -> list[Path]:
-    """The index files of the data sets; folders with a dot in their name are still being written."""
-    found = paths.published(DATASETS_FOLDER).glob(f"*/{INDEX_NAME}")
-    return [path for path in found if "." not in path.parent.name]
 
 
 def capture_folder(paths: ScenePaths, dataset_dir: Path) -> Path | None:
@@ -221,12 +207,11 @@ def _page(
     (name, index), (measures, verdict, chosen), paths = dataset, judged, context.paths
     folder = paths.published(DATASETS_FOLDER) / name
     stages = lineage(paths, f"{DATASETS_FOLDER}/{name}")
-    known = {path.parent.name for path in _complete_datasets(paths)}
     return render_page(
         ReportFacts(
             scene=index.info.scene,
             dataset=name,
-            other_datasets=tuple(sorted(known - {name})),
+            other_datasets=tuple(sorted(set(paths.datasets()) - {name})),
             index=index,
             card=collect_facts(folder),
             verdict=verdict,

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from gs_stereo.training.stereo.train import TrainingResult
 
 CHECKPOINTS_FOLDER = ".checkpoints"
-_DEFAULT_DATASET = "splat"
 
 
 def run_folder(name: str) -> str:
@@ -41,14 +40,9 @@ class TrainStageConfig(TrainConfig):
     dataset: str | None = Field(
         default=None,
         pattern=FOLDER_NAME,
-        description="Data set of this scene to train on; splat if there is no `data`, else none.",
+        description="Data set of this scene to train on; without `data` the one that was written last, else none.",
     )
     data: tuple[DataSource, ...] = Field(default=(), description="Data sets elsewhere, each with a weight.")
-
-    @property
-    def own_dataset(self) -> str | None:
-        """The data set of the scene that is used."""
-        return self.dataset or (None if self.data else _DEFAULT_DATASET)
 
 
 class TrainStage:
@@ -63,7 +57,8 @@ class TrainStage:
         return run_folder(config.name or config.net)
 
     def inputs(self, paths: ScenePaths, config: TrainStageConfig) -> StageInputs:
-        published = {dataset_folder(config.own_dataset): "label"} if config.own_dataset else {}
+        name = _own_dataset(paths, config)
+        published = {dataset_folder(name): "label"} if name else {}
         external = {f"(data {number})": _index_of(source.path) for number, source in enumerate(config.data)}
         if config.start is not None:
             external |= {f"(start) {name}": path for name, path in checkpoint_files(config.start).items()}
@@ -110,11 +105,15 @@ def _run_settings(config: TrainStageConfig) -> TrainConfig:
     return TrainConfig(**{name: getattr(config, name) for name in TrainConfig.model_fields})
 
 
+def _own_dataset(paths: ScenePaths, config: TrainStageConfig) -> str | None:
+    """The data set of the scene that is used, None if only others are."""
+    return config.dataset or (None if config.data else paths.newest_dataset())
+
+
 def _sources(context: StageContext, config: TrainStageConfig) -> tuple[DataSource, ...]:
-    if config.own_dataset is None:
-        return config.data
-    own = DataSource(path=context.published(dataset_folder(config.own_dataset)))
-    return (own, *config.data)
+    name = _own_dataset(context.paths, config)
+    own = (DataSource(path=context.published(dataset_folder(name))),) if name else ()
+    return (*own, *config.data)
 
 
 def _outcome(result: TrainingResult) -> StageOutcome:
