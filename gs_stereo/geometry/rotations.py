@@ -6,37 +6,41 @@ the axis and its length is the angle in radians.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 
 _NEARLY_PARALLEL = 1e-12
 
 
+def rotation_rows(w: Any, x: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
+    """The three rows of the rotation of a unit quaternion, whose parts are numbers, arrays or tensors alike."""
+    return (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    )
+
+
 def matrix_from_quaternion(quat_wxyz: Float[np.ndarray, "4"]) -> Float[np.ndarray, "3 3"]:
     """Rotation matrix of a quaternion of any length but 0."""
-    w, x, y, z = np.asarray(quat_wxyz, dtype=np.float64) / np.linalg.norm(quat_wxyz)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    return np.array(rotation_rows(*(np.asarray(quat_wxyz, dtype=np.float64) / np.linalg.norm(quat_wxyz))))
 
 
 def quaternion_from_matrix(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "4"]:
-    """Unit quaternion with w >= 0, by the eigenvector of Bar-Itzhack (2000): stable at every angle."""
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.asarray(rotation, dtype=np.float64)
-    symmetric = np.array(
-        [
-            [xx + yy + zz, zy - yz, xz - zx, yx - xy],
-            [zy - yz, xx - yy - zz, xy + yx, xz + zx],
-            [xz - zx, xy + yx, yy - xx - zz, yz + zy],
-            [yx - xy, xz + zx, yz + zy, zz - xx - yy],
-        ]
-    )
-    quat: Float[np.ndarray, "4"] = np.linalg.eigh(symmetric)[1][:, -1]
-    return -quat if quat[0] < 0 else quat
+    """Unit quaternion with w >= 0.
+
+    Shepperd's method: 4 q q^T is linear in the rotation, and its row with the largest diagonal is q up to scale.
+    """
+    r = np.asarray(rotation, dtype=np.float64)
+    outer = np.empty((4, 4))
+    outer[0, 0] = 1 + np.trace(r)
+    outer[0, 1:] = outer[1:, 0] = [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]]
+    outer[1:, 1:] = r + r.T + (1 - np.trace(r)) * np.eye(3)
+    row = outer[np.argmax(np.diag(outer))]
+    quat: Float[np.ndarray, "4"] = row / np.linalg.norm(row)
+    return np.negative(quat) if quat[0] < 0 else quat
 
 
 def matrix_from_axis_angle(axis_angle: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gs_stereo.errors import InputError
+from gs_stereo.geometry.rotations import quaternion_from_matrix
 from gs_stereo.io import colmap_binary, colmap_text
 from gs_stereo.io.colmap_model import (
     ColmapCamera,
@@ -25,7 +26,6 @@ from gs_stereo.io.colmap_model import (
     check_image_name,
     check_model,
     pinhole_intrinsics,
-    qvec_from_rotation,
 )
 from gs_stereo.types import Camera, SparsePoints, SparseScene
 
@@ -126,7 +126,7 @@ def image_from_camera(
     return ColmapImage(
         name=camera.name,
         camera_id=camera_id,
-        qvec_wxyz=qvec_from_rotation(camera.cam_from_world[:3, :3]),
+        qvec_wxyz=quaternion_from_matrix(camera.cam_from_world[:3, :3]),
         tvec=np.array(camera.cam_from_world[:3, 3], dtype=np.float64),
         points_xy=points_xy,
         point_ids=point_ids.astype(np.int64),

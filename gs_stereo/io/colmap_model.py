@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from gs_stereo.errors import InputError
+from gs_stereo.geometry.rotations import matrix_from_quaternion
 
 CAMERA_MODELS: Mapping[str, tuple[int, int]] = {
     "SIMPLE_PINHOLE": (0, 3),
@@ -64,7 +65,7 @@ class ColmapImage:
     @property
     def cam_from_world(self) -> Float[np.ndarray, "4 4"]:
         pose = np.eye(4)
-        pose[:3, :3] = rotation_from_qvec(self.qvec_wxyz)
+        pose[:3, :3] = matrix_from_quaternion(self.qvec_wxyz)
         pose[:3, 3] = self.tvec
         return pose
 
@@ -94,34 +95,6 @@ class ColmapModel:
     cameras: Mapping[int, ColmapCamera]
     images: Mapping[int, ColmapImage]
     points: ColmapPoints
-
-
-def rotation_from_qvec(qvec_wxyz: Float[np.ndarray, "4"]) -> Float[np.ndarray, "3 3"]:
-    """The rotation matrix of a quaternion that need not be unit."""
-    w, x, y, z = np.asarray(qvec_wxyz, dtype=np.float64) / np.linalg.norm(qvec_wxyz)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-
-
-def qvec_from_rotation(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "4"]:
-    """The unit quaternion wxyz, w >= 0, of a rotation matrix.
-
-    Shepperd's method: 4 q q^T is linear in the rotation, and its row with the largest diagonal is q up to scale.
-    """
-    r = np.asarray(rotation, dtype=np.float64)
-    off = np.array([r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]])
-    outer = np.empty((4, 4))
-    outer[0, 0] = 1 + np.trace(r)
-    outer[0, 1:] = outer[1:, 0] = off
-    outer[1:, 1:] = r + r.T + (1 - np.trace(r)) * np.eye(3)
-    row = outer[np.argmax(np.diag(outer))]
-    qvec: Float[np.ndarray, "4"] = row / np.linalg.norm(row)
-    return np.negative(qvec) if qvec[0] < 0 else qvec
 
 
 def check_model(model: ColmapModel, folder: Path) -> None:

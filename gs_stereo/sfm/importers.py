@@ -13,16 +13,10 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.errors import InputError
+from gs_stereo.geometry.rotations import quaternion_from_matrix
 from gs_stereo.imaging.images import fitting_scale, fitting_size, photo_size, read_photo, shrink_to_edge, write_png
 from gs_stereo.io.colmap import read_model
-from gs_stereo.io.colmap_model import (
-    ColmapCamera,
-    ColmapImage,
-    ColmapModel,
-    ColmapPoints,
-    check_image_name,
-    qvec_from_rotation,
-)
+from gs_stereo.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints, check_image_name
 from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.io.transforms import TransformsFrame, read_transforms
 from gs_stereo.sfm.child import OnProgress, ignore_progress, run_job
@@ -191,7 +185,7 @@ def _image(name: str, camera_id: int, cam_from_world: Float[np.ndarray, "4 4"]) 
     return ColmapImage(
         name=name,
         camera_id=camera_id,
-        qvec_wxyz=qvec_from_rotation(cam_from_world[:3, :3]),
+        qvec_wxyz=quaternion_from_matrix(cam_from_world[:3, :3]),
         tvec=cam_from_world[:3, 3],
         points_xy=np.empty((0, 2)),
         point_ids=np.empty(0, dtype=np.int64),

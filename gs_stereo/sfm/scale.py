@@ -17,8 +17,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gs_stereo.errors import InputError
+from gs_stereo.geometry.rotations import matrix_from_quaternion, quaternion_from_matrix
 from gs_stereo.imaging.exif import GpsPosition
-from gs_stereo.io.colmap_model import ColmapModel, qvec_from_rotation, rotation_from_qvec
+from gs_stereo.io.colmap_model import ColmapModel
 from gs_stereo.sfm.config import ReconstructConfig
 
 _MAX_TRIPLES = 2000
@@ -62,10 +63,10 @@ def apply_similarity(model: ColmapModel, new_from_old: Similarity) -> ColmapMode
     turned = not np.array_equal(new_from_old.rotation, np.eye(3))
     images = {}
     for image_id, image in model.images.items():
-        rotation = rotation_from_qvec(image.qvec_wxyz) @ new_from_old.rotation.T
+        rotation = matrix_from_quaternion(image.qvec_wxyz) @ new_from_old.rotation.T
         images[image_id] = replace(
             image,
-            qvec_wxyz=qvec_from_rotation(rotation) if turned else image.qvec_wxyz,
+            qvec_wxyz=quaternion_from_matrix(rotation) if turned else image.qvec_wxyz,
             tvec=new_from_old.scale * image.tvec - rotation @ new_from_old.translation,
         )
     points = replace(model.points, xyz_in_world=new_from_old(model.points.xyz_in_world))
@@ -75,7 +76,7 @@ def apply_similarity(model: ColmapModel, new_from_old: Similarity) -> ColmapMode
 def camera_centres(model: ColmapModel) -> dict[str, Float[np.ndarray, "3"]]:
     """Camera centres in the world, by image name, in name order."""
     images = sorted(model.images.values(), key=lambda image: image.name)
-    return {image.name: -rotation_from_qvec(image.qvec_wxyz).T @ image.tvec for image in images}
+    return {image.name: -matrix_from_quaternion(image.qvec_wxyz).T @ image.tvec for image in images}
 
 
 def median_depth(model: ColmapModel) -> float:
@@ -85,7 +86,7 @@ def median_depth(model: ColmapModel) -> float:
     depths = []
     for image in model.images.values():
         seen = image.point_ids[image.point_ids >= 0]
-        depths.append(xyz[np.searchsorted(ids, seen)] @ rotation_from_qvec(image.qvec_wxyz)[2] + image.tvec[2])
+        depths.append(xyz[np.searchsorted(ids, seen)] @ matrix_from_quaternion(image.qvec_wxyz)[2] + image.tvec[2])
     depth = np.concatenate(depths) if depths else np.empty(0)
     depth = depth[depth > 0]
     if not len(depth):

@@ -63,7 +63,7 @@ def test_a_quaternion_is_a_rotation_and_comes_back(quat):
     back = quaternion_from_matrix(rotation)
     unit = quat / np.linalg.norm(quat)
     # q and -q are one rotation.
-    assert min(np.abs(back - unit).max(), np.abs(back + unit).max()) < 1e-9
+    assert min(np.abs(back - unit).max(), np.abs(back + unit).max()) < 1e-12
     assert back[0] >= 0
 
 

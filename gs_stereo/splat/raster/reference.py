@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from gs_stereo.splat.raster.inputs import check_finite, check_inputs, poses, used_sh_degree
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderOutput, RenderSettings, ScreenGradients
+from gs_stereo.splat.rotations import rotation_matrices
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.types.gaussians import Gaussians
 
@@ -121,18 +122,6 @@ def project(
         colours=(colours + 0.5).clamp_min(0),
         radii_px=torch.where(visible, extent.amax(-1), 0.0),
     )
-
-
-def rotation_matrices(quats_wxyz: Float[torch.Tensor, "n 4"]) -> Float[torch.Tensor, "n 3 3"]:
-    """Rotations of quaternions of any length; a zero quaternion is the identity."""
-    squared = quats_wxyz.square().sum(-1, keepdim=True)
-    w, x, y, z = (quats_wxyz * torch.where(squared > 0, squared, 1.0).rsqrt()).unbind(-1)
-    rows = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    ]  # fmt: skip
-    return torch.stack(rows, dim=-1).reshape(-1, 3, 3)
 
 
 def sh_basis(directions: Float[torch.Tensor, "n 3"], degree: int) -> Float[torch.Tensor, "n k"]:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gs_stereo.errors import InputError
+from gs_stereo.geometry.rotations import matrix_from_quaternion
 from gs_stereo.io.colmap import (
     find_model_folder,
     model_from_sparse_scene,
@@ -25,8 +26,6 @@ from gs_stereo.io.colmap_model import (
     ColmapModel,
     ColmapPoints,
     check_image_name,
-    qvec_from_rotation,
-    rotation_from_qvec,
 )
 from gs_stereo.types import Camera, SparsePoints, SparseScene
 
@@ -135,17 +134,6 @@ def test_camera_model_table_is_that_of_pycolmap() -> None:
         assert len(pycolmap.Camera.create_from_model_id(1, theirs, 100.0, 64, 64).params) == count
 
 
-@given(st.lists(st.floats(-1, 1), min_size=4, max_size=4).filter(lambda q: np.linalg.norm(q) > 1e-3))
-def test_quaternion_and_rotation_are_inverse(values: list[float]) -> None:
-    qvec = np.array(values) / np.linalg.norm(values)
-    rotation = rotation_from_qvec(qvec)
-    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
-    assert np.linalg.det(rotation) > 0
-    np.testing.assert_allclose(rotation_from_qvec(qvec_from_rotation(rotation)), rotation, atol=1e-12)
-    again = qvec_from_rotation(rotation)
-    assert min(np.abs(again - qvec).max(), np.abs(again + qvec).max()) < 1e-12
-
-
 @pytest.fixture(scope="module")
 def good_bytes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("model")
@@ -224,7 +212,7 @@ def scene() -> SparseScene:
     cameras = []
     for index, angle in enumerate((0.0, 0.1)):
         pose = np.eye(4)
-        pose[:3, :3] = rotation_from_qvec(np.array([np.cos(angle), 0.0, np.sin(angle), 0.0]))
+        pose[:3, :3] = matrix_from_quaternion(np.array([np.cos(angle), 0.0, np.sin(angle), 0.0]))
         pose[:3, 3] = (0.3 * index, 0.0, 0.1)
         k = np.array([[500.0, 0, 320], [0, 505.0, 240], [0, 0, 1]])
         cameras.append(Camera(name=f"{index}.jpg", width=640, height=480, intrinsics=k, cam_from_world=pose))

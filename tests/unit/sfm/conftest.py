@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.geometry.rotations import matrix_from_quaternion
 from gs_stereo.imaging.images import write_png
-from gs_stereo.io.colmap_model import rotation_from_qvec
 from gs_stereo.sfm.lens import Lens, undistort
 from gs_stereo.types import Camera
 
@@ -56,7 +56,7 @@ def camera_at(index: int, count: int) -> Camera:
     offset = index / (count - 1) - 0.5
     turn = -0.15 * offset
     pose = np.eye(4)
-    pose[:3, :3] = rotation_from_qvec(np.array([np.cos(turn), 0.02 * offset, np.sin(turn), 0.05 * offset]))
+    pose[:3, :3] = matrix_from_quaternion(np.array([np.cos(turn), 0.02 * offset, np.sin(turn), 0.05 * offset]))
     pose[:3, 3] = -pose[:3, :3] @ np.array([1.6 * offset, 0.3 * offset**2, 0.2 * np.sin(5 * offset)])
     k = np.array([[FOCAL_PX, 0, WIDTH / 2], [0, FOCAL_PX, HEIGHT / 2], [0, 0, 1]])
     return Camera(name=f"foto é{index}.png", width=WIDTH, height=HEIGHT, intrinsics=k, cam_from_world=pose)

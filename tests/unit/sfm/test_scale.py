@@ -9,9 +9,10 @@ import pytest
 
 from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.geometry.rotations import matrix_from_quaternion
 from gs_stereo.imaging.exif import GpsPosition
 from gs_stereo.io.colmap import model_from_sparse_scene, sparse_scene_from_model
-from gs_stereo.io.colmap_model import ColmapModel, rotation_from_qvec
+from gs_stereo.io.colmap_model import ColmapModel
 from gs_stereo.sfm.config import ReconstructConfig
 from gs_stereo.sfm.scale import (
     Similarity,
@@ -29,7 +30,7 @@ from gs_stereo.types import Camera, SparsePoints, SparseScene
 
 RANDOM = np.random.default_rng(3)
 TRUTH = Similarity(
-    scale=2.5, rotation=rotation_from_qvec(np.array([0.3, -0.5, 0.7, 0.2])), translation=np.array([10.0, -4.0, 2.0])
+    scale=2.5, rotation=matrix_from_quaternion(np.array([0.3, -0.5, 0.7, 0.2])), translation=np.array([10.0, -4.0, 2.0])
 )
 
 
@@ -37,7 +38,7 @@ def model(count: int = 8, on_line: bool = False) -> ColmapModel:
     cameras = []
     for index in range(count):
         pose = np.eye(4)
-        pose[:3, :3] = rotation_from_qvec(np.array([1.0, 0.02 * index, 0.01, 0.0]))
+        pose[:3, :3] = matrix_from_quaternion(np.array([1.0, 0.02 * index, 0.01, 0.0]))
         centre = np.array([0.3 * index, 0.0 if on_line else 0.2 * (index % 3), 0.0 if on_line else 0.1 * (index % 2)])
         pose[:3, 3] = -pose[:3, :3] @ centre
         k = np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]])

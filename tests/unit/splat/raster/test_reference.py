@@ -10,7 +10,7 @@ import torch
 from raster_scenes import random_scene
 
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderSettings
-from gs_stereo.splat.raster.reference import ReferenceRasterizer, project, rotation_matrices, sh_basis
+from gs_stereo.splat.raster.reference import ReferenceRasterizer, project, sh_basis
 from gs_stereo.types import Camera
 from gs_stereo.types.gaussians import Gaussians
 
@@ -113,7 +113,3 @@ def test_spherical_harmonics_equal_gsplat(degree: int) -> None:
     coefficients = torch.randn(50, 16, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
     ours = torch.einsum("nk,nkc->nc", sh_basis(directions, degree), coefficients[:, : (degree + 1) ** 2])
     torch.testing.assert_close(ours, torch_impl._spherical_harmonics(degree, directions, coefficients))
-
-
-def test_zero_quaternion_is_the_identity() -> None:
-    torch.testing.assert_close(rotation_matrices(torch.zeros(1, 4))[0], torch.eye(3))
