@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from builders import INFO, make_dataset
 from click.testing import Result
-from tiny_dataset import INFO, make_dataset
 from typer.testing import CliRunner
 
 from gs_stereo.cli.export_verb import _LAYOUTS, _REASONS

@@ -12,7 +12,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "matching"))
 
 from stand_in_expert import InProcessChild, make_checkout, make_checkpoint
-from stereo_pairs import TINY_NET, tiny_net_entry
 from test_matcher_contract import (  # noqa: F401  (collected again here, for the matchers of this file)
     SHIFT_PX,
     test_deterministic,
@@ -21,6 +20,7 @@ from test_matcher_contract import (  # noqa: F401  (collected again here, for th
     test_read_only_and_strided_inputs,
     test_two_sizes_are_refused,
 )
+from tiny_net import TINY_NET, tiny_net_entry
 from tiny_onnx import save_matcher, textured_pair
 
 from gs_stereo.errors import PluginError

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from tiny_dataset import INFO, make_dataset, make_sample
+from builders import INFO, make_dataset, make_sample
 
 from gs_stereo.datasets.export import ExportSummary, export_dataset
 from gs_stereo.datasets.layouts.config import ExportConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from stereo_pairs import TINY_NET, tiny_net_entry
+from tiny_net import TINY_NET, tiny_net_entry
 
 from gs_stereo.config import canonical_json
 from gs_stereo.errors import InputError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from raster_scenes import random_scene, relative_l2, trainable
+from builders import random_scene, relative_l2, trainable
 
 from gs_stereo.errors import InputError, PluginError
 from gs_stereo.splat.raster.protocol import (

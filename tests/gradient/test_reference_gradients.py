@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from raster_scenes import random_scene, trainable
+from builders import random_scene, trainable
 
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderSettings, ScreenGradients
 from gs_stereo.splat.raster.reference import ReferenceRasterizer

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from stereo_pairs import write_shifted_pairs
+from builders import write_shifted_pairs
 from typer.testing import CliRunner
 
 from gs_stereo.cli.main import app

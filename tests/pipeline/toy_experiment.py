@@ -10,7 +10,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from stereo_pairs import TinyNet, shifted_pair, tiny_net_entry, write_shifted_pairs
+from builders import shifted_pair, write_shifted_pairs
+from tiny_net import TinyNet, tiny_net_entry
 
 from gs_stereo.config import Config
 from gs_stereo.io.disparity_files import write_pfm

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import INFO, SAMPLE_SHAPE, make_sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tiny_dataset import HEIGHT, INFO, WIDTH, make_sample
 
 from gs_stereo.datasets.layouts.config import ExportConfig
 from gs_stereo.datasets.layouts.foundation_stereo import decode, encode
@@ -24,7 +24,7 @@ from gs_stereo.errors import InputError
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)
 VALUES = st.one_of(st.floats(0, 20_000, width=32), st.just(float("nan")))
 MAPS = hnp.arrays(np.float32, SHAPES, elements=VALUES)
-FULL_MAPS = hnp.arrays(np.float32, (HEIGHT, WIDTH), elements=VALUES, fill=st.just(float("nan")))
+FULL_MAPS = hnp.arrays(np.float32, SAMPLE_SHAPE, elements=VALUES, fill=st.just(float("nan")))
 
 
 @given(disparity=MAPS, steps_per_px=st.sampled_from([64.0, 256.0, 1000.0]))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from builders import random_scene, relative_l2, trainable
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raster_scenes import random_scene, relative_l2, trainable
 
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import RenderSettings

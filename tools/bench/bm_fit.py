@@ -25,7 +25,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from raster_scenes import random_scene, trainable
+from builders import random_scene, trainable
 
 from gs_stereo.config import merge, parse_config, parse_overrides
 from gs_stereo.imaging.images import read_photo, resize_to

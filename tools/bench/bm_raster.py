@@ -36,7 +36,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from raster_scenes import random_scene, trainable
+from builders import random_scene, trainable
 
 from gs_stereo.native import raster as native_raster
 from gs_stereo.splat.losses import l1_dssim

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import hdf5plugin  # noqa: F401
 import pytest
-from tiny_dataset import INFO, make_dataset
+from builders import INFO, make_dataset
 
 from gs_stereo.datasets.croissant import croissant
 from gs_stereo.datasets.schema import read_index
@@ -19,10 +19,10 @@ from gs_stereo.datasets.schema import read_index
 RECOMMENDED = {"https://schema.org/datePublished", "http://mlcommons.org/croissant/citeAs"}
 
 
-@pytest.fixture(params=[False, True], ids=["pairs", "stacks"])
+@pytest.fixture(params=[0, 2], ids=["pairs", "stacks"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     make_dataset(tmp_path, 2, views=request.param)
-    text = croissant(read_index(tmp_path), 2 if request.param else 0)
+    text = croissant(read_index(tmp_path), request.param)
     (tmp_path / "croissant.json").write_text(text, encoding="utf-8")
     return tmp_path
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stereo_pairs import TINY_NET, shifted_pair, tiny_net_entry
+from builders import shifted_pair
+from tiny_net import TINY_NET, tiny_net_entry
 
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.labels.experts import ExpertsConfig, external_files, make_matcher

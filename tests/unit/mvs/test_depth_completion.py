@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from unit.splat.tiny_scene import HEIGHT, WIDTH, camera_at
+from builders import HEIGHT, WIDTH, camera_at
 
 from gs_stereo.mvs.depth_completion import completed
 from gs_stereo.mvs.swept_view import SweptView

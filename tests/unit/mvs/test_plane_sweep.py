@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from unit.splat.textured_wall import textured_wall
+from builders import textured_wall
 
 from gs_stereo.mvs.plane_sweep import swept_depths
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tiny_scene import tiny_scene, true_gaussians
+from builders import tiny_scene, true_gaussians
 
 from gs_stereo.splat.evaluate import SplatQuality, evaluate_views
 from gs_stereo.splat.raster.reference import ReferenceRasterizer

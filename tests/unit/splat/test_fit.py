@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_scene import tiny_scene
+from builders import tiny_scene
 
 from gs_stereo.errors import InputError, PluginError, StageError
 from gs_stereo.mvs import plane_sweep

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from textured_wall import textured_wall
-from tiny_scene import camera_at, tiny_scene
+from builders import camera_at, textured_wall, tiny_scene
 
 from gs_stereo.errors import InputError
 from gs_stereo.mvs.plane_sweep import swept_depths

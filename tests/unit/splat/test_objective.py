@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_scene import camera_at, true_gaussians
+from builders import camera_at, true_gaussians
 
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.objective import Objective, relative_depth_error, relative_depth_variance

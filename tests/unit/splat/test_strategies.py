@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from tiny_scene import HEIGHT, WIDTH, camera_at, true_gaussians
+from builders import HEIGHT, WIDTH, camera_at, true_gaussians
 
 from gs_stereo.splat import densify, mcmc
 from gs_stereo.splat.config import DensifyConfig, FitConfig, McmcConfig

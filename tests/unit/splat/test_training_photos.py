@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny_scene import HEIGHT, WIDTH, camera_at
+from builders import HEIGHT, WIDTH, camera_at
 
 from gs_stereo.errors import InputError
 from gs_stereo.splat.config import ResolutionConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stereo_pairs import shifted_pair
+from builders import shifted_pair
 
 from gs_stereo.training.stereo.augment import TrainingPair, augmented
 from gs_stereo.training.stereo.config import AugmentConfig

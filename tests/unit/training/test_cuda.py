@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from stereo_pairs import write_shifted_pairs
+from builders import write_shifted_pairs
 
 from gs_stereo.config import parse_config
 from gs_stereo.nets.protocol import make_net, resolve_net

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
-from stereo_pairs import write_shifted_pairs
+from builders import write_shifted_pairs
 
 from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, InputError, PluginError

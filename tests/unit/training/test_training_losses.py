@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from stereo_pairs import shifted_pair
+from builders import shifted_pair
 
 from gs_stereo.training.stereo.config import LossConfig
 from gs_stereo.training.stereo.data import Batch

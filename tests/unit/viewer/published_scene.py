@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from unit.splat.tiny_scene import tiny_scene, true_gaussians
+from builders import tiny_scene, true_gaussians
 
 from gs_stereo.datasets.write import DatasetInfo, ShardWriting, sample_of, write_dataset
 from gs_stereo.imaging.images import write_png

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from unit.splat.tiny_scene import HEIGHT, WIDTH
+from builders import HEIGHT, WIDTH
 from unit.viewer.published_scene import publish_everything
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")

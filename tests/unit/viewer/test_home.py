@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from unit.splat.tiny_scene import camera_at, tiny_scene
+from builders import camera_at, tiny_scene
 from unit.viewer.published_scene import BASELINE, renderer
 from unit.viewer.test_viewer_pictures import wall_sample
 

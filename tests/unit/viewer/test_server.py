@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from builders import tiny_scene
 from typer.testing import CliRunner
-from unit.splat.tiny_scene import tiny_scene
 from unit.viewer.published_scene import publish_everything, publish_reconstruction, renderer
 
 from gs_stereo.cli import view_verb

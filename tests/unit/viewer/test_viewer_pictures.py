@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from unit.splat.tiny_scene import HEIGHT, WIDTH, camera_at, true_gaussians
+from builders import HEIGHT, WIDTH, camera_at, true_gaussians
 from unit.viewer.published_scene import BASELINE, renderer
 
 from gs_stereo.datasets.schema import ShardSample

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_dataset import INFO, make_dataset, make_sample
+from builders import INFO, make_dataset, make_sample
 
 from gs_stereo.datasets.export import export_dataset
 from gs_stereo.datasets.layouts import kitti

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_dataset import INFO, make_sample
+from builders import INFO, make_sample
 
 from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportJob
 from gs_stereo.errors import InputError

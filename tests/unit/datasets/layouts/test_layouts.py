@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from builders import INFO, SAMPLE_SHAPE, make_sample
 from PIL import Image
-from tiny_dataset import HEIGHT, INFO, WIDTH, make_sample
 
 from gs_stereo.datasets.layouts.config import ExportConfig
 from gs_stereo.datasets.layouts.parts import folder_name
@@ -37,8 +37,8 @@ def picture(path: Path) -> np.ndarray:
 
 def pfm(path: Path) -> np.ndarray:
     lines = path.read_bytes().split(b"\n", 3)
-    assert (lines[0], lines[1], float(lines[2])) == (b"Pf", f"{WIDTH} {HEIGHT}".encode(), -1.0)
-    return np.frombuffer(lines[3], "<f4").reshape(HEIGHT, WIDTH)[::-1]  # bottom row first
+    assert (lines[0], lines[1], float(lines[2])) == (b"Pf", b"20 12", -1.0)
+    return np.frombuffer(lines[3], "<f4").reshape(SAMPLE_SHAPE)[::-1]  # bottom row first
 
 
 def test_kitti(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_nerf_stereo(tmp_path: Path) -> None:
 def test_nerf_stereo_without_an_outer_view_says_how_to_render_it(tmp_path: Path) -> None:
     exporter = EXPORTERS.load("nerf-stereo")()
     with pytest.raises(InputError, match=r"render-pairs SCENE --set \"extra_offsets=\[-1\]\""):
-        exporter.write(tmp_path, [make_sample(0, views=False)], ExportJob(info=INFO))
+        exporter.write(tmp_path, [make_sample(0, views=0)], ExportJob(info=INFO))
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])

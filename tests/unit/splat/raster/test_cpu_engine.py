@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from raster_scenes import random_scene, relative_l2, trainable
+from builders import random_scene, relative_l2, trainable
 
 from gs_stereo.errors import ConfigError, InputError, PluginError
 from gs_stereo.native import raster as native_raster

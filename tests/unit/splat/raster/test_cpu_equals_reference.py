@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from raster_scenes import random_scene, relative_l2, trainable
+from builders import random_scene, relative_l2, trainable
 
 from gs_stereo.native.raster import available_levels
 from gs_stereo.splat.raster.cpu import CpuRasterizer

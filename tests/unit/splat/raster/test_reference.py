@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from raster_scenes import random_scene
+from builders import random_scene
 
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderSettings
 from gs_stereo.splat.raster.reference import ReferenceRasterizer, project, sh_basis

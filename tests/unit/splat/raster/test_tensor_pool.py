@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from raster_scenes import random_scene, trainable
+from builders import random_scene, trainable
 
 from gs_stereo.native import raster as native_raster
 from gs_stereo.splat.raster.cpu import CpuRasterizer
