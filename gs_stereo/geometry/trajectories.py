@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.rotations import matrix_from_axis_angle, slerp
-from gs_stereo.geometry.view_selection import camera_centres, optical_axes, short_path, step_costs
+from gs_stereo.geometry.view_selection import camera_centres, nearest_by_step, optical_axes, short_path, step_costs
 from gs_stereo.types import Camera
 
 _JUMP = 3.0
@@ -63,9 +63,7 @@ def interpolated_cameras(cameras: Sequence[Camera], count: int) -> list[Camera]:
 def neighbours(cameras: Sequence[Camera]) -> Int[np.ndarray, "n k"]:
     """For each camera the indices of its (at most six) nearest others, nearest first. InputError for one camera."""
     _need_two(cameras, "perturb")
-    costs = step_costs(cameras)
-    np.fill_diagonal(costs, np.inf)
-    return np.argsort(costs, axis=1, kind="stable")[:, : min(_NEIGHBOURS, len(cameras) - 1)]
+    return nearest_by_step(cameras, _NEIGHBOURS)
 
 
 def perturbed_camera(

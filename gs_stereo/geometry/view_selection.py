@@ -1,4 +1,8 @@
-"""How cameras of a capture relate: spacing, order along a path, nearest photo, and one image size for all."""
+"""How cameras of a capture relate: spacing, order along a path, which views go with which, and one image size for all.
+
+One rule for each need: `nearest_photos` show most nearly what a camera sees, `nearest_by_step` are close whatever they
+see, `views_with_parallax` can judge a view's depth, `views_looking_alike` should agree with a view about it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
+from gs_stereo.errors import InputError
+from gs_stereo.geometry.projection import inside, project, unproject
 from gs_stereo.types import Camera
 
 _ANGLE_LIKE_ONE_SPACING_RAD = 0.5
@@ -18,6 +24,16 @@ _LEAST_SPACING_SHARE = 0.05
 """A spacing under this share of the median pairwise distance is noise of turning on the spot, not a step."""
 
 _MAX_CHAIN_STARTS = 16
+
+_OVERLAP_GRID = 8
+_LEAST_OVERLAP = 0.3
+_LEAST_PARALLAX = 0.01
+_LEAST_AXIS_COSINE = 0.5
+
+_ALIKE_ANGLE_RAD = 0.6
+_ALIKE_DISTANCE = 0.5
+SAME_DISTANCE = 1e-4
+"""Centres closer than this share of the depth are one place."""
 
 
 def camera_centres(cameras: Sequence[Camera]) -> Float[np.ndarray, "n 3"]:
@@ -97,19 +113,60 @@ class NearestPhoto:
     angle_rad: float
 
 
-def nearest_photo(camera: Camera, photos: Sequence[Camera], depth: float) -> NearestPhoto | None:
-    """The photo that differs least from `camera`; None without photos.
+def nearest_photos(camera: Camera, photos: Sequence[Camera], depth: float, count: int) -> list[NearestPhoto]:
+    """Up to `count` photos that differ least from `camera`, nearest first.
 
     Moving by `distance` shifts the view of content at `depth` by about distance / depth radians, so the measure is
     distance / depth + angle. An unknown depth (NaN) leaves the distance alone to decide.
     """
-    if not photos:
-        return None
     distances = np.linalg.norm(camera_centres(photos) - camera.centre_in_world, axis=1)
-    cosines = optical_axes(photos) @ camera.cam_from_world[2, :3]
-    angles = np.arccos(np.clip(cosines, -1.0, 1.0))
-    index = int(np.argmin(distances / depth + angles if depth > 0 else distances))
-    return NearestPhoto(index=index, distance=float(distances[index]), angle_rad=float(angles[index]))
+    angles = np.arccos(np.clip(optical_axes(photos) @ camera.cam_from_world[2, :3], -1.0, 1.0))
+    order = np.argsort(distances / depth + angles if depth > 0 else distances, kind="stable")[:count]
+    return [NearestPhoto(index=int(k), distance=float(distances[k]), angle_rad=float(angles[k])) for k in order]
+
+
+def nearest_by_step(cameras: Sequence[Camera], count: int) -> Int[np.ndarray, "n k"]:
+    """For each camera the indices of up to `count` others with the smallest `step_costs`, nearest first."""
+    costs = step_costs(cameras)
+    np.fill_diagonal(costs, np.inf)
+    return np.argsort(costs, axis=1, kind="stable")[:, : min(count, len(cameras) - 1)]
+
+
+def views_with_parallax(view: Camera, cameras: Sequence[Camera], depth: float, count: int) -> list[int]:
+    """Indices of up to `count` cameras that can judge a view's depth, nearest first: alike, but with parallax.
+
+    A camera is usable if it sees at least 30 % of the view's content at `depth` (scene units), looks within 60 degrees
+    of the same way, and has moved by at least 1 % of the depth. Raises InputError unless depth is positive.
+    """
+    if not 0 < depth < float("inf"):
+        raise InputError(f"Choosing neighbours needs a positive depth of the content, not {depth}.")
+    steps = (np.arange(_OVERLAP_GRID) + 0.5) / _OVERLAP_GRID
+    image_xy = np.stack(np.meshgrid(steps * view.width, steps * view.height), axis=-1).reshape(-1, 2)
+    points = unproject(view, image_xy, np.full(len(image_xy), depth))
+    ranked = []
+    for index, camera in enumerate(cameras):
+        distance = float(np.linalg.norm(camera.centre_in_world - view.centre_in_world))
+        place, z = project(camera, points)
+        overlap = float(np.mean((z > 0) & inside(camera, np.nan_to_num(place, nan=-1.0))))
+        same_way = float(camera.cam_from_world[2, :3] @ view.cam_from_world[2, :3])
+        if distance >= _LEAST_PARALLAX * depth and overlap >= _LEAST_OVERLAP and same_way >= _LEAST_AXIS_COSINE:
+            ranked.append((distance, index))
+    return [index for _, index in sorted(ranked)[:count]]
+
+
+def views_looking_alike(cameras: Sequence[Camera], depths: Sequence[float], count: int) -> list[list[int]]:
+    """For each view the indices of up to `count` others that look the same way from nearby, nearest first.
+
+    depths: of what each view sees; distances are shares of it. A view at the same place is no other. An unknown depth
+    (NaN or 0) has no neighbours.
+    """
+    distances, angles = centre_distances(cameras), axis_angles(cameras)
+    chosen = []
+    for own, angle, depth in zip(distances, angles, depths, strict=True):
+        near = own / depth if depth > 0 else np.full(len(cameras), np.nan)
+        others = np.flatnonzero((near > SAME_DISTANCE) & (near < _ALIKE_DISTANCE) & (angle < _ALIKE_ANGLE_RAD))
+        chosen.append(others[np.argsort((near + angle)[others], kind="stable")][:count].tolist())
+    return chosen
 
 
 def common_size(cameras: Sequence[Camera], width: int | None = None, height: int | None = None) -> tuple[int, int]:

@@ -103,10 +103,10 @@ def view_sources(pair: StereoPair, job: ViewJob) -> dict[str, ViewDepth]:
 
 def nearest_pairs(cameras: Mapping[Path, Camera], folder: Path, depth: float, count: int) -> tuple[Path, ...]:
     """Pair folders of the other views that see most of the same, nearest first."""
-    from gs_stereo.mvs.neighbours import choose_views
+    from gs_stereo.geometry.view_selection import views_with_parallax
 
     others = [path for path in cameras if path != folder]
-    chosen = choose_views(cameras[folder], [cameras[path] for path in others], depth, count)
+    chosen = views_with_parallax(cameras[folder], [cameras[path] for path in others], depth, count)
     return tuple(others[index] for index in chosen)
 
 
@@ -133,12 +133,12 @@ def _photo_depth(
     asks: ViewAsks,
 ) -> ViewDepth | None:
     """Depth of what the left view shows by the nearest photos; None where there are fewer than two."""
-    from gs_stereo.mvs.neighbours import choose_views
+    from gs_stereo.geometry.view_selection import views_with_parallax
     from gs_stereo.mvs.sweep import sweep_near
     from gs_stereo.mvs.views import PosedImage
 
     left = pair.rig.left
-    near = choose_views(left, scene.cameras, float(np.nanmedian(pair.left_depth.median)), asks.photos)
+    near = views_with_parallax(left, scene.cameras, float(np.nanmedian(pair.left_depth.median)), asks.photos)
     if len(near) < _LEAST_SUPPORT:
         return None
     others = [PosedImage(camera=scene.cameras[k], image=photos(scene.cameras[k].name)) for k in near]

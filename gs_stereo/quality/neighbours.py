@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import inside, project, unproject
-from gs_stereo.geometry.view_selection import axis_angles, centre_distances
+from gs_stereo.geometry.view_selection import SAME_DISTANCE, axis_angles, centre_distances, views_looking_alike
 from gs_stereo.types import Camera
 
 MAP_EDGE_PX = 256
@@ -21,9 +21,6 @@ _NEIGHBOURS = 2
 _POINT_STRIDE = 3
 _AGREES = 0.03
 _LEAST_POINTS = 100
-_MAX_ANGLE_RAD = 0.6
-_MAX_DISTANCE = 0.5
-_SAME_DISTANCE = 1e-4
 _SAME_ANGLE_RAD = 1e-3
 _SAME_BASELINE = 0.01
 _SAME_LEVELS = 0.8
@@ -61,19 +58,8 @@ def conflict_shares(views: Sequence[SmallView]) -> Float[np.ndarray, "n"]:
     A point that lies in a neighbour's image must not float before what the neighbour sees (by more than 3 %); one
     that lies behind may be hidden and is not judged. NaN without a neighbour that looks the same way.
     """
-    cameras = [view.camera for view in views]
-    if len(views) < 2:
-        return np.full(len(views), np.nan)
-    distances, angles = centre_distances(cameras), axis_angles(cameras)
-    shares = []
-    for index, view in enumerate(views):
-        near = distances[index] / view.typical_depth if view.typical_depth > 0 else np.full(len(views), np.nan)
-        others = (near > _SAME_DISTANCE) & (near < _MAX_DISTANCE) & (angles[index] < _MAX_ANGLE_RAD)
-        chosen = sorted(np.flatnonzero(others).tolist(), key=lambda other: near[other] + angles[index, other])[
-            :_NEIGHBOURS
-        ]
-        shares.append(_conflict(view, [views[other] for other in chosen]))
-    return np.array(shares)
+    near = views_looking_alike([view.camera for view in views], [view.typical_depth for view in views], _NEIGHBOURS)
+    return np.array([_conflict(view, [views[k] for k in others]) for view, others in zip(views, near, strict=True)])
 
 
 def _conflict(view: SmallView, others: Sequence[SmallView]) -> float:
@@ -110,7 +96,7 @@ def repeats(views: Sequence[SmallView]) -> Bool[np.ndarray, "n"]:
     distances, angles = centre_distances(cameras), axis_angles(cameras)
     for index in range(1, count):
         earlier = slice(0, index)
-        near = distances[index, earlier] <= _SAME_DISTANCE * np.nan_to_num(depths[index], nan=1.0)
+        near = distances[index, earlier] <= SAME_DISTANCE * np.nan_to_num(depths[index], nan=1.0)
         same_pose = near & (angles[index, earlier] <= _SAME_ANGLE_RAD)
         same_rig = np.abs(baselines[earlier] / baselines[index] - 1) <= _SAME_BASELINE
         alike = np.abs(thumbnails[earlier] - thumbnails[index]).mean(axis=1) <= _SAME_LEVELS

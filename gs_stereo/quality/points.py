@@ -10,7 +10,7 @@ from jaxtyping import Float
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.geometry.disparity import depth_from_disparity
 from gs_stereo.geometry.projection import inside, project
-from gs_stereo.geometry.view_selection import nearest_photo
+from gs_stereo.geometry.view_selection import nearest_photos
 from gs_stereo.types import Camera, SparseScene
 
 _MAD_TO_SIGMA = 1.4826
@@ -66,9 +66,9 @@ def _observed_points(camera: Camera, depth: Float[np.ndarray, "h w"], scene: Spa
     good = (scene.points.error_px <= _MAX_ERROR_PX) & (scene.points.track_length >= _LEAST_TRACK)
     names = [photo.name for photo in scene.cameras]
     typical = float(np.nanmedian(depth)) if np.isfinite(depth).any() else float("nan")
-    nearest = nearest_photo(camera, scene.cameras, typical)
-    index = names.index(camera.name) if camera.name in names else nearest.index if nearest else None
-    if index is None or not scene.visible_points:
+    nearest = [photo.index for photo in nearest_photos(camera, scene.cameras, typical, 1)]
+    own = [names.index(camera.name)] if camera.name in names else nearest
+    if not own or not scene.visible_points:
         return scene.points.xyz_in_world[good]
-    visible = scene.visible_points[index]
+    visible = scene.visible_points[own[0]]
     return scene.points.xyz_in_world[visible[good[visible]]]

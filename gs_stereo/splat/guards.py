@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import inside, project, unproject
-from gs_stereo.geometry.view_selection import NearestPhoto, camera_centres, nearest_photo, optical_axes
+from gs_stereo.geometry.view_selection import NearestPhoto, nearest_photos
 from gs_stereo.imaging.images import resize_to
 from gs_stereo.splat.pairs_config import GuardsConfig
 from gs_stereo.types import Camera, DepthMaps, SparseScene
@@ -108,7 +108,7 @@ def measure_eye(
     """Measure one rendered eye. Deterministic; reads at most one photo."""
     covered = (depth.alpha >= config.covered_alpha) & np.isfinite(depth.median)
     median_depth = float(np.median(depth.median[covered])) if covered.any() else float("nan")
-    nearest = nearest_photo(camera, capture.scene.cameras, median_depth)
+    nearest = next(iter(nearest_photos(camera, capture.scene.cameras, median_depth, 1)), None)
     return EyeMeasures(
         covered_share=float(covered.mean()),
         median_depth=median_depth,
@@ -176,7 +176,8 @@ def _seen_share(
         return float("nan")
     rays = _unit(points - camera.centre_in_world)
     seen = np.zeros(len(points), dtype=bool)
-    for photo in _witnesses(camera, capture, float(np.median(point_depth))):
+    witnesses = nearest_photos(camera, capture.scene.cameras, float(np.median(point_depth)), _MAX_WITNESSES)
+    for photo in (capture.scene.cameras[witness.index] for witness in witnesses):
         image_xy, photo_depth = project(photo, points)
         cosine = (_unit(points - photo.centre_in_world) * rays).sum(axis=1)
         larger = (camera.focal_px * photo_depth) / (photo.focal_px * point_depth)
@@ -194,14 +195,6 @@ def _surface_grid(
     chosen = covered[cells]
     values = depth.median[cells][chosen].astype(np.float64)
     return unproject(camera, pixel_centres(camera.width, camera.height)[cells][chosen], values), values
-
-
-def _witnesses(camera: Camera, capture: Capture, depth: float) -> list[Camera]:
-    photos = capture.scene.cameras
-    distances = np.linalg.norm(camera_centres(photos) - camera.centre_in_world, axis=1)
-    cosines = np.clip(optical_axes(photos) @ camera.cam_from_world[2, :3], -1.0, 1.0)
-    order = np.argsort(distances / depth + np.arccos(cosines), kind="stable")
-    return [photos[index] for index in order[:_MAX_WITNESSES]]
 
 
 def _unit(vectors: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gs_stereo.errors import InputError
 from gs_stereo.geometry.projection import project
 from gs_stereo.geometry.rotations import matrix_from_axis_angle
 from gs_stereo.geometry.trajectories import pose_from_rotation_and_centre
@@ -14,9 +15,11 @@ from gs_stereo.geometry.view_selection import (
     capture_spacing,
     common_size,
     fitted_to_size,
-    nearest_photo,
+    nearest_photos,
     short_path,
     step_costs,
+    views_looking_alike,
+    views_with_parallax,
 )
 from gs_stereo.types import Camera
 
@@ -58,16 +61,34 @@ def test_turning_on_the_spot_counts_as_steps_by_angle():
     np.testing.assert_allclose(costs, costs.T)
 
 
-def test_nearest_photo_weighs_distance_by_depth_and_direction():
-    photos = [camera(0.0), camera(1.0, yaw_deg=60.0)]
+def test_nearest_photos_weigh_distance_by_depth_and_direction():
+    photos = [camera(0.0), camera(1.0, yaw_deg=60.0), camera(9.0)]
     here = camera(0.8)
-    assert nearest_photo(here, photos, depth=10.0).index == 0
-    assert nearest_photo(here, photos, depth=0.1).index == 1
-    found = nearest_photo(here, photos, depth=float("nan"))
+    assert [found.index for found in nearest_photos(here, photos, 10.0, 3)] == [0, 2, 1]
+    assert [found.index for found in nearest_photos(here, photos, 0.1, 2)] == [1, 0]
+    found = nearest_photos(here, photos, float("nan"), 1)[0]
     assert found.index == 1
     assert found.distance == pytest.approx(0.2)
     assert np.degrees(found.angle_rad) == pytest.approx(60.0)
-    assert nearest_photo(here, [], depth=1.0) is None
+    assert nearest_photos(here, [], 1.0, 1) == []
+
+
+def test_views_with_parallax_are_near_but_not_at_the_view_and_see_its_content():
+    view = camera(0.0)
+    here, right, far = camera(0.001), camera(0.2), camera(0.6)
+    away, aside = camera(-0.3, yaw_deg=180.0), camera(9.0)
+    assert views_with_parallax(view, [here, far, away, right, aside], 2.0, 3) == [3, 1]
+    assert views_with_parallax(view, [far, right], 2.0, 1) == [1]
+    with pytest.raises(InputError, match="positive depth"):
+        views_with_parallax(view, [far], float("nan"), 1)
+
+
+def test_views_looking_alike_are_near_but_elsewhere():
+    cameras = [camera(0.0), camera(0.0), camera(0.3), camera(0.2), camera(0.2, yaw_deg=50.0), camera(3.0)]
+    assert views_looking_alike(cameras, [2.0] * 6, 2)[0] == [3, 2], "not the same place, turned away, or far off"
+    assert views_looking_alike(cameras, [0.5] * 6, 2)[0] == [3], "half of the depth is far off"
+    assert views_looking_alike(cameras[:3], [float("nan"), 0.0, 1.0], 2) == [[], [], [0, 1]]
+    assert views_looking_alike([], [], 2) == []
 
 
 def test_common_size_follows_what_is_given():

@@ -9,7 +9,6 @@ import pytest
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.mvs.config import MultiViewConfig
-from gs_stereo.mvs.neighbours import choose_views
 from gs_stereo.mvs.stack import match_stack
 from gs_stereo.mvs.sweep import photometric_score, sweep, sweep_near
 from gs_stereo.mvs.views import DepthRange, InverseDepthPrior, PosedImage, RectifiedStack
@@ -197,12 +196,3 @@ def test_wrong_inputs_are_named(stack: RectifiedStack) -> None:
         sweep(left, views, RANGE, CONFIG, prior=small)
     with pytest.raises(InputError, match="Depth candidates"):
         photometric_score(left, views, np.ones((3, 3)), CONFIG)
-
-
-def test_neighbours_are_near_but_not_at_the_view_and_see_its_content() -> None:
-    here, right, far = camera((0.001, 0, 0)), camera((0.2, 0, 0)), camera((0.6, 0, 0))
-    away, aside = camera((-0.3, 0, 0), (0, 180, 0)), camera((9.0, 0, 0))
-    assert choose_views(LEFT, [here, far, away, right, aside], 2.0, 3) == [3, 1]
-    assert choose_views(LEFT, [far, right], 2.0, 1) == [1]
-    with pytest.raises(InputError, match="positive depth"):
-        choose_views(LEFT, [far], float("nan"), 1)
