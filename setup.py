@@ -48,7 +48,7 @@ class Library:
         return sorted((root / self.folder).glob("*.cpp"))
 
     def is_stale(self, root: Path) -> bool:
-        inputs = [*self.sources(root), *(root / self.folder).glob("*.h"), Path(__file__)]
+        inputs = [*self.sources(root), *(root / NATIVE).rglob("*.h"), Path(__file__)]
         library = self.path(root)
         return not library.exists() or library.stat().st_mtime < max(path.stat().st_mtime for path in inputs)
 
@@ -56,11 +56,15 @@ class Library:
 def libraries() -> list[Library]:
     """The CPU engine once a level, the multi-view matcher, which chooses its level by function, and the shading."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return [Library(ENGINE, "gsstereo-generic"), Library(MULTIVIEW, "gsmultiview"), Library(SHADE, "gsshade")]
+        return [
+            Library(ENGINE, "gsstereo-generic"),
+            Library(MULTIVIEW, "gsstereo-mvs"),
+            Library(SHADE, "gsstereo-worlds"),
+        ]
     wide = {"x86-64-v4": ("-mprefer-vector-width=512",)}
     levels = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
     engines = [Library(ENGINE, f"gsstereo-{level}", (f"-march={level}", *wide.get(level, ()))) for level in levels]
-    return [*engines, Library(MULTIVIEW, "gsmultiview", ("-mtune=haswell",)), Library(SHADE, "gsshade")]
+    return [*engines, Library(MULTIVIEW, "gsstereo-mvs", ("-mtune=haswell",)), Library(SHADE, "gsstereo-worlds")]
 
 
 def find_compiler() -> list[str]:

@@ -1,22 +1,141 @@
-"""Opening the shared libraries that the package is built with."""
+"""The shared libraries that the package is built with: opened once, and checked to be the ones that this code means.
+
+abi.h is the C++ half. A function takes structs and returns a code; the error it stands for is raised here with the
+library's message. A `Struct` holds arrays as pointers beside their sizes: it checks type, layout and shape of the numpy
+arrays and torch tensors that it is given, and keeps them alive.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import importlib.util
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any, ClassVar
 
-from gs_stereo.errors import PluginError
+import numpy as np
+
+from gs_stereo.errors import GsStereoError, InputError, PluginError, StageError
 
 FOLDER = Path(__file__).parent
+ABI = 2
+ERRORS: dict[int, type[GsStereoError]] = {1: InputError, 2: StageError}
+ADVICE = "install a C++17 compiler (g++ or clang++) and then the package again, with `pip install .` or `make install`"
 
 
-def open_library(path: Path) -> ctypes.CDLL:
-    """The library; PluginError if it is missing or cannot be loaded."""
+class ArrayPointer(ctypes.c_void_p):
+    """A field for an array; `array_of` makes its types."""
+
+    dtype: ClassVar[np.dtype]
+    shape: ClassVar[tuple[int | str, ...]]
+    optional: ClassVar[bool]
+
+
+def array_of(dtype: str, *shape: int | str, optional: bool = False) -> type[ArrayPointer]:
+    """The type of a field that points to a contiguous array. Names in `shape` are fields of the same struct."""
+    return type("ArrayPointer", (ArrayPointer,), {"dtype": np.dtype(dtype), "shape": shape, "optional": optional})
+
+
+class Struct(ctypes.Structure):
+    """A C++ struct of the same name, made by keywords. InputError if an array is not what its field says.
+
+    A field can be a number, an array in the struct itself (ctypes), a pointer to an array (`array_of`), to structs
+    (POINTER, given as a list), or a struct.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__()
+        kinds: dict[str, Any] = {name: kind for name, kind, *_ in self._fields_}
+        for name in sorted(kinds, key=lambda name: issubclass(kinds[name], ArrayPointer)):  # sizes first
+            if name in values or issubclass(kinds[name], ArrayPointer):
+                setattr(self, name, self._converted(name, kinds[name], values.get(name)))
+        self._alive = values
+
+    def _converted(self, name: str, kind: Any, value: Any) -> Any:
+        if issubclass(kind, ArrayPointer):
+            return kind(None) if value is None and kind.optional else kind(self._checked(name, kind, value).ctypes.data)
+        if issubclass(kind, ctypes.Array):
+            numbers = np.ravel(value).tolist()
+            if len(numbers) != kind._length_:
+                raise InputError(f"{type(self).__name__}.{name} takes {kind._length_} numbers, not {len(numbers)}.")
+            return kind(*numbers)
+        return (kind._type_ * len(value))(*value) if isinstance(value, list) else value
+
+    def _checked(self, name: str, kind: type[ArrayPointer], value: Any) -> np.ndarray:
+        shape = tuple(getattr(self, size) if isinstance(size, str) else size for size in kind.shape)
+        try:
+            array = np.asarray(value)  # a tensor's own memory
+        except (TypeError, RuntimeError) as error:  # on another device, or part of a graph
+            raise InputError(f"{type(self).__name__}.{name} cannot be read as an array: {error}") from error
+        if array.dtype != kind.dtype or array.shape != shape or not array.flags.c_contiguous:
+            found = f"{'' if array.flags.c_contiguous else 'not contiguous '}{array.dtype} of shape {array.shape}"
+            raise InputError(
+                f"{type(self).__name__}.{name} must be contiguous {kind.dtype} of shape {shape}, not {found}; "
+                "convert it."
+            )
+        return array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Library:
+    """One of the libraries. functions: the structs that each takes; all return a code."""
+
+    name: str
+    functions: Mapping[str, tuple[type[Struct], ...]]
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / f"libgsstereo-{self.name}.so"
+
+    def call(self, function: str, *structs: Struct) -> None:
+        """Run a function; raises the error that it answers with."""
+        opened = _opened(self, self.path)
+        code = getattr(opened, function)(*structs)
+        if code:
+            raise ERRORS[code](opened.gs_message().decode())
+
+
+@cache
+def _opened(library: Library, path: Path) -> ctypes.CDLL:
+    """PluginError if it is missing, cannot be loaded, or was built from other sources."""
     if not path.exists():
-        raise PluginError(f"The native library {path} is missing; install the package again with `pip install .`.")
+        raise PluginError(f"The native library {path} is missing; {ADVICE}.")
+    _share_openmp()
     try:
-        return ctypes.CDLL(str(path))
-    except OSError as error:
-        raise PluginError(
-            f"The native library {path} cannot be loaded ({error}); install the package again with `pip install .`."
-        ) from error
+        opened = ctypes.CDLL(str(path))
+        abi = opened.gs_abi()
+        for name, structs in library.functions.items():
+            getattr(opened, name).argtypes = [ctypes.POINTER(struct) for struct in structs]
+    except (OSError, AttributeError) as error:
+        raise PluginError(f"The native library {path} cannot be loaded ({error}); {ADVICE}.") from error
+    if abi != ABI:
+        raise PluginError(f"The native library {path} has interface {abi} instead of {ABI}; {ADVICE}.")
+    opened.gs_message.restype, opened.gs_struct_bytes.restype = ctypes.c_char_p, ctypes.c_int64
+    for struct in {part for taken in library.functions.values() for whole in taken for part in _parts(whole)}:
+        found, expected = opened.gs_struct_bytes(struct.__name__.encode()), ctypes.sizeof(struct)
+        if found != expected:
+            raise PluginError(
+                f"The native library {path} was built with a {struct.__name__} of {found} bytes instead of {expected}; "
+                f"{ADVICE}."
+            )
+    return opened
+
+
+def _parts(struct: type[Struct]) -> Iterator[type[Struct]]:
+    """The struct, and those that it holds or points to."""
+    yield struct
+    for _, kind, *_ in struct._fields_:
+        part: Any = getattr(kind, "_type_", kind)
+        if isinstance(part, type) and issubclass(part, Struct):
+            yield from _parts(part)
+
+
+@cache
+def _share_openmp() -> None:
+    """Load the OpenMP runtime of torch's wheel: torch and our libraries share one, and the system needs none."""
+    torch = importlib.util.find_spec("torch")
+    for folder in (torch.submodule_search_locations or []) if torch else []:
+        for runtime in Path(folder).glob("lib/libgomp*.so*"):
+            ctypes.CDLL(str(runtime), mode=ctypes.RTLD_GLOBAL)

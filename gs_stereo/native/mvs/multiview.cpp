@@ -1,4 +1,4 @@
-// Kernels of the multi-view sweep behind a plain C interface (multiview/native.py mirrors the structs).
+// Kernels of the multi-view sweep behind the C interface of abi.h (mvs/kernels.py mirrors the structs).
 //
 // patch_costs: photometric cost of one plane per pixel. Inverse depth of a plane is linear in the image (w, w_x, w_y),
 //   so a window is warped into another view by one homography, linearised at the window's centre. The windows are
@@ -12,8 +12,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "../abi.h"
+
 #if defined(_OPENMP)
 #include <omp.h>
+#else
+inline int omp_get_thread_num() { return 0; }
 #endif
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
@@ -21,36 +25,20 @@
 #else
 #define GS_CLONES
 #endif
-#if defined(_WIN32)
-#define GS_EXPORT __declspec(dllexport)
-#else
-#define GS_EXPORT __attribute__((visibility("default")))
-#endif
-
-namespace {
-
-constexpr int kMaxSamples = 128;
-constexpr int kMaxViews = 64;
-constexpr int64_t kChunk = 2048;
-constexpr float kLeastDepthRatio = 1e-3f;
-
-}  // namespace
-
-extern "C" {
 
 // quads: a pixel, its right, lower and lower right neighbour in the bytes of one word, lowest byte first.
 // The array coordinates of a left pixel (x, y) at inverse depth w are those of rotation * (x, y, 1) + w * shift.
-struct GsView {
+struct View {
   const uint32_t* quads;
   int32_t width, height;
   float rotation[9], shift[3];
 };
 
 // rgb: interleaved left image, for the weights. gray: what is compared. samples: window offsets (dx, dy).
-struct GsSweep {
+struct Sweep {
   const uint8_t *rgb, *gray;
   int32_t width, height;
-  const GsView* views;
+  const View* views;
   int32_t view_count, best_views;
   const int32_t* samples;
   const float* sample_weights;
@@ -60,12 +48,40 @@ struct GsSweep {
   int32_t threads;
 };
 
-}  // extern "C"
+// pixels: indices row * width + column. planes: 3 x count (w, w_x, w_y). cost: of the best views. by_view: views x
+// count, NaN where a view does not see the pixel.
+struct Patches {
+  int64_t count;
+  int32_t view_count;
+  const int32_t* pixels;
+  const float* planes;
+  float *cost, *by_view;
+};
+
+// costs, total: h x w x count. gray: h x w guide. The penalty of a jump is the large one where the guide is flat and
+// falls to the small one at edges: small + (large - small) * exp(-|difference| / edge_levels).
+struct Volume {
+  const float* costs;
+  const uint8_t* gray;
+  float* total;
+  int32_t width, height, count;
+  float small_jump, large_jump, edge_levels;
+  int32_t threads;
+};
+
+GS_LIBRARY({"View", sizeof(View)}, {"Sweep", sizeof(Sweep)}, {"Patches", sizeof(Patches)}, {"Volume", sizeof(Volume)})
 
 namespace {
 
-// By value: references, as std::min returns them, keep loops from being vectorised.
-inline float clamped(float value, float top) { return value < 0 ? 0 : value > top ? top : value; }
+using gs::require;
+
+constexpr int kMaxSamples = 128;
+constexpr int kMaxViews = 62;
+constexpr int64_t kChunk = 2048;
+constexpr float kLeastDepthRatio = 1e-3f;
+
+// By value: references, as std::min returns them, keep loops from being vectorised. 0 for what is no number.
+inline float clamped(float value, float top) { return value > 0 ? value < top ? value : top : 0; }
 
 // The left window: weights that sum to one, and weight times the deviation from the mean.
 struct Window {
@@ -80,7 +96,7 @@ struct Pattern {
   int32_t padded;
 };
 
-Pattern padded_pattern(const GsSweep& sweep) {
+Pattern padded_pattern(const Sweep& sweep) {
   Pattern pattern{};
   for (int s = 0; s < sweep.sample_count; ++s) {
     pattern.dx[s] = static_cast<float>(sweep.samples[2 * s]);
@@ -90,7 +106,7 @@ Pattern padded_pattern(const GsSweep& sweep) {
   return pattern;
 }
 
-inline void fill_window(const GsSweep& sweep, const Pattern& pattern, int x, int y, Window& window) {
+inline void fill_window(const Sweep& sweep, const Pattern& pattern, int x, int y, Window& window) {
   const int width = sweep.width, height = sweep.height;
   const uint8_t* middle = sweep.rgb + 3 * (static_cast<size_t>(y) * width + x);
   float sum = 0, mean = 0, value[kMaxSamples];
@@ -122,7 +138,7 @@ inline void fill_window(const GsSweep& sweep, const Pattern& pattern, int x, int
 }
 
 // 1 - correlation of the window with its image under the plane; negative if the centre does not fall into the view.
-inline float view_cost(const GsSweep& sweep, const Pattern& pattern, const GsView& view, const Window& window,
+inline float view_cost(const Sweep& sweep, const Pattern& pattern, const View& view, const Window& window,
                        const float centre[2], const float plane[3]) {
   float at[3], along_x[3], along_y[3];
   for (int k = 0; k < 3; ++k) {
@@ -179,30 +195,43 @@ inline float best_mean(float* costs, int count, int best, float missing) {
   return sum / static_cast<float>(half);
 }
 
-// What one call of gs_patch_costs works on.
-struct Batch {
-  const int32_t* pixels;
-  const float* planes;
-  float *cost, *view_costs;
-  int64_t count;
-};
-
-GS_CLONES void cost_range(const GsSweep& sweep, const Pattern& pattern, const Batch& batch, int64_t from, int64_t to) {
+GS_CLONES void cost_range(const Sweep& sweep, const Pattern& pattern, const Patches& patches, int64_t from,
+                          int64_t to) {
   Window window;
-  float costs[kMaxViews];
+  float costs[kMaxViews + 2];
   for (int64_t i = from; i < to; ++i) {
-    const int x = batch.pixels[i] % sweep.width, y = batch.pixels[i] / sweep.width;
+    const int x = patches.pixels[i] % sweep.width, y = patches.pixels[i] / sweep.width;
     fill_window(sweep, pattern, x, y, window);
     const float centre[2] = {static_cast<float>(x), static_cast<float>(y)};
-    const float plane[3] = {batch.planes[i], batch.planes[batch.count + i], batch.planes[2 * batch.count + i]};
+    const float plane[3] = {patches.planes[i], patches.planes[patches.count + i], patches.planes[2 * patches.count + i]};
     int seen = 0;
     for (int k = 0; k < sweep.view_count; ++k) {
       const float found = view_cost(sweep, pattern, sweep.views[k], window, centre, plane);
       if (found >= 0) costs[seen++] = found;
-      if (batch.view_costs != nullptr) batch.view_costs[k * batch.count + i] = found < 0 ? NAN : found;
+      patches.by_view[k * patches.count + i] = found < 0 ? NAN : found;
     }
-    batch.cost[i] = best_mean(costs, seen, sweep.best_views, sweep.missing_cost);
+    patches.cost[i] = best_mean(costs, seen, sweep.best_views, sweep.missing_cost);
   }
+}
+
+bool is_image(int64_t width, int64_t height) { return width > 0 && height > 0 && width * height <= INT32_MAX; }
+
+void check(const Sweep& sweep, const Patches& patches) {
+  require(is_image(sweep.width, sweep.height), "An image of %d x %d cannot be swept.", sweep.width, sweep.height);
+  require(sweep.sample_count >= 1 && sweep.sample_count <= kMaxSamples,
+          "A window has %d samples; the kernel takes 1 to %d.", sweep.sample_count, kMaxSamples);
+  require(sweep.view_count >= 1 && sweep.view_count <= kMaxViews && sweep.view_count == patches.view_count,
+          "The sweep has %d views and the answer room for %d; the kernel takes 1 to %d.", sweep.view_count,
+          patches.view_count, kMaxViews);
+  for (int k = 0; k < sweep.view_count; ++k)
+    require(is_image(sweep.views[k].width, sweep.views[k].height), "View %d is an image of %d x %d.", k,
+            sweep.views[k].width, sweep.views[k].height);
+  require(sweep.best_views >= 2 && sweep.threads >= 1, "The mean of %d views on %d threads is asked for.",
+          sweep.best_views, sweep.threads);
+  const int32_t area = sweep.width * sweep.height;
+  bool inside = true;
+  for (int64_t i = 0; i < patches.count; ++i) inside &= patches.pixels[i] >= 0 && patches.pixels[i] < area;
+  require(inside, "A pixel lies outside the image of %d x %d.", sweep.width, sweep.height);
 }
 
 // One step of a path: `here` = cost + best way from `before`, and the sum over paths grows by it.
@@ -227,74 +256,80 @@ void start_path(const float* cost, float* here, float* total, int count) {
   }
 }
 
-}  // namespace
-
-extern "C" {
-
-// pixels: indices row * width + column. planes: 3 x count (w, w_x, w_y). cost: count. view_costs: views x count, NaN
-// where a view does not see the pixel; may be null. Returns 0, or 1 for bad sizes.
-GS_EXPORT int32_t gs_patch_costs(const GsSweep* sweep, const int32_t* pixels, const float* planes, int64_t count,
-                                 float* cost, float* view_costs) {
-  if (sweep->sample_count < 1 || sweep->sample_count > kMaxSamples || sweep->view_count < 1 ||
-      sweep->view_count + 2 > kMaxViews || sweep->best_views < 2)
-    return 1;
-  const Pattern pattern = padded_pattern(*sweep);
-  const Batch batch = {pixels, planes, cost, view_costs, count};
-  const int64_t chunks = (count + kChunk - 1) / kChunk;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->threads)
-  for (int64_t k = 0; k < chunks; ++k)
-    cost_range(*sweep, pattern, batch, k * kChunk, std::min(count, (k + 1) * kChunk));
-  return 0;
-}
-
-// volume, total: h x w x count. gray: h x w guide. The penalty of a jump is p2 where the guide is flat and falls to p1
-// at edges: p1 + (p2 - p1) * exp(-|difference| / edge_levels).
-GS_EXPORT int32_t gs_aggregate(const float* volume, const uint8_t* gray, int32_t width, int32_t height, int32_t count,
-                               const float* penalties, [[maybe_unused]] int32_t threads, float* total) {
-  const float p1 = penalties[0], p2 = penalties[1], edge_levels = penalties[2];
-  float jump[256];
-  for (int k = 0; k < 256; ++k) jump[k] = p1 + (p2 - p1) * std::exp(-static_cast<float>(k) / edge_levels);
+// The paths along rows, both ways. `lines`: two for each thread.
+void aggregate_rows(const Volume& volume, const float* jump, float* lines) {
+  const int width = volume.width, count = volume.count;
   const size_t stride = static_cast<size_t>(count) + 2;
-  std::vector<float> lines(2 * stride * width, INFINITY);  // borders stay infinite
-  std::fill(total, total + static_cast<size_t>(width) * height * count, 0.0f);
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int y = 0; y < height; ++y) {
-    std::vector<float> pair(2 * stride, INFINITY);
+#pragma omp parallel for schedule(static) num_threads(volume.threads)
+  for (int y = 0; y < volume.height; ++y) {
+    float* const pair = lines + 2 * stride * omp_get_thread_num();
     for (const int step : {1, -1}) {
       for (int k = 0; k < width; ++k) {
         const size_t x = step > 0 ? k : width - 1 - k, pixel = static_cast<size_t>(y) * width + x;
-        float *here = &pair[(k & 1) * stride], *before = &pair[(~k & 1) * stride];
+        float *here = pair + (k & 1) * stride, *before = pair + (~k & 1) * stride;
+        const float* const cost = volume.costs + pixel * count;
+        float* const total = volume.total + pixel * count;
         if (k == 0) {
-          start_path(volume + pixel * count, here, total + pixel * count, count);
+          start_path(cost, here, total, count);
           continue;
         }
-        const int difference = std::abs(gray[pixel] - gray[pixel - step]);
-        path_step(volume + pixel * count, before, here, total + pixel * count, count, p1, jump[difference]);
+        const int difference = std::abs(volume.gray[pixel] - volume.gray[pixel - step]);
+        path_step(cost, before, here, total, count, volume.small_jump, jump[difference]);
       }
     }
   }
-  for (const int down : {1, -1}) {
-    for (const int side : {-1, 0, 1}) {
-      for (int k = 0; k < height; ++k) {
-        const int y = down > 0 ? k : height - 1 - k;
-        float *here = &lines[(k & 1) * stride * width], *before = &lines[(~k & 1) * stride * width];
-#pragma omp parallel for schedule(static) num_threads(threads)
-        for (int x = 0; x < width; ++x) {
-          const size_t pixel = static_cast<size_t>(y) * width + x;
-          const int from = x - side;
-          if (k == 0 || from < 0 || from >= width) {
-            start_path(volume + pixel * count, here + x * stride, total + pixel * count, count);
-            continue;
-          }
-          const size_t origin = static_cast<size_t>(y - down) * width + from;
-          const int difference = std::abs(gray[pixel] - gray[origin]);
-          path_step(volume + pixel * count, before + from * stride, here + x * stride, total + pixel * count, count,
-                    p1, jump[difference]);
-        }
-      }
-    }
-  }
-  return 0;
 }
 
-}  // extern "C"
+// The paths that go `down` a row and `side` columns with each step. `lines`: two for each column.
+void aggregate_columns(const Volume& volume, const float* jump, int down, int side, float* lines) {
+  const int width = volume.width, height = volume.height, count = volume.count;
+  const size_t stride = static_cast<size_t>(count) + 2;
+  for (int k = 0; k < height; ++k) {
+    const int y = down > 0 ? k : height - 1 - k;
+    float *const here = lines + (k & 1) * stride * width, *const before = lines + (~k & 1) * stride * width;
+#pragma omp parallel for schedule(static) num_threads(volume.threads)
+    for (int x = 0; x < width; ++x) {
+      const size_t pixel = static_cast<size_t>(y) * width + x;
+      const float* const cost = volume.costs + pixel * count;
+      float* const total = volume.total + pixel * count;
+      const int from = x - side;
+      if (k == 0 || from < 0 || from >= width) {
+        start_path(cost, here + x * stride, total, count);
+        continue;
+      }
+      const int difference = std::abs(volume.gray[pixel] - volume.gray[static_cast<size_t>(y - down) * width + from]);
+      path_step(cost, before + from * stride, here + x * stride, total, count, volume.small_jump, jump[difference]);
+    }
+  }
+}
+
+}  // namespace
+
+GS_EXPORT int32_t gs_patch_costs(const Sweep* sweep, const Patches* patches) {
+  return gs::guarded("The multi-view kernel ran out of memory; use fewer pixels at a time.", [&] {
+    check(*sweep, *patches);
+    const Pattern pattern = padded_pattern(*sweep);
+    const int64_t chunks = (patches->count + kChunk - 1) / kChunk;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->threads)
+    for (int64_t k = 0; k < chunks; ++k)
+      cost_range(*sweep, pattern, *patches, k * kChunk, std::min(patches->count, (k + 1) * kChunk));
+  });
+}
+
+GS_EXPORT int32_t gs_aggregate(const Volume* volume) {
+  return gs::guarded("Semi-global matching ran out of memory; use smaller images or fewer depths.", [&] {
+    const float small = volume->small_jump, large = volume->large_jump;
+    require(volume->width >= 1 && volume->height >= 1 && volume->count >= 1 && volume->threads >= 1,
+            "A cost volume of %d x %d x %d cannot be aggregated on %d threads.", volume->height, volume->width,
+            volume->count, volume->threads);
+    float jump[256];
+    for (int k = 0; k < 256; ++k)
+      jump[k] = small + (large - small) * std::exp(-static_cast<float>(k) / volume->edge_levels);
+    const size_t stride = static_cast<size_t>(volume->count) + 2;
+    std::vector<float> lines(2 * stride * std::max(volume->width, volume->threads), INFINITY);  // borders stay infinite
+    std::fill_n(volume->total, static_cast<size_t>(volume->width) * volume->height * volume->count, 0.0f);
+    aggregate_rows(*volume, jump, lines.data());
+    for (const int down : {1, -1})
+      for (const int side : {-1, 0, 1}) aggregate_columns(*volume, jump, down, side, lines.data());
+  });
+}

@@ -1,5 +1,5 @@
-// Light along rays behind a plain C interface; the numpy twin is samples/training/shade_reference.py, which explains
-// each step, and samples/training/shade_native.py mirrors the structs.
+// Light along rays behind the C interface of abi.h; the numpy twin is worlds/pairs/shade_reference.py, which explains each
+// step, and worlds/pairs/shade.py mirrors the structs.
 //
 // Shading is done in two passes, because the shadow rays between them are cast by another library. Tables of the world
 // have one row a component, arrays of rays one row a ray. Every ray is computed by itself, on one thread.
@@ -7,39 +7,40 @@
 #include <cmath>
 #include <cstdint>
 
-#if defined(_WIN32)
-#define GS_EXPORT __declspec(dllexport)
-#else
-#define GS_EXPORT __attribute__((visibility("default")))
-#endif
+#include "../abi.h"
 
-extern "C" {
-
-// A world and how the direction of a ray changes from sample to sample. texels: RGB rows of `row_bytes`. starts: x of
-// every texture's every mip level, then y. linear: light of the 256 byte values. place: of the lamp, or the unit
-// direction to it if `far`.
-struct GsWorld {
+// A world and how the direction of a ray changes from sample to sample. texels: an RGB image. starts: x of every
+// texture's every mip level, then y. linear: light of the 256 byte values. place: of the lamp, or the unit direction to
+// it if `far`.
+struct World {
   const float *corner_uv, *steps_uv, *slope, *normal, *corner_normals, *material;
   const int32_t* piece;
   int64_t triangles, pieces;
   const uint8_t* texels;
-  int64_t row_bytes;
+  int64_t rows, columns;
   const float *starts, *linear;
-  int32_t tiles, levels, side, far;
+  int32_t tiles, levels, boxes, side, far;
   float place[3], lamp[3], sky[3], floor[3], reach;
   float right[3], down[3];
 };
 
-// rays: origin and direction. t, triangle, uv: what they hit, as `RayHits`.
-struct GsHits {
+// rays: origin and direction. t, triangle, uv: what they hit, as `RayHits`. light: first the texture's, then the
+// surface's. shadow_rays: from the hits `shadow_of` towards the lamp, `shadows` of them. reached: 1 where the surface
+// glows, else, for the second pass, whether the lamp reaches it.
+struct Rays {
+  int64_t count, shadows;
   const float *rays, *t, *uv;
   const int32_t* triangle;
-  int64_t count;
+  float *light, *normal, *shadow_rays;
+  uint8_t* reached;
+  int64_t* shadow_of;
 };
 
-}  // extern "C"
+GS_LIBRARY({"World", sizeof(World)}, {"Rays", sizeof(Rays)})
 
 namespace {
+
+using gs::require;
 
 constexpr int kProbes = 4;
 constexpr float kLift = 1e-3f, kLongestShadow = 60.0f, kFar = 1e6f;
@@ -62,7 +63,7 @@ struct Material {
   bool glows;
 };
 
-Material material_of(const GsWorld& world, int64_t triangle) {
+Material material_of(const World& world, int64_t triangle) {
   const int64_t n = world.pieces;
   const float* p = world.material + world.piece[triangle];
   return {static_cast<int>(p[0]), p[n], p[2 * n], p[3 * n], p[4 * n] > 0};
@@ -78,13 +79,13 @@ float reflected(float u) {
 }
 
 // Bilinear on 1/32 of a texel, rounded to a byte, as OpenCV's remap; then linear light.
-Vector lookup(const GsWorld& world, int tile, int level, Place place) {
+Vector lookup(const World& world, int tile, int level, Place place) {
   const int box = tile * world.levels + level;
   const float side = static_cast<float>(world.side >> level);
   const long x = std::lrint((reflected(place.u) * side + world.starts[box]) * 32.0f);
-  const long y = std::lrint((reflected(place.v) * side + world.starts[world.tiles * world.levels + box]) * 32.0f);
-  const uint8_t* upper = world.texels + (y >> 5) * world.row_bytes + (x >> 5) * 3;
-  const uint8_t* lower = upper + world.row_bytes;
+  const long y = std::lrint((reflected(place.v) * side + world.starts[world.boxes + box]) * 32.0f);
+  const uint8_t* upper = world.texels + ((y >> 5) * world.columns + (x >> 5)) * 3;
+  const uint8_t* lower = upper + world.columns * 3;
   const int right = x & 31, down = y & 31;
   const int a = (32 - right) * (32 - down), b = right * (32 - down), c = (32 - right) * down, d = right * down;
   float light[3];
@@ -93,7 +94,7 @@ Vector lookup(const GsWorld& world, int tile, int level, Place place) {
   return vector_at(light);
 }
 
-float mip_level(const GsWorld& world, float width) {
+float mip_level(const World& world, float width) {
   const float level = std::log2(std::max(1.0f, width * static_cast<float>(world.side)));
   return std::min(level, static_cast<float>(world.levels) - 1.001f);
 }
@@ -108,7 +109,7 @@ Place texture_step(const Vector slope[2], Vector way, Vector face, float safe_fa
 float squared(Place step) { return step.u * step.u + step.v * step.v; }
 
 // Mip levels across the footprint, up to four probes along its long side.
-Vector filtered(const GsWorld& world, int tile, Place place, Place right, Place down) {
+Vector filtered(const World& world, int tile, Place place, Place right, Place down) {
   const Place along = squared(right) >= squared(down) ? right : down;
   const float length = std::sqrt(squared(along));
   const float area = std::fabs(right.u * down.v - right.v * down.u);
@@ -133,12 +134,12 @@ struct Hit {
   float facing;
 };
 
-Hit hit_at(const GsWorld& world, const GsHits& hits, int64_t i) {
+Hit hit_at(const World& world, const Rays& hits, int64_t i) {
   const Vector way = vector_at(hits.rays + 6 * i + 3), face = column(world.normal, world.triangles, hits.triangle[i]);
   return {way, vector_at(hits.rays + 6 * i) + hits.t[i] * way, face, dot(face, way)};
 }
 
-Vector texture(const GsWorld& world, const GsHits& hits, int64_t i, const Hit& hit, int tile) {
+Vector texture(const World& world, const Rays& hits, int64_t i, const Hit& hit, int tile) {
   const int64_t n = world.triangles, k = hits.triangle[i];
   const float second = hits.uv[2 * i], third = hits.uv[2 * i + 1];
   const float *corner = world.corner_uv + k, *steps = world.steps_uv + k;
@@ -152,7 +153,7 @@ Vector texture(const GsWorld& world, const GsHits& hits, int64_t i, const Hit& h
 }
 
 // Interpolated, on the viewer's side of the surface.
-Vector shading_normal(const GsWorld& world, const GsHits& hits, int64_t i, const Hit& hit) {
+Vector shading_normal(const World& world, const Rays& hits, int64_t i, const Hit& hit) {
   const int64_t n = world.triangles, k = hits.triangle[i];
   const float* rows = world.corner_normals;
   const Vector normal = column(rows, n, k) + hits.uv[2 * i] * column(rows + 3 * n, n, k) +
@@ -166,7 +167,7 @@ struct ToLamp {
   float distance;
 };
 
-ToLamp to_lamp(const GsWorld& world, Vector point) {
+ToLamp to_lamp(const World& world, Vector point) {
   const Vector place = vector_at(world.place);
   if (world.far) return {place, kFar};
   const Vector way = place - point;
@@ -187,54 +188,72 @@ Vector gloss(const Material& material, Vector normal, Vector way, Vector lamp, f
   return {lobe, share * horizon, share * (1 - horizon)};
 }
 
+void check(const World& world, const Rays& rays) {
+  require(world.levels >= 2 && world.tiles >= 1 && world.boxes == world.tiles * world.levels,
+          "%d textures with %d levels each cannot lie in %d boxes.", world.tiles, world.levels, world.boxes);
+  bool inside = true;
+  for (int box = 0; box < world.boxes; ++box) {  // a lookup reaches the next texel
+    const float x = world.starts[box], y = world.starts[world.boxes + box];
+    const float side = static_cast<float>(world.side >> box % world.levels);
+    inside &= x >= 0 && y >= 0 && x + side <= world.columns - 1.5f && y + side <= world.rows - 1.5f;
+  }
+  require(inside, "A texture lies outside the image of %lld x %lld.", static_cast<long long>(world.columns),
+          static_cast<long long>(world.rows));
+  for (int64_t k = 0; k < world.triangles; ++k) inside &= world.piece[k] >= 0 && world.piece[k] < world.pieces;
+  require(inside, "A triangle belongs to no piece.");
+  for (int64_t k = 0; k < world.pieces; ++k) inside &= world.material[k] >= 0 && world.material[k] < world.tiles;
+  require(inside, "A piece has no texture.");
+  for (int64_t i = 0; i < rays.count; ++i) inside &= rays.triangle[i] >= 0 && rays.triangle[i] < world.triangles;
+  require(inside, "A ray hits no triangle of the world; close the scene.");
+}
+
 }  // namespace
 
-extern "C" {
-
-// First pass: texture colour and normal of every hit, and the rays towards the lamp that must be tested, as rows of
-// `shadow_rays` for the hits `shadow_of`; returns how many. reached: 1 where the surface glows, else 0.
-GS_EXPORT int64_t gs_surfaces(const GsWorld* world, const GsHits* hits, float* colour, float* normal, uint8_t* reached,
-                              float* shadow_rays, int64_t* shadow_of) {
-  int64_t shadows = 0;
-  for (int64_t i = 0; i < hits->count; ++i) {
-    const Hit hit = hit_at(*world, *hits, i);
-    const Material material = material_of(*world, hits->triangle[i]);
-    store(texture(*world, *hits, i, hit, material.tile), colour + 3 * i);
-    reached[i] = material.glows;
-    if (material.glows) continue;
-    const Vector up = shading_normal(*world, *hits, i, hit);
-    store(up, normal + 3 * i);
-    const ToLamp lamp = to_lamp(*world, hit.point);
-    const Vector outward = (hit.facing > 0 ? -1.0f : hit.facing < 0 ? 1.0f : 0.0f) * hit.face;
-    if (dot(up, lamp.direction) <= 0 || dot(outward, lamp.direction) <= 0) continue;
-    const float lift = kLift * (std::sqrt(dot(hit.point, hit.point)) + 1);
-    store(hit.point + lift * outward, shadow_rays + 6 * shadows);
-    store(std::min(lamp.distance, kLongestShadow) * lamp.direction, shadow_rays + 6 * shadows + 3);
-    shadow_of[shadows++] = i;
-  }
-  return shadows;
-}
-
-// Second pass: turns colour into light, given where the lamp reaches the surface.
-GS_EXPORT void gs_light(const GsWorld* world, const GsHits* hits, const float* normal, const uint8_t* reached,
-                        float* colour) {
-  for (int64_t i = 0; i < hits->count; ++i) {
-    const Material material = material_of(*world, hits->triangle[i]);
-    if (material.glows) continue;
-    const Hit hit = hit_at(*world, *hits, i);
-    const Vector up = vector_at(normal + 3 * i);
-    const ToLamp lamp = to_lamp(*world, hit.point);
-    const float fall = world->far ? 0.0f : lamp.distance / world->reach;
-    const float strength = (reached[i] ? 1.0f : 0.0f) / (1 + fall * fall);
-    const float direct = std::max(dot(up, lamp.direction), 0.0f) * strength, above = 0.5f + 0.5f * up.z;
-    const bool shines = material.highlight + material.mirror > 0;
-    const Vector shine = shines ? gloss(material, up, hit.way, lamp.direction, strength) : Vector{0, 0, 0};
-    for (int k = 0; k < 3; ++k) {
-      const float matt = world->lamp[k] * direct + world->sky[k] * above + world->floor[k] * (1 - above);
-      const float glossy = world->lamp[k] * shine.x + world->sky[k] * shine.y + world->floor[k] * shine.z;
-      colour[3 * i + k] = colour[3 * i + k] * matt + glossy;
+// First pass: texture colour and normal of every hit, and the rays towards the lamp that must be tested.
+GS_EXPORT int32_t gs_surfaces(const World* world, Rays* rays) {
+  return gs::guarded("", [&] {
+    check(*world, *rays);
+    rays->shadows = 0;
+    for (int64_t i = 0; i < rays->count; ++i) {
+      const Hit hit = hit_at(*world, *rays, i);
+      const Material material = material_of(*world, rays->triangle[i]);
+      store(texture(*world, *rays, i, hit, material.tile), rays->light + 3 * i);
+      rays->reached[i] = material.glows;
+      if (material.glows) continue;
+      const Vector up = shading_normal(*world, *rays, i, hit);
+      store(up, rays->normal + 3 * i);
+      const ToLamp lamp = to_lamp(*world, hit.point);
+      const Vector outward = (hit.facing > 0 ? -1.0f : hit.facing < 0 ? 1.0f : 0.0f) * hit.face;
+      if (dot(up, lamp.direction) <= 0 || dot(outward, lamp.direction) <= 0) continue;
+      const float lift = kLift * (std::sqrt(dot(hit.point, hit.point)) + 1);
+      float* const shadow_ray = rays->shadow_rays + 6 * rays->shadows;
+      store(hit.point + lift * outward, shadow_ray);
+      store(std::min(lamp.distance, kLongestShadow) * lamp.direction, shadow_ray + 3);
+      rays->shadow_of[rays->shadows++] = i;
     }
-  }
+  });
 }
 
-}  // extern "C"
+// Second pass: turns the textures' light into the surfaces', given where the lamp reaches them.
+GS_EXPORT int32_t gs_light(const World* world, Rays* rays) {
+  return gs::guarded("", [&] {
+    check(*world, *rays);
+    for (int64_t i = 0; i < rays->count; ++i) {
+      const Material material = material_of(*world, rays->triangle[i]);
+      if (material.glows) continue;
+      const Hit hit = hit_at(*world, *rays, i);
+      const Vector up = vector_at(rays->normal + 3 * i);
+      const ToLamp lamp = to_lamp(*world, hit.point);
+      const float fall = world->far ? 0.0f : lamp.distance / world->reach;
+      const float strength = (rays->reached[i] ? 1.0f : 0.0f) / (1 + fall * fall);
+      const float direct = std::max(dot(up, lamp.direction), 0.0f) * strength, above = 0.5f + 0.5f * up.z;
+      const bool shines = material.highlight + material.mirror > 0;
+      const Vector shine = shines ? gloss(material, up, hit.way, lamp.direction, strength) : Vector{0, 0, 0};
+      for (int k = 0; k < 3; ++k) {
+        const float matt = world->lamp[k] * direct + world->sky[k] * above + world->floor[k] * (1 - above);
+        const float glossy = world->lamp[k] * shine.x + world->sky[k] * shine.y + world->floor[k] * shine.z;
+        rays->light[3 * i + k] = rays->light[3 * i + k] * matt + glossy;
+      }
+    }
+  });
+}

@@ -5,19 +5,16 @@ The structs mirror native/worlds/shade.cpp, whose numpy twin is `shade_reference
 
 from __future__ import annotations
 
-import ctypes
-from ctypes import POINTER, c_float, c_int32, c_int64, c_void_p
+from ctypes import c_float, c_int32, c_int64
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from gs_stereo.native.library import FOLDER, open_library
-from gs_stereo.worlds.pairs.world import World
+from gs_stereo.native.library import Library, Struct, array_of
+from gs_stereo.worlds.pairs import world as worlds
 from gs_stereo.worlds.raycast import RayHits
 
-LIBRARY = FOLDER / "libgsshade.so"
 BYTE_TO_LIGHT = (np.arange(256, dtype=np.float32) / 255) ** np.float32(2.2)
 """Linear light of a texel's byte."""
 
@@ -38,75 +35,63 @@ class Shaded:
     lit: Bool[np.ndarray, "n"]
 
 
-class _World(ctypes.Structure):
+class World(Struct):
+    """The tables of a world, its light, and how the direction of a ray changes from sample to sample."""
+
     _fields_ = (
-        *((name, c_void_p) for name in ("corner_uv", "steps_uv", "slope", "normal", "corner_normals", "material")),
-        ("piece", c_void_p), ("triangles", c_int64), ("pieces", c_int64), ("texels", c_void_p), ("row_bytes", c_int64),
-        ("starts", c_void_p), ("linear", c_void_p),
-        ("tiles", c_int32), ("levels", c_int32), ("side", c_int32), ("far", c_int32),
+        ("corner_uv", array_of("f4", 2, "triangles")), ("steps_uv", array_of("f4", 4, "triangles")),
+        ("slope", array_of("f4", 6, "triangles")), ("normal", array_of("f4", 3, "triangles")),
+        ("corner_normals", array_of("f4", 9, "triangles")), ("material", array_of("f4", 5, "pieces")),
+        ("piece", array_of("i4", "triangles")), ("triangles", c_int64), ("pieces", c_int64),
+        ("texels", array_of("u1", "rows", "columns", 3)), ("rows", c_int64), ("columns", c_int64),
+        ("starts", array_of("f4", 2, "boxes")), ("linear", array_of("f4", 256)),
+        ("tiles", c_int32), ("levels", c_int32), ("boxes", c_int32), ("side", c_int32), ("far", c_int32),
         ("place", c_float * 3), ("lamp", c_float * 3), ("sky", c_float * 3), ("floor", c_float * 3),
         ("reach", c_float), ("right", c_float * 3), ("down", c_float * 3),
     )  # fmt: skip
 
 
-class _Hits(ctypes.Structure):
+class Rays(Struct):
+    """Rays and their hits, and what the two passes write."""
+
     _fields_ = (
-        ("rays", c_void_p), ("t", c_void_p), ("uv", c_void_p), ("triangle", c_void_p), ("count", c_int64),
+        ("count", c_int64), ("shadows", c_int64), ("rays", array_of("f4", "count", 6)), ("t", array_of("f4", "count")),
+        ("uv", array_of("f4", "count", 2)), ("triangle", array_of("i4", "count")),
+        ("light", array_of("f4", "count", 3)), ("normal", array_of("f4", "count", 3)),
+        ("shadow_rays", array_of("f4", "count", 6)), ("reached", array_of("?", "count")),
+        ("shadow_of", array_of("i8", "count")),
     )  # fmt: skip
 
 
-def shade(world: World, rays: Float32[np.ndarray, "n 6"], hits: RayHits, footprint: Footprint) -> Shaded:
-    """Light that comes along each ray from what it hits; rays must hit something."""
-    library, count = load_library(), len(rays)
-    packed, where = _packed_world(world, footprint), _packed_hits(rays, hits)
-    light, normal = np.empty((count, 3), np.float32), np.empty((count, 3), np.float32)
-    lit = np.empty(count, bool)
+LIBRARY = Library(name="worlds", functions={"gs_surfaces": (World, Rays), "gs_light": (World, Rays)})
+
+
+def shade(world: worlds.World, rays: Float32[np.ndarray, "n 6"], hits: RayHits, footprint: Footprint) -> Shaded:
+    """Light that comes along each ray from what it hits. InputError if a ray hits nothing."""
+    count = len(rays)
+    shaded = Shaded(light=np.empty((count, 3), np.float32), lit=np.empty(count, bool))
     shadow_rays, shadow_of = np.empty((count, 6), np.float32), np.empty(count, np.int64)
-    shadows = library.gs_surfaces(
-        packed, where, _pointer(light), _pointer(normal), _pointer(lit), _pointer(shadow_rays), _pointer(shadow_of)
-    )
-    lit[shadow_of[:shadows]] = ~world.caster.blocked(shadow_rays[:shadows], 0.0, 0.999)
-    library.gs_light(packed, where, _pointer(normal), _pointer(lit), _pointer(light))
-    return Shaded(light=light, lit=lit)
-
-
-@cache
-def load_library() -> ctypes.CDLL:
-    """The built library; PluginError if it is not there."""
-    library = open_library(LIBRARY)
-    world, hits, pointer = POINTER(_World), POINTER(_Hits), c_void_p
-    library.gs_surfaces.argtypes = [world, hits, pointer, pointer, pointer, pointer, pointer]
-    library.gs_surfaces.restype = c_int64
-    library.gs_light.argtypes = [world, hits, pointer, pointer, pointer]
-    library.gs_light.restype = None
-    return library
-
-
-def _packed_world(world: World, footprint: Footprint) -> _World:
-    """Points into the arrays of `world`, which must outlive it."""
-    tiles, light = world.tiles, world.light
-    tables = ("corner_uv", "steps_uv", "slope", "normal", "corner_normals", "material", "piece")
-    packed = _World(
-        **{name: _pointer(getattr(world, name)) for name in tables},
-        triangles=len(world.piece), pieces=world.material.shape[1],
-        texels=_pointer(tiles.texels), row_bytes=tiles.texels.strides[0],
-        starts=_pointer(tiles.starts), linear=_pointer(BYTE_TO_LIGHT),
-        tiles=len(tiles.origins), levels=tiles.layout.levels, side=tiles.layout.side,
-        far=light.far, reach=light.reach_m,
+    where = _packed_world(world, footprint)
+    what = Rays(
+        count=count, rays=rays, t=hits.t, uv=hits.uv, triangle=hits.triangle, light=shaded.light,
+        normal=np.empty((count, 3), np.float32), shadow_rays=shadow_rays, reached=shaded.lit, shadow_of=shadow_of,
     )  # fmt: skip
-    for name in ("place", "lamp", "sky", "floor"):
-        getattr(packed, name)[:] = getattr(light, name)
-    packed.right[:], packed.down[:] = footprint.right.tolist(), footprint.down.tolist()
-    return packed
+    LIBRARY.call("gs_surfaces", where, what)
+    tested = shadow_of[: what.shadows]
+    shaded.lit[tested] = ~world.caster.blocked(shadow_rays[: what.shadows], 0.0, 0.999)
+    LIBRARY.call("gs_light", where, what)
+    return shaded
 
 
-def _packed_hits(rays: np.ndarray, hits: RayHits) -> _Hits:
-    assert (hits.triangle >= 0).all(), "every scene is closed"
-    return _Hits(
-        rays=_pointer(rays), t=_pointer(hits.t), uv=_pointer(hits.uv), triangle=_pointer(hits.triangle), count=len(rays)
-    )
-
-
-def _pointer(array: np.ndarray) -> int:
-    assert array.flags.c_contiguous, "the library takes contiguous arrays"
-    return array.ctypes.data
+def _packed_world(world: worlds.World, footprint: Footprint) -> World:
+    tiles, light = world.tiles, world.light
+    rows, columns, _ = tiles.texels.shape
+    levels = tiles.layout.levels
+    return World(
+        corner_uv=world.corner_uv, steps_uv=world.steps_uv, slope=world.slope, normal=world.normal,
+        corner_normals=world.corner_normals, material=world.material, piece=world.piece,
+        triangles=len(world.piece), pieces=world.material.shape[1], texels=tiles.texels, rows=rows, columns=columns,
+        starts=tiles.starts, linear=BYTE_TO_LIGHT, tiles=len(tiles.origins), levels=levels,
+        boxes=len(tiles.origins) * levels, side=tiles.layout.side, far=light.far, place=light.place, lamp=light.lamp,
+        sky=light.sky, floor=light.floor, reach=light.reach_m, right=footprint.right, down=footprint.down,
+    )  # fmt: skip

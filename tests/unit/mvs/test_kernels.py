@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -90,8 +92,6 @@ def test_identical_images_match_perfectly_and_only_at_the_right_place() -> None:
 
 
 def test_threads_do_not_change_a_bit(problem: Problem) -> None:
-    from dataclasses import replace
-
     pixels = np.arange(50 * 36, dtype=np.int32)
     planes = random_planes(len(pixels))
     answers = [NativeKernel().patch_costs(replace(problem, threads=n), pixels, planes) for n in (1, 3)]
@@ -119,6 +119,32 @@ def test_too_many_views_and_too_large_windows_are_refused() -> None:
         make_problem(left, [view] * 63, MultiViewConfig())
     with pytest.raises(InputError, match="window_step_px"):
         make_problem(left, [view], MultiViewConfig(window_radius_px=9, window_step_px=1))
+
+
+def test_what_would_read_or_write_outside_an_array_is_refused(problem: Problem) -> None:
+    kernel, plane = NativeKernel(), np.zeros((3, 1), np.float32)
+    for pixel in (-1, 50 * 36):
+        with pytest.raises(InputError, match="A pixel lies outside the image of 50 x 36"):
+            kernel.patch_costs(problem, np.array([pixel], np.int32), plane)
+    with pytest.raises(InputError, match="Patches.planes must be contiguous float32 of shape"):
+        kernel.patch_costs(problem, np.zeros(2, np.int32), plane)
+    with pytest.raises(InputError, match="Sweep.rgb must be"):
+        NativeKernel().patch_costs(replace(problem, gray=problem.gray[:, ::2]), np.zeros(1, np.int32), plane)
+    with pytest.raises(InputError, match="the kernel takes 1 to 62"):
+        NativeKernel().patch_costs(replace(problem, views=()), np.zeros(1, np.int32), plane)
+    with pytest.raises(InputError, match="The mean of 1 views"):
+        NativeKernel().patch_costs(replace(problem, best_views=1), np.zeros(1, np.int32), plane)
+    with pytest.raises(InputError, match="Volume.gray must be"):
+        kernel.aggregate(np.zeros((9, 13, 7), np.float32), np.zeros((9, 12), np.uint8), (0.1, 0.9, 30.0), 1)
+    with pytest.raises(InputError, match="cannot be aggregated"):
+        kernel.aggregate(np.zeros((9, 0, 7), np.float32), np.zeros((9, 0), np.uint8), (0.1, 0.9, 30.0), 1)
+
+
+def test_a_plane_that_is_no_number_reads_inside_the_views(problem: Problem) -> None:
+    pixels, planes = np.full(5, 18 * 50 + 25, np.int32), np.tile(np.array([[0.5], [0], [0]], np.float32), 5)
+    planes[1] = [np.nan, np.inf, -np.inf, 1e38, 0]
+    planes[2] = [0, 0, 1e38, 1e38, np.nan]
+    NativeKernel().patch_costs(problem, pixels, planes)
 
 
 def test_reference_px_is_focal_times_baseline_for_a_stack() -> None:

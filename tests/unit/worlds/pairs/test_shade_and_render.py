@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_world import TINY, camera, facing_square, make_world, plain_tiles
 
-from gs_stereo.errors import PluginError
+from gs_stereo.errors import InputError
 from gs_stereo.geometry.disparity import warp_right_to_left
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.types import StereoRig
-from gs_stereo.worlds.pairs import shade as shading
 from gs_stereo.worlds.pairs import shade_reference
 from gs_stereo.worlds.pairs.compose import Composition, compose
 from gs_stereo.worlds.pairs.config import SceneKind
@@ -21,6 +19,7 @@ from gs_stereo.worlds.pairs.render import RenderedPair, _baseline, _hidden, _ray
 from gs_stereo.worlds.pairs.shade import shade
 from gs_stereo.worlds.pairs.surfaces import quads
 from gs_stereo.worlds.pairs.world import Light, World
+from gs_stereo.worlds.raycast import RayHits
 
 GREY = (128 / 255) ** 2.2
 
@@ -118,11 +117,22 @@ def test_native_shading_equals_its_twin(kind: SceneKind, seed: int) -> None:
     assert np.abs(native.light - twin.light).mean() < 1e-3 * twin.light.mean() + 1e-3
 
 
-def test_a_missing_library_is_a_plugin_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(shading, "LIBRARY", tmp_path / "none.so")
-    shading.load_library.cache_clear()
-    with pytest.raises(PluginError, match="install the package again"):
-        shading.load_library()
+def test_what_would_read_outside_a_table_is_refused() -> None:
+    world = make_world([facing_square(4.0)])
+    rays, footprint = _rays(camera(), np.array([[48.0, 36.0]]))
+    hits = world.caster.cast(rays)
+
+    def refused(message: str, world: World = world, hits: RayHits = hits) -> None:
+        with pytest.raises(InputError, match=message):
+            shade(world, rays, hits, footprint)
+
+    for triangle in (-1, len(world.piece)):
+        refused("A ray hits no triangle", hits=replace(hits, triangle=np.full(1, triangle, np.int32)))
+    refused("Rays.triangle must be", hits=replace(hits, triangle=hits.triangle.astype(np.int64)))
+    refused("A triangle belongs to no piece", replace(world, piece=world.piece + np.int32(9)))
+    refused("A piece has no texture", replace(world, material=world.material - np.float32(1)))
+    refused("A texture lies outside", replace(world, tiles=replace(world.tiles, origins=world.tiles.origins + 9)))
+    refused("World.slope must be", replace(world, slope=np.ascontiguousarray(world.slope[:5])))
 
 
 def board_before_wall() -> tuple[World, StereoRig]:
