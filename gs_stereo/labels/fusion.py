@@ -13,16 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from gs_stereo.geometry.occlusion import hidden_by_warping, not_contradicted, visibility
 from gs_stereo.labels.confidence import quantised
 from gs_stereo.labels.config import LabelConfig
 from gs_stereo.labels.evidence import EVIDENCE, OF_THE_PAIR, Case, gather
 from gs_stereo.labels.fusion_config import FusionConfig
-from gs_stereo.labels.hidden import hidden_by_warping
 from gs_stereo.labels.silhouettes import sharpened
 from gs_stereo.labels.sources import MATCHED, MULTIBASELINE, PHOTOS, POINTS, SILHOUETTES, SPLAT, LabelSources
 from gs_stereo.labels.splat import RenderedEvidence, flag_word, rendered_evidence
 from gs_stereo.labels.trust import TrustModel
-from gs_stereo.labels.visibility import not_contradicted, visibility
 from gs_stereo.types import LabelFlag, StereoLabel
 
 _LEAST_POINTS = 20

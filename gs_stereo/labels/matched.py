@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.errors import InputError
+from gs_stereo.geometry.occlusion import visibility
 from gs_stereo.labels.confidence import probability_within_one_px, quantised
 from gs_stereo.labels.config import LabelConfig
 from gs_stereo.labels.splat import RenderedEvidence, flag_word, has_any, rendered_evidence
-from gs_stereo.labels.visibility import visibility
 from gs_stereo.metrics.consistency import left_right_difference
 from gs_stereo.types import DisparityPrediction, LabelFlag, StereoLabel, StereoPair
 

@@ -11,9 +11,9 @@ from jaxtyping import Float, UInt16
 from gs_stereo import __version__
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.disparity import disparity_from_depth
+from gs_stereo.geometry.occlusion import Visibility, visibility
 from gs_stereo.labels.confidence import probability_within_one_px, quantised
 from gs_stereo.labels.config import LabelConfig
-from gs_stereo.labels.visibility import Visibility, visibility
 from gs_stereo.types import LabelFlag, Provenance, StereoLabel, StereoPair
 
 

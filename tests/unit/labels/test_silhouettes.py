@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from board_scenes import HEIGHT, WIDTH, Board, nearest
 
+from gs_stereo.geometry.occlusion import hidden_by_warping
 from gs_stereo.labels import silhouettes
-from gs_stereo.labels.hidden import hidden_by_warping
 from gs_stereo.labels.silhouettes import sharpened
 
 FAR_PX, NEAR_PX = 6.0, 18.0
