@@ -12,11 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.errors import InputError
-
-SSIM_WINDOW = 11
-SSIM_SIGMA = 1.5
-SSIM_C1 = 0.01**2
-SSIM_C2 = 0.03**2
+from gs_stereo.imaging.ssim import gaussian_window, ssim_from_moments
 
 
 def psnr(image: Float[np.ndarray, "h w 3"], reference: Float[np.ndarray, "_ _ 3"]) -> float:
@@ -31,19 +27,8 @@ def ssim(image: Float[np.ndarray, "h w 3"], reference: Float[np.ndarray, "_ _ 3"
     _require_same_shape(image, reference)
     x, y = image.astype(np.float64), reference.astype(np.float64)
     mean_x, mean_y = _blur(x), _blur(y)
-    variance_x = _blur(x * x) - mean_x**2
-    variance_y = _blur(y * y) - mean_y**2
-    covariance = _blur(x * y) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + SSIM_C1) / (mean_x**2 + mean_y**2 + SSIM_C1)
-    structure = (2 * covariance + SSIM_C2) / (variance_x + variance_y + SSIM_C2)
-    return float(np.mean(luminance * structure))
-
-
-def gaussian_window() -> Float[np.ndarray, "11"]:
-    """The normalised one-dimensional window."""
-    offset = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
-    window = np.exp(-(offset**2) / (2 * SSIM_SIGMA**2))
-    return window / window.sum()
+    variance_sum = (_blur(x * x) - mean_x**2) + (_blur(y * y) - mean_y**2)
+    return float(np.mean(ssim_from_moments(mean_x, mean_y, variance_sum, _blur(x * y) - mean_x * mean_y)))
 
 
 def _blur(image: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:

@@ -1,7 +1,7 @@
 """The photometric loss of 3D Gaussian splatting: (1 - w) L1 + w (1 - SSIM).
 
-SSIM follows Wang et al. 2004 with an 11-tap Gaussian window (sigma 1.5), zero padding, and biased variances, as 3DGS
-and gsplat compute it. On the CPU a native kernel makes value and gradient in one go; elsewhere plain torch does.
+SSIM (imaging/ssim.py) has zero padding and biased variances, as 3DGS and gsplat compute it. On the CPU a native kernel
+makes value and gradient in one go; elsewhere plain torch does.
 """
 
 from __future__ import annotations
@@ -14,12 +14,8 @@ from jaxtyping import Float
 from torch.nn import functional
 
 from gs_stereo.errors import InputError, StageError
+from gs_stereo.imaging.ssim import gaussian_window, ssim_from_moments
 from gs_stereo.native import raster as native
-
-WINDOW_TAPS = 11
-WINDOW_SIGMA = 1.5
-SSIM_C1 = 0.01**2
-SSIM_C2 = 0.03**2
 
 Images = Float[torch.Tensor, "c 3 h w"]
 
@@ -47,24 +43,18 @@ def l1_dssim_torch(rendered: Images, photo: Images, dssim_weight: float = 0.2) -
 
 def ssim_map(first: Images, second: Images) -> Images:
     """SSIM of every pixel and channel."""
-    window = _window(first)
+    window = torch.as_tensor(gaussian_window()).to(first)
+    reach = len(window) // 2
 
     def blur(image: torch.Tensor) -> torch.Tensor:
         flat = image.reshape(-1, 1, *image.shape[-2:])
-        rows = functional.conv2d(flat, window[None, None, :, None], padding=(WINDOW_TAPS // 2, 0))
-        return functional.conv2d(rows, window[None, None, None, :], padding=(0, WINDOW_TAPS // 2)).reshape(image.shape)
+        rows = functional.conv2d(flat, window[None, None, :, None], padding=(reach, 0))
+        return functional.conv2d(rows, window[None, None, None, :], padding=(0, reach)).reshape(image.shape)
 
     mean_1, mean_2 = blur(first), blur(second)
     variance_sum = blur(first.square() + second.square()) - mean_1.square() - mean_2.square()
-    covariance = blur(first * second) - mean_1 * mean_2
-    luminance = (2 * mean_1 * mean_2 + SSIM_C1) / (mean_1.square() + mean_2.square() + SSIM_C1)
-    return luminance * (2 * covariance + SSIM_C2) / (variance_sum + SSIM_C2)
-
-
-def _window(like: torch.Tensor) -> Float[torch.Tensor, "taps"]:
-    offsets = torch.arange(WINDOW_TAPS, dtype=like.dtype, device=like.device) - WINDOW_TAPS // 2
-    weights = torch.exp(-offsets.square() / (2 * WINDOW_SIGMA**2))
-    return weights / weights.sum()
+    ssim: Images = ssim_from_moments(mean_1, mean_2, variance_sum, blur(first * second) - mean_1 * mean_2)
+    return ssim
 
 
 class _NativeL1Dssim(torch.autograd.Function):

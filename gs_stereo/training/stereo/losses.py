@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch.nn import functional
 
+from gs_stereo.imaging.ssim import ssim_from_moments
 from gs_stereo.training.stereo.config import LossConfig
 from gs_stereo.training.stereo.data import Batch
 
 Maps = Float[torch.Tensor, "b 1 h w"]
 Images = Float[torch.Tensor, "b 3 h w"]
 Mask = Bool[torch.Tensor, "b 1 h w"]
-_SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 _SSIM_WINDOW = 3
 
 
@@ -109,6 +109,5 @@ def _ssim(first: Images, second: Images) -> Images:
     mean_1, mean_2 = mean(first), mean(second)
     variance_1 = (mean(first.square()) - mean_1.square()).clamp_min(0)
     variance_2 = (mean(second.square()) - mean_2.square()).clamp_min(0)
-    covariance = mean(first * second) - mean_1 * mean_2
-    luminance = (2 * mean_1 * mean_2 + _SSIM_C1) / (mean_1.square() + mean_2.square() + _SSIM_C1)
-    return luminance * (2 * covariance + _SSIM_C2) / (variance_1 + variance_2 + _SSIM_C2)
+    ssim: Images = ssim_from_moments(mean_1, mean_2, variance_1 + variance_2, mean(first * second) - mean_1 * mean_2)
+    return ssim

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -43,6 +44,16 @@ def test_constant_images_by_hand() -> None:
     expected = (2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)
     assert float(ssim_map(first.double(), second.double())[0, 0, 20, 20]) == pytest.approx(expected, rel=1e-6)
     assert float(l1_dssim(first, second, 0.0)) == pytest.approx(0.2, rel=1e-5)
+
+
+def test_ssim_equals_scikit_image_away_from_the_border() -> None:
+    metrics = pytest.importorskip("skimage.metrics")
+    first, second = images(1, 3, 40, 50)
+    arrays = [image[0].permute(1, 2, 0).numpy() for image in (first, second)]
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
+    _, expected = metrics.structural_similarity(*arrays, channel_axis=2, full=True, **options)
+    ours = ssim_map(first, second)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(ours[5:-5, 5:-5], expected[5:-5, 5:-5], atol=1e-12)
 
 
 def test_same_at_any_number_of_threads() -> None:
