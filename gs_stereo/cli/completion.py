@@ -68,7 +68,7 @@ COMPLETIONS: dict[str, Callable[..., list[str]]] = {
     "expert": _experts,
     "gps": offered("auto", "off"),
     "mapper": offered("incremental", "global"),
-    "matcher": offered("auto", "exhaustive", "sequential"),
+    "matcher": offered("auto", "exhaustive", "sequential", "retrieval"),
     "pairs": _made("pairs"),
     "preset": _presets,
     "strategy": offered("default", "mcmc", "none"),

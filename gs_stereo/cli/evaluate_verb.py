@@ -34,7 +34,7 @@ def evaluate(
     ] = "folder",
     root: Annotated[Path | None, typer.Option(help="The benchmark's folder.", show_default=False)] = None,
     split: Annotated[
-        str | None, typer.Option(help="Which part: a resolution, training, a prefix; see the README.")
+        str | None, typer.Option(help="Which part: a resolution, training, a prefix; see docs/train-evaluate.md.")
     ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for pictures of the errors.")] = None,
     missing: Annotated[str | None, typer.Option(help="Pixels without prediction: bad, ignore or fill.")] = None,

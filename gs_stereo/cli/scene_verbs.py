@@ -59,7 +59,7 @@ def reconstruct(
         Path | None, typer.Option(help="Photo folder or video; by default SCENE/images, a video in SCENE, or SCENE.")
     ] = None,
     max_image_size: Annotated[int | None, typer.Option(help="Longest edge of the photos used, px.")] = None,
-    matcher: Annotated[str | None, typer.Option(help="auto, exhaustive or sequential.")] = None,
+    matcher: Annotated[str | None, typer.Option(help="auto, exhaustive, sequential or retrieval.")] = None,
     mapper: Annotated[str | None, typer.Option(help="incremental or global.")] = None,
     metres_per_unit: Annotated[float | None, typer.Option(help="Metres in one unit of the normalised frame.")] = None,
     known_distance: Annotated[
