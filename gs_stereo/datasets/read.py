@@ -8,7 +8,6 @@ in a child process, and here the texts are only read when `info` is asked for.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import h5py
 import hdf5plugin  # noqa: F401  (registers the zstd filter)
 import numpy as np
 
+from gs_stereo.core.records import object_from_json, record_from_json
 from gs_stereo.datasets.schema import (
     FORMAT,
     FORMAT_VERSION,
@@ -31,9 +31,9 @@ from gs_stereo.datasets.schema import (
     DatasetInfo,
     ShardSample,
     check_sizes,
-    provenance_from_json,
 )
 from gs_stereo.errors import InputError
+from gs_stereo.types import Provenance
 
 _GZIP, _SHUFFLE, _FLETCHER32, _LZF, _ZSTD = 1, 2, 3, 32000, 32015
 _FILTERS = {_GZIP, _SHUFFLE, _FLETCHER32, _LZF, _ZSTD}
@@ -133,17 +133,14 @@ def _read_scale(file: h5py.File) -> float | None:
 def _read_info(file: h5py.File, metres_per_unit: float | None) -> DatasetInfo:
     if _attribute(file, "format", str) != FORMAT:
         raise ValueError(f"attribute format is not {FORMAT}")
-    config = json.loads(_attribute(file, "config", str))
-    if not isinstance(config, dict):
-        raise TypeError("attribute config is no JSON object")
     return DatasetInfo(
         scene=_attribute(file, "scene", str),
         split=_attribute(file, "split", str),
         label=_attribute(file, "label", str),
-        provenance=provenance_from_json(_attribute(file, "label_provenance", str)),
+        provenance=record_from_json(Provenance, _attribute(file, "label_provenance", str)),
         generator=_attribute(file, "generator", str),
         metres_per_unit=metres_per_unit,
-        config=config,
+        config=object_from_json(_attribute(file, "config", str)),
     )
 
 

@@ -9,25 +9,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Final, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
+from pydantic import Field
 
 from gs_stereo.config import canonical_json
+from gs_stereo.core.records import JsonObject, OpenRecord, json_text, json_values, read_record
 from gs_stereo.errors import InputError
 from gs_stereo.types import LabelFlag, Provenance, StereoImages, StereoLabel
 
-FORMAT = "gs_stereo.stereo"
-FORMAT_VERSION = 1
+FORMAT: Final = "gs_stereo.stereo"
+FORMAT_VERSION: Final = 1
 INDEX_NAME = "dataset.json"
 MAX_SAMPLES_A_SHARD = 1 << 16
 MAX_SIDE_PX = 1 << 15
 MAX_PIXELS = 1 << 26
 MAX_VIEWS = 64
-_MAX_INDEX_BYTES = 1 << 26
 _KNOWN_FLAGS = sum(LabelFlag)
 _RIGID_TOLERANCE = 1e-4
 _SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.h5")
@@ -88,25 +89,26 @@ class ShardSample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetInfo:
-    """What is true of every sample of a dataset.
+class DatasetInfo(OpenRecord):
+    """What is true of every sample of a dataset: the root attributes of a shard, the first lines of `dataset.json`.
 
     metres_per_unit: None = unknown. config: resolved settings, JSON types only. generator: name and version of the
     program. Put no machine paths and no times into it: the same run must give the same bytes.
     """
 
+    format: Literal["gs_stereo.stereo"] = FORMAT
+    format_version: Literal[1] = FORMAT_VERSION
     scene: str
     split: str
     label: str
-    provenance: Provenance
-    generator: str
+    provenance: Annotated[Provenance, Field(alias="label_provenance")]
     metres_per_unit: float | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: JsonObject = field(default_factory=dict)
+    generator: str
 
     @property
     def provenance_json(self) -> str:
-        values = asdict(self.provenance)
-        return canonical_json({"expert": values.pop("name"), **values})
+        return canonical_json(json_values(self.provenance))
 
     @property
     def config_json(self) -> str:
@@ -114,42 +116,41 @@ class DatasetInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShardEntry:
+class ShardEntry(OpenRecord):
     """One shard of the index: file name, number of samples, sha256 and size of the file."""
 
     file: str
-    count: int
+    count: Annotated[int, Field(ge=1, le=MAX_SAMPLES_A_SHARD)]
     sha256: str
     bytes: int
 
+    def __post_init__(self) -> None:
+        if not _SHARD_NAME.fullmatch(self.file):
+            raise ValueError(f"{self.file!r} is no plain shard file name")
+
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetIndex:
+class DatasetIndex(DatasetInfo):
     """The content of `dataset.json`."""
 
-    info: DatasetInfo
     sample_count: int
     height: int
     width: int
     shards: tuple[ShardEntry, ...]
 
+    def __post_init__(self) -> None:
+        if not self.shards or len({entry.file for entry in self.shards}) != len(self.shards):
+            raise ValueError("shards are missing or listed twice")
+        if sum(entry.count for entry in self.shards) != self.sample_count:
+            raise ValueError("the counts of the shards do not add up to sample_count")
+
+    @property
+    def info(self) -> DatasetInfo:
+        return DatasetInfo(**{item.name: getattr(self, item.name) for item in fields(DatasetInfo)})
+
     def to_json(self) -> str:
-        values = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "scene": self.info.scene,
-            "split": self.info.split,
-            "label": self.info.label,
-            "label_provenance": json.loads(self.info.provenance_json),
-            "metres_per_unit": self.info.metres_per_unit,
-            "config": json.loads(self.info.config_json),
-            "generator": self.info.generator,
-            "sample_count": self.sample_count,
-            "height": self.height,
-            "width": self.width,
-            "shards": [asdict(entry) for entry in self.shards],
-        }
-        return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        sorted_by_key = {"label_provenance": json.loads(self.provenance_json), "config": json.loads(self.config_json)}
+        return json_text({**json_values(self), **sorted_by_key}, indent=2)
 
 
 def shard_name(split: str, number: int, total: int) -> str:
@@ -173,21 +174,6 @@ def sample_of(pair: StereoImages, label: StereoLabel) -> ShardSample:
         cam_from_world=np.asarray(camera.cam_from_world, dtype=np.float64),
         views=np.stack(stack) if stack else None,
         offsets=np.asarray(pair.extra_offsets, dtype=np.float64) if stack else None,
-    )
-
-
-def provenance_from_json(text: str) -> Provenance:
-    """The inverse of `DatasetInfo.provenance_json`; ValueError, KeyError or TypeError if it is malformed."""
-    values = json.loads(text)
-    if not isinstance(values, dict) or not isinstance(values.get("settings", {}), dict):
-        raise TypeError("label_provenance is no JSON object")
-    weights = values.get("weights_sha256")
-    return Provenance(
-        name=str(values["expert"]),
-        version=str(values["version"]),
-        licence=str(values["licence"]),
-        weights_sha256=None if weights is None else str(weights),
-        settings=values.get("settings", {}),
     )
 
 
@@ -217,49 +203,9 @@ def finished_datasets(root: Path) -> list[Path]:
 
 def read_index(folder: Path) -> DatasetIndex:
     """Read and check `dataset.json`; InputError names what is wrong and the fix."""
-    path = folder / INDEX_NAME
-    try:
-        if path.stat().st_size > _MAX_INDEX_BYTES:
-            raise ValueError("it is too large")
-        return _parse_index(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise InputError(f"There is no finished dataset in {folder}: {INDEX_NAME} is missing; label again.") from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"The dataset index {path} is broken ({reason}); label again or copy it again.") from error
-
-
-def _parse_index(values: Any) -> DatasetIndex:
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise ValueError(f"format is not {FORMAT}")
-    if values.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"format version {values.get('format_version')!r}, this program reads {FORMAT_VERSION}")
-    shards = tuple(_parse_entry(entry) for entry in values["shards"])
-    if not shards or len({entry.file for entry in shards}) != len(shards):
-        raise ValueError("shards are missing or listed twice")
-    if sum(entry.count for entry in shards) != values["sample_count"]:
-        raise ValueError("the counts of the shards do not add up to sample_count")
-    scale = values["metres_per_unit"]
-    info = DatasetInfo(
-        scene=str(values["scene"]),
-        split=str(values["split"]),
-        label=str(values["label"]),
-        provenance=provenance_from_json(json.dumps(values["label_provenance"])),
-        generator=str(values["generator"]),
-        metres_per_unit=None if scale is None else float(scale),
-        config=dict(values["config"]),
-    )
-    sizes = {name: int(values[name]) for name in ("sample_count", "height", "width")}
-    return DatasetIndex(info=info, shards=shards, **sizes)
-
-
-def _parse_entry(values: Any) -> ShardEntry:
-    name, count = str(values["file"]), values["count"]
-    if not _SHARD_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no plain shard file name")
-    if not isinstance(count, int) or not 1 <= count <= MAX_SAMPLES_A_SHARD:
-        raise ValueError(f"{name} has no sensible count")
-    return ShardEntry(file=name, count=count, sha256=str(values["sha256"]), bytes=int(values["bytes"]))
+    if not (folder / INDEX_NAME).is_file():
+        raise InputError(f"There is no finished dataset in {folder}: {INDEX_NAME} is missing; label again.")
+    return read_record(DatasetIndex, folder / INDEX_NAME, fix="label again or copy it again")
 
 
 def check_sizes(sizes: Mapping[str, int]) -> None:

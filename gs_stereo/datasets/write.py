@@ -131,7 +131,7 @@ def write_shard(
 def write_index(folder: Path, info: DatasetInfo, shards: Sequence[WrittenShard]) -> DatasetIndex:
     """Declare the shards in `folder` a finished dataset. Their images must have one size."""
     index = DatasetIndex(
-        info=info,
+        **vars(info),
         sample_count=sum(shard.entry.count for shard in shards),
         height=shards[0].height,
         width=shards[0].width,

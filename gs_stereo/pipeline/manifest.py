@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from gs_stereo.core.atomic import fsync_path, write_text
+from gs_stereo.core.atomic import fsync_path
 from gs_stereo.core.hashing import sha256_file
-from gs_stereo.errors import InputError
+from gs_stereo.core.records import JsonObject, OpenRecord, read_record, write_record
 
 MANIFEST_NAME = "manifest.json"
-MANIFEST_FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutputFile:
+class OutputFile(OpenRecord):
     """One file of a published folder, with `path` relative to the folder."""
 
     path: str
@@ -26,23 +24,23 @@ class OutputFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manifest:
+class Manifest(OpenRecord):
     """See DESIGN: what was run, on what, with what result. `parts` is what the fingerprint was taken of."""
 
     stage: str
     fingerprint: str
-    parts: Mapping[str, Any]
+    parts: JsonObject
     outputs: tuple[OutputFile, ...]
     code_version: str
     libraries: Mapping[str, str]
     device: str
     seconds: float
     peak_memory_bytes: int
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: JsonObject = field(default_factory=dict)
     drops: Mapping[str, int] = field(default_factory=dict)
     summary: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
-    format: int = MANIFEST_FORMAT
+    format: Literal[1] = 1
 
 
 def list_outputs(folder: Path) -> tuple[OutputFile, ...]:
@@ -58,24 +56,13 @@ def list_outputs(folder: Path) -> tuple[OutputFile, ...]:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest atomically, as the last file of the folder."""
-    write_text(folder / MANIFEST_NAME, json.dumps(asdict(manifest), indent=1, ensure_ascii=False) + "\n")
+    write_record(folder / MANIFEST_NAME, manifest)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a published folder, None if there is none; InputError if it is broken."""
     path = folder / MANIFEST_NAME
-    if not path.is_file():
-        return None
-    broken = f"The manifest {path} is broken; run the stage again with --force."
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict) or values.get("format") != MANIFEST_FORMAT:
-            raise InputError(broken)
-        values = {name: values[name] for name in (item.name for item in fields(Manifest))}
-        outputs = tuple(OutputFile(**entry) for entry in values.pop("outputs"))
-        return Manifest(outputs=outputs, **values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(broken) from error
+    return read_record(Manifest, path, fix="run the stage again with --force") if path.is_file() else None
 
 
 def damaged_output(folder: Path, manifest: Manifest) -> str | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntFlag
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
+from pydantic import Field
+
+from gs_stereo.core.records import JsonObject, OpenRecord
 
 
 class LabelFlag(IntFlag):
@@ -25,14 +27,14 @@ class LabelFlag(IntFlag):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """Where a label comes from; it is written into every shard."""
+class Provenance(OpenRecord):
+    """Where a label comes from; it is written into every shard, where `name` is called expert."""
 
-    name: str
+    name: Annotated[str, Field(alias="expert")]
     version: str
     licence: str
     weights_sha256: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

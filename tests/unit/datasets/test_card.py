@@ -137,7 +137,7 @@ def test_licence_in_the_header_comes_from_both_sources(
 ) -> None:
     facts = collect_facts(folder)
     info = replace(INFO, provenance=replace(INFO.provenance, licence=expert), config={"photo_licence": photos})
-    text = dataset_card(replace(facts, index=replace(facts.index, info=info)))
+    text = dataset_card(replace(facts, index=replace(facts.index, **vars(info))))
     header = yaml.safe_load(text.split("---\n", 2)[1])
     assert {name: value for name, value in header.items() if name.startswith("license")} == fields
     assert f"- photos: {photos or 'unknown'}" in text
@@ -146,7 +146,8 @@ def test_licence_in_the_header_comes_from_both_sources(
 @pytest.mark.parametrize(("count", "size"), [(999, "n<1K"), (1000, "1K<n<10K"), (250_000, "100K<n<1M")])
 def test_size_category_is_one_of_hugging_faces(folder: Path, count: int, size: str) -> None:
     facts = collect_facts(folder)
-    text = dataset_card(replace(facts, index=replace(facts.index, sample_count=count)))
+    shards = (replace(facts.index.shards[0], count=count),)
+    text = dataset_card(replace(facts, index=replace(facts.index, sample_count=count, shards=shards)))
     assert yaml.safe_load(text.split("---\n", 2)[1])["size_categories"] == [size]
 
 
