@@ -24,10 +24,10 @@ from label_scenes import Scene, find_scene, label_config, sources_of
 from gs_stereo.core.atomic import atomic_path
 from gs_stereo.labels.config import TRUST_MODEL_FILE
 from gs_stereo.labels.evidence import gather
-from gs_stereo.labels.fusion import proposal_case, proposals
-from gs_stereo.labels.pair_label import LabelStageConfig
+from gs_stereo.labels.fused import proposal_case, proposals
 from gs_stereo.labels.splat import rendered_evidence
 from gs_stereo.labels.trust import TrustModel, load_trust, to_values
+from gs_stereo.labels.units import LabelStageConfig
 from gs_stereo.metrics.calibration import ReliabilityMetrics, SparsificationMetrics
 
 PIXELS_A_PAIR = 4000

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import nn
 
 from gs_stereo.labels.evidence import CONTEXT, EVIDENCE
-from gs_stereo.labels.sources import MATCHED, MULTIBASELINE, PHOTOS, SPLAT
+from gs_stereo.labels.observations import MATCHED, MULTIBASELINE, PHOTOS, SPLAT
 from gs_stereo.labels.trust import SMALLEST_EVIDENCE, InputScale, Layer, TrustModel, input_rows
 
 KINDS = (PHOTOS, MULTIBASELINE, SPLAT, MATCHED)

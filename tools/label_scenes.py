@@ -21,9 +21,9 @@ from gs_stereo.config import parse_config, parse_overrides
 from gs_stereo.errors import InputError
 from gs_stereo.io.pairs import read_pair, read_rig
 from gs_stereo.io.reconstruction import load_summary
-from gs_stereo.labels.pair_label import LabelStageConfig, gather_sources
-from gs_stereo.labels.sources import LabelSources
-from gs_stereo.labels.view_sources import (
+from gs_stereo.labels.observations import LabelSources
+from gs_stereo.labels.units import LabelStageConfig, gather_sources
+from gs_stereo.labels.views import (
     ViewAsks,
     ViewJob,
     clear_caches,

@@ -27,11 +27,11 @@ from label_scenes import Scene, find_scene, label_config, sources_of
 from gs_stereo.benchmarks.evaluate_labels import LabelledView, LabelProtocol, evaluate_labels
 from gs_stereo.core.atomic import write_text
 from gs_stereo.labels.evidence import CONTEXT, EVIDENCE, Case, gather
-from gs_stereo.labels.fusion import FusionRules, fused_label
-from gs_stereo.labels.pair_label import LabelStageConfig, fusion_rules, label_from
-from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, LabelSources
+from gs_stereo.labels.fused import FusionRules, fused_label
+from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, LabelSources
 from gs_stereo.labels.splat import rendered_evidence
 from gs_stereo.labels.trust import TrustModel, load_trust
+from gs_stereo.labels.units import LabelStageConfig, fusion_rules, label_from
 from gs_stereo.metrics.calibration import SparsificationMetrics
 from gs_stereo.types import LabelFlag, StereoLabel
 

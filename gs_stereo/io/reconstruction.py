@@ -11,20 +11,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+from jaxtyping import UInt8
+
 from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
+from gs_stereo.imaging.images import read_photo
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model, write_model
 from gs_stereo.io.colmap_model import ColmapModel, check_image_name
 from gs_stereo.types import Camera, SparseScene
 
 IMAGE_FOLDER, MODEL_FOLDER, SUMMARY_FILE = "images", "sparse", "reconstruction.json"
 _FORMAT, _VERSION = "gs_stereo.reconstruction", 1
+_KEPT_PHOTOS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,3 +143,24 @@ def image_path(folder: Path, camera: Camera) -> Path:
     if camera.name not in files:
         raise InputError(f"There is no image of {camera.name!r} in {folder}; it was not registered.")
     return folder / IMAGE_FOLDER / files[camera.name]
+
+
+class PhotosOfReconstruction:
+    """A photo source over `reconstruct/`; the last few photos stay in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / IMAGE_FOLDER
+        self._files = load_summary(folder).image_files
+        self._read = lru_cache(maxsize=_KEPT_PHOTOS)(self._load)
+
+    @property
+    def names(self) -> Collection[str]:
+        """Names of the cameras that have a photo."""
+        return self._files.keys()
+
+    def __call__(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
+        """The photo of the camera called `name`; do not write to it."""
+        return self._read(name)
+
+    def _load(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
+        return read_photo(self._folder / self._files[name])

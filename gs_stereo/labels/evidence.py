@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float
 
 from gs_stereo.labels import shape
 from gs_stereo.labels import texture as image_texture
-from gs_stereo.labels.sources import MULTIBASELINE, PHOTOS, POINTS, VIEWS, LabelSources
-from gs_stereo.labels.splat import RenderedEvidence
+from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, POINTS, VIEWS, Observations
+from gs_stereo.labels.rendered import RenderedEvidence
 from gs_stereo.labels.surroundings import median_known
 from gs_stereo.labels.texture import OwnSurface
 from gs_stereo.metrics.consistency import left_right_difference
@@ -33,13 +33,13 @@ class Case:
     """A disparity map under judgement, with all that can be asked about it. blind: pixels the right eye cannot see."""
 
     disparity: Map
-    sources: LabelSources
+    observations: Observations
     rendered: RenderedEvidence
     blind: Bool[np.ndarray, "h w"]
 
     @cached_property
     def own_surface(self) -> OwnSurface:
-        return image_texture.own_surface(self.sources.pair.left)
+        return image_texture.own_surface(self.observations.pair.left)
 
 
 def splat_px(case: Case) -> Map:
@@ -79,7 +79,7 @@ def points_px(case: Case) -> Map | None:
 
 def experts_px(case: Case) -> Map | None:
     """Median distance to the experts that know the pixel; unknown where the right eye is blind."""
-    answers = [source.left.disparity for source in case.sources.matched.values()]
+    answers = [source.left.disparity for source in case.observations.matched.values()]
     if not answers:
         return None
     distances = [np.where(case.blind, np.nan, np.abs(case.disparity - answer)) for answer in answers]
@@ -90,7 +90,7 @@ def left_right_px(case: Case) -> Map | None:
     """How much an expert's two directions differ, median over experts; unknown where the right eye is blind."""
     found = [
         left_right_difference(source.left.disparity.astype(np.float64), source.right.disparity)
-        for source in case.sources.matched.values()
+        for source in case.observations.matched.values()
         if source.right is not None
     ]
     if not found:
@@ -112,14 +112,14 @@ def skew_px(case: Case) -> Map:
 
 def spread_px(case: Case) -> Map:
     """Standard deviation of depth along the ray, as disparity."""
-    depth = case.sources.pair.left_depth
+    depth = case.observations.pair.left_depth
     relative = np.sqrt(np.maximum(depth.variance, 0)) / np.where(depth.median > 0, depth.median, np.nan)
     return np.asarray(case.rendered.disparity * relative)
 
 
 def see_through(case: Case) -> Map:
     """1 - opacity."""
-    return np.asarray(1 - case.sources.pair.left_depth.alpha)
+    return np.asarray(1 - case.observations.pair.left_depth.alpha)
 
 
 def edge_px(case: Case) -> Map:
@@ -158,12 +158,12 @@ def disparity_px(case: Case) -> Map:
 
 def texture(case: Case) -> Map:
     """Standard deviation of the left image within 7 x 7 pixels, in 8-bit levels."""
-    return image_texture.texture(case.sources.pair.left)
+    return image_texture.texture(case.observations.pair.left)
 
 
 def fine_texture(case: Case) -> Map:
     """The same within 3 x 3 pixels."""
-    return image_texture.fine_texture(case.sources.pair.left)
+    return image_texture.fine_texture(case.observations.pair.left)
 
 
 def own_texture(case: Case) -> Map:
@@ -226,10 +226,10 @@ def gather(case: Case, names: Iterable[str] = tuple(EVIDENCE)) -> dict[str, Map]
 
 
 def _cost(case: Case, name: str) -> Map | None:
-    source = case.sources.views.get(name)
+    source = case.observations.views.get(name)
     return None if source is None else source.cost
 
 
 def _distance(case: Case, name: str) -> Map | None:
-    disparity = case.sources.view_disparity(name)
+    disparity = case.observations.view_disparity(name)
     return None if disparity is None else np.asarray(np.abs(case.disparity - disparity))

@@ -1,53 +1,62 @@
-"""What several sources say about one pair, in one form: maps on the left pixels, NaN where a source says nothing.
+"""Label sources by name: which there are, and `label_pair`, which labels arrays in a notebook.
 
-Sources that belong to the left view (photos, a rendered stack, neighbouring views, sparse points) are inverse depths,
-so that one map serves all baselines: disparity = f b w. Matchers see one pair and answer in disparity.
+A new label source is one module with a class and one line in `LABEL_SOURCES`; third parties register theirs under the
+entry point `gs_stereo.label_source`. Every matcher is a label source too, by its own name (or `matcher:NAME`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-import numpy as np
-from jaxtyping import Float
+from gs_stereo.errors import PluginError
+from gs_stereo.labels.config import LabelSettings
+from gs_stereo.labels.protocol import LabelSource
+from gs_stereo.matching.protocol import MATCHERS
+from gs_stereo.plugins import Registry
 
-from gs_stereo.types import DisparityPrediction, StereoPair
+if TYPE_CHECKING:
+    from gs_stereo.labels.observations import ViewDepth
+    from gs_stereo.types import StereoLabel, StereoPair
 
-SPLAT, PHOTOS, MULTIBASELINE, VIEWS, POINTS = "splat", "photos", "multibaseline", "views", "points"
-SILHOUETTES = "silhouettes"  # the splat's depth with its edges at those of the photo: it decides what is hidden
-MATCHED = "matched"
-"""What the trust model calls a disparity of any matcher."""
+MATCHER_PREFIX = "matcher:"
+
+LABEL_SOURCES: Registry[Callable[[LabelSettings], LabelSource]] = Registry(
+    kind="label_source",
+    builtin={
+        "fused": "gs_stereo.labels.fused:FusedSource",
+        "splat": "gs_stereo.labels.splat:SplatSource",
+        "multibaseline": "gs_stereo.labels.multibaseline:MultibaselineSource",
+    },
+)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ViewDepth:
-    """One source's depth of a left view. inverse_depth: 1 / scene units. cost: 1 - correlation of the images, or None.
+def source_names() -> list[str]:
+    """Every name that `--expert` takes."""
+    return [*LABEL_SOURCES.names(), *MATCHERS.names()]
 
-    A cost speaks of matched images: 0 = they look the same at this depth, 1 = they have nothing in common.
+
+def make_source(settings: LabelSettings) -> LabelSource:
+    """The label source that the settings name.
+
+    PluginError if there is none of that name, ConfigError if it lacks a setting.
     """
+    if settings.expert in LABEL_SOURCES.names():
+        return LABEL_SOURCES.load(settings.expert)(settings)
+    from gs_stereo.labels.matcher import MatcherSource
 
-    inverse_depth: Float[np.ndarray, "h w"]
-    cost: Float[np.ndarray, "h w"] | None = None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MatchedPair:
-    """A matcher's disparity of the left image, and of the right image where it was asked."""
-
-    left: DisparityPrediction
-    right: DisparityPrediction | None = None
+    name = settings.expert.removeprefix(MATCHER_PREFIX)
+    if name not in MATCHERS.names():
+        raise PluginError(f"There is no expert called {name!r}; use one of: {', '.join(source_names())}.")
+    return MatcherSource(settings, name)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LabelSources:
-    """A rendered pair and everything else that is known about it. views: by source name; matched: by expert name."""
+def label_pair(
+    pair: StereoPair, views: Mapping[str, ViewDepth] | None = None, settings: LabelSettings | None = None
+) -> StereoLabel:
+    """Label one rendered pair.
 
-    pair: StereoPair
-    views: Mapping[str, ViewDepth] = field(default_factory=dict)
-    matched: Mapping[str, MatchedPair] = field(default_factory=dict)
-
-    def view_disparity(self, name: str) -> Float[np.ndarray, "h w"] | None:
-        """Disparity by a source of the view; None if that source was not asked."""
-        source = self.views.get(name)
-        return None if source is None else source.inverse_depth.astype(np.float64) * self.pair.rig.focal_times_baseline
+    views: what is known about its left view besides the pair itself, see `labels.views.view_depths`; the label is made
+    of less without it. Raises PluginError or ConfigError for settings that name no label source.
+    """
+    return make_source(settings or LabelSettings()).label(pair, views or {})

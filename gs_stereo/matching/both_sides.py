@@ -23,6 +23,21 @@ def mirrored(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[:, ::-1])
 
 
+def predict_both(
+    matcher: StereoMatcher,
+    left: UInt8[np.ndarray, "h w 3"],
+    right: UInt8[np.ndarray, "h w 3"],
+    max_disparity_px: float,
+) -> tuple[DisparityPrediction, DisparityPrediction]:
+    """Disparity of the left and of the right image; the range is a hint for matchers that take one."""
+    if hasattr(matcher, "predict_both"):
+        both: tuple[DisparityPrediction, DisparityPrediction] = matcher.predict_both(
+            left, right, max_disparity_px=max_disparity_px
+        )
+        return both
+    return matcher.predict(left, right), predict_right(matcher, left, right)
+
+
 def predict_right(
     matcher: StereoMatcher, left: UInt8[np.ndarray, "h w 3"], right: UInt8[np.ndarray, "h w 3"]
 ) -> DisparityPrediction:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from gs_stereo.config import Config
+from gs_stereo.matching.settings import MatcherSettings
+from gs_stereo.nets.shipped import LITE_FOLDER, net_files
 
 
-class NetExpertConfig(Config):
+class NetExpertConfig(MatcherSettings):
     """How a trained net is asked."""
+
+    # Processes share the cores, and the bytes of labels do not depend on how many there are.
+    torch_threads: ClassVar[int | None] = 1
 
     net_settings: tuple[str, ...] = Field(
         default=(), description="Settings of the net that are no shapes, as name=value, for example iterations=16"
@@ -29,8 +34,24 @@ class NetExpertConfig(Config):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
 
+    def external_files(self) -> Mapping[str, Path]:
+        return net_files(LITE_FOLDER)
+
+    def processes(self) -> int | None:
+        import torch
+
+        return 1 if torch.cuda.is_available() else None
+
 
 class CheckpointConfig(NetExpertConfig):
     """A net trained by `gsstereo train`, or an official RAFT-Stereo checkpoint."""
 
+    torch_threads: ClassVar[int | None] = None
+
     checkpoint: Path = Field(description="Folder with net.json and weights.safetensors, or a RAFT-Stereo .pth")
+
+    def external_files(self) -> Mapping[str, Path]:
+        return net_files(self.checkpoint)
+
+    def processes(self) -> int | None:
+        return 1

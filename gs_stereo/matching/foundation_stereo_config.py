@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from gs_stereo.config import Config
+from gs_stereo.matching.settings import MatcherSettings
 
 
-class FoundationStereoConfig(Config):
+class FoundationStereoConfig(MatcherSettings):
     """FoundationStereo (Wen et al., CVPR 2025) in a child process; its licence is non-commercial."""
 
     expert_repo: Path = Field(description="Your checkout of FoundationStereo or Fast-FoundationStereo")
@@ -42,3 +43,6 @@ class FoundationStereoConfig(Config):
     silence_timeout_s: float = Field(
         default=300.0, gt=0, description="The child says every second that it is alive; longer silence means it is not"
     )
+
+    def external_files(self) -> Mapping[str, Path]:
+        return {"(checkpoint)": self.checkpoint}

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from gs_stereo.config import Config, load_yaml, parse_config, shipped
+from gs_stereo.matching.settings import MatcherSettings
 
 
 class OnnxModelDescription(Config):
@@ -62,7 +63,7 @@ class OnnxModelDescription(Config):
         return self.pixel_range == "0-255" and set(self.mean) == {0.0} and set(self.std) == {1.0}
 
 
-class OnnxConfig(Config):
+class OnnxConfig(MatcherSettings):
     """Any ONNX stereo model through onnxruntime."""
 
     model: Path = Field(description="The .onnx file")
@@ -95,6 +96,9 @@ class OnnxConfig(Config):
         description="Drop pixels whose two directions differ by more; None = no check, half the time",
     )
     timeout_s: float = Field(default=900.0, gt=0, description="A single run of the model may take this long")
+
+    def external_files(self) -> Mapping[str, Path]:
+        return {"(model)": self.model}
 
 
 def load_description(name_or_path: str) -> OnnxModelDescription:

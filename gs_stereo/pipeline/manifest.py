@@ -65,6 +65,14 @@ def read_manifest(folder: Path) -> Manifest | None:
     return read_record(Manifest, path, fix="run the stage again with --force") if path.is_file() else None
 
 
+@dataclass(frozen=True, kw_only=True)
+class PublishedFolder:
+    """A complete folder of an earlier stage, and the fingerprint of what lies in it."""
+
+    path: Path
+    fingerprint: str
+
+
 def damaged_output(folder: Path, manifest: Manifest) -> str | None:
     """The first recorded file that is gone or has another size, else None. Cheap: contents are not read."""
     for output in manifest.outputs:

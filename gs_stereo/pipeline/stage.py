@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from gs_stereo.config import Config
+from gs_stereo.errors import InputError
+from gs_stereo.log import progress
+from gs_stereo.pipeline.manifest import PublishedFolder, read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.units import UnitLedger
 from gs_stereo.plugins import Registry
@@ -47,6 +50,36 @@ class StageContext:
 
     def published(self, folder: str) -> Path:
         return self.paths.published(folder)
+
+    def published_folder(self, folder: str) -> PublishedFolder:
+        """The same with its fingerprint, for units that keep what they load from it; InputError if it is incomplete."""
+        path = self.published(folder)
+        manifest = read_manifest(path)
+        if manifest is None:
+            raise InputError(f"{path} is missing or incomplete; run the stage that makes it again.")
+        return PublishedFolder(path=path, fingerprint=manifest.fingerprint)
+
+    def finished(
+        self,
+        title: str,
+        function: Callable[[U], Path],
+        units: Mapping[str, U],
+        *,
+        noun: str,
+        workers: int | None = None,
+    ) -> Iterator[str]:
+        """Do the units that are not done yet, each of which writes one file, and yield the names of all in order.
+
+        A unit is recorded under `title/name` with its file, so that an interrupted run goes on after it.
+        """
+        todo = {name: unit for name, unit in units.items() if not self.units.done(f"{title}/{name}")}
+        with progress(title, len(units), noun) as bar:
+            files = self.executor.map(function, list(todo.values()), workers=workers)
+            for name in units:
+                if name in todo:
+                    self.units.record(f"{title}/{name}", [next(files)])
+                yield name
+                bar.advance()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from gs_stereo.splat import folder as splat_folder
 from gs_stereo.stages import reconstruct
 
 if TYPE_CHECKING:
-    from gs_stereo.labels.photos import PhotosOfReconstruction
+    from gs_stereo.io.reconstruction import PhotosOfReconstruction
     from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView
     from gs_stereo.splat.pairs import SplatRenderer
     from gs_stereo.types import Camera
@@ -61,8 +61,7 @@ def _held_out(
     paths: ScenePaths, config: ReportConfig, scores: dict[str, tuple[float, float]]
 ) -> tuple[HeldOutView, ...]:
     """Render the held-out photos again. They are spread evenly if there are many."""
-    from gs_stereo.io.reconstruction import load_sparse_scene
-    from gs_stereo.labels.photos import PhotosOfReconstruction
+    from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
 
     folder = paths.published(reconstruct.FOLDER)
     cameras = [camera for camera in load_sparse_scene(folder).cameras if camera.name in scores]

@@ -26,7 +26,7 @@ from gs_stereo.stages import reconstruct
 
 if TYPE_CHECKING:
     from gs_stereo.datasets.schema import DatasetIndex, ShardSample
-    from gs_stereo.labels.photos import PhotosOfReconstruction
+    from gs_stereo.io.reconstruction import PhotosOfReconstruction
     from gs_stereo.quality.dataset import DatasetMeasures
     from gs_stereo.quality.sample import SampleMeasures
     from gs_stereo.quality.verdict import Verdict
@@ -160,8 +160,7 @@ def measure_job(job: MeasureJob) -> SampleMeasures:
 @lru_cache(maxsize=1)
 def _capture(folder: Path) -> tuple[SparseScene, PhotosOfReconstruction]:
     """The sparse scene and the photos, loaded once a process."""
-    from gs_stereo.io.reconstruction import load_sparse_scene
-    from gs_stereo.labels.photos import PhotosOfReconstruction
+    from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
 
     return load_sparse_scene(folder), PhotosOfReconstruction(folder)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from gs_stereo.core.atomic import write_text
-from gs_stereo.labels.experts import external_files, make_matcher
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
+from gs_stereo.matching.experts import external_files, make_matcher
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.evaluate import EvaluateConfig, evaluate_expert
@@ -61,7 +61,6 @@ class BenchmarkScoresStage:
         return StageInputs(published=trained, external={**weights, **_benchmark_files(config)})
 
     def run(self, context: StageContext, config: BenchmarkScoresConfig) -> StageOutcome:
-        make_matcher.cache_clear()  # a net of this name may have been trained again since it was loaded
         values = {name: getattr(config, name) for name in EvaluateConfig.model_fields}
         expert = config.expert
         if config.run:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from gs_stereo.config import Config
-from gs_stereo.labels.experts import ExpertsConfig, external_files, make_matcher
 from gs_stereo.log import progress
+from gs_stereo.matching.experts import ExpertsConfig, external_files, make_matcher
 from gs_stereo.pipeline.environment import MemoryPeak
 
 if TYPE_CHECKING:

@@ -36,8 +36,7 @@ class FitStage:
 
     def run(self, context: StageContext, config: FitConfig) -> StageOutcome:
         from gs_stereo.io.ply import save_splat
-        from gs_stereo.io.reconstruction import load_sparse_scene
-        from gs_stereo.labels.photos import PhotosOfReconstruction
+        from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
         from gs_stereo.splat.fit import fit_gaussians
 
         folder = context.published(reconstruct.FOLDER)

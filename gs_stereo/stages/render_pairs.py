@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import StageError
+from gs_stereo.io.pair_index import PairEntry, write_pair_index
 from gs_stereo.log import progress
+from gs_stereo.pipeline.manifest import PublishedFolder
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.splat.pairs_config import PairsConfig
 from gs_stereo.stages import reconstruct
@@ -23,9 +23,6 @@ from gs_stereo.stages import reconstruct
 if TYPE_CHECKING:
     from gs_stereo.splat.guards import Capture
     from gs_stereo.splat.pair_planner import PairPlan
-    from gs_stereo.splat.pairs import SplatRenderer
-
-INDEX_NAME = "pairs.json"
 
 
 class RenderPairsConfig(PairsConfig):
@@ -41,19 +38,9 @@ class PairJob:
 
     plan: PairPlan
     config: RenderPairsConfig
-    reconstruct_dir: Path
-    fit_dir: Path
+    reconstruction: PublishedFolder
+    fit: PublishedFolder
     work_dir: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairDone:
-    """What became of a pair: its numbers, and why it was refused (None = it was written)."""
-
-    sample_id: str
-    view_id: str
-    refusal: str | None
-    measures: dict[str, Any]
 
 
 def pairs_folder(name: str) -> str:
@@ -82,7 +69,6 @@ class RenderPairsStage:
         from gs_stereo.splat.pair_planner import plan_pairs
 
         plans = plan_pairs(load_sparse_scene(context.published(reconstruct.FOLDER)), config, context.seed)
-        _loaded.cache_clear()  # another splat may have been loaded in this process
         todo = [plan for plan in plans if not context.units.done(plan.sample_id)]
         jobs = [_job(context, config, plan) for plan in todo]
         with progress("render-pairs", len(plans), "pair") as bar:
@@ -91,9 +77,9 @@ class RenderPairsStage:
             for done in context.executor.map(render_job, jobs, workers=1):
                 folder = context.work_dir / done.sample_id
                 files = [] if done.refusal else sorted(path for path in folder.iterdir() if path.is_file())
-                context.units.record(done.sample_id, files, done.__dict__)
+                context.units.record(done.sample_id, files, asdict(done))
                 bar.advance(1, done.refusal or "")
-        results = [PairDone(**context.units.result(plan.sample_id)) for plan in plans]
+        results = [PairEntry(**context.units.result(plan.sample_id)) for plan in plans]
         return _publish(context, results)
 
 
@@ -101,38 +87,37 @@ def _job(context: StageContext, config: RenderPairsConfig, plan: PairPlan) -> Pa
     return PairJob(
         plan=plan,
         config=config,
-        reconstruct_dir=context.published(reconstruct.FOLDER),
-        fit_dir=context.published(splat_folder.FOLDER),
+        reconstruction=context.published_folder(reconstruct.FOLDER),
+        fit=context.published_folder(splat_folder.FOLDER),
         work_dir=context.work_dir,
     )
 
 
-def render_job(job: PairJob) -> PairDone:
+def render_job(job: PairJob) -> PairEntry:
     """Render one pair and write its folder, unless a guard refuses it."""
     from gs_stereo.io.pairs import write_pair
+    from gs_stereo.splat.folder import load_renderer
     from gs_stereo.splat.pairs import render_planned_pair
 
-    renderer, capture = _loaded(job.reconstruct_dir, job.fit_dir, job.config.backend)
+    renderer = worker_state.get(
+        "renderer", (job.fit.fingerprint, job.config.backend), lambda: load_renderer(job.fit.path, job.config.backend)
+    )
+    capture = worker_state.get("capture", job.reconstruction.fingerprint, lambda: _capture(job.reconstruction.path))
     outcome = render_planned_pair(job.plan, renderer, capture, job.config)
     measures = outcome.measures.to_json()
     if outcome.pair is not None:
         write_pair(job.work_dir / job.plan.sample_id, outcome.pair, measures)
-    return PairDone(sample_id=job.plan.sample_id, view_id=job.plan.view_id, refusal=outcome.refusal, measures=measures)
+    return PairEntry(sample_id=job.plan.sample_id, view_id=job.plan.view_id, refusal=outcome.refusal, measures=measures)
 
 
-@lru_cache(maxsize=1)
-def _loaded(reconstruct_dir: Path, fit_dir: Path, backend: str) -> tuple[SplatRenderer, Capture]:
-    """The splat and the capture, loaded once a process."""
-    from gs_stereo.io.reconstruction import load_sparse_scene
-    from gs_stereo.labels.photos import PhotosOfReconstruction
+def _capture(folder: Path) -> Capture:
+    from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
     from gs_stereo.splat.guards import Capture
 
-    renderer = splat_folder.load_renderer(fit_dir, backend)
-    photos = PhotosOfReconstruction(reconstruct_dir)
-    return renderer, Capture(scene=load_sparse_scene(reconstruct_dir), photos=photos)
+    return Capture(scene=load_sparse_scene(folder), photos=PhotosOfReconstruction(folder))
 
 
-def _publish(context: StageContext, results: list[PairDone]) -> StageOutcome:
+def _publish(context: StageContext, results: list[PairEntry]) -> StageOutcome:
     made = [done for done in results if done.refusal is None]
     drops = Counter(done.refusal for done in results if done.refusal is not None)
     if not made:
@@ -141,10 +126,7 @@ def _publish(context: StageContext, results: list[PairDone]) -> StageOutcome:
             f"Every one of the {len(results)} views was refused ({counted}); "
             "fit longer, choose a smaller baseline, or relax render-pairs.guards."
         )
-    write_text(
-        context.work_dir / INDEX_NAME,
-        json.dumps({"pairs": [done.__dict__ for done in results]}, indent=1, ensure_ascii=False) + "\n",
-    )
+    write_pair_index(context.work_dir, results)
     disparities = sorted(done.measures["median_disparity_px"] for done in made)
     baselines = sorted(done.measures["baseline"] for done in made)
     return StageOutcome(
@@ -156,9 +138,3 @@ def _publish(context: StageContext, results: list[PairDone]) -> StageOutcome:
             "median disparity": f"{disparities[0]:.1f} to {disparities[-1]:.1f} px",
         },
     )
-
-
-def read_index(folder: Path) -> list[PairDone]:
-    """The pairs that were written to a published set, in order."""
-    values = json.loads((folder / INDEX_NAME).read_text(encoding="utf-8"))
-    return [done for done in (PairDone(**entry) for entry in values["pairs"]) if done.refusal is None]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from gs_stereo.core.atomic import write_text
-from gs_stereo.labels.experts import checkpoint_files
 from gs_stereo.log import logger, progress
+from gs_stereo.nets.shipped import net_files
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder
@@ -61,7 +61,7 @@ class TrainStage:
         published = {dataset_folder(name): "label"} if name else {}
         external = {f"(data {number})": _index_of(source.path) for number, source in enumerate(config.data)}
         if config.start is not None:
-            external |= {f"(start) {name}": path for name, path in checkpoint_files(config.start).items()}
+            external |= {f"(start) {name}": path for name, path in net_files(config.start).items()}
         return StageInputs(published=published, external=external)
 
     def run(self, context: StageContext, config: TrainStageConfig) -> StageOutcome:

@@ -12,14 +12,14 @@ from gs_stereo.datasets.read import ShardReader
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.datasets.write import read_index as read_dataset_index
 from gs_stereo.errors import GsStereoError, InputError
+from gs_stereo.io.pair_index import INDEX_NAME, read_pair_index
 from gs_stereo.io.pairs import read_rig
-from gs_stereo.io.reconstruction import load_sparse_scene
-from gs_stereo.labels.photos import PhotosOfReconstruction
+from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.stages import reconstruct
 from gs_stereo.stages.label import dataset_folder
-from gs_stereo.stages.render_pairs import INDEX_NAME, pairs_folder, read_index
+from gs_stereo.stages.render_pairs import pairs_folder
 from gs_stereo.types import StereoRig
 from gs_stereo.viewer.contents import SceneContents, ViewedDataset
 
@@ -69,7 +69,7 @@ def _named(notes: list[str], what: str, verb: str, parent: Path, read: Callable[
 
 def _rigs(folder: Path) -> tuple[StereoRig, ...]:
     try:
-        return tuple(read_rig(folder / pair.sample_id) for pair in read_index(folder))
+        return tuple(read_rig(folder / pair.sample_id) for pair in read_pair_index(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / INDEX_NAME} is missing or broken; run `gsstereo render-pairs` again.") from error
 

@@ -27,9 +27,8 @@ from gs_stereo.benchmarks.exact import ExactScene, load_exact_scene
 from gs_stereo.config import merge, parse_config, parse_overrides
 from gs_stereo.imaging.images import read_photo, resize_to
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model
-from gs_stereo.io.reconstruction import load_sparse_scene
+from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
 from gs_stereo.labels.config import LabelConfig
-from gs_stereo.labels.photos import PhotosOfReconstruction
 from gs_stereo.labels.splat import splat_label
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.evaluate import SplatQuality, evaluate_views

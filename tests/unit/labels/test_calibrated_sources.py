@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from board_scenes import Board, make_pair
 
-from gs_stereo.labels.matched import matched_label
-from gs_stereo.labels.pair_label import LabelStageConfig, label_from, provenance_of, uncalibrated
-from gs_stereo.labels.sources import LabelSources, MatchedPair
+from gs_stereo.labels.matcher import matched_label
+from gs_stereo.labels.observations import LabelSources, MatchedPair
 from gs_stereo.labels.splat import splat_label
 from gs_stereo.labels.trust import load_trust
+from gs_stereo.labels.units import LabelStageConfig, label_from, provenance_of, uncalibrated
 from gs_stereo.types import DisparityPrediction
 
 

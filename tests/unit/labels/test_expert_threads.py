@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gs_stereo.labels.experts import threads_for, workers_for
+from gs_stereo.matching.experts import threads_for, workers_for
 
 
 def test_lite_labels_in_one_thread_a_process_and_nothing_is_left_behind() -> None:

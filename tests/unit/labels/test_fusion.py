@@ -9,11 +9,10 @@ import pytest
 from board_scenes import FOCAL_TIMES_BASELINE, Board, make_pair
 from trust_models import one_eyed
 
-from gs_stereo.labels.config import LabelConfig
+from gs_stereo.labels.config import FusionConfig, LabelConfig
 from gs_stereo.labels.evidence import CONTEXT, DOUBTS, EVIDENCE, OF_THE_PAIR, Case, gather
-from gs_stereo.labels.fusion import FusionRules, fused_label
-from gs_stereo.labels.fusion_config import FusionConfig
-from gs_stereo.labels.sources import (
+from gs_stereo.labels.fused import FusionRules, fused_label
+from gs_stereo.labels.observations import (
     MULTIBASELINE,
     PHOTOS,
     POINTS,

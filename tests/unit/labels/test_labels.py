@@ -11,7 +11,7 @@ from board_scenes import Board, depth_maps, make_pair
 from gs_stereo.errors import InputError
 from gs_stereo.labels.confidence import probability_within_one_px, quantised
 from gs_stereo.labels.config import LabelConfig
-from gs_stereo.labels.matched import matched_label
+from gs_stereo.labels.matcher import matched_label
 from gs_stereo.labels.splat import has_any, splat_label, splat_provenance
 from gs_stereo.types import DisparityPrediction, LabelFlag
 

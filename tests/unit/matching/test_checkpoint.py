@@ -11,9 +11,9 @@ from builders import shifted_pair
 from tiny_net import TINY_NET, tiny_net_entry
 
 from gs_stereo.errors import ConfigError, InputError
-from gs_stereo.labels.experts import ExpertsConfig, external_files, make_matcher
 from gs_stereo.matching.checkpoint import CheckpointMatcher
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
+from gs_stereo.matching.experts import ExpertsConfig, external_files, make_matcher
 from gs_stereo.nets.protocol import make_net, resolve_net
 from gs_stereo.nets.weights import DESCRIPTION_NAME, WEIGHTS_NAME, NetDescription, save_net
 

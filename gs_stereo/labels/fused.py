@@ -7,22 +7,35 @@ image, and from what the splat shows to the right eye.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from gs_stereo.geometry.occlusion import hidden_by_warping, not_contradicted, visibility
 from gs_stereo.labels.confidence import quantised
-from gs_stereo.labels.config import LabelConfig
-from gs_stereo.labels.evidence import EVIDENCE, OF_THE_PAIR, Case, gather
-from gs_stereo.labels.fusion_config import FusionConfig
+from gs_stereo.labels.config import FusionConfig, LabelConfig, LabelSettings
+from gs_stereo.labels.evidence import OF_THE_PAIR, Case, gather
+from gs_stereo.labels.judgement import Proposal, case_of, confidence_in
+from gs_stereo.labels.matcher import ask, matcher_of
+from gs_stereo.labels.observations import (
+    MATCHED,
+    MULTIBASELINE,
+    PHOTOS,
+    POINTS,
+    SILHOUETTES,
+    SPLAT,
+    Observations,
+    ViewDepth,
+)
+from gs_stereo.labels.protocol import LabelSource, ViewNeeds, own_provenance
+from gs_stereo.labels.rendered import RenderedEvidence, flag_word, rendered_evidence
 from gs_stereo.labels.silhouettes import sharpened
-from gs_stereo.labels.sources import MATCHED, MULTIBASELINE, PHOTOS, POINTS, SILHOUETTES, SPLAT, LabelSources
-from gs_stereo.labels.splat import RenderedEvidence, flag_word, rendered_evidence
-from gs_stereo.labels.trust import TrustModel
-from gs_stereo.types import LabelFlag, StereoLabel
+from gs_stereo.labels.trust import TrustModel, load_trust
+from gs_stereo.matching.experts import external_files
+from gs_stereo.types import LabelFlag, Provenance, StereoLabel, StereoPair
 
 _LEAST_POINTS = 20
 _FLAGGED = ("left_right_px", "views_px", "experts_px")
@@ -35,14 +48,6 @@ class FusionRules:
     fusion: FusionConfig
     labels: LabelConfig
     trust: TrustModel
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Proposal:
-    """One source's disparity. kind: what the trust model calls such a source."""
-
-    kind: str
-    disparity: Float[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,18 +67,81 @@ class Judged:
         return np.asarray(self.source == self.kinds.index(SPLAT))
 
 
-def fused_label(sources: LabelSources, rules: FusionRules) -> StereoLabel:
+class FusedSource(LabelSource):
+    """The likeliest of photos, splat and matchers at every pixel."""
+
+    own_settings = ("fused", "multiview")
+
+    def __init__(self, settings: LabelSettings) -> None:
+        self._settings = settings
+        experts = settings.fused.experts
+        self.matchers = tuple(name for name in experts if name not in (SPLAT, MULTIBASELINE))
+        self.needs = ViewNeeds(
+            photos=settings.fused.photo_count if settings.fused.photos else 0,
+            surroundings=True,
+            silhouettes=True,
+            stack=MULTIBASELINE in experts,
+        )
+
+    def external_files(self) -> Mapping[str, Path]:
+        experts = self._settings.experts
+        return {key: path for name in self.matchers for key, path in external_files(name, experts).items()}
+
+    def processes(self) -> int | None:
+        wanted = [self._settings.experts.of(name).processes() for name in self.matchers]
+        return min((count for count in wanted if count is not None), default=None)
+
+    def provenance(self) -> Provenance:
+        experts = [matcher_of(name, self._settings.experts).provenance for name in self.matchers]
+        trust = load_trust()
+        settings = {
+            "fused": self._settings.fused.model_dump(mode="json"),
+            "experts": [asdict(expert) for expert in experts],
+            "trust": {
+                "version": trust.version,
+                "trained_on": list(trust.trained_on),
+                "experts": list(trust.experts),
+            },
+        }
+        own = own_provenance("fused", settings)
+        weights = [expert.weights_sha256 for expert in experts if expert.weights_sha256]
+        return replace(
+            own,
+            licence="; ".join(f"{expert.name}: {expert.licence}" for expert in experts) or own.licence,
+            weights_sha256=weights[0] if len(weights) == 1 else None,
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        strange = [name for name in self.matchers if name not in load_trust().experts]
+        if not strange:
+            return ()
+        names = ", ".join(strange)
+        return (f"The confidence of fused labels was calibrated without {names}; it may be off with them.",)
+
+    def label(self, pair: StereoPair, views: Mapping[str, ViewDepth]) -> StereoLabel:
+        return fused_label(self.observe(pair, views), self.rules())
+
+    def observe(self, pair: StereoPair, views: Mapping[str, ViewDepth]) -> Observations:
+        """The pair with what is known of its view, and with the answers of the matchers."""
+        matched = {name: ask(name, pair, self._settings.experts) for name in self.matchers}
+        return Observations(pair=pair, views=views, matched=matched)
+
+    def rules(self) -> FusionRules:
+        return FusionRules(fusion=self._settings.fused, labels=self._settings.rules, trust=load_trust())
+
+
+def fused_label(observations: Observations, rules: FusionRules) -> StereoLabel:
     """One label of all sources; NaN where the confidence is under `min_confidence` or the scale is off.
 
     Points hidden from the right eye keep their disparity, as in the label `splat`: the flags say so.
     """
-    rendered = rendered_evidence(sources.pair, rules.labels)
-    judged = judge(sources, rendered, rules)
-    hidden, outside = blind_pixels(judged.disparity, rendered, silhouettes(sources, rendered), rules.fusion)
-    case = _case(judged.disparity, sources, rendered, hidden | outside)
+    rendered = rendered_evidence(observations.pair, rules.labels)
+    judged = judge(observations, rendered, rules)
+    hidden, outside = blind_pixels(judged.disparity, rendered, silhouettes(observations, rendered), rules.fusion)
+    case = Case(disparity=judged.disparity, observations=observations, rendered=rendered, blind=hidden | outside)
     evidence = {name: np.full(hidden.shape, np.nan) for name in _FLAGGED} | gather(case, _FLAGGED)
     labelled = judged.confidence >= max(rules.fusion.min_confidence, np.finfo(float).tiny)
-    labelled &= np.isfinite(judged.disparity) & ~off_scale(judged.disparity, sources, rules.fusion)
+    labelled &= np.isfinite(judged.disparity) & ~off_scale(judged.disparity, observations, rules.fusion)
     flags = rendered.flags & np.uint16(LabelFlag.LOW_ALPHA | LabelFlag.AMBIGUOUS_DEPTH)
     flags |= flag_word(
         {
@@ -92,15 +160,15 @@ def fused_label(sources: LabelSources, rules: FusionRules) -> StereoLabel:
     )
 
 
-def judge(sources: LabelSources, rendered: RenderedEvidence, rules: FusionRules) -> Judged:
+def judge(observations: Observations, rendered: RenderedEvidence, rules: FusionRules) -> Judged:
     """Choose a proposal at every pixel by the trust model."""
     disparity = np.full(rendered.disparity.shape, np.nan)
     confidence, source = np.full(disparity.shape, -np.inf), np.full(disparity.shape, -1)
-    proposed = list(proposals(sources, rendered))
-    common = rules.trust.scaled(gather(proposal_case(proposed[0], sources, rendered), OF_THE_PAIR))
+    proposed = list(proposals(observations, rendered))
+    common = rules.trust.scaled(gather(case_of(proposed[0], observations, rendered), OF_THE_PAIR))
     for index, proposal in enumerate(proposed):
-        case = proposal_case(proposal, sources, rendered)
-        trusted = confidence_in(proposal.kind, case, common, rules)
+        case = case_of(proposal, observations, rendered)
+        trusted = confidence_in(proposal.kind, case, common, rules.trust)
         better = trusted > confidence + rules.fusion.switch_margin
         disparity = np.where(better, proposal.disparity, disparity)
         confidence = np.where(better, trusted, confidence)
@@ -109,43 +177,21 @@ def judge(sources: LabelSources, rendered: RenderedEvidence, rules: FusionRules)
     return Judged(disparity=disparity, confidence=np.maximum(confidence, 0.0), source=source, kinds=kinds)
 
 
-def proposals(sources: LabelSources, rendered: RenderedEvidence) -> Iterator[Proposal]:
+def proposals(observations: Observations, rendered: RenderedEvidence) -> Iterator[Proposal]:
     """What each source says, the most precise first."""
     for name in (PHOTOS, MULTIBASELINE):
-        disparity = sources.view_disparity(name)
+        disparity = observations.view_disparity(name)
         if disparity is not None:
             yield Proposal(kind=name, disparity=disparity)
     yield Proposal(kind=SPLAT, disparity=rendered.disparity)
-    for source in sources.matched.values():
+    for source in observations.matched.values():
         yield Proposal(kind=MATCHED, disparity=source.left.disparity.astype(np.float64))
 
 
-def confidence_in(kind: str, case: Case, common: dict[str, np.ndarray], rules: FusionRules) -> Float[np.ndarray, "h w"]:
-    """Confidence that a disparity is right within 1 px; -inf where there is none. common: `OF_THE_PAIR`, scaled."""
-    own = gather(case, [name for name in EVIDENCE if name not in OF_THE_PAIR])
-    judgement = rules.trust.judge_scaled(kind, common | rules.trust.scaled(own), case.disparity.shape)
-    return np.where(np.isfinite(case.disparity), judgement.confidence, -np.inf)
-
-
-def with_calibrated_confidence(label: StereoLabel, kind: str, sources: LabelSources, rules: FusionRules) -> StereoLabel:
-    """A single source's label with the confidence that the trust model has in it. sources: that source alone."""
-    rendered = rendered_evidence(sources.pair, rules.labels)
-    proposal = next(proposal for proposal in proposals(sources, rendered) if proposal.kind == kind)
-    case = proposal_case(proposal, sources, rendered)
-    confidence = confidence_in(kind, case, rules.trust.scaled(gather(case, OF_THE_PAIR)), rules)
-    return replace(label, confidence=quantised(confidence, np.isfinite(label.disparity)))
-
-
-def proposal_case(proposal: Proposal, sources: LabelSources, rendered: RenderedEvidence) -> Case:
-    """A proposal with the evidence about it; what the right eye cannot see is taken from both rendered depths."""
-    blind = rendered.visibility.occluded | rendered.visibility.out_of_frame
-    return _case(proposal.disparity, sources, rendered, blind)
-
-
-def silhouettes(sources: LabelSources, rendered: RenderedEvidence) -> Float[np.ndarray, "h w"]:
+def silhouettes(observations: Observations, rendered: RenderedEvidence) -> Float[np.ndarray, "h w"]:
     """The splat's disparity with sharp edges: the view's own map, or one made by the rendered left image."""
-    known = sources.view_disparity(SILHOUETTES)
-    return sharpened(rendered.disparity, sources.pair.left) if known is None else known
+    known = observations.view_disparity(SILHOUETTES)
+    return sharpened(rendered.disparity, observations.pair.left) if known is None else known
 
 
 def blind_pixels(
@@ -171,20 +217,11 @@ def blind_pixels(
 
 
 def off_scale(
-    disparity: Float[np.ndarray, "h w"], sources: LabelSources, config: FusionConfig
+    disparity: Float[np.ndarray, "h w"], observations: Observations, config: FusionConfig
 ) -> Bool[np.ndarray, "h w"]:
     """Where the whole view's depth is off against the sparse points by more than `max_scale_px` at this disparity."""
-    points = sources.view_disparity(POINTS)
+    points = observations.view_disparity(POINTS)
     ratio = np.zeros(0) if points is None else (disparity / points)[np.isfinite(disparity) & np.isfinite(points)]
     if len(ratio) < _LEAST_POINTS:
         return np.zeros(disparity.shape, bool)
     return np.asarray(abs(float(np.median(ratio)) - 1) * disparity > config.max_scale_px)
-
-
-def _case(
-    disparity: Float[np.ndarray, "h w"],
-    sources: LabelSources,
-    rendered: RenderedEvidence,
-    blind: Bool[np.ndarray, "h w"],
-) -> Case:
-    return Case(disparity=disparity, sources=sources, rendered=rendered, blind=blind)

@@ -1,0 +1,64 @@
+"""What a label source is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gs_stereo import __version__
+from gs_stereo.types import Provenance
+
+if TYPE_CHECKING:
+    from gs_stereo.labels.observations import ViewDepth
+    from gs_stereo.types import StereoLabel, StereoPair
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewNeeds:
+    """What a label source asks about a left view, once for all its baselines.
+
+    photos: how many real photos are matched with it. surroundings: the depth of neighbouring views and the sparse
+    points. silhouettes: the splat's depth with its edges at those of the image. stack: views of the splat on both
+    sides, matched together.
+    """
+
+    photos: int = 0
+    surroundings: bool = False
+    silhouettes: bool = False
+    stack: bool = False
+
+
+class LabelSource(ABC):
+    """Labels rendered pairs. It is made from the settings in every process, so making one must be cheap."""
+
+    needs = ViewNeeds()
+    own_settings: tuple[str, ...] = ()
+    """Names of the `LabelSettings` that decide the label, besides `rules`: they are stored in the shards."""
+
+    @abstractmethod
+    def provenance(self) -> Provenance:
+        """Where the labels come from: versions, licences and settings of everything that has a say."""
+
+    @abstractmethod
+    def label(self, pair: StereoPair, views: Mapping[str, ViewDepth]) -> StereoLabel:
+        """The label of one pair. views: what `needs` asked for, as far as it could be answered."""
+
+    def external_files(self) -> Mapping[str, Path]:
+        """Files from outside that decide the label, such as weights, by a stable name."""
+        return {}
+
+    def processes(self) -> int | None:
+        """How many processes may label at once; None: one a core."""
+        return None
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that the user should read before labelling."""
+        return ()
+
+
+def own_provenance(name: str, settings: dict[str, Any]) -> Provenance:
+    """Of a label that comes from the fitted scene and its photos alone."""
+    return Provenance(name=name, version=__version__, licence="no expert weights", settings=settings)

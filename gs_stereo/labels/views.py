@@ -1,0 +1,117 @@
+"""What is known about the depth of a left view besides its own rendered depth, once for all its baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gs_stereo.errors import ConfigError
+from gs_stereo.geometry.view_selection import views_with_parallax
+from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, POINTS, SILHOUETTES, VIEWS, ViewDepth
+from gs_stereo.labels.protocol import ViewNeeds
+from gs_stereo.labels.silhouettes import sharpened
+from gs_stereo.labels.surroundings import DepthView, inverse_depth_from_neighbours, inverse_depth_from_points
+from gs_stereo.mvs.config import MultiViewConfig
+from gs_stereo.mvs.sweep import sweep_near
+from gs_stereo.mvs.views import InverseDepthPrior, PosedImage, RectifiedStack, SweepResult
+from gs_stereo.types import Camera, SparseScene, StereoPair
+from gs_stereo.types.photo_source import PhotoSource
+
+_LEAST_SUPPORT = 2
+_LEAST_REJECTED_COST = 1.0
+_SAME_POSE = 1e-9
+Image = UInt8[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Surroundings:
+    """The capture around a left view.
+
+    scene: the photos' cameras and the sparse points. photo: the photo of a camera by its name; None where photos may
+    not be matched, because their poses are poor. neighbours: the depth of other virtual views. render: what the splat
+    shows to cameras; it is asked for a stack. stack_offsets: where a stack looks from, scene units along x.
+    """
+
+    scene: SparseScene
+    photo: PhotoSource | None = None
+    neighbours: Sequence[DepthView] = ()
+    render: Callable[[Sequence[Camera]], Sequence[Image]] | None = None
+    stack_offsets: tuple[float, ...] = ()
+
+
+def view_depths(
+    pair: StereoPair, around: Surroundings, needs: ViewNeeds, multiview: MultiViewConfig
+) -> dict[str, ViewDepth]:
+    """What a label source `needs` to know about a pair's left view, as far as it can be known."""
+    found = {}
+    left, depth = pair.rig.left, pair.left_depth.median
+    if needs.surroundings:
+        view = DepthView(camera=left, depth=depth)
+        found[VIEWS] = ViewDepth(inverse_depth=inverse_depth_from_neighbours(view, around.neighbours))
+        found[POINTS] = ViewDepth(inverse_depth=inverse_depth_from_points(view, around.scene.points))
+    if not np.isfinite(depth).any():
+        return found
+    photo = around.photo if needs.photos else None
+    image = pair.left if photo is None else _own_image(pair, around.scene, photo)
+    if needs.silhouettes:
+        inverse_depth = 1 / np.where(depth > 0, depth.astype(np.float64), np.nan)
+        found[SILHOUETTES] = ViewDepth(inverse_depth=sharpened(inverse_depth, image).astype(np.float32))
+    if photo is not None:
+        cameras = around.scene.cameras
+        near = views_with_parallax(left, cameras, float(np.nanmedian(depth)), needs.photos)
+        if len(near) >= _LEAST_SUPPORT:
+            others = [PosedImage(camera=cameras[k], image=photo(cameras[k].name)) for k in near]
+            swept = sweep_near(PosedImage(camera=left, image=image), others, _prior(pair), multiview)
+            found[PHOTOS] = _view_depth(swept)
+    if needs.stack:
+        stack = _stack(pair, around)
+        found[MULTIBASELINE] = _view_depth(sweep_near(stack.left, stack.posed_views(), _prior(pair), multiview))
+    return found
+
+
+def stack_offsets(baselines: Sequence[float]) -> tuple[float, ...]:
+    """Where a stack looks from: half and the whole of the widest baseline, on both sides."""
+    widest = max(baselines)
+    return (-widest, -0.5 * widest, 0.5 * widest, widest)
+
+
+def _own_image(pair: StereoPair, scene: SparseScene, photo: PhotoSource) -> Image:
+    """What the left view shows: the photo that was taken there, or else the rendered image."""
+    own = next((camera for camera in scene.cameras if _same_view(camera, pair.rig.left)), None)
+    return pair.left if own is None else photo(own.name)
+
+
+def _same_view(photo: Camera, left: Camera) -> bool:
+    """True if the left view re-renders this photo: the same pose, lens and size."""
+    same_pose = np.allclose(photo.cam_from_world, left.cam_from_world, rtol=0, atol=_SAME_POSE)
+    same_size = (photo.width, photo.height) == (left.width, left.height)
+    return bool(same_pose and same_size and np.allclose(photo.intrinsics, left.intrinsics, atol=_SAME_POSE))
+
+
+def _stack(pair: StereoPair, around: Surroundings) -> RectifiedStack:
+    """Views on both sides of the left one: those stored with the pair, or rendered now."""
+    left = PosedImage(camera=pair.rig.left, image=pair.left)
+    if pair.extra_views:
+        offsets = (pair.rig.baseline, *pair.extra_offsets)
+        return RectifiedStack(left=left, views=(pair.right, *pair.extra_views), offsets=offsets)
+    if around.render is None:
+        raise ConfigError("A stack of views needs the splat; give `render`, or pairs with extra views.")
+    rendered = around.render([pair.rig.left.shifted(offset) for offset in around.stack_offsets])
+    return RectifiedStack(left=left, views=tuple(rendered), offsets=around.stack_offsets)
+
+
+def _view_depth(result: SweepResult) -> ViewDepth:
+    """A sweep as a source: no depth where fewer than two views agree with it."""
+    agreed = result.supporting_views >= _LEAST_SUPPORT
+    return ViewDepth(
+        inverse_depth=np.where(agreed, result.inverse_depth, np.float32(np.nan)),
+        cost=np.where(np.isfinite(result.inverse_depth), result.cost, np.float32(_LEAST_REJECTED_COST)),
+    )
+
+
+def _prior(pair: StereoPair) -> InverseDepthPrior:
+    depth = pair.left_depth
+    return InverseDepthPrior.from_depth(depth.median, np.sqrt(np.maximum(depth.variance, 1e-12)))
