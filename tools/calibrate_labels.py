@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 import yaml
 from fit_trust import KINDS, SCENARIOS, Examples, FitSettings, Origin, fit_trust
-from label_scenes import Scene, find_scene, label_config, sources_of
+from label_scenes import Scene, find_scene, label_settings, observations_of
 
 from gs_stereo.core.atomic import atomic_path
-from gs_stereo.labels.config import TRUST_MODEL_FILE
+from gs_stereo.labels.config import TRUST_MODEL_FILE, LabelSettings
 from gs_stereo.labels.evidence import gather
-from gs_stereo.labels.fused import proposal_case, proposals
-from gs_stereo.labels.splat import rendered_evidence
+from gs_stereo.labels.fused import FusedSource, proposals
+from gs_stereo.labels.judgement import case_of
+from gs_stereo.labels.rendered import rendered_evidence
 from gs_stereo.labels.trust import TrustModel, load_trust, to_values
-from gs_stereo.labels.units import LabelStageConfig
 from gs_stereo.metrics.calibration import ReliabilityMetrics, SparsificationMetrics
 
 PIXELS_A_PAIR = 4000
@@ -35,23 +35,23 @@ CALIBRATED_ON = ("plain1", "hard1", "plain2", "hard2")
 HELD_OUT = ("plain3", "hard3")
 
 
-def gather_scene(scene: Scene, config: LabelStageConfig, every: int) -> dict[str, np.ndarray]:
+def gather_scene(scene: Scene, config: LabelSettings, every: int) -> dict[str, np.ndarray]:
     """Evidence and error of random pixels: arrays `<kind>.<evidence>` and `<kind>.error_px`."""
     rng = np.random.default_rng(0)
     rows: dict[str, list[np.ndarray]] = {}
-    for sources in sources_of(scene, config, every):
-        rendered = rendered_evidence(sources.pair, config.rules)
-        true = scene.true_disparity(sources)
+    for observations in observations_of(scene, config, every):
+        rendered = rendered_evidence(observations.pair, config.rules)
+        true = scene.true_disparity(observations)
         pixels = rng.integers(0, true.size, PIXELS_A_PAIR)
-        for proposal in proposals(sources, rendered):
-            evidence = gather(proposal_case(proposal, sources, rendered))
+        for proposal in proposals(observations, rendered):
+            evidence = gather(case_of(proposal, sources, rendered))
             columns = {**evidence, "error_px": np.abs(proposal.disparity - true)}
             for name, values in columns.items():
                 rows.setdefault(f"{proposal.kind}.{name}", []).append(values.ravel()[pixels].astype(np.float32))
     return {name: np.concatenate(values) for name, values in rows.items()}
 
 
-def examples_of(scene: Scene, config: LabelStageConfig, every: int, work: Path) -> list[Examples]:
+def examples_of(scene: Scene, config: LabelSettings, every: int, work: Path) -> list[Examples]:
     """A scene's examples, one set a kind of source; gathered once for each list of matchers."""
     file = work / "tables" / f"{scene.name}_{'_'.join(config.fused.experts)}_{every}.npz"
     if not file.exists():
@@ -108,12 +108,12 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as of `gsstereo label`")
     parser.add_argument("--out", type=Path, default=TRUST_MODEL_FILE)
     arguments = parser.parse_args()
-    config = label_config(arguments.set)
+    config = label_settings(arguments.set)
     tables = {}
     for name in dict.fromkeys([*arguments.scenes, *arguments.held_out]):
         tables[name] = examples_of(find_scene(name, arguments.work), config, arguments.every, arguments.work)
     examples = [part for name in arguments.scenes for part in tables[name]]
-    origin = Origin(version=arguments.version, scenes=tuple(arguments.scenes), experts=config.matchers)
+    origin = Origin(version=arguments.version, scenes=tuple(arguments.scenes), experts=FusedSource(config).matchers)
     model = fit_trust(examples, origin, FitSettings())
     write_model(model, arguments.out)
     for name in arguments.held_out:

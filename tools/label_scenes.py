@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +19,14 @@ import numpy as np
 from gs_stereo.benchmarks.exact import ExactScene, load_exact_scene
 from gs_stereo.config import parse_config, parse_overrides
 from gs_stereo.errors import InputError
-from gs_stereo.io.pairs import read_pair, read_rig
+from gs_stereo.io.pair_index import read_pair_index
+from gs_stereo.io.pairs import read_pair
 from gs_stereo.io.reconstruction import load_summary
-from gs_stereo.labels.observations import LabelSources
-from gs_stereo.labels.units import LabelStageConfig, gather_sources
-from gs_stereo.labels.views import (
-    ViewAsks,
-    ViewJob,
-    clear_caches,
-    nearest_pairs,
-    offsets_of,
-    read_view_sources,
-    view_job,
-)
-from gs_stereo.stages.render_pairs import PairDone, read_index
+from gs_stereo.labels.config import LabelSettings
+from gs_stereo.labels.fused import FusedSource
+from gs_stereo.labels.observations import Observations
+from gs_stereo.labels.units import LabelFolders, gather_view, plan_units, read_view
+from gs_stereo.pipeline.manifest import published_folder
 
 BASELINES_M = (0.05, 0.1, 0.2)
 _NAME = re.compile(r"(plain|hard)(\d+)")
@@ -56,7 +50,7 @@ class Scene:
     def metres_per_unit(self) -> float | None:
         return load_summary(self.output / "reconstruct").metres_per_unit
 
-    def true_disparity(self, sources: LabelSources) -> np.ndarray:
+    def true_disparity(self, sources: Observations) -> np.ndarray:
         """Exact disparity of a pair's left view."""
         view = self.truth.view(sources.pair.view_id)
         baseline_m = sources.pair.rig.baseline * (self.metres_per_unit or 1.0)
@@ -73,7 +67,6 @@ def find_scene(name: str, work: Path) -> Scene:
     elif not scene.is_dir():
         raise InputError(f"{name} is neither plainN, hardN nor a folder of a scene.")
     done = Path(output) if output else scene / "gsstereo"
-    clear_caches()
     return Scene(name=scene.name, truth=load_exact_scene(scene), output=done, answers=work / "answers" / scene.name)
 
 
@@ -93,32 +86,26 @@ def _make(scene: Path, hard: bool, seed: int) -> None:
         subprocess.run([str(Path(sys.executable).with_name("gsstereo")), *step], check=True, stdout=sys.stderr)
 
 
-def label_config(assignments: list[str]) -> LabelStageConfig:
-    """Settings of the label stage, as `gsstereo label --set`."""
-    return parse_config(LabelStageConfig, parse_overrides(assignments), where="--set")
+def label_settings(assignments: list[str]) -> LabelSettings:
+    """Settings of labels, as `gsstereo label --set`."""
+    return parse_config(LabelSettings, parse_overrides(assignments), where="--set")
 
 
-def sources_of(scene: Scene, config: LabelStageConfig, every: int) -> Iterator[LabelSources]:
+def observations_of(scene: Scene, settings: LabelSettings, every: int) -> Iterator[Observations]:
     """Every pair of every n-th view with all that is known about it, multibaseline too."""
-    pairs = read_index(scene.pairs)
-    by_view: dict[str, list[PairDone]] = {}
-    for pair in pairs:
-        by_view.setdefault(pair.view_id, []).append(pair)
-    first = {scene.pairs / of_view[0].sample_id: of_view[0] for of_view in by_view.values()}
-    cameras = {path: read_rig(path).left for path in first}
-    asks = ViewAsks(
-        photos=config.fused.photo_count,
-        silhouettes=True,
-        stack_offsets=offsets_of([pair.measures["baseline"] for pair in pairs]),
-        multiview=config.multiview,
+    source = FusedSource(settings)
+    entries = read_pair_index(scene.pairs)
+    folders = LabelFolders(
+        pairs=scene.pairs,
+        reconstruction=published_folder(scene.output / "reconstruct"),
+        fit=published_folder(scene.output / "fit"),
+        work=scene.answers,
     )
-    for path, pair in list(first.items())[::every]:
-        file = scene.answers / f"{pair.sample_id}.npz"
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            near = nearest_pairs(cameras, path, pair.measures["left"]["median_depth"], config.fused.neighbours)
-            folders = {"reconstruct_dir": scene.output / "reconstruct", "fit_dir": scene.output / "fit"}
-            view_job(ViewJob(pair_dir=path, neighbours=near, file=file, asks=asks, **folders))
-        views = read_view_sources(file)
-        for item in by_view[pair.view_id]:
-            yield gather_sources(read_pair(scene.pairs / item.sample_id), views, config)
+    views, pairs = plan_units(entries, folders, settings, replace(source.needs, stack=True))
+    for view in list(views.values())[::every]:
+        if not view.file.exists():
+            gather_view(view)
+        known = read_view(view.file)
+        for unit in pairs.values():
+            if unit.view_file == view.file:
+                yield source.observe(read_pair(unit.pair_dir), known)

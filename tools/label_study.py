@@ -22,20 +22,20 @@ from typing import Any
 import numpy as np
 from calibrate_labels import CALIBRATED_ON, examples_of
 from fit_trust import FitSettings, Origin, fit_trust
-from label_scenes import Scene, find_scene, label_config, sources_of
+from label_scenes import Scene, find_scene, label_settings, observations_of
 
 from gs_stereo.benchmarks.evaluate_labels import LabelledView, LabelProtocol, evaluate_labels
 from gs_stereo.core.atomic import write_text
+from gs_stereo.labels.config import LabelSettings
 from gs_stereo.labels.evidence import CONTEXT, EVIDENCE, Case, gather
-from gs_stereo.labels.fused import FusionRules, fused_label
-from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, LabelSources
-from gs_stereo.labels.splat import rendered_evidence
+from gs_stereo.labels.fused import FusedSource, FusionRules, fused_label
+from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, Observations
+from gs_stereo.labels.rendered import rendered_evidence
 from gs_stereo.labels.trust import TrustModel, load_trust
-from gs_stereo.labels.units import LabelStageConfig, fusion_rules, label_from
 from gs_stereo.metrics.calibration import SparsificationMetrics
 from gs_stereo.types import LabelFlag, StereoLabel
 
-Labeller = Callable[[LabelSources], StereoLabel]
+Labeller = Callable[[Observations], StereoLabel]
 GROUPS = {
     "neighbouring views": ("views_px",),
     "sparse points": ("points_px",),
@@ -57,7 +57,7 @@ STEPS_OF_A_FIT = 3000
 class Study:
     """What is studied, and where scenes and tables are kept."""
 
-    config: LabelStageConfig
+    config: LabelSettings
     work: Path
     every: int
     table_every: int
@@ -71,11 +71,13 @@ class Signals:
     blind_too: bool
     values: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
-    def add(self, sources: LabelSources, true: np.ndarray) -> None:
-        label = fused_label(sources, self.rules)
-        rendered = rendered_evidence(sources.pair, self.rules.labels)
+    def add(self, observations: Observations, true: np.ndarray) -> None:
+        label = fused_label(observations, self.rules)
+        rendered = rendered_evidence(observations.pair, self.rules.labels)
         blind = (label.flags & (LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME)) != 0
-        case = Case(disparity=label.disparity.astype(np.float64), sources=sources, rendered=rendered, blind=blind)
+        case = Case(
+            disparity=label.disparity.astype(np.float64), observations=observations, rendered=rendered, blind=blind
+        )
         error = np.abs(label.disparity - true)
         there = np.isfinite(error) & (self.blind_too | ~blind)
         maps = gather(case) | {"error": error, "confidence": label.confidence / 255}
@@ -106,23 +108,23 @@ def _ause(confidence: np.ndarray, error: np.ndarray) -> float:
     return metrics.compute().ause_px
 
 
-def without(sources: LabelSources, *names: str) -> LabelSources:
+def without(observations: Observations, *names: str) -> Observations:
     """The sources less some of the view's; `matchers` stands for all matchers."""
-    views = {name: view for name, view in sources.views.items() if name not in names}
-    return replace(sources, views=views, matched={} if "matchers" in names else sources.matched)
+    views = {name: view for name, view in observations.views.items() if name not in names}
+    return replace(observations, views=views, matched={} if "matchers" in names else observations.matched)
 
 
-def single(expert: str, config: LabelStageConfig, sources: LabelSources) -> StereoLabel:
-    return label_from(sources, config.model_copy(update={"expert": expert}))
+def single(expert: str, config: LabelSettings, observations: Observations) -> StereoLabel:
+    return label_from(observations, config.model_copy(update={"expert": expert}))
 
 
-def fused(rules: FusionRules, left_out: tuple[str, ...], sources: LabelSources) -> StereoLabel:
-    return fused_label(without(sources, *left_out), rules)
+def fused(rules: FusionRules, left_out: tuple[str, ...], observations: Observations) -> StereoLabel:
+    return fused_label(without(observations, *left_out), rules)
 
 
-def source_labellers(config: LabelStageConfig) -> dict[str, Labeller]:
-    rules = fusion_rules(config)
-    experts = ("splat", *config.matchers, MULTIBASELINE)
+def source_labellers(config: LabelSettings) -> dict[str, Labeller]:
+    rules = FusedSource(config).rules()
+    experts = ("splat", *FusedSource(config).matchers, MULTIBASELINE)
     labellers: dict[str, Labeller] = {expert: partial(single, expert, config) for expert in experts}
     labellers["fused"] = partial(fused, rules, (MULTIBASELINE,))
     labellers["fused with multibaseline"] = partial(fused, rules, ())
@@ -131,7 +133,7 @@ def source_labellers(config: LabelStageConfig) -> dict[str, Labeller]:
 
 def step_labellers(study: Study) -> Iterator[tuple[str, Labeller]]:
     """The fusion whole, and less one step."""
-    rules, stack = fusion_rules(study.config), (MULTIBASELINE,)
+    rules, stack = FusedSource(study.config).rules(), (MULTIBASELINE,)
 
     def changed(**values: float) -> FusionRules:
         return replace(rules, fusion=rules.fusion.model_copy(update=values))
@@ -154,12 +156,12 @@ def model_without(study: Study, name: str, evidence: tuple[str, ...]) -> TrustMo
     scenes = [find_scene(scene, study.work) for scene in CALIBRATED_ON]
     examples = [part for s in scenes for part in examples_of(s, study.config, study.table_every, study.work)]
     kept = tuple(other for other in EVIDENCE if other not in evidence)
-    origin = Origin(version=0, scenes=(name,), experts=study.config.matchers)
+    origin = Origin(version=0, scenes=(name,), experts=FusedSource(study.config).matchers)
     return fit_trust(examples, origin, FitSettings(evidence=kept, steps=STEPS_OF_A_FIT))
 
 
-def labelled(sources: LabelSources, label: StereoLabel) -> LabelledView:
-    pair = sources.pair
+def labelled(observations: Observations, label: StereoLabel) -> LabelledView:
+    pair = observations.pair
     return LabelledView(
         view_name=pair.view_id,
         intrinsics=pair.rig.left.intrinsics,
@@ -187,25 +189,25 @@ def study_scene(
 ) -> list[dict[str, Any]]:
     """Label with each, and compare with the truth. only_m: one baseline, None = all."""
     found: dict[str, list[LabelledView]] = {name: [] for name in labellers}
-    for sources in sources_of(scene, study.config, study.every):
-        if only_m is None or abs(sources.pair.rig.baseline * (scene.metres_per_unit or 1) - only_m) < 1e-6:
+    for observations in observations_of(scene, study.config, study.every):
+        if only_m is None or abs(observations.pair.rig.baseline * (scene.metres_per_unit or 1) - only_m) < 1e-6:
             for name, labeller in labellers.items():
-                found[name].append(labelled(sources, labeller(sources)))
+                found[name].append(labelled(observations, labeller(observations)))
     return [row for name, labels in found.items() for row in rows(scene, name, labels)]
 
 
 def study_signals(scene: Scene, study: Study) -> dict[str, dict[str, float]]:
     """Over the labelled pixels that both eyes see, and over all pixels before any is dropped."""
-    rules = fusion_rules(study.config)
+    rules = FusedSource(study.config).rules()
     undropped = replace(rules, fusion=rules.fusion.model_copy(update={"min_confidence": 0.0}))
     columns = {
         f"{scene.name}, labelled": Signals(rules=rules, blind_too=False),
         f"{scene.name}, all": Signals(rules=undropped, blind_too=True),
     }
-    for sources in sources_of(scene, study.config, study.every):
-        if abs(sources.pair.rig.baseline * (scene.metres_per_unit or 1) - STEP_BASELINE_M) < 1e-6:
+    for observations in observations_of(scene, study.config, study.every):
+        if abs(observations.pair.rig.baseline * (scene.metres_per_unit or 1) - STEP_BASELINE_M) < 1e-6:
             for signals in columns.values():
-                signals.add(without(sources, MULTIBASELINE), scene.true_disparity(sources))
+                signals.add(without(observations, MULTIBASELINE), scene.true_disparity(observations))
     return {name: signals.ause_px() for name, signals in columns.items()}
 
 
@@ -240,13 +242,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for all numbers")
     arguments = parser.parse_args()
     study = Study(
-        config=label_config(arguments.set),
+        config=label_settings(arguments.set),
         work=arguments.work,
         every=arguments.every,
         table_every=arguments.table_every,
     )
     scenes = [find_scene(name, arguments.work) for name in arguments.scenes]
-    values: dict[str, Any] = {"trust_version": load_trust().version, "experts": study.config.matchers}
+    values: dict[str, Any] = {"trust_version": load_trust().version, "experts": FusedSource(study.config).matchers}
     if "sources" in arguments.parts:
         labellers = source_labellers(study.config)
         values["sources"] = [row for scene in scenes for row in study_scene(scene, study, labellers, None)]

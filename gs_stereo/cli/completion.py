@@ -22,9 +22,9 @@ def _beginning(values: Iterable[str], incomplete: str) -> list[str]:
 
 
 def _experts(incomplete: str) -> list[str]:
-    from gs_stereo.matching.protocol import MATCHERS
+    from gs_stereo.labels.sources import source_names
 
-    return _beginning(["splat", *MATCHERS.names()], incomplete)
+    return _beginning(source_names(), incomplete)
 
 
 def _recipes(incomplete: str) -> list[str]:

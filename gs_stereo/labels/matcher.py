@@ -51,7 +51,7 @@ class MatcherSource(LabelSource):
     def label_matched(self, pair: StereoPair, answer: MatchedPair) -> StereoLabel:
         """The label of an answer; its confidence is calibrated if the trust model knows the matcher."""
         rendered = rendered_evidence(pair, self._rules)
-        label = matched_label(pair, answer, rendered, self._rules)
+        label = matched_label(pair, answer, self._rules, rendered)
         if self._name not in load_trust().experts:
             return label
         proposal = Proposal(kind=MATCHED, disparity=answer.left.disparity.astype(np.float64))
@@ -99,7 +99,7 @@ def _largest_disparity_px(pair: StereoPair) -> float:
 
 
 def matched_label(
-    pair: StereoPair, answer: MatchedPair, evidence: RenderedEvidence, config: LabelConfig
+    pair: StereoPair, answer: MatchedPair, config: LabelConfig, rendered: RenderedEvidence | None = None
 ) -> StereoLabel:
     """The matcher's disparity with flags; no label (NaN) where it has none or `config.matched_rejects` flags are set.
 
@@ -109,6 +109,7 @@ def matched_label(
     splat (`unchecked_px` for each that is missing), times the matcher's own confidence if it has one.
     """
     prediction, disparity = answer.left, _usable(pair, answer.left)
+    evidence = rendered_evidence(pair, config) if rendered is None else rendered
     doubted = has_any(evidence.flags, _DOUBTED_SPLAT)
     splat_difference = np.where(doubted, np.nan, np.abs(disparity - evidence.disparity))
     two_way = np.full(disparity.shape, np.nan)

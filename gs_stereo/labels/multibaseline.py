@@ -32,7 +32,7 @@ class MultibaselineSource(LabelSource):
         stack = views.get(MULTIBASELINE, ViewDepth(inverse_depth=np.full(pair.left.shape[:2], np.nan, np.float32)))
         rendered = rendered_evidence(pair, self._settings.rules)
         left = DisparityPrediction(disparity=stack.inverse_depth * np.float32(pair.rig.focal_times_baseline))
-        label = matched_label(pair, MatchedPair(left=left), rendered, self._settings.rules)
+        label = matched_label(pair, MatchedPair(left=left), self._settings.rules, rendered)
         disparity = stack.inverse_depth.astype(np.float64) * pair.rig.focal_times_baseline
         proposal = Proposal(kind=MULTIBASELINE, disparity=disparity)
         alone = Observations(pair=pair, views={MULTIBASELINE: stack})

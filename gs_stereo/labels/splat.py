@@ -27,18 +27,20 @@ class SplatSource(LabelSource):
 
     def label(self, pair: StereoPair, views: Mapping[str, ViewDepth]) -> StereoLabel:
         rendered = rendered_evidence(pair, self._rules)
-        label = splat_label(pair, rendered, self._rules)
+        label = splat_label(pair, self._rules, rendered)
         proposal = Proposal(kind=SPLAT, disparity=rendered.disparity)
         return calibrated(label, proposal, Observations(pair=pair), rendered, load_trust())
 
 
-def splat_label(pair: StereoPair, evidence: RenderedEvidence, config: LabelConfig) -> StereoLabel:
+def splat_label(pair: StereoPair, config: LabelConfig, rendered: RenderedEvidence | None = None) -> StereoLabel:
     """Disparity of the median depth; no label (NaN) where `config.splat_rejects` flags are set.
 
     Occluded and out-of-frame pixels keep their disparity: the geometry is known, and the flags let a loss skip them.
     Confidence: alpha times P(|error| < 1 px) with the scales noise floor, distance of mean and median depth, and the
     difference to the depth that the right eye sees (`unchecked_px` where it sees none or something else).
+    rendered: the evidence of the pair, if it has been gathered.
     """
+    evidence = rendered_evidence(pair, config) if rendered is None else rendered
     labelled = np.isfinite(evidence.disparity) & ~has_any(evidence.flags, config.splat_rejects)
     hidden = has_any(evidence.flags, ("occluded", "out_of_frame"))
     right = np.abs(evidence.visibility.right_difference_px)

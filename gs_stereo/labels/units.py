@@ -145,7 +145,7 @@ def _surroundings(unit: ViewUnit) -> Surroundings:
 
 def label_unit(unit: PairUnit) -> Path:
     """Label one pair and write its maps; returns the file."""
-    label = label_pair(read_pair(unit.pair_dir), _read_view(unit.view_file), unit.settings)
+    label = label_pair(read_pair(unit.pair_dir), read_view(unit.view_file), unit.settings)
     with atomic_path(unit.file) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **asdict(label))
     return unit.file
@@ -157,7 +157,7 @@ def read_label(file: Path) -> StereoLabel:
         return StereoLabel(**{name: maps[name] for name in maps.files})
 
 
-def _read_view(file: Path | None) -> dict[str, ViewDepth]:
+def read_view(file: Path | None) -> dict[str, ViewDepth]:
     """The maps that `gather_view` wrote."""
     if file is None:
         return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -12,6 +12,7 @@ from gs_stereo.plugins import Registry
 from gs_stereo.types import DisparityPrediction, Provenance
 
 
+@runtime_checkable
 class StereoMatcher(Protocol):
     """Predicts the disparity of the left image of a rectified pair.
 

@@ -73,6 +73,14 @@ class PublishedFolder:
     fingerprint: str
 
 
+def published_folder(path: Path) -> PublishedFolder:
+    """The folder with its fingerprint; InputError if it is incomplete."""
+    manifest = read_manifest(path)
+    if manifest is None:
+        raise InputError(f"{path} is missing or incomplete; run the stage that makes it again.")
+    return PublishedFolder(path=path, fingerprint=manifest.fingerprint)
+
+
 def damaged_output(folder: Path, manifest: Manifest) -> str | None:
     """The first recorded file that is gone or has another size, else None. Cheap: contents are not read."""
     for output in manifest.outputs:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from gs_stereo.config import Config
-from gs_stereo.errors import InputError
 from gs_stereo.log import progress
-from gs_stereo.pipeline.manifest import PublishedFolder, read_manifest
+from gs_stereo.pipeline.manifest import PublishedFolder, published_folder
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.units import UnitLedger
 from gs_stereo.plugins import Registry
@@ -53,11 +52,7 @@ class StageContext:
 
     def published_folder(self, folder: str) -> PublishedFolder:
         """The same with its fingerprint, for units that keep what they load from it; InputError if it is incomplete."""
-        path = self.published(folder)
-        manifest = read_manifest(path)
-        if manifest is None:
-            raise InputError(f"{path} is missing or incomplete; run the stage that makes it again.")
-        return PublishedFolder(path=path, fingerprint=manifest.fingerprint)
+        return published_folder(self.published(folder))
 
     def finished(
         self,

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gs_stereo.core.atomic import write_text
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
-from gs_stereo.matching.experts import external_files, make_matcher
+from gs_stereo.matching.experts import external_files
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.evaluate import EvaluateConfig, evaluate_expert

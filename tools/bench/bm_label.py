@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from gs_stereo.stages.render_pairs import read_index
+from gs_stereo.io.pair_index import read_pair_index
 
 CASES: dict[str, list[str]] = {
     "splat": ["--expert", "splat"],
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     arguments = parser.parse_args()
     output = arguments.out or arguments.scene / "gsstereo"
-    pairs = len(read_index(output / "pairs/default"))
+    pairs = len(read_pair_index(output / "pairs/default"))
     for name in arguments.cases:
         command = [sys.executable, "-m", "gs_stereo.cli.main", "label", str(arguments.scene), "--out", str(output)]
         command += ["--name", "benchmark", "--force", "-q", "--workers", str(arguments.workers), *CASES[name]]

@@ -18,11 +18,11 @@ from gs_stereo.labels.observations import (
     POINTS,
     SILHOUETTES,
     VIEWS,
-    LabelSources,
     MatchedPair,
+    Observations,
     ViewDepth,
 )
-from gs_stereo.labels.splat import rendered_evidence
+from gs_stereo.labels.rendered import rendered_evidence
 from gs_stereo.types import DisparityPrediction, LabelFlag
 
 BOARDS = (Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100))
@@ -47,7 +47,7 @@ def is_set(label, flag: LabelFlag) -> np.ndarray:
 
 def test_the_splat_alone_is_labelled() -> None:
     pair, disparity, hidden = make_pair(BOARDS)
-    label = fused_label(LabelSources(pair=pair, views={VIEWS: view_depth(disparity)}), RULES)
+    label = fused_label(Observations(pair=pair, views={VIEWS: view_depth(disparity)}), RULES)
     assert (label.disparity.dtype, label.confidence.dtype, label.flags.dtype) == (np.float32, np.uint8, np.uint16)
     np.testing.assert_allclose(label.disparity, disparity, rtol=1e-6)
     np.testing.assert_array_equal(is_set(label, LabelFlag.OCCLUDED), hidden)
@@ -63,7 +63,7 @@ def test_the_silhouettes_decide_what_is_hidden_and_leave_the_label() -> None:
     rough, rough_disparity, _ = make_pair((BOARDS[0], replace(BOARDS[1], x_from=73.0)))
     pair = replace(truth, left_depth=rough.left_depth)
     views = {VIEWS: view_depth(rough_disparity), SILHOUETTES: view_depth(disparity)}
-    label = fused_label(LabelSources(pair=pair, views=views), RULES)
+    label = fused_label(Observations(pair=pair, views=views), RULES)
     np.testing.assert_array_equal(is_set(label, LabelFlag.OCCLUDED), hidden)
     np.testing.assert_allclose(label.disparity, rough_disparity, rtol=1e-6)
 
@@ -73,7 +73,7 @@ def test_photos_win_where_they_match_and_the_splat_where_they_do_not() -> None:
     photos = disparity + 0.1
     photos[:10] += 5  # far from what the neighbours see
     photos[10:20] = np.nan
-    sources = LabelSources(pair=pair, views={VIEWS: view_depth(disparity), PHOTOS: view_depth(photos, 0.01)})
+    sources = Observations(pair=pair, views={VIEWS: view_depth(disparity), PHOTOS: view_depth(photos, 0.01)})
     label = fused_label(sources, RULES)
     np.testing.assert_allclose(label.disparity[:20], disparity[:20], rtol=1e-5)
     np.testing.assert_allclose(label.disparity[20:], photos[20:], rtol=1e-5)
@@ -84,7 +84,7 @@ def test_doubtful_pixels_get_no_label() -> None:
     pair, disparity, _ = make_pair(BOARDS)
     elsewhere = disparity.copy()
     elsewhere[:5] += 3
-    sources = LabelSources(pair=pair, views={VIEWS: view_depth(elsewhere)})
+    sources = Observations(pair=pair, views={VIEWS: view_depth(elsewhere)})
     label = fused_label(sources, RULES)
     assert np.isnan(label.disparity[:5]).all()
     assert (label.confidence[:5] == 0).all()
@@ -100,7 +100,7 @@ def test_a_matcher_fills_where_the_splat_has_nothing() -> None:
     median = pair.left_depth.median.copy()
     median[3] = np.nan
     pair = replace(pair, left_depth=replace(pair.left_depth, median=median))
-    sources = LabelSources(pair=pair, views={VIEWS: view_depth(disparity)}, matched={"any": matched(disparity)})
+    sources = Observations(pair=pair, views={VIEWS: view_depth(disparity)}, matched={"any": matched(disparity)})
     label = fused_label(sources, RULES)
     np.testing.assert_allclose(label.disparity, disparity, rtol=1e-6)
     np.testing.assert_array_equal(is_set(label, LabelFlag.FROM_SPLAT)[:, 120], np.arange(40) != 3)
@@ -111,7 +111,7 @@ def test_experts_are_compared_only_where_the_right_eye_sees() -> None:
     right = pair.rig.focal_times_baseline / pair.right_depth.median
     wrong = disparity + 4
     views = {VIEWS: view_depth(disparity)}
-    sources = LabelSources(pair=pair, views=views, matched={"bad": matched(wrong, right)})
+    sources = Observations(pair=pair, views=views, matched={"bad": matched(wrong, right)})
     label = fused_label(sources, RULES)
     seen = ~hidden & (np.arange(160) >= 4)
     assert is_set(label, LabelFlag.SOURCES_DISAGREE)[seen].all()
@@ -124,14 +124,14 @@ def test_a_view_that_is_off_scale_loses_its_labels_where_it_matters() -> None:
     points = np.full(disparity.shape, np.nan)
     points[::4, ::4] = 1.1 * disparity[::4, ::4]  # ten percent: 0.4 px of 4, 2 px of 20
     views = {POINTS: view_depth(points), VIEWS: view_depth(disparity)}
-    label = fused_label(LabelSources(pair=pair, views=views), RULES)
+    label = fused_label(Observations(pair=pair, views=views), RULES)
     np.testing.assert_array_equal(np.isnan(label.disparity), disparity > 10)
 
 
 def test_every_piece_of_evidence_is_zero_for_a_perfect_scene_and_grows_with_the_error() -> None:
     pair, disparity, _ = make_pair((Board(disparity_px=4.0),))
     right = pair.rig.focal_times_baseline / pair.right_depth.median
-    sources = LabelSources(
+    sources = Observations(
         pair=pair,
         views={name: view_depth(disparity, 0.0) for name in (PHOTOS, MULTIBASELINE, VIEWS, POINTS)},
         matched={"one": matched(disparity, right), "two": matched(disparity, right)},
@@ -139,7 +139,8 @@ def test_every_piece_of_evidence_is_zero_for_a_perfect_scene_and_grows_with_the_
     rendered = rendered_evidence(pair, LabelConfig())
     blind = rendered.visibility.occluded | rendered.visibility.out_of_frame
     found = [
-        gather(Case(disparity=disparity + error, sources=sources, rendered=rendered, blind=blind)) for error in (0, 1.5)
+        gather(Case(disparity=disparity + error, observations=sources, rendered=rendered, blind=blind))
+        for error in (0, 1.5)
     ]
     assert list(found[0]) == list(EVIDENCE)
     quiet = {name: np.nanmax(found[0][name]) for name in DOUBTS}
@@ -154,12 +155,14 @@ def test_evidence_of_the_pair_is_the_same_for_every_disparity() -> None:
     pair, disparity, _ = make_pair(BOARDS)
     right = pair.rig.focal_times_baseline / pair.right_depth.median
     stack = view_depth(disparity, 0.1)
-    sources = LabelSources(
+    sources = Observations(
         pair=pair, views={PHOTOS: stack, MULTIBASELINE: stack}, matched={"one": matched(disparity + 0.2, right)}
     )
     rendered = rendered_evidence(pair, LabelConfig())
     blind = rendered.visibility.occluded
-    cases = [Case(disparity=d, sources=sources, rendered=rendered, blind=blind) for d in (disparity, 2 * disparity + 1)]
+    cases = [
+        Case(disparity=d, observations=sources, rendered=rendered, blind=blind) for d in (disparity, 2 * disparity + 1)
+    ]
     found = [gather(case) for case in cases]
     alike = [name for name in found[0] if np.array_equal(found[0][name], found[1][name], equal_nan=True)]
     assert set(OF_THE_PAIR) <= set(alike)
@@ -169,7 +172,7 @@ def test_absent_sources_give_no_evidence() -> None:
     pair, disparity, _ = make_pair(BOARDS)
     rendered = rendered_evidence(pair, LabelConfig())
     blind = np.zeros(disparity.shape, bool)
-    case = Case(disparity=disparity, sources=LabelSources(pair=pair), rendered=rendered, blind=blind)
+    case = Case(disparity=disparity, observations=Observations(pair=pair), rendered=rendered, blind=blind)
     own = {"splat_px", "eyes_px", "skew_px", "spread_px", "see_through"}
     assert set(gather(case)) == own | {"edge_px", "near_step", "rough_px", "bend_px", "off_median_px"} | set(CONTEXT)
 
@@ -179,7 +182,9 @@ def test_the_median_expert_decides_among_three() -> None:
     answers = {str(k): matched(disparity + error) for k, error in enumerate((0.1, 0.2, 9.0))}
     rendered = rendered_evidence(pair, LabelConfig())
     blind = np.zeros(disparity.shape, bool)
-    case = Case(disparity=disparity, sources=LabelSources(pair=pair, matched=answers), rendered=rendered, blind=blind)
+    case = Case(
+        disparity=disparity, observations=Observations(pair=pair, matched=answers), rendered=rendered, blind=blind
+    )
     np.testing.assert_allclose(gather(case)["experts_px"], 0.2, atol=1e-5)
 
 
@@ -187,6 +192,6 @@ def test_edge_evidence_is_the_step_beside_a_board() -> None:
     pair, disparity, _ = make_pair(BOARDS)
     rendered = rendered_evidence(pair, LabelConfig())
     blind = np.zeros(disparity.shape, bool)
-    values = gather(Case(disparity=disparity, sources=LabelSources(pair=pair), rendered=rendered, blind=blind))
+    values = gather(Case(disparity=disparity, observations=Observations(pair=pair), rendered=rendered, blind=blind))
     assert values["edge_px"][20, 69] == pytest.approx(16)
     assert values["edge_px"][20, 60] == 0

@@ -10,9 +10,11 @@ from board_scenes import Board, depth_maps, make_pair
 
 from gs_stereo.errors import InputError
 from gs_stereo.labels.confidence import probability_within_one_px, quantised
-from gs_stereo.labels.config import LabelConfig
+from gs_stereo.labels.config import LabelConfig, LabelSettings
 from gs_stereo.labels.matcher import matched_label
-from gs_stereo.labels.splat import has_any, splat_label, splat_provenance
+from gs_stereo.labels.observations import MatchedPair
+from gs_stereo.labels.rendered import has_any
+from gs_stereo.labels.splat import SplatSource, splat_label
 from gs_stereo.types import DisparityPrediction, LabelFlag
 
 CONFIG = LabelConfig()
@@ -64,7 +66,7 @@ def test_splat_label_drops_thin_and_ambiguous_pixels() -> None:
 def test_matched_label_of_a_perfect_matcher() -> None:
     pair, disparity, hidden = make_pair(BOARDS)
     right = pair.rig.focal_times_baseline / pair.right_depth.median
-    label = matched_label(pair, prediction(disparity), CONFIG, prediction(right))
+    label = matched_label(pair, MatchedPair(left=prediction(disparity), right=prediction(right)), CONFIG)
     lost = hidden | (np.arange(160) < 4)
     np.testing.assert_array_equal(np.isnan(label.disparity), lost)
     np.testing.assert_allclose(label.disparity[~lost], disparity[~lost], rtol=1e-6)
@@ -85,7 +87,7 @@ def test_matched_label_of_a_bad_matcher() -> None:
     answer[3] = -1.0
     right[4] = np.nan
     answer[5] += 0.8
-    label = matched_label(pair, prediction(answer), CONFIG, prediction(right))
+    label = matched_label(pair, MatchedPair(left=prediction(answer), right=prediction(right)), CONFIG)
     column = slice(20, 150)
     for row, inconsistent, disagree, labelled in (
         (0, True, True, False),
@@ -101,7 +103,7 @@ def test_matched_label_of_a_bad_matcher() -> None:
         assert (np.isfinite(label.disparity[row, column]) == labelled).all(), row
         assert ((label.confidence[row, column] > 0) == labelled).all(), row
     assert label.confidence[6, 50] > label.confidence[5, 50] > label.confidence[1, 50]
-    alone = matched_label(pair, prediction(answer), CONFIG)
+    alone = matched_label(pair, MatchedPair(left=prediction(answer)), CONFIG)
     assert not is_set(alone, LabelFlag.LEFT_RIGHT_INCONSISTENT).any()
     assert 0 < alone.confidence[6, 50] < label.confidence[6, 50]
 
@@ -111,7 +113,7 @@ def test_matcher_stands_in_where_the_splat_has_no_depth() -> None:
     pair, disparity, hidden = make_pair(BOARDS)
     median = np.full_like(pair.left_depth.median, np.nan)
     pair = replace(pair, left_depth=replace(pair.left_depth, median=median))
-    label = matched_label(pair, prediction(disparity), CONFIG)
+    label = matched_label(pair, MatchedPair(left=prediction(disparity)), CONFIG)
     np.testing.assert_array_equal(is_set(label, LabelFlag.OCCLUDED), hidden)
     np.testing.assert_array_equal(np.isnan(label.disparity), hidden | (np.arange(160) < 4))
 
@@ -120,8 +122,8 @@ def test_matcher_confidence_scales_the_label() -> None:
     pair, disparity, _ = make_pair((Board(disparity_px=4.0),))
     own = np.full(disparity.shape, 0.5)
     own[:, 100:] = np.nan
-    half = matched_label(pair, prediction(disparity, own), CONFIG)
-    full = matched_label(pair, prediction(disparity), CONFIG)
+    half = matched_label(pair, MatchedPair(left=prediction(disparity, own)), CONFIG)
+    full = matched_label(pair, MatchedPair(left=prediction(disparity)), CONFIG)
     np.testing.assert_allclose(half.confidence[:, 4:100], full.confidence[:, 4:100] / 2, atol=1)
     assert (half.confidence[:, 100:] == 0).all()
 
@@ -129,7 +131,7 @@ def test_matcher_confidence_scales_the_label() -> None:
 def test_sizes_must_fit() -> None:
     pair, disparity, _ = make_pair(BOARDS)
     with pytest.raises(InputError, match="keep the size"):
-        matched_label(pair, prediction(disparity[:, 1:]), CONFIG)
+        matched_label(pair, MatchedPair(left=prediction(disparity[:, 1:])), CONFIG)
     with pytest.raises(InputError, match="render it again"):
         splat_label(replace(pair, right_depth=depth_maps(np.ones((3, 3)))), CONFIG)
 
@@ -147,5 +149,5 @@ def test_probability() -> None:
 
 
 def test_provenance_names_the_settings() -> None:
-    provenance = splat_provenance(LabelConfig(min_alpha=0.9))
+    provenance = SplatSource(LabelSettings(rules=LabelConfig(min_alpha=0.9))).provenance()
     assert (provenance.name, provenance.settings["min_alpha"]) == ("splat", 0.9)

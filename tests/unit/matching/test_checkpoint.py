@@ -13,7 +13,7 @@ from tiny_net import TINY_NET, tiny_net_entry
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.matching.checkpoint import CheckpointMatcher
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
-from gs_stereo.matching.experts import ExpertsConfig, external_files, make_matcher
+from gs_stereo.matching.experts import ExpertsConfig, external_files
 from gs_stereo.nets.protocol import make_net, resolve_net
 from gs_stereo.nets.weights import DESCRIPTION_NAME, WEIGHTS_NAME, NetDescription, save_net
 
@@ -99,7 +99,6 @@ def test_broken_folders_are_refused(folder: Path, pair: tuple[np.ndarray, np.nda
 
 def test_the_label_stage_knows_its_files(folder: Path) -> None:
     experts = ExpertsConfig(checkpoint=CheckpointConfig(checkpoint=folder))
-    assert make_matcher("checkpoint", experts) is make_matcher("checkpoint", experts)
     assert set(external_files("checkpoint", experts).values()) == {folder / WEIGHTS_NAME, folder / DESCRIPTION_NAME}
     with pytest.raises(ConfigError, match="--checkpoint"):
         external_files("checkpoint", ExpertsConfig())

@@ -13,8 +13,8 @@ from gs_stereo.io.colmap import model_from_sparse_scene
 from gs_stereo.io.pairs import write_pair
 from gs_stereo.io.ply import save_splat
 from gs_stereo.io.reconstruction import IMAGE_FOLDER, ReconstructionSummary, image_file_names, write_reconstruction
-from gs_stereo.labels.config import LabelConfig
-from gs_stereo.labels.splat import splat_label, splat_provenance
+from gs_stereo.labels.config import LabelConfig, LabelSettings
+from gs_stereo.labels.splat import SplatSource, splat_label
 from gs_stereo.splat.folder import SPLAT_NAME, SplatInfo, write_splat_info
 from gs_stereo.splat.pairs import SplatRenderer, render_stereo_pair
 from gs_stereo.splat.raster.protocol import RenderSettings
@@ -71,7 +71,11 @@ def publish_dataset(output: Path) -> None:
     rules = LabelConfig()
     pairs = rendered_pairs()
     info = DatasetInfo(
-        scene="wall", split="train", label="splat", provenance=splat_provenance(rules), generator="gs_stereo"
+        scene="wall",
+        split="train",
+        label="splat",
+        provenance=SplatSource(LabelSettings(rules=rules)).provenance(),
+        generator="gs_stereo",
     )
     folder = output / "dataset" / "splat"
     folder.mkdir(parents=True)
