@@ -44,7 +44,7 @@ def gather_scene(scene: Scene, config: LabelSettings, every: int) -> dict[str, n
         true = scene.true_disparity(observations)
         pixels = rng.integers(0, true.size, PIXELS_A_PAIR)
         for proposal in proposals(observations, rendered):
-            evidence = gather(case_of(proposal, sources, rendered))
+            evidence = gather(case_of(proposal, observations, rendered))
             columns = {**evidence, "error_px": np.abs(proposal.disparity - true)}
             for name, values in columns.items():
                 rows.setdefault(f"{proposal.kind}.{name}", []).append(values.ravel()[pixels].astype(np.float32))

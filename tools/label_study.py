@@ -29,8 +29,10 @@ from gs_stereo.core.atomic import write_text
 from gs_stereo.labels.config import LabelSettings
 from gs_stereo.labels.evidence import CONTEXT, EVIDENCE, Case, gather
 from gs_stereo.labels.fused import FusedSource, FusionRules, fused_label
+from gs_stereo.labels.matcher import MatcherSource
 from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, Observations
 from gs_stereo.labels.rendered import rendered_evidence
+from gs_stereo.labels.sources import make_source
 from gs_stereo.labels.trust import TrustModel, load_trust
 from gs_stereo.metrics.calibration import SparsificationMetrics
 from gs_stereo.types import LabelFlag, StereoLabel
@@ -115,7 +117,10 @@ def without(observations: Observations, *names: str) -> Observations:
 
 
 def single(expert: str, config: LabelSettings, observations: Observations) -> StereoLabel:
-    return label_from(observations, config.model_copy(update={"expert": expert}))
+    source = make_source(config.model_copy(update={"expert": expert}))
+    if isinstance(source, MatcherSource):
+        return source.label_matched(observations.pair, observations.matched[expert])
+    return source.label(observations.pair, observations.views)
 
 
 def fused(rules: FusionRules, left_out: tuple[str, ...], observations: Observations) -> StereoLabel:
