@@ -10,6 +10,7 @@ from typing import Literal
 from gs_stereo.core.atomic import fsync_path
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.core.records import JsonObject, OpenRecord, read_record, write_record
+from gs_stereo.errors import InputError
 
 MANIFEST_NAME = "manifest.json"
 
