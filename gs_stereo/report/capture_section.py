@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from gs_stereo.report.charts import Series, line_chart
+from gs_stereo.core.markup import Child, Markup, el
+from gs_stereo.imaging.charts import Axes, Series, line_chart
 from gs_stereo.report.cloud import cloud_picture
 from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, ReportFacts
-from gs_stereo.report.markup import Child, Markup, el, figure, pairs_list, section, table
+from gs_stereo.report.markup import figure, pairs_list, section, table
 
 _LISTED_FAILURES = 30
 _CURVES = {"loss": "Training loss", "count": "Gaussians", "psnr_db": "PSNR of the training photo, dB"}
@@ -97,7 +98,7 @@ def _curves(fit: FitFacts) -> Markup | None:
     iterations = fit.curves.get("iteration")
     if iterations is None or len(iterations) < 2:
         return None
-    charts = []
+    charts, axes = [], Axes(x_label="step", y_label="")
     for name, title in _CURVES.items():
         values = fit.curves.get(name)
         if values is None or not np.isfinite(values).any():
@@ -108,7 +109,7 @@ def _curves(fit: FitFacts) -> Markup | None:
                 Series(name="each step", x=iterations, y=values, style="guide"),
                 Series(name="mean of 15", x=iterations, y=_smooth(values), style="a"),
             ]
-        charts.append(figure([el("h3", title), line_chart(series, x_label="step", y_label="", title=title)], None))
+        charts.append(figure([el("h3", title), line_chart(series, axes, title=title)], None))
     return el("div", el("h3", "Training"), el("div", charts, class_="grid")) if charts else None
 
 

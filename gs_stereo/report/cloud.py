@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from gs_stereo.report.markup import Markup, el
+from gs_stereo.core.markup import Markup, el
 from gs_stereo.types import Camera, SparseScene
 
 _WIDTH, _HEIGHT = 640, 400

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from gs_stereo.core.markup import Markup, el
+from gs_stereo.imaging.charts import Axes, Band, Series, bar_chart, line_chart
 from gs_stereo.quality.warp import FACTORS, SHIFTS_PX
-from gs_stereo.report.charts import Band, Series, bar_chart, line_chart, share_bars
 from gs_stereo.report.facts import ReportFacts
 from gs_stereo.report.gather import CONFIDENCE_BINS
-from gs_stereo.report.markup import Markup, el, figure, section, table
+from gs_stereo.report.markup import figure, section, share_bars, table
 from gs_stereo.types import LabelFlag
 
 _PEERS_SHARE = (0.05, 0.15)
@@ -55,8 +56,7 @@ def _disparity(facts: ReportFacts) -> Markup:
     chart = bar_chart(
         edges,
         100 * padded / max(total, 1),
-        x_label="disparity, px",
-        y_label="% of labelled pixels",
+        Axes(x_label="disparity, px", y_label="% of labelled pixels"),
         title="Histogram of the disparity",
         band=Band(low=low, high=high, label="usual"),
     )
@@ -83,8 +83,7 @@ def _confidence(facts: ReportFacts) -> Markup:
     chart = bar_chart(
         np.linspace(0, 1, CONFIDENCE_BINS + 1),
         100 * counts / max(counts.sum(), 1),
-        x_label="confidence",
-        y_label="% of labelled pixels",
+        Axes(x_label="confidence", y_label="% of labelled pixels"),
         title="Histogram of the confidence",
     )
     return _chart("Confidence", chart, "Stated probability that the label is off by less than 1 px.")
@@ -105,10 +104,8 @@ def _calibration(facts: ReportFacts) -> list[Markup]:
             Series(name="ideal", x=ends, y=ends, style="guide"),
             Series(name="measured", x=confidence[known], y=accuracy[known], dots=True),
         ],
-        x_label="stated confidence",
-        y_label="share within 1 px of the truth",
+        Axes(x_label="stated confidence", y_label="share within 1 px of the truth", y_range=(0.0, 1.0)),
         title="Calibration of the confidence",
-        y_range=(0.0, 1.0),
     )
     error = region.get("ece_all_pixels") if region else None
     mean = f" Expected calibration error {error:.3f}." if isinstance(error, float) else ""
@@ -126,8 +123,7 @@ def _warp(facts: ReportFacts) -> list[Markup]:
             continue
         chart = line_chart(
             [Series(name="", x=x, y=y)],
-            x_label=label,
-            y_label="warp error, relative",
+            Axes(x_label=label, y_label="warp error, relative"),
             title=title,
             marks=[(right, "as labelled")],
         )
@@ -147,8 +143,7 @@ def _coverage(facts: ReportFacts) -> list[Markup]:
     chart = bar_chart(
         edges,
         counts.astype(np.float64),
-        x_label="share of pixels labelled",
-        y_label="samples",
+        Axes(x_label="share of pixels labelled", y_label="samples"),
         title="Coverage of the samples",
     )
     return [_chart("Coverage by sample", chart, f"From {100 * values.min():.0f} to {100 * values.max():.0f} %.")]

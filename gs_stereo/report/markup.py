@@ -1,54 +1,11 @@
-"""HTML that cannot be broken by what it shows: every text is escaped unless it is `Markup`."""
+"""The vocabulary of the page: sections, figures, tables, lists and shares."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-_VOID = frozenset({"br", "img", "input", "meta", "line", "rect", "circle", "path", "polyline", "polygon", "use"})
-
-
-class Markup(str):
-    """Text that is already HTML."""
-
-    __slots__ = ()
-
-
-Child = str | int | float | None | Iterable["Child"]
-
-
-def el(name: str, /, *children: Child, **attributes: str | float | bool | None) -> Markup:
-    """An element. Children that are not `Markup` are escaped, None is left out, iterables are flattened.
-
-    Attribute names: a trailing underscore is dropped (`class_`), the others become hyphens. True gives a bare
-    attribute, None and False none.
-    """
-    opening = "".join([name, *(_attribute(key, value) for key, value in attributes.items())])
-    if name in _VOID:
-        return Markup(f"<{opening}>") if name in ("br", "img", "input", "meta") else Markup(f"<{opening}/>")
-    return Markup(f"<{opening}>{join(children)}</{name}>")
-
-
-def join(children: Iterable[Child]) -> Markup:
-    """Children one after the other, escaped where needed."""
-    return Markup("".join(_text(child) for child in children))
-
-
-def _text(child: Child) -> str:
-    if child is None:
-        return ""
-    if isinstance(child, Markup):
-        return str.__str__(child)
-    if isinstance(child, str | int | float):
-        return html.escape(str(child))
-    return join(child)
-
-
-def _attribute(key: str, value: str | float | bool | None) -> str:
-    if value is None or value is False:
-        return ""
-    name = key.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+from gs_stereo.core.markup import Child, Markup, el, join
 
 
 def table(header: Iterable[Child], rows: Iterable[Iterable[Child]], *, class_: str = "") -> Markup:
@@ -83,3 +40,18 @@ def figure(content: Child, caption: Child, *, class_: str = "") -> Markup:
     """A picture or chart with a caption below."""
     below = el("figcaption", caption) if caption is not None else None
     return el("figure", content, below, class_=class_ or None)
+
+
+def share_bars(entries: Sequence[tuple[str, float]], *, title: str) -> Markup:
+    """Named shares as horizontal bars; plain HTML, so that long names wrap."""
+    rows = [
+        el(
+            "div",
+            el("span", name, class_="name"),
+            el("span", el("i", style=f"width:{100 * min(max(share, 0), 1):.2f}%"), class_="track"),
+            el("span", f"{100 * share:.1f} %", class_="value"),
+            class_="share",
+        )
+        for name, share in entries
+    ]
+    return el("div", rows, class_="shares", role="img", aria_label=title)

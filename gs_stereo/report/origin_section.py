@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gs_stereo.config import canonical_json
+from gs_stereo.core.markup import Child, Markup, el
 from gs_stereo.report.facts import ReportFacts
-from gs_stereo.report.markup import Child, Markup, el, section, table
+from gs_stereo.report.markup import section, table
 from gs_stereo.report.verdict_section import duration
 
 _MIB = 1 << 20

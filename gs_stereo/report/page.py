@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gs_stereo.core.markup import Markup, el, join
 from gs_stereo.report.capture_section import capture_section, fit_section
 from gs_stereo.report.facts import ReportFacts
 from gs_stereo.report.labels_section import labels_section
-from gs_stereo.report.markup import Markup, el, join
 from gs_stereo.report.origin_section import cost_section, origin_section
 from gs_stereo.report.samples_section import samples_section, sheet_section
 from gs_stereo.report.verdict_section import checks_section, verdict_section

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from gs_stereo.report.charts import tick_text
+from gs_stereo.core.markup import Markup, el
+from gs_stereo.imaging.charts import tick_text
 from gs_stereo.report.facts import ReportFacts, ShownSample, Thumbnail
-from gs_stereo.report.markup import Markup, el, figure, section
+from gs_stereo.report.markup import figure, section
 from gs_stereo.report.pictures import css_gradient
 
 _TICKS = 5

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from gs_stereo.core.markup import Markup, el, join
 from gs_stereo.quality.check import Check, Grade
 from gs_stereo.quality.verdict import Verdict
 from gs_stereo.report.facts import ReportFacts
-from gs_stereo.report.markup import Markup, el, join, pairs_list, section, table
+from gs_stereo.report.markup import pairs_list, section, table
 
 _STYLE: dict[Grade, str] = {"pass": "pass", "look closer": "look", "fail": "fail", "not measured": "none"}
 _SHAPES = {

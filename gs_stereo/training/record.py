@@ -15,8 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from gs_stereo.core.atomic import write_errors, write_text
 from gs_stereo.errors import PluginError
+from gs_stereo.imaging.charts import Axes, Series, chart_file
 
 LOG_NAME = "log.jsonl"
 CURVES_NAME = "curves.svg"
@@ -115,49 +118,16 @@ def _event_writer(folder: Path) -> Any:
     return SummaryWriter(str(folder))
 
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _PLOT_W, _PLOT_H = 760, 300, 56, 34, 640, 214
-_COLOURS = {"training loss": "#2b6cb0", "held-out EPE": "#c05621"}
-
-
 def curves_svg(records: Sequence[Record]) -> str:
     """Training loss and held-out EPE over the steps, both in px on one logarithmic axis."""
-    curves = {
-        "training loss": [(r.step, r.loss) for r in records if isinstance(r, LossRecord)],
-        "held-out EPE": [(r.step, r.epe_px) for r in records if isinstance(r, ValidationRecord)],
-    }
-    curves = {name: [(x, y) for x, y in points if y > 0 and math.isfinite(y)] for name, points in curves.items()}
-    everything = [point for points in curves.values() for point in points]
-    last = max((step for step, _ in everything), default=1)
-    decades = [math.log10(value) for _, value in everything] or [0.0]
-    low, high = math.floor(min(decades)), max(math.ceil(max(decades)), math.floor(min(decades)) + 1)
-
-    def place(step: float, value: float) -> str:
-        x = _LEFT + _PLOT_W * step / last
-        y = _TOP + _PLOT_H * (high - math.log10(value)) / (high - low)
-        return f"{x:.1f},{y:.1f}"
-
-    parts = [_grid(low, high, last)]
-    drawn = {name: points for name, points in curves.items() if points}
-    for number, (name, points) in enumerate(drawn.items()):
-        line = " ".join(place(step, value) for step, value in points)
-        colour, x = _COLOURS[name], _LEFT + 160 * number
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
-        parts.append(f'<text x="{x}" y="20" fill="{colour}">{name} (px)</text>')
-    body = "\n".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" '
-        f'font-family="sans-serif" font-size="12">\n<rect width="100%" height="100%" fill="white"/>\n{body}\n</svg>\n'
-    )
+    loss = [(record.step, record.loss) for record in records if isinstance(record, LossRecord)]
+    error = [(record.step, record.epe_px) for record in records if isinstance(record, ValidationRecord)]
+    series = [_curve("training loss", "a", loss), _curve("held-out EPE", "b", error)]
+    axes = Axes(x_label="step", y_label="px", logarithmic=True)
+    return chart_file([line for line in series if len(line.x)], axes, title="Training")
 
 
-def _grid(low: int, high: int, last: int) -> str:
-    """Lines at powers of ten, and the ends of the step axis."""
-    lines = []
-    for decade in range(low, high + 1):
-        y = _TOP + _PLOT_H * (high - decade) / (high - low)
-        lines.append(f'<line x1="{_LEFT}" x2="{_LEFT + _PLOT_W}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
-        lines.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#555">{10.0**decade:g}</text>')
-    below = _TOP + _PLOT_H + 20
-    lines.append(f'<text x="{_LEFT}" y="{below}" fill="#555">0</text>')
-    lines.append(f'<text x="{_LEFT + _PLOT_W}" y="{below}" text-anchor="end" fill="#555">{last} steps</text>')
-    return "\n".join(lines)
+def _curve(name: str, style: str, points: Sequence[tuple[int, float]]) -> Series:
+    """The points that a logarithm has."""
+    known = np.array([point for point in points if point[1] > 0 and math.isfinite(point[1])], np.float64).reshape(-1, 2)
+    return Series(name=name, x=known[:, 0], y=known[:, 1], style=style)

@@ -201,7 +201,7 @@ def test_the_log_and_the_curves(uninterrupted: TrainingResult) -> None:
         ("validation", 6),
     ]
     drawing = ElementTree.fromstring(curves_svg(uninterrupted.records))
-    curves = drawing.findall("{http://www.w3.org/2000/svg}polyline")
+    curves = list(drawing.iter("{http://www.w3.org/2000/svg}polyline"))
     assert [len(str(curve.get("points")).split()) for curve in curves] == [3, 2]
     ElementTree.fromstring(curves_svg([]))
     assert "held-out" not in curves_svg([LossRecord(step=1, loss=1.0, learning_rate=1e-3)])
