@@ -18,8 +18,8 @@ from gs_stereo.cli.help import GROUPS, SHARED_OPTIONS
 from gs_stereo.cli.main import app
 from gs_stereo.config import Config
 from gs_stereo.datasets.layouts.config import ExportConfig
-from gs_stereo.pipeline.stage import STAGES
 from gs_stereo.stages.evaluate import EvaluateConfig
+from gs_stereo.stages.registry import STAGES
 from gs_stereo.stages.sample_pairs import SamplePairsConfig
 from gs_stereo.worlds.rooms.config import SampleConfig
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,9 +11,9 @@ import typer
 from gs_stereo.cli.options import Common, given, path_text, weights_text, with_common
 
 if TYPE_CHECKING:
+    from gs_stereo.pipeline.cell import Cell, StageReport
+    from gs_stereo.pipeline.graph import CellStatus
     from gs_stereo.pipeline.recipe import Recipe
-    from gs_stereo.pipeline.runner import StageReport
-    from gs_stereo.stages.experiment import Cell, CellStatus
 
 _DEFAULT = Path("expert_vs_splat")
 
@@ -48,32 +49,34 @@ def experiment(
     common: Common,
 ) -> None:
     """Fine-tune a net on each label source of the same captures, with several seeds, and tabulate zero-shot scores."""
+    from gs_stereo.benchmarks.experiment import Experiment
     from gs_stereo.cli.tables import print_json
     from gs_stereo.config import merge, parse_overrides
-    from gs_stereo.executors.local import LocalExecutor
+    from gs_stereo.pipeline.graph import assess_cells
     from gs_stereo.pipeline.recipe import load_recipe
-    from gs_stereo.pipeline.scene import ScenePaths
-    from gs_stereo.stages.experiment import Experiment, assess_cells, capture_paths, run_cells
+    from gs_stereo.pipeline.scene import ScenePaths, scene_paths
+    from gs_stereo.stages.registry import STAGES
 
     recipe = _chosen(load_recipe(config), label or [], seeds)
     own = {
         "train": given(start=weights_text(start)),
         "evaluate": given(benchmark=benchmark, root=path_text(root)),
     }
-    folders = captures or [config.parent / name for name in recipe.scenes] or [Path()]
+    folders = captures or [Path(name) for name in recipe.scenes or ("",)]
     home = common.out or Path("gsstereo") / "experiment" / recipe.name
     cells = Experiment(
         recipe=recipe,
-        captures=capture_paths(folders, common.out),
+        stages=STAGES,
+        captures=scene_paths(folders, common.out),
         home=ScenePaths.of(Path(), home),
         overrides=merge(parse_overrides(common.set_ or []), {name: values for name, values in own.items() if values}),
         preset=common.preset,
         seed=recipe.seed if common.seed is None else common.seed,
     ).cells()
     if common.dry_run:
-        _print_plan(assess_cells(cells), as_json=common.json)
+        _print_plan(assess_cells(cells, STAGES), as_json=common.json)
         return
-    done = list(run_cells(cells, LocalExecutor(common.workers), force=common.force))
+    done = list(_finished(cells, common))
     if common.json:
         print_json(_outcome_json(done))
         return
@@ -97,17 +100,36 @@ def _chosen(recipe: Recipe, labels: list[str], seeds: int | None) -> Recipe:
     return recipe.model_copy(update={"matrix": matrix.model_copy(update=changes)})
 
 
+def _finished(cells: list[Cell], common: Common) -> Iterator[tuple[Cell, StageReport]]:
+    """Run the cells and say how far it is. The first error ends it: the table needs every cell."""
+    from gs_stereo.cli.running import run_cells
+    from gs_stereo.errors import GsStereoError
+    from gs_stereo.log import logger
+
+    for number, result in enumerate(run_cells(cells, common), 1):
+        cell, report = result.cell, result.outcome
+        if isinstance(report, GsStereoError):
+            raise report
+        state = "up to date" if report.action == "skipped" else report.action
+        logger.info("[%d/%d] %s: %s", number, len(cells), cell.key, state)
+        yield cell, report
+
+
 def _print_plan(plan: list[CellStatus], *, as_json: bool) -> None:
     from gs_stereo.cli.tables import print_json, print_table
 
+    states = [("waiting", f"for {s.waits_for}") if s.waits_for else (s.state, s.reason) for s in plan]
     if as_json:
         print_json(
-            [{"cell": s.cell.key, "folder": str(s.cell.folder), "state": s.state, "reason": s.reason} for s in plan]
+            [
+                {"cell": s.cell.key, "folder": str(s.cell.published), "state": state, "reason": reason}
+                for s, (state, reason) in zip(plan, states, strict=True)
+            ]
         )
         return
-    print_table(["cell", "state", "why"], [[s.cell.key, s.state, s.reason] for s in plan])
-    waiting = sum(status.state != "up to date" for status in plan)
-    print(f"\n{waiting} of {len(plan)} cells would run.")
+    print_table(["cell", "state", "why"], [[s.cell.key, *state] for s, state in zip(plan, states, strict=True)])
+    left = sum(state != "up to date" for state, _ in states)
+    print(f"\n{left} of {len(plan)} cells would run.")
 
 
 def _outcome_json(done: list[tuple[Cell, StageReport]]) -> dict[str, Any]:

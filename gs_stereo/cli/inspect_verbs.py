@@ -28,10 +28,11 @@ def status(
 
     from gs_stereo.cli.running import run_recipe
     from gs_stereo.config import parse_overrides
-    from gs_stereo.pipeline.recipe import DEFAULT_RECIPE, load_recipe
+    from gs_stereo.pipeline.recipe import load_recipe
+    from gs_stereo.stages.registry import DEFAULT_RECIPE
 
     recipe = load_recipe(config) if config else DEFAULT_RECIPE
-    run_recipe(recipe, scene, parse_overrides(common.set_ or []), replace(common, dry_run=True))
+    run_recipe(recipe, [scene], parse_overrides(common.set_ or []), replace(common, dry_run=True))
 
 
 def doctor(

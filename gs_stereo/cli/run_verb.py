@@ -28,14 +28,10 @@ def run(
 ) -> None:
     """Run a recipe: photos in, labelled shards out. Skips what is up to date and resumes what was interrupted."""
     from gs_stereo.cli.running import run_recipe
-    from gs_stereo.cli.tables import print_json, reports_json
     from gs_stereo.config import parse_overrides
-    from gs_stereo.pipeline.recipe import DEFAULT_RECIPE, load_recipe
+    from gs_stereo.pipeline.recipe import load_recipe
+    from gs_stereo.stages.registry import DEFAULT_RECIPE
 
     recipe = load_recipe(config) if config else DEFAULT_RECIPE
-    root = config.parent if config else Path()
-    scenes = [scene] if scene else [root / name for name in recipe.scenes] or [Path()]
-    overrides, together = parse_overrides(common.set_ or []), common.json and len(scenes) > 1
-    reports = {folder: run_recipe(recipe, folder, overrides, common, printing=not together) for folder in scenes}
-    if together and not common.dry_run:
-        print_json([reports_json(folder.resolve(), done) for folder, done in reports.items()])
+    scenes = [scene] if scene else [Path(folder) for folder in recipe.scenes or ("",)]
+    run_recipe(recipe, scenes, parse_overrides(common.set_ or []), common)

@@ -1,15 +1,17 @@
-"""What the stage verbs have in common: resolve settings, run, print the outcome."""
+"""What verbs that run stages have in common: settings become cells, cells are run, the outcome is printed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gs_stereo.cli.options import Common
 
 if TYPE_CHECKING:
-    from gs_stereo.pipeline.runner import StageReport
+    from gs_stereo.pipeline.cell import Cell, CellResult, StageReport
+    from gs_stereo.pipeline.recipe import Recipe
 
 
 def run_stage(
@@ -21,40 +23,63 @@ def run_stage(
 
     overrides = merge(parse_overrides(common.set_ or []), values)
     entry = RecipeEntry(stage=stage, preset=common.preset, set=overrides)
-    return run_recipe(Recipe(name=stage, stages=(entry,)), scene, {}, common, printing=printing)
+    return run_recipe(Recipe(name=stage, stages=(entry,)), [scene], {}, common, printing=printing)
 
 
 def run_recipe(
-    recipe: Any, scene: Path, overrides: Mapping[str, Any], common: Common, *, printing: bool = True
+    recipe: Recipe, scenes: Sequence[Path], overrides: Mapping[str, Any], common: Common, *, printing: bool = True
 ) -> list[StageReport]:
-    """Run a recipe on one scene, print a summary table or JSON if `printing`, and return what was done."""
-    from gs_stereo.cli.tables import print_plan, print_reports
-    from gs_stereo.errors import ConfigError
-    from gs_stereo.executors.local import LocalExecutor
+    """Run a recipe on scenes, print a summary table a scene or JSON if `printing`, and return what was done.
+
+    A scene that fails does not stop the others; its error is raised at the end.
+    """
+    from gs_stereo.cli.tables import print_json, print_plan, print_reports, reports_json
+    from gs_stereo.errors import ConfigError, GsStereoError
     from gs_stereo.log import duration, logger
-    from gs_stereo.pipeline.graph import assess_steps, run_steps
+    from gs_stereo.pipeline.graph import assess_cells, unfold
     from gs_stereo.pipeline.recipe import resolve
-    from gs_stereo.pipeline.runner import RunOptions
-    from gs_stereo.pipeline.scene import ScenePaths
+    from gs_stereo.pipeline.scene import ScenePaths, scene_paths
+    from gs_stereo.stages.registry import STAGES
 
     if recipe.matrix is not None:
         raise ConfigError(f"The recipe {recipe.name!r} is an experiment; run it with `gsstereo experiment`.")
     preset = common.preset if len(recipe.stages) > 1 else None
-    steps = resolve(recipe, overrides, preset)
-    options = RunOptions(
-        paths=ScenePaths.of(scene, common.out),
-        executor=LocalExecutor(common.workers),
-        seed=recipe.seed if common.seed is None else common.seed,
-        force=common.force,
-    )
+    steps = resolve(recipe, STAGES, overrides, preset)
+    several = len(scenes) > 1
+    apart = several and common.out is not None
+    paths = scene_paths(scenes, common.out) if apart else tuple(ScenePaths.of(scene, common.out) for scene in scenes)
+    cells = unfold(steps, paths, recipe.seed if common.seed is None else common.seed)
     if common.dry_run:
-        print_plan(assess_steps(steps, options), as_json=common.json)
+        print_plan(assess_cells(cells, STAGES), as_json=common.json)
         return []
-    reports: list[StageReport] = []
-    for step, report in zip(steps, run_steps(steps, options), strict=True):
-        reports.append(report)
-        if report.action != "skipped":
-            logger.info("%s: %s in %s", step.stage.name, report.action, duration(report.manifest.seconds))
-    if printing:
-        print_reports(options.paths, reports, as_json=common.json)
-    return reports
+    reports: dict[str, list[StageReport]] = {str(each.scene): [] for each in paths}
+    errors = []
+    for result in run_cells(cells, common):
+        cell, outcome = result.cell, result.outcome
+        if isinstance(outcome, GsStereoError):
+            errors.append(outcome)
+            if several:
+                logger.warning("%s: %s", cell.key, outcome)
+            continue
+        reports[cell.scene].append(outcome)
+        if outcome.action != "skipped":
+            name = cell.key if several else cell.stage
+            logger.info("%s: %s in %s", name, outcome.action, duration(outcome.manifest.seconds))
+    whole = [(each, reports[str(each.scene)]) for each in paths if len(reports[str(each.scene)]) == len(steps)]
+    if printing and common.json and several:
+        print_json([reports_json(each.scene, done) for each, done in whole])
+    elif printing:
+        for each, done in whole:
+            print_reports(each, done, as_json=common.json)
+    if errors:
+        raise errors[0]
+    return [report for done in reports.values() for report in done]
+
+
+def run_cells(cells: Sequence[Cell], common: Common) -> Iterator[CellResult]:
+    """Bring the cells up to date on this machine."""
+    from gs_stereo.executors.local import LocalExecutor
+    from gs_stereo.pipeline.graph import run_cell
+    from gs_stereo.stages.registry import STAGES
+
+    return LocalExecutor(common.workers).run(cells, partial(run_cell, stages=STAGES, force=common.force))

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gs_stereo.log import duration
-from gs_stereo.pipeline.graph import StepStatus
-from gs_stereo.pipeline.runner import StageReport
+from gs_stereo.pipeline.cell import StageReport
+from gs_stereo.pipeline.graph import CellStatus
 from gs_stereo.pipeline.scene import ScenePaths
 
 _MIB, _GIB = 1 << 20, 1 << 30
@@ -115,9 +115,16 @@ def report_json(report: StageReport) -> dict[str, Any]:
     }
 
 
-def print_plan(steps: Sequence[StepStatus], *, as_json: bool) -> None:
-    """The state of each stage and why."""
+def print_plan(plan: Sequence[CellStatus], *, as_json: bool) -> None:
+    """The state of each stage and why; with several scenes, of which."""
+    several = len({status.cell.scene for status in plan}) > 1
+    rows = [
+        ({"scene": s.cell.scene} if several else {})
+        | {"stage": s.cell.stage, "folder": s.cell.folder, "state": s.state, "reason": s.reason}
+        for s in plan
+    ]
     if as_json:
-        print_json([{"stage": s.stage, "folder": s.folder, "state": s.state, "reason": s.reason} for s in steps])
+        print_json(rows)
         return
-    print_table(["stage", "folder", "state", "why"], [[s.stage, s.folder, s.state, s.reason] for s in steps])
+    header = [*(["scene"] if several else []), "stage", "folder", "state", "why"]
+    print_table(header, [list(row.values()) for row in rows])

@@ -1,4 +1,4 @@
-"""Units in this process, or in a pool of processes on this machine."""
+"""Cells in this process one after the other, and their units in a pool of processes on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from gs_stereo.core.memory import reuse_freed_memory
-from gs_stereo.errors import StageError
+from gs_stereo.errors import GsStereoError, StageError
+from gs_stereo.pipeline.cell import Cell, CellResult, Executor, StageReport
 
 U = TypeVar("U")
 R = TypeVar("R")
@@ -33,10 +34,24 @@ def _one_thread_for_numpy() -> Iterator[None]:
 
 
 class LocalExecutor:
-    """Runs units on this machine. `workers`: processes at most (None = one a core)."""
+    """Runs everything on this machine. `workers`: processes at most (None = one a core)."""
 
     def __init__(self, workers: int | None = None) -> None:
         self._workers = workers or os.cpu_count() or 1
+
+    def run(self, cells: Sequence[Cell], run_cell: Callable[[Cell, Executor], StageReport]) -> Iterator[CellResult]:
+        """The cells in their order, in this process. Those that need a failed one are left out."""
+        failed: set[str] = set()
+        for cell in cells:
+            if not failed.isdisjoint(cell.needs):
+                failed.add(cell.key)
+                continue
+            try:
+                outcome: StageReport | GsStereoError = run_cell(cell, self)
+            except GsStereoError as error:
+                failed.add(cell.key)
+                outcome = error
+            yield CellResult(cell=cell, outcome=outcome)
 
     def map(self, function: Callable[[U], R], units: Sequence[U], *, workers: int | None = None) -> Iterator[R]:
         """Results in the order of the units. With one worker or one unit nothing is spawned.

@@ -91,6 +91,9 @@ class FusedSource(LabelSource):
         wanted = [self._settings.experts.of(name).processes() for name in self.matchers]
         return min((count for count in wanted if count is not None), default=None)
 
+    def gpus(self) -> int:
+        return max((self._settings.experts.of(name).gpus() for name in self.matchers), default=0)
+
     def provenance(self) -> Provenance:
         experts = [matcher_of(name, self._settings.experts).provenance for name in self.matchers]
         trust = load_trust()

@@ -42,6 +42,9 @@ class MatcherSource(LabelSource):
     def processes(self) -> int | None:
         return self._experts.of(self._name).processes()
 
+    def gpus(self) -> int:
+        return self._experts.of(self._name).gpus()
+
     def provenance(self) -> Provenance:
         return matcher_of(self._name, self._experts).provenance
 

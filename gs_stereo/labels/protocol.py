@@ -54,6 +54,10 @@ class LabelSource(ABC):
         """How many processes may label at once; None: one a core."""
         return None
 
+    def gpus(self) -> int:
+        """How many GPUs the settings ask for by name."""
+        return 0
+
     def notes(self) -> tuple[str, ...]:
         """Sentences that the user should read before labelling."""
         return ()

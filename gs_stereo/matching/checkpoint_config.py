@@ -37,6 +37,9 @@ class NetExpertConfig(MatcherSettings):
     def external_files(self) -> Mapping[str, Path]:
         return net_files(LITE_FOLDER)
 
+    def gpus(self) -> int:
+        return int(self.device == "cuda")
+
     def processes(self) -> int | None:
         import torch
 

@@ -44,5 +44,8 @@ class FoundationStereoConfig(MatcherSettings):
         default=300.0, gt=0, description="The child says every second that it is alive; longer silence means it is not"
     )
 
+    def gpus(self) -> int:
+        return int(self.device == "cuda")
+
     def external_files(self) -> Mapping[str, Path]:
         return {"(checkpoint)": self.checkpoint}

@@ -101,6 +101,9 @@ class OnnxConfig(MatcherSettings):
     def external_files(self) -> Mapping[str, Path]:
         return {"(model)": self.model}
 
+    def gpus(self) -> int:
+        return int(self.provider in ("cuda", "tensorrt"))
+
 
 def load_description(name_or_path: str) -> OnnxModelDescription:
     """Read the YAML at a path, or the shipped one of that name; ConfigError if there is none or it is wrong."""

@@ -24,6 +24,10 @@ class MatcherSettings(Config):
         """How many processes may ask it at once; None: one a core. A net that uses all cores or a GPU wants one."""
         return 1
 
+    def gpus(self) -> int:
+        """How many GPUs the settings ask for by name; `auto` asks for none."""
+        return 0
+
 
 class SgbmSettings(SgbmConfig, MatcherSettings):
     """OpenCV's semi-global matching: one thread and direction each, so that every core may have a process."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gs_stereo.config import Config, is_shipped, load_yaml, merge, parse_config, shipped
 from gs_stereo.errors import ConfigError
-from gs_stereo.pipeline.stage import STAGES, Stage
+from gs_stereo.pipeline.stage import Stage, Stages
 
 
 class StageSettings(Config):
@@ -45,7 +45,10 @@ class Matrix(Config):
 
 
 class Recipe(Config):
-    """An ordered list of stages, and optionally the scenes to run them on."""
+    """An ordered list of stages, and optionally the scenes to run them on.
+
+    A file names scenes relative to itself; `load_recipe` puts its folder before them.
+    """
 
     name: str = "default"
     description: str = ""
@@ -55,35 +58,36 @@ class Recipe(Config):
     matrix: Matrix | None = Field(default=None, description="for `gsstereo experiment`: label sources and seeds")
 
 
-DEFAULT_RECIPE = Recipe(
-    description="photos -> cameras -> splat -> rectified pairs -> labelled shards -> report",
-    stages=tuple(RecipeEntry(stage=name) for name in ("reconstruct", "fit", "render-pairs", "label", "report")),
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A stage with its resolved settings."""
+    """A stage with its resolved settings. name: of the stage in the registry."""
 
+    name: str
     stage: Stage
     config: Config
+
+    @property
+    def folder(self) -> str:
+        """Where its result is published, relative to the scene's output."""
+        return self.stage.folder(self.config)
 
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe file; a bare name such as `smoke` means the one that is shipped."""
     if not path.is_file() and path.parent == Path() and not path.suffix:
         path = shipped(f"pipelines/{path.name}.yaml")
-    return parse_config(Recipe, load_yaml(path), where=str(path))
+    recipe = parse_config(Recipe, load_yaml(path), where=str(path))
+    return recipe.model_copy(update={"scenes": tuple(str(path.parent / scene) for scene in recipe.scenes)})
 
 
-def resolve_stage(name: str) -> Stage:
-    """The stage called `name`; PluginError if there is none."""
-    return STAGES.load(name)()
+def resolve_step(
+    entry: RecipeEntry, stages: Stages, overrides: Mapping[str, Any] = {}, preset: str | None = None
+) -> Step:
+    """Defaults < preset < recipe < overrides. `preset` applies if the entry has none and one is shipped.
 
-
-def resolve_step(entry: RecipeEntry, overrides: Mapping[str, Any], preset: str | None = None) -> Step:
-    """Defaults < preset < recipe < overrides. `preset` applies if the entry has none and one is shipped."""
-    stage = resolve_stage(entry.stage)
+    Raises PluginError for an unknown stage and ConfigError for a wrong setting.
+    """
+    stage = stages.load(entry.stage)()
     values: dict[str, Any] = {}
     shared = preset if preset and is_shipped(f"configs/{entry.stage}/{preset}.yaml") else None
     name = entry.preset or shared
@@ -92,15 +96,15 @@ def resolve_step(entry: RecipeEntry, overrides: Mapping[str, Any], preset: str |
         path = shipped(f"configs/{entry.stage}/{name}.yaml")
         values, where = load_yaml(path), f"{where} ({path})"
     values = merge(merge(values, entry.set), overrides)
-    return Step(stage=stage, config=parse_config(stage.config_type, values, where=where))
+    return Step(name=entry.stage, stage=stage, config=parse_config(stage.config_type, values, where=where))
 
 
-def resolve(recipe: Recipe, overrides: Mapping[str, Any], preset: str | None = None) -> list[Step]:
+def resolve(recipe: Recipe, stages: Stages, overrides: Mapping[str, Any] = {}, preset: str | None = None) -> list[Step]:
     """All steps of a recipe, on defaults < preset < recipe < overrides (see `overrides_by_stage`)."""
     by_stage = overrides_by_stage(recipe, overrides)
     if preset and not any(is_shipped(f"configs/{entry.stage}/{preset}.yaml") for entry in recipe.stages):
         raise ConfigError(f"No stage of the recipe {recipe.name!r} has a preset {preset!r}; try fast or quality.")
-    return [resolve_step(entry, by_stage.get(entry.stage, {}), preset) for entry in recipe.stages]
+    return [resolve_step(entry, stages, by_stage.get(entry.stage, {}), preset) for entry in recipe.stages]
 
 
 def overrides_by_stage(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from gs_stereo.config import Config
 from gs_stereo.core.atomic import fsync_path, write_errors
 from gs_stereo.errors import GsStereoError, InputError, StageError
 from gs_stereo.log import logger
+from gs_stereo.pipeline.cell import Executor, StageReport
 from gs_stereo.pipeline.environment import MemoryPeak, library_versions
 from gs_stereo.pipeline.fingerprint import FingerprintParts, HashCache, changed_keys
 from gs_stereo.pipeline.manifest import (
@@ -28,11 +29,10 @@ from gs_stereo.pipeline.manifest import (
     write_manifest,
 )
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import Executor, Stage, StageContext, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageOutcome
 from gs_stereo.pipeline.units import UNITS_FOLDER, UnitLedger
 
 State = Literal["up to date", "missing", "stale", "interrupted", "damaged"]
-Known = Mapping[str, str]  # published folder -> the fingerprint it has or will have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,30 +45,26 @@ class Assessment:
     manifest: Manifest | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class StageReport:
-    """What happened to one stage."""
-
-    stage: str
-    folder: Path
-    action: Literal["done", "resumed", "skipped"]
-    manifest: Manifest
+def hash_cache(paths: ScenePaths) -> HashCache:
+    """Checksums of the files that the stages of a scene have read."""
+    return HashCache(paths.output / ".cache" / "hashes.json")
 
 
-def take_parts(stage: Stage, config: Config, paths: ScenePaths, seed: int, known: Known) -> FingerprintParts:
-    """The fingerprint's parts as of now. `known` holds fingerprints of earlier stages that are yet to run."""
+def take_parts(
+    stage: Stage, config: Config, paths: ScenePaths, seed: int, *, known: Mapping[Path, str], hashes: HashCache
+) -> FingerprintParts:
+    """The fingerprint's parts as of now. `known`: fingerprints of published folders that are yet to be made."""
     inputs = stage.inputs(paths, config)
-    cache = HashCache(paths.output / ".cache" / "hashes.json")
-    external = {name: cache.sha256(path) for name, path in sorted(inputs.external.items())}
+    external = {name: hashes.sha256(path) for name, path in sorted(inputs.external.items())}
     if paths.output.is_dir():
-        cache.save()
+        hashes.save()
     return FingerprintParts(
         stage=stage.name,
         version=stage.version,
         config=config.model_dump(mode="json"),
         seed=seed,
         inputs={
-            folder: known.get(folder) or _published_fingerprint(paths, folder, verb)
+            folder: known.get(paths.published(folder)) or _published_fingerprint(paths, folder, verb)
             for folder, verb in inputs.published.items()
         },
         external=external,
@@ -126,7 +122,7 @@ def execute(stage: Stage, config: Config, options: RunOptions) -> StageReport:
     Raises InputError or StageError; what an interrupted or failed run finished stays in its work folder.
     """
     folder = options.paths.published(stage.folder(config))
-    parts = take_parts(stage, config, options.paths, options.seed, {})
+    parts = take_parts(stage, config, options.paths, options.seed, known={}, hashes=hash_cache(options.paths))
     with write_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder):

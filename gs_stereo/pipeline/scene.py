@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gs_stereo.datasets.schema import finished_datasets
-from gs_stereo.errors import InputError
+from gs_stereo.errors import ConfigError, InputError
 
 OUTPUT_FOLDER = "gsstereo"
 DATASETS_FOLDER = "dataset"
+SCENES_FOLDER = "captures"
 FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """Names that become folders: letters, digits, _ and -, safe on every file system and nothing that leaves the folder."""
 
@@ -46,3 +48,14 @@ class ScenePaths:
         if names := self.datasets():
             return names[-1]
         raise InputError(f"There is no data set in {self.output}; run `gsstereo label` first.")
+
+
+def scene_paths(folders: Sequence[Path], output: Path | None) -> tuple[ScenePaths, ...]:
+    """Scenes with different names. Results lie beside the photos or, with `output`, in OUTPUT/captures/<name>."""
+    found = [ScenePaths.of(folder) for folder in folders]
+    names = [paths.name for paths in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"Two captures are called {twice[0]!r}; rename one of the folders or leave it out.")
+    if output is None:
+        return tuple(found)
+    return tuple(ScenePaths(scene=p.scene, output=output.resolve() / SCENES_FOLDER / p.name) for p in found)

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from gs_stereo.config import Config
 from gs_stereo.log import progress
+from gs_stereo.pipeline.cell import Executor, Resources
 from gs_stereo.pipeline.manifest import PublishedFolder, published_folder
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.units import UnitLedger
 from gs_stereo.plugins import Registry
 
 U = TypeVar("U")
-R = TypeVar("R")
-
-
-class Executor(Protocol):
-    """Runs a top-level function over units and yields the results in the order of the units."""
-
-    def map(self, function: Callable[[U], R], units: Sequence[U], *, workers: int | None = None) -> Iterator[R]:
-        """`workers` caps the parallelism of this call (None = as many as the executor has)."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,24 +100,14 @@ class Stage(Protocol):
         """What the result depends on besides config and seed. Cheap; needs no earlier stage to have run."""
         ...
 
+    def resources(self, config: Any) -> Resources:
+        """What a run with these settings asks for. Known from the settings alone: no look at the machine."""
+        ...
+
     def run(self, context: StageContext, config: Any) -> StageOutcome:
         """Do the work. An interrupted run is called again with the same, partly filled work folder."""
         ...
 
 
-STAGES: Registry[type[Stage]] = Registry(
-    kind="stage",
-    builtin={
-        "reconstruct": "gs_stereo.stages.reconstruct:ReconstructStage",
-        "import": "gs_stereo.stages.import_cameras:ImportCamerasStage",
-        "import-splat": "gs_stereo.stages.import_splat:ImportSplatStage",
-        "fit": "gs_stereo.stages.fit:FitStage",
-        "render-pairs": "gs_stereo.stages.render_pairs:RenderPairsStage",
-        "label": "gs_stereo.stages.label:LabelStage",
-        "evaluate-labels": "gs_stereo.stages.evaluate_labels:EvaluateLabelsStage",
-        "report": "gs_stereo.report.stage:ReportStage",
-        "train": "gs_stereo.stages.train:TrainStage",
-        "evaluate": "gs_stereo.stages.benchmark_scores:BenchmarkScoresStage",
-        "compare": "gs_stereo.stages.compare:CompareStage",
-    },
-)
+Stages = Registry[type[Stage]]
+"""Stages by name; the built-in ones are in `gs_stereo.stages.registry`."""

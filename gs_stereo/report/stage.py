@@ -17,6 +17,7 @@ from gs_stereo.core.hashing import sha256_file
 from gs_stereo.datasets.schema import INDEX_NAME, read_index
 from gs_stereo.errors import InputError
 from gs_stereo.log import progress
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.manifest import MANIFEST_NAME, read_manifest
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
@@ -69,6 +70,9 @@ class ReportStage:
         published = {f"{DATASETS_FOLDER}/{name}": "label"} if _has_manifest(folder) or not files else {}
         published |= {other: verb for other, verb in verbs.items() if _has_manifest(paths.published(other))}
         return StageInputs(published=published, external={f"{name}/{path.name}": path for path in files})
+
+    def resources(self, config: ReportConfig) -> Resources:
+        return Resources(cores=2, gpus=int(config.backend == "gsplat"), memory_mb=1500)
 
     def run(self, context: StageContext, config: ReportConfig) -> StageOutcome:
         _forget()  # another scene may have been loaded in this process

@@ -12,6 +12,7 @@ from pydantic import Field
 from gs_stereo.core.atomic import write_text
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
 from gs_stereo.matching.experts import external_files
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.evaluate import EvaluateConfig, evaluate_expert
@@ -59,6 +60,10 @@ class BenchmarkScoresStage:
         trained = {run_folder(config.run): "train"} if config.run else {}
         weights = {} if config.run else external_files(config.expert, config.experts)
         return StageInputs(published=trained, external={**weights, **_benchmark_files(config)})
+
+    def resources(self, config: BenchmarkScoresConfig) -> Resources:
+        net = config.experts.checkpoint if config.run else config.experts.of(config.expert)
+        return Resources(cores=2, gpus=net.gpus() if net else 0, memory_mb=1500)
 
     def run(self, context: StageContext, config: BenchmarkScoresConfig) -> StageOutcome:
         values = {name: getattr(config, name) for name in EvaluateConfig.model_fields}

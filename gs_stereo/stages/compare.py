@@ -12,6 +12,7 @@ from gs_stereo.benchmarks.comparison import MEASURES, Measure, compare
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import ConfigError
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.benchmark_scores import SCORES_NAME, scores_folder
@@ -53,6 +54,9 @@ class CompareStage:
             raise ConfigError(f"The table needs the row {config.start!r} and scores in every row; set compare.rows.")
         names = [name for runs in config.rows.values() for name in runs]
         return StageInputs(published={scores_folder(name): "experiment" for name in names})
+
+    def resources(self, config: CompareConfig) -> Resources:
+        return Resources()
 
     def run(self, context: StageContext, config: CompareConfig) -> StageOutcome:
         rows = {

@@ -13,6 +13,7 @@ from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
 from gs_stereo.log import progress
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder
@@ -54,6 +55,9 @@ class EvaluateLabelsStage:
         return StageInputs(
             published={dataset_folder(config.dataset): "label"}, external={**files, "poses.json": truth / "poses.json"}
         )
+
+    def resources(self, config: EvaluateLabelsConfig) -> Resources:
+        return Resources()
 
     def run(self, context: StageContext, config: EvaluateLabelsConfig) -> StageOutcome:
         from gs_stereo.benchmarks.evaluate_labels import LabelProtocol, evaluate_labels

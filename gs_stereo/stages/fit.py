@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gs_stereo.core.atomic import write_text
 from gs_stereo.log import progress
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.splat.config import FitConfig
@@ -33,6 +34,9 @@ class FitStage:
 
     def inputs(self, paths: ScenePaths, config: FitConfig) -> StageInputs:
         return StageInputs(published={reconstruct.FOLDER: "reconstruct"})
+
+    def resources(self, config: FitConfig) -> Resources:
+        return Resources(cores=2, gpus=int(config.backend == "gsplat"), memory_mb=900 + config.max_gaussians // 600)
 
     def run(self, context: StageContext, config: FitConfig) -> StageOutcome:
         from gs_stereo.io.ply import save_splat

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import list_photos
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.sfm.config import ImportConfig
@@ -43,6 +44,9 @@ class ImportCamerasStage:
         files = _model_files(paths, config) + _photo_files(paths, config)
         root = _root(paths, config)
         return StageInputs(external={_name(path, root): path for path in files})
+
+    def resources(self, config: ImportCamerasConfig) -> Resources:
+        return Resources(cores=2)
 
     def run(self, context: StageContext, config: ImportCamerasConfig) -> StageOutcome:
         from gs_stereo.sfm.importers import import_colmap, import_transforms

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gs_stereo.config import Config
 from gs_stereo.errors import ConfigError
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
@@ -36,6 +37,9 @@ class ImportSplatStage:
         if path.suffix.lower() != ".ply":
             raise ConfigError(f"The splat {path} is not a .ply file; export the splat as a 3DGS .ply.")
         return StageInputs(external={path.name: path})
+
+    def resources(self, config: ImportSplatConfig) -> Resources:
+        return Resources(memory_mb=1000)
 
     def run(self, context: StageContext, config: ImportSplatConfig) -> StageOutcome:
         from gs_stereo.io.ply import load_splat, save_splat

@@ -14,6 +14,7 @@ from gs_stereo.io.pair_index import read_pair_index
 from gs_stereo.labels.config import TRUST_MODEL_FILE, LabelSettings
 from gs_stereo.labels.sources import MATCHER_PREFIX, make_source
 from gs_stereo.log import logger
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.splat import folder as splat_folder
@@ -71,6 +72,11 @@ class LabelStage:
             published[splat_folder.FOLDER] = "fit"
         external = {**source.external_files(), TRUST_MODEL_FILE.name: TRUST_MODEL_FILE}
         return StageInputs(published=published, external=external)
+
+    def resources(self, config: LabelStageConfig) -> Resources:
+        source = make_source(config)
+        renders = source.needs.stack and config.backend == "gsplat"
+        return Resources(cores=2, gpus=max(source.gpus(), int(renders)), memory_mb=3000)
 
     def run(self, context: StageContext, config: LabelStageConfig) -> StageOutcome:
         from gs_stereo.datasets.card import FactCounter, write_card

@@ -14,6 +14,7 @@ from gs_stereo.imaging.images import list_photos
 from gs_stereo.imaging.video import VIDEO_SUFFIXES
 from gs_stereo.log import Progress as Bar
 from gs_stereo.log import progress as bar_of
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.sfm.config import ReconstructConfig
@@ -54,6 +55,9 @@ class ReconstructStage:
         if config.camera_positions:
             external["(camera positions)"] = paths.scene / config.camera_positions
         return StageInputs(external=external)
+
+    def resources(self, config: ReconstructStageConfig) -> Resources:
+        return Resources(cores=2)
 
     def run(self, context: StageContext, config: ReconstructStageConfig) -> StageOutcome:
         from gs_stereo.sfm.reconstruct import reconstruct

@@ -12,6 +12,7 @@ from pydantic import Field
 from gs_stereo.errors import StageError
 from gs_stereo.io.pair_index import PairEntry, write_pair_index
 from gs_stereo.log import progress
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.manifest import PublishedFolder
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
@@ -63,6 +64,9 @@ class RenderPairsStage:
         external = {"(views file)": Path(config.views_file)} if config.views_file else {}
         published = {reconstruct.FOLDER: "reconstruct", splat_folder.FOLDER: "fit"}
         return StageInputs(published=published, external=external)
+
+    def resources(self, config: RenderPairsConfig) -> Resources:
+        return Resources(cores=2, gpus=int(config.backend == "gsplat"), memory_mb=1000)
 
     def run(self, context: StageContext, config: RenderPairsConfig) -> StageOutcome:
         from gs_stereo.io.reconstruction import load_sparse_scene

@@ -19,7 +19,7 @@ from gs_stereo.config import Config, canonical_json
 from gs_stereo.core.atomic import fsync_path, write_errors, write_text
 from gs_stereo.errors import InputError
 from gs_stereo.log import progress
-from gs_stereo.pipeline.stage import Executor
+from gs_stereo.pipeline.cell import Executor
 from gs_stereo.pipeline.units import UNITS_FOLDER, UnitLedger
 from gs_stereo.worlds.pairs.config import TrainingPairConfig
 

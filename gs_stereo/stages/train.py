@@ -17,6 +17,7 @@ from pydantic import Field
 from gs_stereo.core.atomic import write_text
 from gs_stereo.log import logger, progress
 from gs_stereo.nets.shipped import net_files
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder
@@ -63,6 +64,9 @@ class TrainStage:
         if config.start is not None:
             external |= {f"(start) {name}": path for name, path in net_files(config.start).items()}
         return StageInputs(published=published, external=external)
+
+    def resources(self, config: TrainStageConfig) -> Resources:
+        return Resources(cores=2, gpus=config.devices if config.device == "cuda" else 0, memory_mb=2000)
 
     def run(self, context: StageContext, config: TrainStageConfig) -> StageOutcome:
         from gs_stereo.nets.weights import save_net

@@ -10,13 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from toy_stages import CountConfig, CountStage, FullDiskStage, SumStage, options
+from toy_stages import CountConfig, CountStage, FullDiskStage, SumStage, options, planned
 
 from gs_stereo.config import Config
 from gs_stereo.errors import InputError, StageError
-from gs_stereo.pipeline.graph import assess_steps
 from gs_stereo.pipeline.manifest import read_manifest
-from gs_stereo.pipeline.recipe import Step
 from gs_stereo.pipeline.runner import execute
 
 
@@ -49,7 +47,7 @@ def test_a_changed_setting_makes_it_stale_and_is_named(
     scene: Path, config: CountConfig, seed: int, reason: str
 ) -> None:
     execute(CountStage(), CountConfig(), options(scene))
-    [status] = assess_steps([Step(stage=CountStage(), config=config)], options(scene, seed=seed))
+    [status] = planned(scene, ("count", config), seed=seed)
     assert (status.state, status.reason) == ("stale", reason)
     assert execute(CountStage(), config, options(scene, seed=seed)).action == "done"
 
@@ -57,17 +55,17 @@ def test_a_changed_setting_makes_it_stale_and_is_named(
 def test_a_changed_photo_makes_it_stale_and_is_named(scene: Path) -> None:
     execute(CountStage(), CountConfig(), options(scene))
     (scene / "input.txt").write_text("another photo")
-    [status] = assess_steps([Step(stage=CountStage(), config=CountConfig())], options(scene))
+    [status] = planned(scene, ("count", CountConfig()))
     assert (status.state, status.reason) == ("stale", "external.input.txt changed")
 
 
 def test_a_later_stage_is_stale_when_an_earlier_one_is(scene: Path) -> None:
     for stage, config in ((CountStage(), CountConfig()), (SumStage(), Config())):
         execute(stage, config, options(scene))
-    steps = [Step(stage=CountStage(), config=CountConfig(units=9)), Step(stage=SumStage(), config=Config())]
-    assert [status.state for status in assess_steps(steps, options(scene))] == ["stale", "stale"]
-    steps[0] = Step(stage=CountStage(), config=CountConfig())
-    assert [status.state for status in assess_steps(steps, options(scene))] == ["up to date", "up to date"]
+    plan = planned(scene, ("count", CountConfig(units=9)), ("sum", Config()))
+    assert [(status.state, status.waits_for) for status in plan] == [("stale", None), ("stale", "count scene")]
+    plan = planned(scene, ("count", CountConfig()), ("sum", Config()))
+    assert [(status.state, status.waits_for) for status in plan] == [("up to date", None)] * 2
 
 
 def test_force_makes_it_again(scene: Path) -> None:
@@ -91,7 +89,7 @@ def test_a_killed_stage_resumes_and_ends_as_if_nothing_had_happened(scene: Path,
     assert killed.returncode == -9
     assert not (output / "count").exists()
     (output / "die_after").unlink()
-    [status] = assess_steps([Step(stage=CountStage(), config=CountConfig())], options(scene))
+    [status] = planned(scene, ("count", CountConfig()))
     assert status.state == "interrupted"
 
     report = execute(CountStage(), CountConfig(), options(scene))
@@ -147,7 +145,7 @@ def test_a_damaged_result_is_noticed_and_made_again(scene: Path, damage: str) ->
         (folder / "unit-2.txt").write_text("")
     else:
         (folder / "manifest.json").write_text('{"format": 1')
-    [status] = assess_steps([Step(stage=CountStage(), config=CountConfig())], options(scene))
+    [status] = planned(scene, ("count", CountConfig()))
     assert status.state == "damaged"
     assert execute(CountStage(), CountConfig(), options(scene)).action == "done"
     assert (folder / "unit-2.txt").read_text() == "unit 2 seed 0\n"

@@ -16,8 +16,10 @@ from tiny_net import TinyNet, tiny_net_entry
 from gs_stereo.config import Config
 from gs_stereo.io.disparity_files import write_pfm
 from gs_stereo.nets.weights import NetDescription, save_net
+from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import STAGES, StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.stages.registry import STAGES
 
 RECIPE = """
 name: toy
@@ -68,6 +70,9 @@ class ToyLabelStage:
 
     def inputs(self, paths: ScenePaths, config: ToyLabelConfig) -> StageInputs:
         return StageInputs(published={"count": "count"})
+
+    def resources(self, config: ToyLabelConfig) -> Resources:
+        return Resources()
 
     def run(self, context: StageContext, config: ToyLabelConfig) -> StageOutcome:
         made = write_shifted_pairs(context.work_dir / "made", config.pairs, scene=context.paths.name)

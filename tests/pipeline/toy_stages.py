@@ -11,9 +11,12 @@ from typing import Any
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_text
 from gs_stereo.executors.local import LocalExecutor
+from gs_stereo.pipeline.cell import Resources
+from gs_stereo.pipeline.graph import CellStatus, assess_cells, unfold
+from gs_stereo.pipeline.recipe import Step
 from gs_stereo.pipeline.runner import RunOptions
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome, Stages
 
 
 class CountConfig(Config):
@@ -34,6 +37,9 @@ class CountStage:
 
     def inputs(self, paths: ScenePaths, config: CountConfig) -> StageInputs:
         return StageInputs(external={"input.txt": paths.scene / "input.txt"})
+
+    def resources(self, config: CountConfig) -> Resources:
+        return Resources()
 
     def run(self, context: StageContext, config: CountConfig) -> StageOutcome:
         marker = context.paths.output / "die_after"  # outside the config, so that the fingerprint stays
@@ -66,6 +72,9 @@ class SumStage:
     def inputs(self, paths: ScenePaths, config: Config) -> StageInputs:
         return StageInputs(published={"count": "count"})
 
+    def resources(self, config: Config) -> Resources:
+        return Resources()
+
     def run(self, context: StageContext, config: Config) -> StageOutcome:
         count = len(list(context.published("count").glob("unit-*.txt")))
         write_text(context.work_dir / "sum.txt", str(count))
@@ -91,3 +100,16 @@ class FullDiskStage(SumStage):
 
 def options(scene: Path, *, seed: int = 0, force: bool = False) -> RunOptions:
     return RunOptions(paths=ScenePaths.of(scene), executor=LocalExecutor(1), seed=seed, force=force)
+
+
+TOY_STAGES = Stages(kind="stage", builtin={"count": "toy_stages:CountStage", "sum": "toy_stages:SumStage"})
+
+
+def steps_of(*runs: tuple[str, Config]) -> list[Step]:
+    """Steps of a recipe, given by the names of toy stages and their settings."""
+    return [Step(name=name, stage=TOY_STAGES.load(name)(), config=config) for name, config in runs]
+
+
+def planned(scene: Path, *runs: tuple[str, Config], seed: int = 0) -> list[CellStatus]:
+    """What a run of these stages would do."""
+    return assess_cells(unfold(steps_of(*runs), [ScenePaths.of(scene)], seed), TOY_STAGES)

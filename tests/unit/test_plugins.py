@@ -6,9 +6,9 @@ import pytest
 
 from gs_stereo.errors import PluginError
 from gs_stereo.matching.protocol import MATCHERS
-from gs_stereo.pipeline.stage import STAGES
 from gs_stereo.plugins import Registry
 from gs_stereo.splat.raster.protocol import RASTERIZERS
+from gs_stereo.stages.registry import STAGES
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from gs_stereo.benchmarks.experiment import Experiment
 from gs_stereo.errors import ConfigError
+from gs_stereo.pipeline.cell import Cell
 from gs_stereo.pipeline.recipe import Recipe, load_recipe
-from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.stages.experiment import Cell, Experiment, capture_paths
+from gs_stereo.pipeline.scene import ScenePaths, scene_paths
+from gs_stereo.stages.registry import STAGES
 from gs_stereo.training.stereo.config import LossConfig
 
 SHIPPED = ("expert_vs_splat", "expert_vs_splat_gpu")
@@ -23,19 +25,20 @@ def unfolded(recipe: Recipe, folder: Path, out: Path | None = None) -> list[Cell
         scene.mkdir(exist_ok=True)
     home = ScenePaths.of(folder, folder / "results")
     overrides = {"train": {"start": str(folder / "weights")}, "evaluate": {"root": str(folder / "pairs")}}
-    return Experiment(recipe=recipe, captures=capture_paths(scenes, out), home=home, overrides=overrides).cells()
+    captures = scene_paths(scenes, out)
+    return Experiment(recipe=recipe, stages=STAGES, captures=captures, home=home, overrides=overrides).cells()
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_experiment_unfolds_into_every_cell_once(name: str, tmp_path: Path) -> None:
     cells = unfolded(load_recipe(Path(name)), tmp_path)
     keys = [cell.key for cell in cells]
-    assert len(set(keys)) == len({cell.folder for cell in cells}) == len(cells) == 2 + 2 * 3 + 2 * 5 + 2 * 15 + 1
+    assert len(set(keys)) == len({cell.published for cell in cells}) == len(cells) == 2 + 2 * 3 + 2 * 5 + 2 * 15 + 1
     for number, cell in enumerate(cells):
         assert set(cell.needs) <= set(keys[:number])
-    trained = [cell.step.config.model_dump(mode="json") for cell in cells if cell.step.stage.name == "train"]
+    trained = [dict(cell.config) for cell in cells if cell.stage == "train"]
     for config in trained:
-        config["loss"] |= LossConfig().model_dump(include={"min_confidence", "weigh_by_confidence"})
+        config["loss"] = config["loss"] | LossConfig().model_dump(include={"min_confidence", "weigh_by_confidence"})
         assert len(config.pop("data")) == 2
         assert config.pop("name").split("-seed")[0] in LABELS
     assert len({json.dumps(config) for config in trained}) == 1  # one budget for all
@@ -51,16 +54,16 @@ def test_the_shipped_experiments_differ_in_size_only() -> None:
 
 def test_the_net_that_starts_labels_the_pairs_and_default_labels_keep_their_data_sets(tmp_path: Path) -> None:
     cells = {cell.key: cell for cell in unfolded(load_recipe(Path("expert_vs_splat")), tmp_path)}
-    own = cells["label door lite"].step.config.model_dump(mode="json")
+    own = cells["label door lite"].config
     assert own["experts"]["checkpoint"]["checkpoint"] == str(tmp_path / "weights")
-    assert cells["label door fused"].step.config.model_dump()["name"] is None  # as `gsstereo label` makes it
-    assert cells["label door fused"].folder == tmp_path / "door/gsstereo/dataset/fused"
+    assert cells["label door fused"].config["name"] is None  # as `gsstereo label` makes it
+    assert cells["label door fused"].published == tmp_path / "door/gsstereo/dataset/fused"
 
 
 def test_results_of_captures_can_lie_elsewhere(tmp_path: Path) -> None:
     cells = unfolded(load_recipe(Path("expert_vs_splat")), tmp_path, tmp_path / "out")
     fit = next(cell for cell in cells if cell.key == "fit fountain")
-    assert fit.folder == tmp_path / "out/captures/fountain/fit"
+    assert fit.published == tmp_path / "out/captures/fountain/fit"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,28 @@
+"""The stages by name, and the recipe of `gsstereo run`. Nothing else in the package lists them."""
+
+from __future__ import annotations
+
+from gs_stereo.pipeline.recipe import Recipe, RecipeEntry
+from gs_stereo.pipeline.stage import Stages
+
+STAGES = Stages(
+    kind="stage",
+    builtin={
+        "reconstruct": "gs_stereo.stages.reconstruct:ReconstructStage",
+        "import": "gs_stereo.stages.import_cameras:ImportCamerasStage",
+        "import-splat": "gs_stereo.stages.import_splat:ImportSplatStage",
+        "fit": "gs_stereo.stages.fit:FitStage",
+        "render-pairs": "gs_stereo.stages.render_pairs:RenderPairsStage",
+        "label": "gs_stereo.stages.label:LabelStage",
+        "evaluate-labels": "gs_stereo.stages.evaluate_labels:EvaluateLabelsStage",
+        "report": "gs_stereo.report.stage:ReportStage",
+        "train": "gs_stereo.stages.train:TrainStage",
+        "evaluate": "gs_stereo.stages.benchmark_scores:BenchmarkScoresStage",
+        "compare": "gs_stereo.stages.compare:CompareStage",
+    },
+)
+
+DEFAULT_RECIPE = Recipe(
+    description="photos -> cameras -> splat -> rectified pairs -> labelled shards -> report",
+    stages=tuple(RecipeEntry(stage=name) for name in ("reconstruct", "fit", "render-pairs", "label", "report")),
+)
