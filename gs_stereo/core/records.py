@@ -10,7 +10,8 @@ sentence that names the file, what is wrong and the fix. Numbers that do not exi
         name: str
         seconds: Annotated[float, Field(gt=0)]
 
-A type says what is allowed; what types cannot say stands in `__post_init__`, which raises ValueError.
+A type says what is allowed; what types cannot say stands in `__post_init__`, which raises ValueError. A Literal says
+what the file is, so it must be there; a missing key of another kind has the default.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import json
 import math
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin, get_type_hints
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -63,18 +65,27 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 
-_adapters: dict[type, TypeAdapter[Any]] = {}
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    """How a kind of record is checked. stated: keys that say what the file is, so that no default stands in."""
+
+    adapter: TypeAdapter
+    stated: frozenset[str]
 
 
-def _adapter(kind: type[R]) -> TypeAdapter[R]:
-    if kind not in _adapters:
-        _adapters[kind] = TypeAdapter(kind)
-    return _adapters[kind]
+_readers: dict[type[Record], _Reader] = {}
+
+
+def _reader(kind: type[Record]) -> _Reader:
+    if kind not in _readers:
+        stated = frozenset(name for name, hint in get_type_hints(kind).items() if get_origin(hint) is Literal)
+        _readers[kind] = _Reader(adapter=TypeAdapter(kind), stated=stated)
+    return _readers[kind]
 
 
 def json_values(record: Record) -> dict[str, Any]:
     """A record as values that `json.dumps` takes; NaN and infinity become None."""
-    values: dict[str, Any] = _finite(_adapter(type(record)).dump_python(record, by_alias=True, warnings=False))
+    values: dict[str, Any] = _finite(_reader(type(record)).adapter.dump_python(record, by_alias=True, warnings=False))
     return values
 
 
@@ -91,10 +102,14 @@ def write_record(path: Path, value: Record, *, indent: int | None = 1, sort_keys
 
 def record_from_json(kind: type[R], text: str | bytes) -> R:
     """Check a record that is given as text; ValueError says in a few words what is wrong."""
+    reader = _reader(kind)
     try:
-        return _adapter(kind).validate_json(text)
+        record: R = reader.adapter.validate_json(text)
     except ValidationError as error:
         raise ValueError(_reason(error)) from error
+    if unsaid := sorted(reader.stated - from_json(text).keys() if reader.stated else ()):
+        raise ValueError(f"{unsaid[0]} is missing")
+    return record
 
 
 def object_from_json(text: str | bytes) -> dict[str, Any]:
@@ -153,7 +168,7 @@ def _reason(error: ValidationError) -> str:
         case "literal_error":
             reason = f"{key} is {first['input']!r}, must be {first['ctx']['expected']}"
         case "value_error":
-            reason = str(first["ctx"]["error"])
+            reason = f"{key}: {first['ctx']['error']}" if key else str(first["ctx"]["error"])
         case _:
             reason = f"{key or 'it'}: {first['msg'][:1].lower()}{first['msg'][1:]}"
     return " ".join(reason.split())[:_REASON_CHARACTERS]

@@ -9,26 +9,24 @@ The maps are lossless, and pair.json holds the sha256 of every other file. The s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import h5py
 import hdf5plugin
 import numpy as np
 from jaxtyping import Float, UInt8
+from pydantic import Field
 
-from gs_stereo.core.atomic import atomic_folder, write_bytes, write_text
+from gs_stereo.core.atomic import atomic_folder, write_bytes
 from gs_stereo.core.hashing import sha256_file
+from gs_stereo.core.records import JsonObject, OpenRecord, read_record, write_record
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.imaging.images import write_png
-from gs_stereo.io.views import camera_from_json, camera_to_json, read_json
+from gs_stereo.io.views import CameraRecord
 from gs_stereo.types import DepthMaps, StereoImages, StereoPair, StereoRig
-
-FORMAT = "gs_stereo.pair"
-FORMAT_VERSION = 1
 
 PAIR_FILE = "pair.json"
 GEOMETRY_FILE = "geometry.h5"
@@ -41,126 +39,110 @@ _MAX_EXTRA_VIEWS = 99
 _HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairHeader(OpenRecord):
+    """The content of pair.json. measures: whatever the caller says of the pair. sha256: of every other file."""
+
+    format: Literal["gs_stereo.pair"] = "gs_stereo.pair"
+    format_version: Literal[1] = 1
+    sample_id: Annotated[str, Field(min_length=1)]
+    view_id: Annotated[str, Field(min_length=1)]
+    left_camera: CameraRecord
+    baseline: float
+    extra_offsets: Annotated[tuple[float, ...], Field(max_length=_MAX_EXTRA_VIEWS)]
+    measures: JsonObject
+    sha256: Mapping[str, str]
+
+    @property
+    def rig(self) -> StereoRig:
+        return StereoRig(left=self.left_camera.camera, baseline=self.baseline)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of every image and map."""
+        return self.left_camera.height, self.left_camera.width
+
+
 def write_pair(folder: Path, pair: StereoPair, measures: Mapping[str, Any] | None = None) -> None:
     """Write a pair to `folder`, replacing what is there; `measures` are JSON values that are stored as they are.
 
     Raises InputError or StageError if the place is not writable or the disk is full.
     """
-    header = _header(pair, measures or {})
+    if len(pair.extra_views) != len(pair.extra_offsets) or len(pair.extra_views) > _MAX_EXTRA_VIEWS:
+        raise InputError(
+            f"The pair {pair.sample_id!r} has {len(pair.extra_views)} extra views and "
+            f"{len(pair.extra_offsets)} offsets; give as many of each, at most {_MAX_EXTRA_VIEWS}."
+        )
     with atomic_folder(folder) as work:
         for name, image in {"left": pair.left, "right": pair.right}.items():
             write_png(work / f"{name}.png", image)
         for number, image in enumerate(pair.extra_views):
             write_png(work / _extra_name(number), image)
         write_bytes(work / GEOMETRY_FILE, _geometry_bytes(pair))
-        header["sha256"] = {path.name: sha256_file(path) for path in sorted(work.iterdir())}
-        text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        write_text(work / PAIR_FILE, text + "\n")
+        header = PairHeader(
+            sample_id=pair.sample_id,
+            view_id=pair.view_id,
+            left_camera=CameraRecord.of(pair.rig.left),
+            baseline=pair.rig.baseline,
+            extra_offsets=tuple(pair.extra_offsets),
+            measures=measures or {},
+            sha256={path.name: sha256_file(path) for path in sorted(work.iterdir())},
+        )
+        write_record(work / PAIR_FILE, header, sort_keys=True)
 
 
 def read_pair(folder: Path) -> StereoPair:
     """Read a pair; InputError names the file that is missing, corrupt or does not fit the others."""
-    header = _read_header(folder)
+    header = read_header(folder)
     images = _images(folder, header)
     _check_unchanged(folder / GEOMETRY_FILE, header)
-    left_depth, right_depth = _read_geometry(folder / GEOMETRY_FILE, (images.rig.left.height, images.rig.left.width))
+    left_depth, right_depth = _read_geometry(folder / GEOMETRY_FILE, header.size)
     return StereoPair(**vars(images), left_depth=left_depth, right_depth=right_depth)
 
 
 def read_images(folder: Path) -> StereoImages:
     """Only the images of a pair and its rig."""
-    return _images(folder, _read_header(folder))
+    return _images(folder, read_header(folder))
 
 
 def read_rig(folder: Path) -> StereoRig:
     """The rig of a stored pair, without its images."""
-    return _rig(_read_header(folder), folder)
+    return read_header(folder).rig
 
 
 def read_left_depth(folder: Path) -> DepthMaps:
     """Only the depth of a pair's left eye."""
-    left = read_rig(folder).left
-    return _read_geometry(folder / GEOMETRY_FILE, (left.height, left.width), _EYES[:1])[0]
+    return _read_geometry(folder / GEOMETRY_FILE, read_header(folder).size, _EYES[:1])[0]
 
 
-def read_measures(folder: Path) -> dict[str, Any]:
-    """The measures stored with a pair."""
-    measures: dict[str, Any] = _read_header(folder)["measures"]
-    return measures
+def read_header(folder: Path) -> PairHeader:
+    """What pair.json says: ids, rig and measures, without images and depth."""
+    return read_record(PairHeader, folder / PAIR_FILE, fix="render the pair again")
 
 
 def _extra_name(number: int) -> str:
     return f"extra_{number:02d}.png"
 
 
-def _header(pair: StereoPair, measures: Mapping[str, Any]) -> dict[str, Any]:
-    if len(pair.extra_views) != len(pair.extra_offsets) or len(pair.extra_views) > _MAX_EXTRA_VIEWS:
-        raise InputError(
-            f"The pair {pair.sample_id!r} has {len(pair.extra_views)} extra views and "
-            f"{len(pair.extra_offsets)} offsets; give as many of each, at most {_MAX_EXTRA_VIEWS}."
-        )
-    return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "sample_id": pair.sample_id,
-        "view_id": pair.view_id,
-        "left_camera": camera_to_json(pair.rig.left),
-        "baseline": pair.rig.baseline,
-        "extra_offsets": list(pair.extra_offsets),
-        "measures": dict(measures),
-    }
-
-
-def _read_header(folder: Path) -> dict[str, Any]:
-    path = folder / PAIR_FILE
-    header = read_json(path)
-    if (header.get("format"), header.get("format_version")) != (FORMAT, FORMAT_VERSION):
-        raise InputError(
-            f"The file {path} is no stereo pair of format version {FORMAT_VERSION}; render the pair again."
-        )
-    offsets = header.get("extra_offsets")
-    good = (
-        all(isinstance(header.get(key), str) and header[key] for key in ("sample_id", "view_id"))
-        and all(isinstance(header.get(key), dict) for key in ("measures", "sha256"))
-        and isinstance(offsets, list)
-        and len(offsets) <= _MAX_EXTRA_VIEWS
-        and all(_is_number(offset) for offset in [*offsets, header.get("baseline")])
-    )
-    if not good:
-        raise InputError(f"The file {path} lacks fields of a stereo pair or has wrong ones; render the pair again.")
-    return header
-
-
-def _images(folder: Path, header: Mapping[str, Any]) -> StereoImages:
-    rig = _rig(header, folder)
-    offsets = tuple(float(offset) for offset in header["extra_offsets"])
-    paths = [folder / name for name in ("left.png", "right.png", *map(_extra_name, range(len(offsets))))]
-    for path in paths:
-        _check_unchanged(path, header)
-    left, right, *extra = (_read_image(path, (rig.left.height, rig.left.width)) for path in paths)
+def _images(folder: Path, header: PairHeader) -> StereoImages:
+    names = ("left.png", "right.png", *map(_extra_name, range(len(header.extra_offsets))))
+    for name in names:
+        _check_unchanged(folder / name, header)
+    left, right, *extra = (_read_image(folder / name, header.size) for name in names)
     return StereoImages(
-        sample_id=header["sample_id"],
-        view_id=header["view_id"],
-        rig=rig,
+        sample_id=header.sample_id,
+        view_id=header.view_id,
+        rig=header.rig,
         left=left,
         right=right,
         extra_views=tuple(extra),
-        extra_offsets=offsets,
+        extra_offsets=header.extra_offsets,
     )
 
 
-def _check_unchanged(path: Path, header: Mapping[str, Any]) -> None:
-    if sha256_file(path) != header["sha256"].get(path.name):
+def _check_unchanged(path: Path, header: PairHeader) -> None:
+    if sha256_file(path) != header.sha256.get(path.name):
         raise InputError(f"The file {path} is not the one that was written; render the pair again.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
-
-
-def _rig(header: Mapping[str, Any], folder: Path) -> StereoRig:
-    left = camera_from_json(header.get("left_camera"), where=str(folder / PAIR_FILE))
-    return StereoRig(left=left, baseline=float(header["baseline"]))
 
 
 def _read_image(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:

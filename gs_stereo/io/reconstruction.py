@@ -9,18 +9,17 @@ A camera is named after its photo (relative to the photo folder), not after the 
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import UInt8
+from pydantic import Field
 
-from gs_stereo.core.atomic import write_text
+from gs_stereo.core.records import Record, read_record, write_record
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import read_photo
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model, write_model
@@ -28,12 +27,11 @@ from gs_stereo.io.colmap_model import ColmapModel, check_image_name
 from gs_stereo.types import Camera, SparseScene
 
 IMAGE_FOLDER, MODEL_FOLDER, SUMMARY_FILE = "images", "sparse", "reconstruction.json"
-_FORMAT, _VERSION = "gs_stereo.reconstruction", 1
 _KEPT_PHOTOS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReconstructionSummary:
+class ReconstructionSummary(Record):
     """What happened, in numbers.
 
     image_files: photo name -> file in images/, for registered photos. failed: photo name -> reason.
@@ -41,8 +39,10 @@ class ReconstructionSummary:
     metres_per_unit, known_distance, camera_positions or gps. Numbers that do not exist are None.
     """
 
+    format: Literal["gs_stereo.reconstruction"] = "gs_stereo.reconstruction"
+    version: Literal[1] = 1
     source: str
-    metres_per_unit: float | None
+    metres_per_unit: Annotated[float, Field(gt=0)] | None
     scale_source: str
     notes: tuple[str, ...] = ()
     image_files: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +52,10 @@ class ReconstructionSummary:
     mean_reprojection_error_px: float | None = None
     mean_track_length: float | None = None
     median_focal_px: float | None = None
+
+    def __post_init__(self) -> None:
+        for file in self.image_files.values():
+            check_image_name(file)
 
     @property
     def num_photos(self) -> int:
@@ -85,9 +89,7 @@ def write_reconstruction(folder: Path, model: ColmapModel, summary: Reconstructi
         image_id: replace(image, name=summary.image_files[image.name]) for image_id, image in model.images.items()
     }
     write_model(folder / MODEL_FOLDER, replace(model, images=images))
-    document = {"format": _FORMAT, "version": _VERSION, **asdict(summary)}
-    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_text(folder / SUMMARY_FILE, text + "\n")
+    write_record(folder / SUMMARY_FILE, summary, sort_keys=True)
 
 
 def load_summary(folder: Path) -> ReconstructionSummary:
@@ -102,27 +104,7 @@ def load_summary(folder: Path) -> ReconstructionSummary:
 
 @lru_cache(maxsize=8)
 def _load_summary(path: Path, _modified_ns: int, _size: int) -> ReconstructionSummary:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if (document.pop("format"), document.pop("version")) != (_FORMAT, _VERSION):
-            raise ValueError("it has another format or version")
-        tuples = {key: tuple(document[key]) for key in ("notes", "models")}
-        summary = ReconstructionSummary(**{**document, **tuples})
-        _check_summary(summary)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"The file {path} is broken ({error}); run the reconstruction again.") from error
-    return summary
-
-
-def _check_summary(summary: ReconstructionSummary) -> None:
-    scale: Any = summary.metres_per_unit
-    if scale is not None and not (isinstance(scale, (int, float)) and math.isfinite(scale) and scale > 0):
-        raise ValueError("metres_per_unit is no positive number")
-    for names in (summary.image_files, summary.failed):
-        if not isinstance(names, dict) or not all(isinstance(value, str) for value in names.values()):
-            raise ValueError("a table of names is none")
-    for file in summary.image_files.values():
-        check_image_name(file)
+    return read_record(ReconstructionSummary, path, fix="run the reconstruction again")
 
 
 def load_sparse_scene(folder: Path) -> SparseScene:

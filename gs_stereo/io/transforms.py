@@ -10,20 +10,61 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import Field
 
+from gs_stereo.core.records import OpenRecord, read_object, record_from_json
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import PHOTO_SUFFIXES
+from gs_stereo.io.views import Row4
 
 _PINHOLE_MODELS = frozenset({"", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE"})
 _DISTORTION = ("k1", "k2", "p1", "p2", "k3")
 _MAX_SKEW_OF_ROTATION = 1e-3
+_WANTED = "give a transforms.json of nerfstudio or instant-ngp"
 _OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+
+
+Number = Annotated[float, Field(gt=-1e9, lt=1e9)]
+Length = Annotated[float, Field(gt=0, lt=1e9)]
+Side = Annotated[float, Field(ge=1, le=1 << 17)]
+Angle = Annotated[float, Field(gt=0, lt=math.pi)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry(OpenRecord):
+    """A frame as it is written, with what the file says for all frames. Lengths are pixels, angles radians."""
+
+    file_path: str
+    transform_matrix: Annotated[tuple[Row4, ...], Field(min_length=3, max_length=4)]
+    camera_model: str | None = None
+    is_fisheye: bool | int | None = None
+    w: Side | None = None
+    h: Side | None = None
+    fl_x: Length | None = None
+    fl_y: Length | None = None
+    camera_angle_x: Angle | None = None
+    camera_angle_y: Angle | None = None
+    cx: Number | None = None
+    cy: Number | None = None
+    k1: Number | None = None
+    k2: Number | None = None
+    p1: Number | None = None
+    p2: Number | None = None
+    k3: Number | None = None
+    k4: Number | None = None
+
+    def __post_init__(self) -> None:
+        model = (self.camera_model or "").upper()
+        if model not in _PINHOLE_MODELS or self.is_fisheye or self.k4:
+            raise ValueError(f"its camera is {model or 'fisheye'}{' with k4' if self.k4 else ''}, not undistorted")
+        if self.fl_x is None and self.fl_y is None and self.camera_angle_x is None:
+            raise ValueError("it has no focal length: neither fl_x nor camera_angle_x")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,10 +101,11 @@ class TransformsFrame:
 
 def read_transforms(path: Path) -> tuple[TransformsFrame, ...]:
     """Read the frames of a transforms.json in the order of the file; InputError names what is wrong and where."""
-    document = _load(path)
+    document = read_object(path, fix=_WANTED)
     frames = document.get("frames")
     if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
-        raise InputError(f"The file {path} has no list of frames; give a transforms.json of nerfstudio or instant-ngp.")
+        raise InputError(f"The file {path} has no list of frames; {_WANTED}.")
+    common = {key: value for key, value in document.items() if key in {item.name for item in fields(_Entry)}}
     files = [_file_path(path, number, frame) for number, frame in enumerate(frames)]
     shared = _shared_folder(files)
     names = [str(file.relative_to(shared)) for file in files]
@@ -71,21 +113,11 @@ def read_transforms(path: Path) -> tuple[TransformsFrame, ...]:
         raise InputError(f"Two frames in {path} have the same file_path; remove one of them.")
     result = []
     for number, (frame, name) in enumerate(zip(frames, names, strict=True)):
-        result.append(_frame(path, f"frame {number} ({name})", {**document, **frame}, name))
+        try:
+            result.append(_frame(path.parent, record_from_json(_Entry, json.dumps({**common, **frame})), name))
+        except ValueError as error:
+            raise InputError(f"Frame {number} ({name}) in {path} cannot be used ({error}); correct it.") from error
     return tuple(result)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"it holds {constant}")
-
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=refuse)
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"The file {path} is no readable JSON ({error}); export it again.") from error
-    if not isinstance(document, dict):
-        raise InputError(f"The file {path} holds no JSON object; give a transforms.json of nerfstudio or instant-ngp.")
-    return document
 
 
 def _file_path(path: Path, number: int, frame: Mapping[str, Any]) -> PurePosixPath:
@@ -103,24 +135,19 @@ def _shared_folder(files: list[PurePosixPath]) -> PurePosixPath:
     return PurePosixPath(os.path.commonpath([str(file.parent) for file in files]))
 
 
-def _frame(path: Path, where: str, values: Mapping[str, Any], name: str) -> TransformsFrame:
-    model = str(values.get("camera_model", "")).upper()
-    if model not in _PINHOLE_MODELS or values.get("is_fisheye"):
-        raise InputError(f"The {where} in {path} has a {model or 'fisheye'} camera; undistort the images first.")
-    if _number(path, where, values, "k4"):
-        raise InputError(
-            f"The {where} in {path} has a lens with k4, which is not supported; undistort the images first."
-        )
-    found = _find_image(path.parent, str(values["file_path"]).replace("\\", "/"))
+def _frame(folder: Path, entry: _Entry, name: str) -> TransformsFrame:
+    """ValueError if the pose is none."""
+    found = _find_image(folder, entry.file_path.replace("\\", "/"))
+    fx, fy = entry.fl_x or entry.fl_y, entry.fl_y or entry.fl_x
     return TransformsFrame(
         name=name if found is None or name.endswith(found.suffix) else name + found.suffix,
         path=found,
-        size=_size(path, where, values),
-        focal=_focal(path, where, values),
-        field_of_view=_field_of_view(path, where, values),
-        centre=_centre(path, where, values),
-        distortion=tuple(_number(path, where, values, key) or 0.0 for key in _DISTORTION),
-        cam_from_world=_pose(path, where, values.get("transform_matrix")),
+        size=(round(entry.w), round(entry.h)) if entry.w and entry.h else None,
+        focal=(fx, fy) if fx and fy else None,
+        field_of_view=(entry.camera_angle_x, entry.camera_angle_y) if entry.camera_angle_x else None,
+        centre=None if entry.cx is None or entry.cy is None else (entry.cx, entry.cy),
+        distortion=tuple(getattr(entry, key) or 0.0 for key in _DISTORTION),
+        cam_from_world=_cam_from_world(entry.transform_matrix),
     )
 
 
@@ -133,64 +160,14 @@ def _find_image(folder: Path, file_path: str) -> Path | None:
     return None
 
 
-def _number(path: Path, where: str, values: Mapping[str, Any], key: str) -> float | None:
-    value = values.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
-        raise InputError(f"The {where} in {path} has no usable number {key}; correct it.")
-    return float(value)
-
-
-def _size(path: Path, where: str, values: Mapping[str, Any]) -> tuple[int, int] | None:
-    width, height = (_number(path, where, values, key) for key in ("w", "h"))
-    if width is None or height is None:
-        return None
-    if min(width, height) < 1 or max(width, height) > 1 << 17:
-        raise InputError(f"The {where} in {path} has the impossible size {width} x {height}; correct w and h.")
-    return round(width), round(height)
-
-
-def _focal(path: Path, where: str, values: Mapping[str, Any]) -> tuple[float, float] | None:
-    fx, fy = (_number(path, where, values, key) for key in ("fl_x", "fl_y"))
-    fx, fy = (fy if fx is None else fx), (fx if fy is None else fy)
-    if fx is None or fy is None:
-        if _number(path, where, values, "camera_angle_x") is None:
-            raise InputError(f"The {where} in {path} has no focal length; add fl_x or camera_angle_x.")
-        return None
-    if min(fx, fy) <= 0:
-        raise InputError(f"The {where} in {path} has a focal length that is not positive; correct fl_x and fl_y.")
-    return fx, fy
-
-
-def _field_of_view(path: Path, where: str, values: Mapping[str, Any]) -> tuple[float, float | None] | None:
-    along_x, along_y = (_number(path, where, values, key) for key in ("camera_angle_x", "camera_angle_y"))
-    if along_x is None:
-        return None
-    if not all(angle is None or 0 < angle < math.pi for angle in (along_x, along_y)):
-        raise InputError(f"The {where} in {path} has an impossible camera_angle; give radians between 0 and pi.")
-    return along_x, along_y
-
-
-def _centre(path: Path, where: str, values: Mapping[str, Any]) -> tuple[float, float] | None:
-    cx, cy = (_number(path, where, values, key) for key in ("cx", "cy"))
-    return None if cx is None or cy is None else (cx, cy)
-
-
-def _pose(path: Path, where: str, rows: Any) -> Float[np.ndarray, "4 4"]:
-    """`cam_from_world` of a camera-to-world matrix; its rounded rotation becomes the nearest exact one."""
-    try:
-        matrix = np.array(rows, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        matrix = np.empty(0)
-    if matrix.shape not in ((3, 4), (4, 4)) or not np.isfinite(matrix).all():
-        raise InputError(f"The {where} in {path} has no 4 x 4 transform_matrix of finite numbers; export it again.")
-    world_from_gl = np.vstack([matrix[:3], [0.0, 0.0, 0.0, 1.0]])
+def _cam_from_world(rows: tuple[Row4, ...]) -> Float[np.ndarray, "4 4"]:
+    """Of a camera-to-world matrix; its rounded rotation becomes the nearest exact one. ValueError if it is none."""
+    world_from_gl = np.vstack([rows[:3], [0.0, 0.0, 0.0, 1.0]])
     world_from_cam = world_from_gl @ _OPENGL_FROM_OPENCV
     u, singular, vt = np.linalg.svd(world_from_cam[:3, :3])
     rotation = u @ vt
     if np.abs(singular - 1).max() > _MAX_SKEW_OF_ROTATION or np.linalg.det(rotation) < 0:
-        raise InputError(f"The {where} in {path} has a pose that is no rotation and translation; export it again.")
+        raise ValueError("its pose is no rotation and translation")
     cam_from_world = np.eye(4)
     cam_from_world[:3, :3] = rotation.T
     cam_from_world[:3, 3] = -rotation.T @ world_from_cam[:3, 3]

@@ -70,7 +70,7 @@ def test_the_text_of_a_record_is_fixed(tmp_path: Path) -> None:
 def test_numbers_that_do_not_exist_are_null() -> None:
     text = json_text(Shot(name="a", seconds=float("nan"), more={"x": [float("inf"), (1.0, float("-inf"))]}))
     assert record_from_json(Shot, text) == Shot(name="a", more={"x": [None, [1.0, None]]})
-    old = '{"name": "a", "more": {"x": [NaN, 1e999, -Infinity]}}'
+    old = '{"format": "test.shot", "name": "a", "more": {"x": [NaN, 1e999, -Infinity]}}'
     assert record_from_json(Shot, old).more == {"x": [None, None, None]}
 
 
@@ -144,6 +144,12 @@ def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="pipe is no regular file"):
         read_record(Shot, tmp_path / "pipe", fix=FIX)
+
+
+def test_a_file_must_say_what_it_is() -> None:
+    with pytest.raises(ValueError, match="^format is missing$"):
+        record_from_json(Shot, '{"name": "a"}')
+    assert record_from_json(Shot, '{"format": "test.shot", "name": "a"}') == Shot(name="a")
 
 
 def test_only_open_records_leave_unknown_keys_out() -> None:

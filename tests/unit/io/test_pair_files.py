@@ -13,7 +13,7 @@ import pytest
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.io import pairs as pairs_module
-from gs_stereo.io.pairs import read_measures, read_pair, write_pair
+from gs_stereo.io.pairs import read_header, read_pair, write_pair
 from gs_stereo.types import Camera, DepthMaps, StereoPair, StereoRig
 
 FILES = {"pair.json", "left.png", "right.png", "geometry.h5"}
@@ -81,7 +81,7 @@ def test_a_pair_comes_back_bit_by_bit(tmp_path, extra):
     measures = {"left": {"covered_share": 0.5, "sharpness": None}, "baseline": 0.1}
     write_pair(tmp_path / "deep" / "p", pair, measures)
     assert_equal(pair, read_pair(tmp_path / "deep" / "p"))
-    assert read_measures(tmp_path / "deep" / "p") == measures
+    assert read_header(tmp_path / "deep" / "p").measures == measures
     assert {path.name for path in (tmp_path / "deep" / "p").iterdir()} == FILES | {
         f"extra_0{number}.png" for number in range(extra)
     }

@@ -79,18 +79,21 @@ def test_missing_image_is_reported_not_fatal(tmp_path: Path) -> None:
 
 
 BAD: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "fisheye": ({}, {**GLOBAL, "camera_model": "OPENCV_FISHEYE"}, "undistort"),
-    "ngp fisheye": ({"is_fisheye": True}, GLOBAL, "undistort"),
+    "fisheye": ({}, {**GLOBAL, "camera_model": "OPENCV_FISHEYE"}, "not undistorted"),
+    "ngp fisheye": ({"is_fisheye": True}, GLOBAL, "not undistorted"),
     "no focal": ({}, {"w": 64, "h": 48}, "focal"),
-    "negative focal": ({"fl_x": -5}, GLOBAL, "focal"),
+    "negative focal": ({"fl_x": -5}, GLOBAL, "fl_x"),
     "text": ({"fl_x": "50"}, GLOBAL, "fl_x"),
     "scaled rotation": ({"transform_matrix": (2 * np.eye(4)).tolist()}, GLOBAL, "no rotation"),
     "mirror": ({"transform_matrix": np.diag([-1.0, 1, 1, 1]).tolist()}, GLOBAL, "no rotation"),
     "no pose": ({"transform_matrix": None}, GLOBAL, "transform_matrix"),
     "short pose": ({"transform_matrix": [[1, 2], [3, 4]]}, GLOBAL, "transform_matrix"),
+    "k4": ({"k4": 0.1}, GLOBAL, "k4, not undistorted"),
+    "flat angle": ({}, {"camera_angle_x": 3.2}, "camera_angle_x"),
+    "far centre": ({"cx": 1e300}, GLOBAL, "cx"),
     "no path": ({"file_path": 3}, GLOBAL, "file_path"),
     "empty path": ({"file_path": "../.."}, GLOBAL, "file_path"),
-    "huge": ({"w": 1e8}, GLOBAL, "size"),
+    "huge": ({"w": 1e8}, GLOBAL, r"\(w: "),
 }
 
 
@@ -103,7 +106,10 @@ def test_bad_frames_are_one_sentence(tmp_path: Path, case: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"frames": []}', '{"frames": [1]}', '{"w": NaN}', "[" * 100000])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"frames": []}', '{"frames": [1]}', '{"w": NaN}', "[" * 100000, '{"w": 1e999, "frames": [{}]}'],
+)
 def test_bad_documents_are_input_errors(tmp_path: Path, text: str) -> None:
     (tmp_path / "transforms.json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError):

@@ -10,8 +10,9 @@ import pytest
 from plane_rasterizer import camera_at, plane_scene
 
 from gs_stereo.config import parse_config
+from gs_stereo.core.records import write_record
 from gs_stereo.errors import InputError
-from gs_stereo.io.views import write_views
+from gs_stereo.io.views import CameraRecord, ViewsFile
 from gs_stereo.splat.pair_planner import TargetDisparity, plan_pairs, safe_names
 from gs_stereo.splat.pairs_config import PairsConfig
 
@@ -95,7 +96,7 @@ def test_plans_survive_a_process_boundary():
 
 def test_views_from_a_file_keep_their_poses(tmp_path):
     cameras = [camera_at(0.1, name="left one"), camera_at(0.7, 0.1, name="b")]
-    write_views(tmp_path / "views.json", cameras)
+    write_record(tmp_path / "views.json", ViewsFile(views=tuple(map(CameraRecord.of, cameras))))
     config = PairsConfig(views="file", views_file=str(tmp_path / "views.json"), baselines=(0.1,))
     plans = plan_pairs(plane_scene([]), config, 0)
     assert [plan.view_id for plan in plans] == ["left one", "b"]
