@@ -10,7 +10,7 @@ import numpy as np
 
 from gs_stereo.datasets.schema import DatasetInfo, ShardSample
 from gs_stereo.datasets.write import write_dataset
-from gs_stereo.io.disparity_files import write_kitti_png, write_pfm
+from gs_stereo.io.disparity_files import write_pfm, write_steps_png
 from gs_stereo.types import LabelFlag, Provenance
 
 HEIGHT, WIDTH = 12, 20
@@ -76,7 +76,7 @@ def write_kitti(folder: Path, images: tuple[str, str], truths: tuple[str, str], 
     write_image(folder / images[0] / "000003_11.png", image(9))
     for name, values in zip(truths, (truth(seed), np.where(seen_by_both(seed), truth(seed), np.nan)), strict=True):
         (folder / name).mkdir(parents=True, exist_ok=True)
-        write_kitti_png(folder / name / "000003_10.png", values.astype(np.float32))
+        write_steps_png(folder / name / "000003_10.png", values.astype(np.float32), 256)
 
 
 def write_frame(part: Path, path: str, seed: int, passed: str = "frames_cleanpass", stem: str = "0006") -> None:
@@ -84,6 +84,15 @@ def write_frame(part: Path, path: str, seed: int, passed: str = "frames_cleanpas
     write_image(part / passed / path / f"right/{stem}.png", image(seed + 1))
     write_truth(part / "disparity" / path / f"left/{stem}.pfm", truth(seed))
     write_truth(part / "disparity" / path / f"right/{stem}.pfm", truth(seed + 1))
+
+
+def write_foundation_stereo(folder: Path) -> None:
+    place = folder / "room/dataset/data"
+    write_image(place / "left/rgb/0001.jpg", image(1))
+    write_image(place / "right/rgb/0001.jpg", image(2))
+    steps = np.nan_to_num(truth(1) * 1000).round().astype(int)
+    digits = np.stack([steps // 255**2, steps // 255 % 255, steps % 255], axis=-1)
+    write_image(place / "left/disparity/0001.png", digits.astype(np.uint8))
 
 
 def write_motorcycle(folder: Path) -> None:

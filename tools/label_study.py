@@ -35,7 +35,7 @@ from gs_stereo.labels.rendered import rendered_evidence
 from gs_stereo.labels.sources import make_source
 from gs_stereo.labels.trust import TrustModel, load_trust
 from gs_stereo.metrics.calibration import SparsificationMetrics
-from gs_stereo.types import LabelFlag, StereoLabel
+from gs_stereo.types import UNSEEN_BY_RIGHT, StereoLabel
 
 Labeller = Callable[[Observations], StereoLabel]
 GROUPS = {
@@ -76,7 +76,7 @@ class Signals:
     def add(self, observations: Observations, true: np.ndarray) -> None:
         label = fused_label(observations, self.rules)
         rendered = rendered_evidence(observations.pair, self.rules.labels)
-        blind = (label.flags & (LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME)) != 0
+        blind = (label.flags & UNSEEN_BY_RIGHT) != 0
         case = Case(
             disparity=label.disparity.astype(np.float64), observations=observations, rendered=rendered, blind=blind
         )

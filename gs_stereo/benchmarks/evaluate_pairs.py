@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.benchmarks.pair_report import BenchmarkReport, PairScores, RegionScores
-from gs_stereo.benchmarks.protocol import Benchmark, BenchmarkItem, BenchmarkPair, Region
+from gs_stereo.benchmarks.protocol import Benchmark, Region
+from gs_stereo.datasets.layouts.pair_files import LabelledPair, PairSource
 from gs_stereo.errors import StageError
 from gs_stereo.metrics.disparity import DEFAULT_THRESHOLDS_PX, DisparityMetrics
 
@@ -41,8 +42,8 @@ class Answer:
     search_range_px: float | None = None
 
 
-Predict = Callable[[BenchmarkPair], Answer]
-Observer = Callable[[BenchmarkItem, BenchmarkPair, np.ndarray], None]
+Predict = Callable[[LabelledPair], Answer]
+Observer = Callable[[PairSource, LabelledPair, np.ndarray], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ def evaluate_pairs(
     predict: Predict,
     rules: ScoringRules = ScoringRules(),
     *,
-    items: Sequence[BenchmarkItem] | None = None,
+    items: Sequence[PairSource] | None = None,
     observe: Observer | None = None,
 ) -> BenchmarkReport:
     """Predict and score `items` (all of the benchmark by default). `observe` sees each pair with the scored map.
@@ -67,7 +68,7 @@ def evaluate_pairs(
     """
     totals = _Totals(rules)
     pairs = tuple(
-        totals.add(item, benchmark.protocol.largest_truth_px, predict, observe) for item in items or benchmark.items()
+        totals.add(item, benchmark.protocol.largest_truth_px, predict, observe) for item in items or benchmark.pairs
     )
     return BenchmarkReport(
         benchmark=benchmark.name,
@@ -101,7 +102,7 @@ class _Totals:
         self.tallies: dict[Region, _Tally] = {"noc": _Tally(rules), "all": _Tally(rules)}
 
     def add(
-        self, item: BenchmarkItem, largest_truth_px: float | None, predict: Predict, observe: Observer | None
+        self, item: PairSource, largest_truth_px: float | None, predict: Predict, observe: Observer | None
     ) -> PairScores:
         pair = item.read()
         answer = predict(pair)
@@ -130,7 +131,7 @@ class _Totals:
         )
 
 
-def _regions(pair: BenchmarkPair, largest_truth_px: float | None) -> Iterator[tuple[Region, np.ndarray]]:
+def _regions(pair: LabelledPair, largest_truth_px: float | None) -> Iterator[tuple[Region, np.ndarray]]:
     inside = np.isfinite(pair.disparity)
     if largest_truth_px is not None:
         inside &= np.where(inside, pair.disparity, math.inf) < largest_truth_px

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from gs_stereo.benchmarks.protocol import BenchmarkPair
+from gs_stereo.datasets.layouts.pair_files import LabelledPair
 from gs_stereo.imaging.images import write_png
 
 ERROR_EDGES_PX = (0.1875, 0.375, 0.75, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0)
@@ -27,7 +27,7 @@ _BAR_PX = 26
 _INK = (20, 20, 20)
 
 
-def pair_picture(pair: BenchmarkPair, predicted: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "hh ww 3"]:
+def pair_picture(pair: LabelledPair, predicted: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "hh ww 3"]:
     """Two rows: left and truth, prediction and error. Dark = nothing known; magenta = truth without prediction."""
     largest = float(np.nanmax(pair.disparity, initial=1.0))
     error = np.abs(predicted - pair.disparity)
@@ -40,7 +40,7 @@ def pair_picture(pair: BenchmarkPair, predicted: Float[np.ndarray, "h w"]) -> UI
     return np.concatenate([*rows, _scale_bar(rows[0].shape[1])], axis=0)
 
 
-def write_picture(path: Path, pair: BenchmarkPair, predicted: Float[np.ndarray, "h w"]) -> None:
+def write_picture(path: Path, pair: LabelledPair, predicted: Float[np.ndarray, "h w"]) -> None:
     """`pair_picture` as a PNG file."""
     write_png(path, pair_picture(pair, predicted))
 

@@ -29,7 +29,7 @@ def evaluate(
         str,
         typer.Option(
             help="folder, motorcycle, middlebury-2014, middlebury-2021, eth3d, kitti-2012, kitti-2015, sceneflow, "
-            "exact, dataset, or a plug-in."
+            "foundationstereo, exact, dataset, or a plug-in."
         ),
     ] = "folder",
     root: Annotated[Path | None, typer.Option(help="The benchmark's folder.", show_default=False)] = None,

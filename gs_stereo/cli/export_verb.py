@@ -54,7 +54,7 @@ def export(
     def work() -> None:
         from gs_stereo.config import merge, parse_config, parse_overrides
         from gs_stereo.datasets.export import export_dataset
-        from gs_stereo.datasets.layouts.config import ExportConfig
+        from gs_stereo.datasets.layouts.protocol import ExportConfig
 
         values = merge(parse_overrides(set_ or []), given(min_confidence=min_confidence))
         config = parse_config(ExportConfig, values, where="the options of export")

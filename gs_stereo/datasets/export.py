@@ -14,8 +14,7 @@ from typing import Any
 
 from gs_stereo.core.atomic import atomic_folder, write_text
 from gs_stereo.core.hashing import sha256_file
-from gs_stereo.datasets.layouts.config import ExportConfig
-from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportJob
+from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportConfig, ExportJob
 from gs_stereo.datasets.layouts.readme import README_NAME, readme
 from gs_stereo.datasets.layouts.selection import LabelCounts, selected
 from gs_stereo.datasets.licences import licence_of

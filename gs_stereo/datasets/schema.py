@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8, UInt16
+from jaxtyping import Bool, Float, UInt8, UInt16
 from pydantic import Field
 
 from gs_stereo.config import canonical_json
 from gs_stereo.core.records import JsonObject, OpenRecord, json_text, json_values, read_record
 from gs_stereo.errors import InputError
-from gs_stereo.types import LabelFlag, Provenance, StereoImages, StereoLabel
+from gs_stereo.types import UNSEEN_BY_RIGHT, LabelFlag, Provenance, StereoImages, StereoLabel
 
 FORMAT: Final = "gs_stereo.stereo"
 FORMAT_VERSION: Final = 1
@@ -86,6 +86,11 @@ class ShardSample:
         """The values of "h", "w" and, with a stack, "v"."""
         sizes = {"h": self.left.shape[0], "w": self.left.shape[1]}
         return sizes if self.views is None else {**sizes, "v": len(self.views)}
+
+    @property
+    def non_occluded(self) -> Bool[np.ndarray, "h w"]:
+        """Pixels that both eyes see."""
+        return (self.flags & np.uint16(UNSEEN_BY_RIGHT)) == 0
 
 
 @dataclass(frozen=True, kw_only=True)

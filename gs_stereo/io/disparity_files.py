@@ -1,4 +1,4 @@
-"""Disparity maps as files: PFM (Middlebury, SceneFlow, ETH3D) and KITTI's 16-bit PNG.
+"""Disparity maps as files: PFM (Middlebury, SceneFlow, ETH3D) and PNGs of whole steps (KITTI, NeRF-Supervised stereo).
 
 Both have a magic value for "unknown" (infinity, 0). It becomes NaN when a file is read and comes back when one is
 written, here and nowhere else.
@@ -10,44 +10,45 @@ import re
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from gs_stereo.core.atomic import write_bytes
 from gs_stereo.errors import InputError
-from gs_stereo.imaging.png import check_size, read_file, read_gray_png, write_gray_png
+from gs_stereo.imaging.png import check_size, read_file, read_gray16_png, write_gray_png
 
-_KITTI_SCALE = 256.0
-_KITTI_MAX = (1 << 16) - 1
+MAX_STEPS = (1 << 16) - 1
+"""The largest disparity of a PNG of steps, in steps."""
+
 # Three fields, each ended by one white space; the last by exactly one, as raw data follows.
-_PFM_HEADER = re.compile(rb"(P[Ff])\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]{1,32})\r?[ \t\n]")
+_PFM_HEADER = re.compile(rb"Pf\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]{1,32})\r?[ \t\n]")
 
 
-def read_pfm(path: Path, *, zero_is_unknown: bool = False) -> Float[np.ndarray, "h w"] | Float[np.ndarray, "h w 3"]:
-    """Read a PFM file as float32, top row first: (H, W) for `Pf`, (H, W, 3) for `PF`.
+def read_pfm(path: Path, *, positive_only: bool = False) -> Float[np.ndarray, "h w"]:
+    """Read a PFM file of one channel as float32, top row first.
 
-    Infinite values become NaN; zeros too with `zero_is_unknown`, for sets that mark holes with 0. The scale's size
-    is ignored as everybody does; its sign is the byte order. InputError if the file is malformed.
+    Infinite values become NaN; zero and negative ones too with `positive_only`, for sets that mark holes so. The
+    scale's size is ignored as everybody does; its sign is the byte order. InputError if the file is malformed.
     """
     data = read_file(path)
     header = _PFM_HEADER.match(data)
     if header is None:
-        raise InputError(f"{path} is no PFM file (its header is malformed); check the file.")
-    width, height, channels = int(header[2]), int(header[3]), 3 if header[1] == b"PF" else 1
+        raise InputError(f"{path} is no PFM file of one channel (its header is malformed); check the file.")
+    width, height = int(header[1]), int(header[2])
     try:
-        scale = float(header[4])
+        scale = float(header[3])
     except ValueError:
         scale = 0.0
     if scale == 0 or not np.isfinite(scale):
-        raise InputError(f"{path} has a PFM header without a byte order (scale {header[4]!r}); check the file.")
+        raise InputError(f"{path} has a PFM header without a byte order (scale {header[3]!r}); check the file.")
     check_size(path, width, height)
-    count = width * height * channels
-    if len(data) - header.end() != 4 * count:
+    if len(data) - header.end() != 4 * width * height:
         raise InputError(f"{path} is truncated or too long for {width}x{height} PFM values; copy it again.")
-    values = np.frombuffer(data, "<f4" if scale < 0 else ">f4", count, header.end())
-    image = values.reshape(height, width, channels)[::-1].astype(np.float32)
-    unknown = ~np.isfinite(image) | (zero_is_unknown & (image == 0))
-    image[unknown] = np.nan
-    return image[..., 0] if channels == 1 else image
+    values = np.frombuffer(data, "<f4" if scale < 0 else ">f4", width * height, header.end())
+    disparity = values.reshape(height, width)[::-1].astype(np.float32)
+    disparity[~np.isfinite(disparity)] = np.nan
+    if positive_only:
+        disparity[np.nan_to_num(disparity) <= 0] = np.nan
+    return disparity
 
 
 def write_pfm(path: Path, disparity: Float[np.ndarray, "h w"]) -> None:
@@ -59,19 +60,28 @@ def write_pfm(path: Path, disparity: Float[np.ndarray, "h w"]) -> None:
     write_bytes(path, f"Pf\n{width} {height}\n-1.0\n".encode() + values.tobytes())
 
 
-def read_kitti_png(path: Path) -> Float[np.ndarray, "h w"]:
-    """Read KITTI's disparity PNG: uint16 / 256 pixels, 0 = unknown becomes NaN. InputError if it is malformed."""
-    values = read_gray_png(path, bits=16)
-    return np.where(values == 0, np.nan, values / _KITTI_SCALE).astype(np.float32)
+def to_steps(disparity: Float[np.ndarray, "h w"], steps_per_px: float) -> Int64[np.ndarray, "h w"]:
+    """Disparity in whole steps, 0 = no label. A known disparity is at least one step, as 0 means none."""
+    known = np.isfinite(disparity)
+    steps = np.rint(np.where(known, disparity, 0).astype(np.float64) * steps_per_px)
+    return np.where(known, np.maximum(steps, 1), 0).astype(np.int64)
 
 
-def write_kitti_png(path: Path, disparity: Float[np.ndarray, "h w"]) -> None:
-    """Write KITTI's disparity PNG; NaN becomes 0. Steps are 1/256 px, a known disparity is stored as at least one step.
+def from_steps(steps: np.ndarray, steps_per_px: float) -> Float[np.ndarray, "h w"]:
+    """The inverse of `to_steps`, to half a step."""
+    return np.where(steps == 0, np.nan, steps / steps_per_px).astype(np.float32)
 
-    InputError if a disparity is negative, infinite or 256 px and more, which the format cannot hold.
-    """
-    known = ~np.isnan(disparity)
-    steps = np.rint(np.where(known, disparity, 0.0) * _KITTI_SCALE)
-    if disparity.ndim != 2 or disparity.size == 0 or not ((steps >= 0) & (steps <= _KITTI_MAX)).all():
-        raise InputError(f"{path} cannot be written: KITTI PNGs hold (H, W) maps of 0 to 255.99 px; write PFM instead.")
-    write_gray_png(path, np.where(known, np.maximum(steps, 1), 0).astype(np.uint16))
+
+def read_steps_png(path: Path, steps_per_px: float) -> Float[np.ndarray, "h w"]:
+    """Read a 16-bit PNG of steps of 1 / `steps_per_px` pixels; 0 becomes NaN. InputError if it is malformed."""
+    return from_steps(read_gray16_png(path), steps_per_px)
+
+
+def write_steps_png(path: Path, disparity: Float[np.ndarray, "h w"], steps_per_px: float) -> None:
+    """Write what `read_steps_png` reads. InputError if a disparity is negative or has more than `MAX_STEPS` steps."""
+    known = disparity[~np.isnan(disparity)]
+    outside = known.size and (known.min() < 0 or np.rint(known.max() * steps_per_px) > MAX_STEPS)
+    if disparity.ndim != 2 or disparity.size == 0 or outside:
+        limit = f"0 to {MAX_STEPS / steps_per_px:.6g} px"
+        raise InputError(f"{path} cannot be written: its PNGs hold (H, W) maps of {limit}; write PFM instead.")
+    write_gray_png(path, to_steps(disparity, steps_per_px).astype(np.uint16))

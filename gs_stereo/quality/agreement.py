@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt16
+from jaxtyping import Bool, Float
 
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.quality.features import PairMatches
-from gs_stereo.types import LabelFlag
 
-NOT_SEEN = np.uint16(LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME)
 _OFF_ROW_PX = 1.5
 _SMOOTH_PX = 1.0
 _SMOOTH_SHARE = 0.05
@@ -46,16 +44,11 @@ def trusted(sample: ShardSample, min_confidence: float) -> Bool[np.ndarray, "h w
     Where less than a tenth of the labels are that confident, the more confident half is taken instead: a low
     confidence must not hide a wrong label.
     """
-    labelled = np.isfinite(sample.disparity) & ~seen_by_left_only(sample.flags)
+    labelled = np.isfinite(sample.disparity) & sample.non_occluded
     confident = labelled & (sample.confidence >= 255 * min_confidence)
     if labelled.any() and confident.sum() < 0.1 * labelled.sum():
         confident = labelled & (sample.confidence >= np.median(sample.confidence[labelled]))
     return confident
-
-
-def seen_by_left_only(flags: UInt16[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Pixels flagged as hidden from the right eye or out of its frame."""
-    return (flags & NOT_SEEN) != 0
 
 
 def compare_with_matches(

@@ -81,7 +81,7 @@ class BenchmarkScoresStage:
 def _benchmark_files(config: BenchmarkScoresConfig) -> Mapping[str, Path]:
     from gs_stereo.benchmarks.protocol import open_benchmark
 
-    items = open_benchmark(config.benchmark, config.root, config.split).items()[: config.limit]
+    items = open_benchmark(config.benchmark, config.root, config.split).pairs[: config.limit]
     return {f"{item.name} {number}": path for item in items for number, path in enumerate(item.files)}
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gs_stereo.benchmarks.evaluate_pairs import Answer, Predict
     from gs_stereo.benchmarks.pair_report import BenchmarkReport
-    from gs_stereo.benchmarks.protocol import BenchmarkItem, BenchmarkPair
+    from gs_stereo.datasets.layouts.pair_files import LabelledPair, PairSource
     from gs_stereo.matching.protocol import StereoMatcher
     from gs_stereo.types import Provenance
 
@@ -90,11 +90,11 @@ def evaluate_expert(
 
     external_files(expert, config.experts)
     chosen = open_benchmark(benchmark, root, split)
-    items = list(chosen.items())[: config.limit]
+    items = chosen.pairs[: config.limit]
     matcher = make_matcher(expert, config.experts)
     with progress(f"evaluate {expert} on {benchmark}", len(items), "pair") as bar:
 
-        def observe(item: BenchmarkItem, pair: BenchmarkPair, predicted: np.ndarray) -> None:
+        def observe(item: PairSource, pair: LabelledPair, predicted: np.ndarray) -> None:
             if pictures is not None:
                 _write_picture(pictures, item.name, pair, predicted)
             bar.advance()
@@ -111,7 +111,7 @@ def pairs_of(benchmark: str, root: Path | None, split: str | None = None, limit:
     """Names of the pairs that `evaluate_expert` would ask about."""
     from gs_stereo.benchmarks.protocol import open_benchmark
 
-    return [item.name for item in open_benchmark(benchmark, root, split).items()][:limit]
+    return [item.name for item in open_benchmark(benchmark, root, split).pairs[:limit]]
 
 
 def asker(matcher: StereoMatcher, config: EvaluateConfig) -> Predict:
@@ -120,7 +120,7 @@ def asker(matcher: StereoMatcher, config: EvaluateConfig) -> Predict:
 
     takes_range = _takes_range(matcher.predict)
 
-    def ask(pair: BenchmarkPair) -> Answer:
+    def ask(pair: LabelledPair) -> Answer:
         wanted = _search_range_px(config, pair) if takes_range else None
         options = {} if wanted is None else {"max_disparity_px": wanted}
         memory, start = MemoryPeak(), time.perf_counter()
@@ -140,7 +140,7 @@ def _takes_range(predict: Callable[..., Any]) -> bool:
     return "max_disparity_px" in inspect.signature(predict).parameters
 
 
-def _search_range_px(config: EvaluateConfig, pair: BenchmarkPair) -> float | None:
+def _search_range_px(config: EvaluateConfig, pair: LabelledPair) -> float | None:
     if config.search_range == "expert":
         return None
     if config.search_range != "truth":
@@ -149,7 +149,7 @@ def _search_range_px(config: EvaluateConfig, pair: BenchmarkPair) -> float | Non
     return None if math.isnan(largest) else largest + config.search_margin_px
 
 
-def _write_picture(folder: Path, name: str, pair: BenchmarkPair, predicted: np.ndarray) -> None:
+def _write_picture(folder: Path, name: str, pair: LabelledPair, predicted: np.ndarray) -> None:
     from gs_stereo.benchmarks.pictures import write_picture
 
     write_picture(folder / f"{name.replace('/', '_')}.png", pair, predicted)

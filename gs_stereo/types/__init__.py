@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from gs_stereo.types.camera import Camera, StereoRig
-from gs_stereo.types.labels import DisparityPrediction, LabelFlag, Provenance, StereoLabel
+from gs_stereo.types.labels import UNSEEN_BY_RIGHT, DisparityPrediction, LabelFlag, Provenance, StereoLabel
 from gs_stereo.types.render import DepthMaps, StereoImages, StereoPair
 from gs_stereo.types.scene import SparsePoints, SparseScene
 
 __all__ = [
+    "UNSEEN_BY_RIGHT",
     "Camera",
     "DepthMaps",
     "DisparityPrediction",

@@ -26,6 +26,10 @@ class LabelFlag(IntFlag):
     FROM_SPLAT = 1 << 7
 
 
+UNSEEN_BY_RIGHT = LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME
+"""Flags of pixels that only the left eye sees."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provenance(OpenRecord):
     """Where a label comes from; it is written into every shard, where `name` is called expert."""

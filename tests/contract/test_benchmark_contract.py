@@ -25,6 +25,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "kitti-2012": lambda root: folders.write_kitti(root / "training", *KITTI_2012, 1),
     "kitti-2015": lambda root: folders.write_kitti(root / "training", *KITTI_2015, 1),
     "sceneflow": lambda root: folders.write_frame(root, "TEST/A/0000", 1),
+    "foundationstereo": folders.write_foundation_stereo,
     "exact": folders.write_exact,
     "dataset": folders.write_dataset_of_two,
 }
@@ -46,14 +47,14 @@ def benchmark(name: str, tmp_path: Path) -> Benchmark:
 
 
 def test_items_have_names_in_order(benchmark: Benchmark, name: str) -> None:
-    names = [item.name for item in benchmark.items()]
+    names = [item.name for item in benchmark.pairs]
     assert names
     assert names == sorted(set(names))
     assert benchmark.name == name
 
 
 def test_an_item_names_the_files_it_is_read_from(benchmark: Benchmark) -> None:
-    for item in benchmark.items():
+    for item in benchmark.pairs:
         assert item.files
         assert all(path.is_file() for path in item.files)
         if item.read().non_occluded is not None:
@@ -61,7 +62,7 @@ def test_an_item_names_the_files_it_is_read_from(benchmark: Benchmark) -> None:
 
 
 def test_a_pair_has_one_size_and_nan_for_unknown(benchmark: Benchmark) -> None:
-    for item in benchmark.items():
+    for item in benchmark.pairs:
         pair = item.read()
         assert pair.left.shape == pair.right.shape == (*pair.disparity.shape, 3)
         assert pair.left.dtype == pair.right.dtype == np.uint8
@@ -75,7 +76,7 @@ def test_a_pair_has_one_size_and_nan_for_unknown(benchmark: Benchmark) -> None:
 
 
 def test_reading_again_gives_the_same(benchmark: Benchmark) -> None:
-    item = benchmark.items()[0]
+    item = benchmark.pairs[0]
     first, again = item.read(), item.read()
     np.testing.assert_array_equal(first.left, again.left)
     np.testing.assert_array_equal(first.disparity, again.disparity)
@@ -94,4 +95,4 @@ def test_a_damaged_file_is_one_sentence(benchmark: Benchmark, tmp_path: Path) ->
         if path.is_file():
             path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(InputError):
-        benchmark.items()[0].read()
+        benchmark.pairs[0].read()

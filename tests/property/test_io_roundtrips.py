@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from gs_stereo.datasets.write import DatasetInfo, ShardSample, ShardWriting, read_dataset, write_dataset
 from gs_stereo.errors import InputError
-from gs_stereo.io.disparity_files import read_kitti_png, read_pfm, write_kitti_png, write_pfm
+from gs_stereo.io.disparity_files import read_pfm, read_steps_png, write_pfm, write_steps_png
 from gs_stereo.types import Provenance
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)
@@ -33,16 +33,16 @@ def test_pfm_keeps_every_value(disparity: np.ndarray) -> None:
 
 
 @given(disparity=maps(255.0))
-def test_kitti_keeps_values_to_half_a_step(disparity: np.ndarray) -> None:
+def test_steps_keep_values_to_half_a_step(disparity: np.ndarray) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "d.png"
-        write_kitti_png(path, disparity)
-        again = read_kitti_png(path)
+        write_steps_png(path, disparity, 256)
+        again = read_steps_png(path, 256)
         np.testing.assert_array_equal(np.isnan(again), np.isnan(disparity))
         near = np.maximum(np.nan_to_num(disparity), 1 / 256)
         assert np.abs(np.nan_to_num(again, nan=0.0) - np.where(np.isnan(disparity), 0, near)).max() <= 1 / 512
-        write_kitti_png(path, again)
-        np.testing.assert_array_equal(read_kitti_png(path), again)
+        write_steps_png(path, again, 256)
+        np.testing.assert_array_equal(read_steps_png(path, 256), again)
 
 
 @given(head=st.sampled_from([b"", b"Pf\n2 1\n-1\n", b"\x89PNG\r\n\x1a\n"]), tail=st.binary(max_size=80))
@@ -50,7 +50,7 @@ def test_random_bytes_are_a_map_or_an_input_error(head: bytes, tail: bytes) -> N
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x"
         path.write_bytes(head + tail)
-        for read in (read_pfm, read_kitti_png):
+        for read in (read_pfm, lambda path: read_steps_png(path, 256)):
             with contextlib.suppress(InputError):
                 assert read(path).dtype == np.float32
 

@@ -7,18 +7,19 @@ without a label there; we write 0, which no label has (a label is at least one s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from gs_stereo.core.atomic import write_bytes
-from gs_stereo.datasets.layouts.parts import find_files, folder_name, from_steps, read_image, to_steps
-from gs_stereo.datasets.layouts.protocol import ExportedSample, ExportJob, Holds
+from gs_stereo.datasets.layouts.pair_files import PairFiles, PairSource, sorted_sources
+from gs_stereo.datasets.layouts.protocol import ExportJob, Holds
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import StageError
-from gs_stereo.imaging.images import write_png
+from gs_stereo.imaging.images import read_photo, write_png
+from gs_stereo.io.disparity_files import from_steps, to_steps
 
 _BASE = 255
 _STEPS_PER_PX = 1000.0
@@ -41,30 +42,34 @@ class FoundationStereoExporter:
         unknown="0",
         steps_per_px=_STEPS_PER_PX,
         max_steps=255 * _BASE**2 + (_BASE - 1) * _BASE + _BASE - 1,
-        lossy_images=True,
     )
 
     def write(self, folder: Path, samples: Iterable[ShardSample], job: ExportJob) -> list[str]:
-        scene, suffix = folder_name(job.info.scene), job.config.images
-        place, names = folder / scene / "dataset" / "data", []
+        place, names = folder / job.scene_folder / "dataset" / "data", []
         for number, sample in enumerate(samples):
             name = f"{number:06d}"
             for eye, image in (("left", sample.left), ("right", sample.right)):
-                _write_image(place / eye / "rgb" / f"{name}.{suffix}", image)
+                _write_image(place / eye / "rgb" / f"{name}.{job.config.images}", image)
             write_png(place / "left" / "disparity" / f"{name}.png", encode(sample.disparity))
-            names.append(f"{scene}/{name}")
+            names.append(f"{job.scene_folder}/{name}")
         return names
 
-    def read(self, folder: Path) -> Iterator[ExportedSample]:
-        for path in find_files(folder, "*/dataset/data/left/rgb/*.*"):
-            place = path.parents[2]
-            left = read_image(path)
-            yield ExportedSample(
-                name=f"{place.parents[1].name}/{path.stem}",
-                left=left,
-                right=read_image(place / "right" / "rgb" / path.name, left),
-                disparity=decode(read_image(place / "left" / "disparity" / f"{path.stem}.png", left)),
-            )
+
+def find_foundation_stereo(root: Path, split: str | None = None) -> list[PairSource]:
+    """The pairs of all scenes, or of the scenes whose name begins with `split`."""
+    lefts = root.glob(f"{split or ''}*/dataset/data/left/rgb/*.*")
+    return sorted_sources(map(_pair, lefts), where=f"{root} has no <scene>/dataset/data/left/rgb/<number>.jpg or .png")
+
+
+def _pair(left: Path) -> PairSource:
+    place = left.parents[2]
+    return PairFiles(
+        name=f"{place.parents[1].name}/{left.stem}",
+        left=left,
+        right=place / "right" / "rgb" / left.name,
+        disparity=place / "left" / "disparity" / f"{left.stem}.png",
+        read_disparity=lambda path: decode(read_photo(path, upright=False)),
+    ).source()
 
 
 def encode(disparity: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:

@@ -8,25 +8,22 @@ of a confidence above 0.5. A line of `train.txt` names left, center, right, disp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import UInt8
 
 from gs_stereo.core.atomic import write_text
-from gs_stereo.datasets.layouts.parts import folder_name, from_steps, read_image, read_text, same_size, to_steps
-from gs_stereo.datasets.layouts.protocol import ExportedSample, ExportJob, Holds
+from gs_stereo.datasets.layouts.protocol import ExportJob, Holds
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import write_png
-from gs_stereo.imaging.png import read_gray_png, write_gray_png
+from gs_stereo.imaging.png import write_gray_png
+from gs_stereo.io.disparity_files import MAX_STEPS, write_steps_png
 
-LIST_NAME = "train.txt"
 _STEPS_PER_PX = 64.0
 _CONFIDENCE_STEPS = 65536
-_MAX_UINT16 = (1 << 16) - 1
-_MAX_LIST_BYTES = 1 << 28
 _OFFSET_TOLERANCE = 1e-6
 _KINDS = ("left", "center", "right", "disparity", "AO")
 
@@ -49,49 +46,25 @@ class NerfStereoExporter:
         ),
         unknown="0",
         steps_per_px=_STEPS_PER_PX,
-        max_steps=_MAX_UINT16,
+        max_steps=MAX_STEPS,
         confidence=True,
     )
 
     def write(self, folder: Path, samples: Iterable[ShardSample], job: ExportJob) -> list[str]:
         names, lines = [], []
         for number, sample in enumerate(samples):
-            place = PurePosixPath(folder_name(job.info.scene), "F", f"baseline_{sample.baseline:.4g}")
+            place = PurePosixPath(job.scene_folder, "F", f"baseline_{sample.baseline:.4g}")
             files = [place / kind / f"{number:06d}.png" for kind in _KINDS]
             for file, image in zip(files, (_outer_left(sample), sample.left, sample.right), strict=False):
                 write_png(folder / file, image)
-            write_gray_png(folder / files[3], to_steps(sample.disparity, _STEPS_PER_PX).astype(np.uint16))
-            write_gray_png(folder / files[4], _confidence_steps(sample.confidence))
+            write_steps_png(folder / files[3], sample.disparity, _STEPS_PER_PX)
+            # A certain pixel is one step short of 1, which uint16 cannot hold.
+            confidence = np.rint(sample.confidence.astype(np.float64) / 255 * _CONFIDENCE_STEPS)
+            write_gray_png(folder / files[4], np.minimum(confidence, MAX_STEPS).astype(np.uint16))
             lines.append(" ".join(map(str, files)) + "\n")
             names.append(str(files[1]))
-        write_text(folder / LIST_NAME, "".join(lines))
+        write_text(folder / "train.txt", "".join(lines))
         return names
-
-    def read(self, folder: Path) -> Iterator[ExportedSample]:
-        lines = read_text(folder / LIST_NAME, _MAX_LIST_BYTES).splitlines()
-        if not lines:
-            raise InputError(f"{folder / LIST_NAME} is empty; export again.")
-        for line in lines:
-            names = line.split()
-            if len(names) != len(_KINDS) or any(_leaves(name) for name in names):
-                raise InputError(f"{folder / LIST_NAME} has a line that is no five paths inside of it; export again.")
-            yield _read_triplet(folder, names)
-
-
-def _read_triplet(folder: Path, names: list[str]) -> ExportedSample:
-    left, centre, right, disparity_file, confidence_file = (folder / name for name in names)
-    image = read_image(centre)
-    steps, confidence = (read_gray_png(path, bits=16) for path in (disparity_file, confidence_file))
-    same_size(disparity_file, steps, image)
-    same_size(confidence_file, confidence, image)
-    return ExportedSample(
-        name=names[1],
-        left=image,
-        right=read_image(right, image),
-        disparity=from_steps(steps, _STEPS_PER_PX),
-        confidence=np.rint(confidence / _CONFIDENCE_STEPS * 255).astype(np.uint8),
-        outer_left=read_image(left, image),
-    )
 
 
 def _outer_left(sample: ShardSample) -> UInt8[np.ndarray, "h w 3"]:
@@ -106,14 +79,3 @@ def _outer_left(sample: ShardSample) -> UInt8[np.ndarray, "h w 3"]:
         f"The sample {sample.sample_id!r} has no view one baseline to the left of its left image, which triplets need; "
         'render it with `gsstereo render-pairs SCENE --set "extra_offsets=[-1]"` and label again.'
     )
-
-
-def _confidence_steps(confidence: UInt8[np.ndarray, "h w"]) -> np.ndarray:
-    """The probability in steps of 1/65536; a certain pixel is one step short of 1, which uint16 cannot hold."""
-    steps = np.rint(confidence.astype(np.float64) / 255 * _CONFIDENCE_STEPS)
-    return np.minimum(steps, _MAX_UINT16).astype(np.uint16)
-
-
-def _leaves(name: str) -> bool:
-    path = PurePosixPath(name)
-    return path.is_absolute() or ".." in path.parts

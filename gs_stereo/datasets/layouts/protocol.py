@@ -1,18 +1,50 @@
-"""What an exporter is: it writes a layout, reads it back, and says what the layout can hold."""
+"""What an exporter is: it writes a layout, and says what the layout can hold.
+
+Where the files of a layout are somebody's truth, its module has a finder too, which the benchmarks use.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8, UInt16
+from jaxtyping import Bool, Float
+from pydantic import Field
 
-from gs_stereo.datasets.layouts.config import ExportConfig
+from gs_stereo.config import Config
 from gs_stereo.datasets.schema import DatasetInfo, ShardSample
 from gs_stereo.plugins import Registry
+
+# Loaders find the other files of a sample by replacing these words anywhere in a path.
+_REPLACED_WORDS = ("left", "right", "center", "disparity", "rgb", "frames", "im0", "im1", "image_", "png", "jpg")
+
+
+class ExportConfig(Config):
+    """Which labels go out, and what the formats leave open."""
+
+    min_confidence: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Labels below this confidence are left out: the only way to use it where a format has no place "
+        "for confidence.",
+    )
+    photo_licence: str | None = Field(
+        default=None, description="Licence of the photos; by default what the data set knows about it."
+    )
+    images: Literal["jpg", "png"] = Field(
+        default="jpg",
+        description="foundationstereo: image files. Its loaders look for .jpg, which costs a little quality; png is "
+        "lossless. All other formats are PNG.",
+    )
+    max_shard_megabytes: float = Field(
+        default=500.0, gt=0, description="webdataset: a tar file is closed before it grows beyond this."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +52,7 @@ class Holds:
     """What a layout can hold.
 
     steps_per_px: how finely disparity is stored; None = float32, as it is. max_steps: the largest number of steps.
-    unknown: what marks a pixel without a label. files: (path, meaning) of every file, for the README. lossy_images:
-    True if the images may be JPEG.
+    unknown: what marks a pixel without a label. files: (path, meaning) of every file, for the README.
     """
 
     files: tuple[tuple[str, str], ...]
@@ -29,10 +60,8 @@ class Holds:
     steps_per_px: float | None = None
     max_steps: int | None = None
     confidence: bool = False
-    visibility: bool = False
     flags: bool = False
     camera: bool = False
-    lossy_images: bool = False
 
     def too_large(self, disparity: Float[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
         """Where a known disparity is beyond what the layout can hold."""
@@ -59,26 +88,14 @@ class ExportJob:
         """NaN where the scale is unknown, so that depth computed from it is unknown too."""
         return np.nan if self.info.metres_per_unit is None else self.info.metres_per_unit
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ExportedSample:
-    """One sample as an export's reader finds it; None = the layout does not hold it.
-
-    disparity: px of the left image, NaN = no label. confidence: round(255 * P(error < 1 px)). visible: a labelled
-    pixel that both eyes see. intrinsics: pixel centres at + 0.5. baseline_m: metres, NaN = unknown. outer_left: the
-    image one baseline to the left of the left eye.
-    """
-
-    name: str
-    left: UInt8[np.ndarray, "h w 3"]
-    right: UInt8[np.ndarray, "h w 3"]
-    disparity: Float[np.ndarray, "h w"]
-    confidence: UInt8[np.ndarray, "h w"] | None = None
-    visible: Bool[np.ndarray, "h w"] | None = None
-    flags: UInt16[np.ndarray, "h w"] | None = None
-    intrinsics: Float[np.ndarray, "3 3"] | None = None
-    baseline_m: float | None = None
-    outer_left: UInt8[np.ndarray, "h w 3"] | None = None
+    @property
+    def scene_folder(self) -> str:
+        """The scene's name as a folder name that is safe on every file system and for loaders that replace words."""
+        scene = self.info.scene
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", scene).strip("-")[:64]
+        if not name or any(word in name.lower() for word in _REPLACED_WORDS):
+            return f"scene-{hashlib.sha256(scene.encode('utf-8', 'replace')).hexdigest()[:8]}"
+        return name
 
 
 class Exporter(Protocol):
@@ -88,15 +105,11 @@ class Exporter(Protocol):
     holds: Holds
 
     def write(self, folder: Path, samples: Iterable[ShardSample], job: ExportJob) -> list[str]:
-        """Write every sample into the empty `folder`; returns the name by which `read` calls each, in order.
+        """Write every sample into the empty `folder`; returns the name of each in this layout, in order.
 
         One sample is in memory at a time. The same samples give the same bytes. Disparities that the layout cannot
         hold have been taken out before. Raises InputError for samples that the layout cannot take.
         """
-        ...
-
-    def read(self, folder: Path) -> Iterator[ExportedSample]:
-        """The samples in the order they were written; InputError if a file is missing, broken or hostile."""
         ...
 
 

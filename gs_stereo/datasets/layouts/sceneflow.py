@@ -1,8 +1,16 @@
-"""SceneFlow, as FlyingThings3D: `frames_cleanpass/<SPLIT>/A/<scene>/left|right` and `disparity/...` as PFM.
+"""SceneFlow (Mayer et al., CVPR 2016): FlyingThings3D, Driving and Monkaa read, FlyingThings3D written too.
 
-Mayer et al., A Large Dataset to Train Convolutional Networks for Disparity, Optical Flow, and Scene Flow Estimation,
-CVPR 2016. Disparity of the left image is positive, float32, bottom row first as PFM has it. The original is dense;
-where we have no label it is infinity, which fails the test `disparity < limit` of every loader we know.
+    ROOT/frames_cleanpass/<path>/left/0006.png, .../right/0006.png    (or frames_finalpass; .webp too)
+    ROOT/disparity/<path>/left/0006.pfm
+
+<path> is TEST/A/0000 for FlyingThings3D, 15mm_focallength/scene_forwards/fast for Driving, a scene's name for Monkaa.
+ROOT may also hold these as subfolders (FlyingThings3D, Driving, Monkaa in any spelling). The DispNet subset of
+FlyingThings3D has other names:
+
+    ROOT/val/image_clean/left/0000000.png, right/0000000.png, ROOT/val/disparity/left/0000000.pfm
+
+Disparity of the left image is float32. The original is dense; where we have no label it is infinity, which fails the
+test `disparity < limit` of every loader we know.
 """
 
 from __future__ import annotations
@@ -10,15 +18,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from gs_stereo.datasets.layouts.parts import find_files, folder_name, read_image, same_size
-from gs_stereo.datasets.layouts.protocol import ExportedSample, ExportJob, Holds
+import numpy as np
+from jaxtyping import Float
+
+from gs_stereo.datasets.layouts.pair_files import PairFiles, PairSource, sorted_sources
+from gs_stereo.datasets.layouts.protocol import ExportJob, Holds
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import write_png
 from gs_stereo.io.disparity_files import read_pfm, write_pfm
 
+PASSES = {"clean": ("frames_cleanpass", "image_clean"), "final": ("frames_finalpass", "image_final")}
 _ROOT = Path("FlyingThings3D")
 _TEST_SPLITS = frozenset({"test", "val", "valid", "validation"})
+_NOT_READ = "train"  # of the subset
+_SUFFIXES = (".png", ".webp")
 
 
 class SceneFlowExporter:
@@ -36,8 +50,8 @@ class SceneFlowExporter:
 
     def write(self, folder: Path, samples: Iterable[ShardSample], job: ExportJob) -> list[str]:
         split = "TEST" if job.info.split.lower() in _TEST_SPLITS else "TRAIN"
-        place = Path(split, "A", folder_name(job.info.scene))
-        images, disparities = folder / _ROOT / "frames_cleanpass" / place, folder / _ROOT / "disparity" / place
+        place = Path(split, "A", job.scene_folder)
+        images, disparities = folder / _ROOT / PASSES["clean"][0] / place, folder / _ROOT / "disparity" / place
         names = []
         for number, sample in enumerate(samples):
             name = f"{number:06d}"
@@ -47,18 +61,40 @@ class SceneFlowExporter:
             names.append((place / name).as_posix())
         return names
 
-    def read(self, folder: Path) -> Iterator[ExportedSample]:
-        images = folder / _ROOT / "frames_cleanpass"
-        for path in find_files(images, "*/*/*/left/*.png"):
-            place = path.parents[1].relative_to(images)
-            file = folder / _ROOT / "disparity" / place / "left" / f"{path.stem}.pfm"
-            left, disparity = read_image(path), read_pfm(file)
-            same_size(file, disparity, left)
-            if disparity.ndim != 2 or (disparity < 0).any():
-                raise InputError(f"{file} is no disparity map; export again.")
-            yield ExportedSample(
-                name=(place / path.stem).as_posix(),
-                left=left,
-                right=read_image(path.parents[1] / "right" / path.name, left),
-                disparity=disparity,
-            )
+
+def find_sceneflow(root: Path, split: str | None = None) -> list[PairSource]:
+    """Every frame of the pass "clean" (default) or "final" with truth and both images.
+
+    Of FlyingThings3D only TEST is read where it is there, as everybody reports it, and of its subset only val; the
+    other two have no test part.
+    """
+    passed = PASSES[split or "clean"]
+    parts = [path for path in [root, *sorted(root.iterdir())] if (path / "disparity").is_dir()]
+    pairs = (pair for part in parts if part.name != _NOT_READ for pair in _frames(root, part, passed))
+    return sorted_sources(pairs, where=f"{root} has no disparity/<path>/left/*.pfm with images in {passed[0]}/<path>")
+
+
+def _frames(root: Path, part: Path, passed: tuple[str, ...]) -> Iterator[PairSource]:
+    truths = part / "disparity"
+    images = next((part / name for name in passed if (part / name).is_dir()), part)
+    start = truths / "TEST" if (truths / "TEST").is_dir() else truths
+    for truth in start.rglob("left/*.pfm"):
+        scene = truth.parent.parent.relative_to(truths)
+        left, right = (_image(images / scene / eye, truth.stem) for eye in ("left", "right"))
+        if left and right:
+            name = "/".join([*part.relative_to(root).parts, *scene.parts, truth.stem])
+            files = PairFiles(name=name, left=left, right=right, disparity=truth, read_disparity=_read_disparity)
+            yield files.source()
+
+
+def _image(folder: Path, stem: str) -> Path | None:
+    return next((path for suffix in _SUFFIXES if (path := folder / f"{stem}{suffix}").is_file()), None)
+
+
+def _read_disparity(path: Path) -> Float[np.ndarray, "h w"]:
+    """The PFM's disparity; negative everywhere in some releases, which is the same map with the other sign."""
+    values = read_pfm(path)
+    known = values[np.isfinite(values)]
+    if known.size and known.min() < 0 < known.max():
+        raise InputError(f"{path} is no disparity of a left image (it has both signs); copy it again.")
+    return np.abs(values)

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gs_stereo.datasets.layouts.config import ExportConfig
-from gs_stereo.datasets.layouts.protocol import Holds
+from gs_stereo.datasets.layouts.protocol import ExportConfig, Holds
 from gs_stereo.datasets.schema import ShardSample
 
 LOW_CONFIDENCE = "low_confidence"

@@ -21,9 +21,7 @@ from gs_stereo.datasets.torch_reader import StereoDataset, StereoItem, fill_inva
 from gs_stereo.errors import InputError
 from gs_stereo.training.stereo.augment import TrainingPair, augmented
 from gs_stereo.training.stereo.config import DataSource, TrainConfig
-from gs_stereo.types import LabelFlag, Provenance
-
-_HIDDEN = LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME
+from gs_stereo.types import UNSEEN_BY_RIGHT, Provenance
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,7 +152,7 @@ def to_pair(item: StereoItem) -> TrainingPair:
         right=item["right"].permute(1, 2, 0).numpy(),
         disparity=disparity.numpy(),
         confidence=item["confidence"][0].numpy(),
-        hidden=(item["flags"][0] & int(_HIDDEN)).numpy() != 0,
+        hidden=(item["flags"][0] & int(UNSEEN_BY_RIGHT)).numpy() != 0,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from benchmark_folders import image, truth
 
 from gs_stereo.benchmarks.pictures import disparity_colours, error_colours, pair_picture, write_picture
-from gs_stereo.benchmarks.protocol import BenchmarkPair
+from gs_stereo.datasets.layouts.pair_files import LabelledPair
 from gs_stereo.imaging.images import read_photo
 
 
@@ -31,7 +31,7 @@ def test_unknown_disparity_is_dark_and_larger_is_warmer() -> None:
 
 
 def test_the_picture_has_four_parts_and_a_bar(tmp_path: Path) -> None:
-    pair = BenchmarkPair(left=image(1, (60, 320)), right=image(2, (60, 320)), disparity=np.full((60, 320), 4.0))
+    pair = LabelledPair(left=image(1, (60, 320)), right=image(2, (60, 320)), disparity=np.full((60, 320), 4.0))
     predicted = np.full((60, 320), np.nan)
     picture = pair_picture(pair, predicted)
     assert picture.shape[1] == 640
@@ -43,5 +43,5 @@ def test_the_picture_has_four_parts_and_a_bar(tmp_path: Path) -> None:
 
 
 def test_a_pair_without_any_truth_can_be_shown() -> None:
-    pair = BenchmarkPair(left=image(1), right=image(2), disparity=np.full((12, 20), np.nan))
+    pair = LabelledPair(left=image(1), right=image(2), disparity=np.full((12, 20), np.nan))
     assert pair_picture(pair, truth()).shape[1] == 40

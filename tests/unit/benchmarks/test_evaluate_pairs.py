@@ -12,15 +12,16 @@ import pytest
 from benchmark_folders import image, seen_by_both, truth
 
 from gs_stereo.benchmarks.evaluate_pairs import Answer, ScoringRules, evaluate_pairs, filled_from_left
-from gs_stereo.benchmarks.protocol import BenchmarkItem, BenchmarkPair, Calibration, OfficialProtocol, PairList
-from gs_stereo.errors import InputError, StageError
+from gs_stereo.benchmarks.protocol import Benchmark, OfficialProtocol
+from gs_stereo.datasets.layouts.pair_files import LabelledPair, PairSource
+from gs_stereo.errors import StageError
 
 PROTOCOL = OfficialProtocol(headline="bad_2", region="noc", pooling="image_mean", source="a test")
 MASKS = (True, False, True)
 
 
-def make_pair(seed: int, mask: bool = True) -> BenchmarkPair:
-    return BenchmarkPair(
+def make_pair(seed: int, mask: bool = True) -> LabelledPair:
+    return LabelledPair(
         left=image(seed),
         right=image(seed + 1),
         disparity=truth(seed),
@@ -28,15 +29,15 @@ def make_pair(seed: int, mask: bool = True) -> BenchmarkPair:
     )
 
 
-def make_benchmark(pairs: list[BenchmarkPair], protocol: OfficialProtocol = PROTOCOL) -> PairList:
-    items = [BenchmarkItem(name=f"pair{k}", read=partial(lambda pair: pair, pair)) for k, pair in enumerate(pairs)]
-    return PairList(name="tiny", protocol=protocol, pairs=tuple(items))
+def make_benchmark(pairs: list[LabelledPair], protocol: OfficialProtocol = PROTOCOL) -> Benchmark:
+    items = [PairSource(name=f"pair{k}", read=partial(lambda pair: pair, pair)) for k, pair in enumerate(pairs)]
+    return Benchmark(name="tiny", protocol=protocol, pairs=tuple(items))
 
 
 PAIRS = [make_pair(seed, mask) for seed, mask in enumerate(MASKS)]
 
 
-def noisy_prediction(pair: BenchmarkPair) -> np.ndarray:
+def noisy_prediction(pair: LabelledPair) -> np.ndarray:
     """Errors from none to many pixels, and a tenth of the pixels without an answer."""
     rng = np.random.default_rng(int(pair.left.sum()))
     predicted = np.nan_to_num(pair.disparity, nan=4.0) + rng.normal(0, 2.5, pair.disparity.shape)
@@ -44,11 +45,11 @@ def noisy_prediction(pair: BenchmarkPair) -> np.ndarray:
     return predicted
 
 
-def predict(pair: BenchmarkPair) -> Answer:
+def predict(pair: LabelledPair) -> Answer:
     return Answer(disparity=noisy_prediction(pair), seconds=1.0)
 
 
-def slow_scores(pairs: list[BenchmarkPair], region: str, missing: str) -> dict[str, float]:
+def slow_scores(pairs: list[LabelledPair], region: str, missing: str) -> dict[str, float]:
     """Every pixel by itself, in plain Python."""
     per_image, everything = [], []
     for pair in pairs:
@@ -165,10 +166,3 @@ def test_json_is_json_even_where_nothing_is_known() -> None:
 def test_a_prediction_of_another_size_is_an_error() -> None:
     with pytest.raises(StageError, match="must answer at the size of the image"):
         evaluate_pairs(make_benchmark(PAIRS), lambda _: Answer(disparity=np.zeros((3, 3)), seconds=0.0))
-
-
-def test_depth_takes_the_shift_of_the_principal_points_into_account() -> None:
-    pair = replace(PAIRS[0], calibration=Calibration(focal_px=994.978, baseline_m=0.193001, doffs_px=31.086))
-    np.testing.assert_allclose(pair.depth_m(np.array([[20.0]])), 994.978 * 0.193001 / 51.086)
-    with pytest.raises(InputError, match="no calibration"):
-        PAIRS[0].depth_m(np.array([[20.0]]))

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from benchmark_folders import image, seen_by_both, truth, write_generic_pair, write_image, write_motorcycle
 
-from gs_stereo.benchmarks.motorcycle import CALIBRATION, read_disparity_npz
 from gs_stereo.benchmarks.protocol import BENCHMARKS, open_benchmark
+from gs_stereo.datasets.layouts.motorcycle import CALIBRATION, read_disparity_npz
 from gs_stereo.errors import ConfigError, InputError, PluginError
+from gs_stereo.geometry.disparity import depth_from_disparity
 
 
 def test_generic_folder(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_generic_folder(tmp_path: Path) -> None:
     write_generic_pair(tmp_path / "a_road", 5, mask=False)
     (tmp_path / "b_shelf/calib.json").write_text(json.dumps({"fx": 500, "baseline_m": 0.1, "doffs": 7.5}))
     (tmp_path / "notes").mkdir()
-    road, shelf = open_benchmark("folder", tmp_path).items()
+    road, shelf = open_benchmark("folder", tmp_path).pairs
     assert (road.name, shelf.name) == ("a_road", "b_shelf")
     pair = shelf.read()
     np.testing.assert_array_equal(pair.left, image(3))
@@ -34,7 +35,7 @@ def test_generic_folder(tmp_path: Path) -> None:
 def test_a_split_of_the_generic_folder_is_a_prefix(tmp_path: Path) -> None:
     for name in ("kitti_1", "kitti_2", "room"):
         write_generic_pair(tmp_path / name)
-    assert [item.name for item in open_benchmark("folder", tmp_path, "kitti").items()] == ["kitti_1", "kitti_2"]
+    assert [item.name for item in open_benchmark("folder", tmp_path, "kitti").pairs] == ["kitti_1", "kitti_2"]
     with pytest.raises(InputError, match="with the prefix 'x'"):
         open_benchmark("folder", tmp_path, "x")
 
@@ -44,14 +45,14 @@ def test_a_broken_calibration_is_one_sentence(tmp_path: Path, text: str) -> None
     write_generic_pair(tmp_path / "pair")
     (tmp_path / "pair/calib.json").write_text(text)
     with pytest.raises(InputError, match=r"calib\.json"):
-        open_benchmark("folder", tmp_path).items()[0].read()
+        open_benchmark("folder", tmp_path).pairs[0].read()
 
 
 def test_files_of_different_sizes_are_refused(tmp_path: Path) -> None:
     write_generic_pair(tmp_path / "pair")
     write_image(tmp_path / "pair/right.png", image(1, (12, 19)))
     with pytest.raises(InputError, match="differ in size"):
-        open_benchmark("folder", tmp_path).items()[0].read()
+        open_benchmark("folder", tmp_path).pairs[0].read()
 
 
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_an_unknown_benchmark_lists_the_known_ones() -> None:
 
 def test_motorcycle_from_a_folder(tmp_path: Path) -> None:
     write_motorcycle(tmp_path)
-    (item,) = open_benchmark("motorcycle", tmp_path).items()
+    (item,) = open_benchmark("motorcycle", tmp_path).pairs
     pair = item.read()
     np.testing.assert_array_equal(pair.disparity, truth())
     assert pair.calibration == CALIBRATION
@@ -87,19 +88,20 @@ def test_motorcycle_from_a_folder(tmp_path: Path) -> None:
 
 
 def test_motorcycle_without_scikit_image_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gs_stereo.benchmarks.motorcycle.find_spec", lambda name: None)
+    monkeypatch.setattr("gs_stereo.datasets.layouts.motorcycle.find_spec", lambda name: None)
     with pytest.raises(PluginError, match="pip install 'gs_stereo\\[benchmarks"):
         open_benchmark("motorcycle", None)
 
 
 def test_motorcycle_of_the_installed_scikit_image() -> None:
     pytest.importorskip("skimage", reason="scikit-image is not installed")
-    (item,) = open_benchmark("motorcycle", None).items()
+    (item,) = open_benchmark("motorcycle", None).pairs
     pair = item.read()
     assert pair.left.shape == pair.right.shape == (500, 741, 3)
     assert 7 < np.nanmin(pair.disparity) < 8
     assert 59 < pair.largest_disparity_px < 60
-    depth = pair.depth_m(pair.disparity.astype(np.float64))
+    rig = pair.calibration
+    depth = depth_from_disparity(pair.disparity.astype(np.float64), rig.focal_px * rig.baseline_m, rig.doffs_px)
     assert 2.0 < np.nanmin(depth) < np.nanmax(depth) < 6.0
 
 
@@ -119,7 +121,7 @@ def test_a_pickle_in_an_npz_is_not_loaded(tmp_path: Path) -> None:
 def test_exact_scene(step_scene: Path) -> None:
     for name in ("test/images", "test/right_b100"):
         write_image(step_scene / name / "000.png", image(1, (24, 32)))
-    (item,) = open_benchmark("exact", step_scene.parent).items()
+    (item,) = open_benchmark("exact", step_scene.parent).pairs
     assert item.name == "step/000_b100"
     pair = item.read()
     assert set(np.unique(pair.disparity)) == {2.0, 4.0}

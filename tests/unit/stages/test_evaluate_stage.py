@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from gs_stereo.benchmarks.protocol import BenchmarkPair
 from gs_stereo.cli.main import app
 from gs_stereo.config import load_yaml, parse_config, shipped
+from gs_stereo.datasets.layouts.pair_files import LabelledPair
 from gs_stereo.io.disparity_files import write_pfm
 from gs_stereo.matching.sgbm import SgbmMatcher
 from gs_stereo.mvs.sgbm_config import SgbmConfig
@@ -55,7 +55,7 @@ class _Recorder:
     [({}, 16.0), ({"search_margin_px": 0}, 10.0), ({"search_range": 192}, 192.0), ({"search_range": "expert"}, None)],
 )
 def test_the_search_range_is_a_setting(settings: dict[str, object], told: float | None) -> None:
-    pair = BenchmarkPair(
+    pair = LabelledPair(
         left=np.zeros((2, 3, 3), np.uint8),
         right=np.zeros((2, 3, 3), np.uint8),
         disparity=np.array([[1.0, np.nan, 10.0], [2.0, 3.0, 4.0]]),

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import INFO, make_dataset, make_sample
+from exported import pairs_of
 
 from gs_stereo.datasets.export import export_dataset
 from gs_stereo.datasets.layouts import kitti
-from gs_stereo.datasets.layouts.config import ExportConfig
-from gs_stereo.datasets.layouts.protocol import EXPORTERS
+from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportConfig
 from gs_stereo.datasets.write import write_dataset
 from gs_stereo.errors import InputError, PluginError
 
@@ -29,7 +29,7 @@ def test_min_confidence_leaves_labels_out_and_says_so(dataset: Path, tmp_path: P
     summary = export_dataset(dataset, tmp_path / "out", "sceneflow", ExportConfig(min_confidence=0.5))
     samples = [make_sample(number) for number in range(2)]
     kept = [np.isfinite(sample.disparity) & (sample.confidence >= 127.5) for sample in samples]
-    for found, mask in zip(EXPORTERS.load("sceneflow")().read(tmp_path / "out"), kept, strict=True):
+    for found, mask in zip(pairs_of("sceneflow", tmp_path / "out"), kept, strict=True):
         np.testing.assert_array_equal(np.isfinite(found.disparity), mask)
     known = sum(int(np.isfinite(sample.disparity).sum()) for sample in samples)
     assert summary.labels == sum(int(mask.sum()) for mask in kept)
@@ -67,7 +67,7 @@ def test_a_data_set_without_labels_can_be_exported(tmp_path: Path) -> None:
     write_dataset(tmp_path / "none", samples, INFO, sample_count=1)
     for name in EXPORTERS.names():
         assert export_dataset(tmp_path / "none", tmp_path / name, name).labels == 0
-        (found,) = EXPORTERS.load(name)().read(tmp_path / name)
+        (found,) = pairs_of(name, tmp_path / name)
         assert np.isnan(found.disparity).all()
 
 
@@ -78,7 +78,7 @@ def test_a_failure_leaves_the_old_export(dataset: Path, tmp_path: Path, monkeypa
     def fail(*_: object) -> str:
         raise InputError("stop")
 
-    monkeypatch.setattr(kitti, "_calibration", fail)
+    monkeypatch.setattr(kitti, "_calibration_text", fail)
     with pytest.raises(InputError, match="stop"):
         export_dataset(dataset, tmp_path / "out", "kitti", force=True)
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before

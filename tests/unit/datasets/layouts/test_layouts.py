@@ -11,12 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from builders import INFO, SAMPLE_SHAPE, make_sample
+from builders import INFO, SAMPLE_SHAPE, make_info, make_sample
+from exported import pairs_of, sources_of
 from PIL import Image
 
-from gs_stereo.datasets.layouts.config import ExportConfig
-from gs_stereo.datasets.layouts.parts import folder_name
-from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportJob
+from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportConfig, ExportJob
 from gs_stereo.datasets.layouts.selection import LabelCounts, selected
 from gs_stereo.errors import InputError
 
@@ -95,7 +94,7 @@ def test_unknown_scale_is_nan_metres(tmp_path: Path) -> None:
         exporter.write(tmp_path / name, selected(SAMPLES, exporter.holds, job.config, LabelCounts()), job)
         text = (tmp_path / name / file).read_text()
         assert "baseline=nan" in text or "P_rect_03: 101.25 0.0 9.6 nan" in text
-        assert np.isnan(next(exporter.read(tmp_path / name)).baseline_m)
+        assert np.isnan(pairs_of(name, tmp_path / name)[0].calibration.baseline_m)
 
 
 def test_sceneflow(tmp_path: Path) -> None:
@@ -178,6 +177,7 @@ def test_webdataset(tmp_path: Path) -> None:
             0.5,
         )
         np.testing.assert_array_equal(facts["cam_from_world"], sample.cam_from_world)
+        np.testing.assert_array_equal(facts["intrinsics"], sample.intrinsics)
         np.testing.assert_array_equal(facts["offsets"], sample.offsets)
 
 
@@ -189,16 +189,20 @@ def test_webdataset_shards_are_bounded_and_read_in_order(tmp_path: Path) -> None
     shards = sorted(tmp_path.glob("train-*.tar"))
     assert len(shards) > 2
     assert all(path.stat().st_size <= 25_000 for path in shards)
-    assert [sample.name for sample in exporter.read(tmp_path)] == names == [f"{n:06d}" for n in range(7)]
+    assert [source.name for source in sources_of("webdataset", tmp_path)] == names == [f"{n:06d}" for n in range(7)]
 
 
 @pytest.mark.parametrize("scene", ["my room", "../../etc", "left", "Küche", "a" * 200, "x.png/y", ""])
 def test_folder_names_are_plain_and_survive_replaced_words(scene: str) -> None:
-    name = folder_name(scene)
+    name = scene_folder(scene)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name)
     assert not any(word in name for word in ("left", "right", "disparity", "frames", "rgb"))
 
 
 def test_folder_names_of_two_scenes_differ() -> None:
-    assert folder_name("left house") != folder_name("right house")
-    assert folder_name("my_room-2") == "my_room-2"
+    assert scene_folder("left house") != scene_folder("right house")
+    assert scene_folder("my_room-2") == "my_room-2"
+
+
+def scene_folder(scene: str) -> str:
+    return ExportJob(info=make_info(scene=scene)).scene_folder
