@@ -1,0 +1,151 @@
+"""StereoSpace (arXiv 2512.10959): a picture from another baseline, by diffusion that only knows the two cameras.
+
+A reference net looks once at the clean source picture and records what its self-attention layers see. A denoiser of the
+same kind makes the target out of noise; its self-attention reads the records beside its own states, and the ray maps
+tell both nets where their cameras are. No depth, no warping.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import nn
+
+from gs_stereo.synthesis.codec import LatentCodec
+from gs_stereo.synthesis.prompt import Prompter
+from gs_stereo.synthesis.ray_unet import RayUnet, Records
+from gs_stereo.synthesis.rays import ray_map
+from gs_stereo.synthesis.schedule import Schedule
+
+Latents = Float[torch.Tensor, "b c h w"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """steps: of the sampler. guidance: how far the answer is pushed away from that without picture and prompt."""
+
+    steps: int = 50
+    guidance: float = 1.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SourcePicture:
+    """What the model keeps of a source picture, for any number of targets: all tensors have a batch of one."""
+
+    latent: Latents
+    prompt: Float[torch.Tensor, "b n d"]
+    records: Records
+    intrinsics: Float[np.ndarray, "3 3"]
+    size_wh: tuple[int, int]
+
+
+class Progress(Protocol):
+    def __call__(self, step: int, steps: int) -> None: ...
+
+
+class StereoSpace(nn.Module):
+    """The two nets with codec, prompt and schedule.
+
+    concat_source: the denoiser's input holds the source latent too (our small model; the published weights share
+    attention only). Device and type of the weights decide where and how it computes; pictures and noise are made on
+    the CPU, so that a seed gives the same noise anywhere.
+    """
+
+    def __init__(
+        self,
+        reference: RayUnet,
+        denoiser: RayUnet,
+        codec: LatentCodec,
+        prompter: Prompter,
+        schedule: Schedule,
+        *,
+        concat_source: bool = False,
+    ) -> None:
+        super().__init__()
+        self.reference, self.denoiser = reference, denoiser
+        self.codec, self.prompter, self.schedule = codec, prompter, schedule
+        self.concat_source = concat_source
+
+    @torch.inference_mode()
+    def read(self, picture: UInt8[np.ndarray, "h w 3"], intrinsics: Float[np.ndarray, "3 3"]) -> SourcePicture:
+        """Look at a source picture whose sides are multiples of the codec's factor times 8."""
+        height, width = picture.shape[:2]
+        latent = self.codec.encode(self._tensor(picture))
+        prompt = self.prompter(picture).to(latent)
+        rays = self._rays(intrinsics, (width, height), 0.0)
+        records = self.reference.record(latent, rays, prompt)
+        return SourcePicture(
+            latent=latent, prompt=prompt, records=records, intrinsics=intrinsics, size_wh=(width, height)
+        )
+
+    @torch.inference_mode()
+    def picture_at(
+        self,
+        source: SourcePicture,
+        baseline: float,
+        sampling: Sampling,
+        seed: int,
+        target_intrinsics: Float[np.ndarray, "3 3"] | None = None,
+        progress: Progress | None = None,
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        """What the camera at `baseline` (positive = to the right of the source) sees. The same seed, the same bytes."""
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(source.latent.shape, generator=generator).to(source.latent)
+        target = source.intrinsics if target_intrinsics is None else target_intrinsics
+        rays = self._rays(target, source.size_wh, baseline)
+        latent = self.denoised(noise, source, rays, sampling, progress)
+        pixels = self.codec.decode(latent)[0].float().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
+        return np.rint((pixels + 1) * 127.5).astype(np.uint8)
+
+    def denoised(
+        self,
+        noise: Latents,
+        source: SourcePicture,
+        rays: Float[torch.Tensor, "b 6 h w"],
+        sampling: Sampling,
+        progress: Progress | None = None,
+    ) -> Latents:
+        """From noise to a clean latent by deterministic DDIM."""
+        latent = noise
+        for number, time in enumerate(self.schedule.times(sampling.steps).tolist(), 1):
+            answer = self.guided(latent, source, rays, time, sampling.guidance)
+            latent = self.schedule.step(latent, answer, time, sampling.steps)
+            if progress is not None:
+                progress(number, sampling.steps)
+        return latent
+
+    def guided(self, latent: Latents, source: SourcePicture, rays: torch.Tensor, time: int, guidance: float) -> Latents:
+        """Classifier-free guidance (Ho and Salimans, 2022): without prompt and records, and pushed away from that."""
+        times = torch.full((len(latent),), time, dtype=torch.int64, device=latent.device)
+        given = self.answer(latent, rays, times, source.prompt, source.records, source.latent)
+        if guidance == 1:
+            return given
+        free = self.answer(latent, rays, times, torch.zeros_like(source.prompt), None, torch.zeros_like(source.latent))
+        return free + guidance * (given - free)
+
+    def answer(
+        self,
+        latent: Latents,
+        rays: torch.Tensor,
+        times: torch.Tensor,
+        prompt: torch.Tensor,
+        records: Records | None,
+        source_latent: Latents,
+    ) -> Latents:
+        """The denoiser's answer; records None and zeros for the source = unconditional."""
+        entered = torch.cat([latent, source_latent], dim=1) if self.concat_source else latent
+        return self.denoiser.answer(entered, rays, times, prompt, records)
+
+    def _rays(self, intrinsics: np.ndarray, size_wh: tuple[int, int], baseline: float) -> torch.Tensor:
+        map_wh = size_wh[0] // self.codec.factor, size_wh[1] // self.codec.factor
+        weight = next(self.denoiser.parameters())
+        return torch.from_numpy(ray_map(intrinsics, size_wh, map_wh, baseline))[None].to(weight)
+
+    def _tensor(self, picture: UInt8[np.ndarray, "h w 3"]) -> Float[torch.Tensor, "1 3 h w"]:
+        weight = next(self.denoiser.parameters())
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
+        return pixels.to(weight)
