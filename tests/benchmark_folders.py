@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from builders import make_info, plain_sample
 
-from gs_stereo.datasets.schema import DatasetInfo, ShardSample
 from gs_stereo.datasets.write import write_dataset
 from gs_stereo.io.disparity_files import write_pfm, write_steps_png
 from gs_stereo.types import LabelFlag, Provenance
@@ -106,26 +106,18 @@ def write_dataset_of_two(folder: Path) -> None:
     flags = np.zeros((HEIGHT, WIDTH), np.uint16)
     flags[:, 0], flags[:, 1] = LabelFlag.OUT_OF_FRAME, LabelFlag.OCCLUDED
     samples = [
-        ShardSample(
+        plain_sample(
+            truth(seed),
             sample_id=f"s{seed}",
-            view_id=f"s{seed}",
             left=image(seed),
             right=image(seed + 1),
-            disparity=truth(seed),
-            confidence=np.full((HEIGHT, WIDTH), 255, np.uint8),
             flags=flags,
             intrinsics=np.diag([10.0, 10.0, 1.0]),
-            baseline=0.1,
-            cam_from_world=np.eye(4),
         )
         for seed in (1, 2)
     ]
-    info = DatasetInfo(
-        scene="tiny",
-        split="train",
-        label="exact",
-        provenance=Provenance(name="exact", version="1", licence="Apache-2.0"),
-        generator="a test",
+    info = make_info(
+        scene="tiny", label="exact", provenance=Provenance(name="exact", version="1", licence="Apache-2.0")
     )
     write_dataset(folder, samples, info, sample_count=2)
 

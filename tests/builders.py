@@ -254,8 +254,8 @@ def make_sample(number: int = 0, disparity: np.ndarray | None = None, *, views: 
     return ShardSample(**{**usual, **values})
 
 
-def plain_sample(disparity: np.ndarray, *, sample_id: str = "s0", **values: Any) -> ShardSample:
-    """A sample that is sure of every pixel and flags none: grey images, focal length 50 px, baseline 0.1, no pose."""
+def plain_sample(disparity: np.ndarray, *, sample_id: str = "s0", focal_px: float = 50.0, **values: Any) -> ShardSample:
+    """A sample that is sure of every pixel and flags none: grey images, baseline 0.1, at the origin."""
     height, width = disparity.shape
     grey = np.full((height, width, 3), 128, np.uint8)
     usual = {
@@ -266,7 +266,7 @@ def plain_sample(disparity: np.ndarray, *, sample_id: str = "s0", **values: Any)
         "disparity": disparity.astype(np.float32),
         "confidence": np.full((height, width), 255, np.uint8),
         "flags": np.zeros((height, width), np.uint16),
-        "intrinsics": np.array([[50.0, 0, width / 2], [0, 50, height / 2], [0, 0, 1]]),
+        "intrinsics": np.array([[focal_px, 0, width / 2], [0, focal_px, height / 2], [0, 0, 1]]),
         "baseline": 0.1,
         "cam_from_world": np.eye(4),
     }

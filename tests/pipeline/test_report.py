@@ -11,10 +11,10 @@ import h5py
 import hdf5plugin  # noqa: F401 (registers the filters)
 import numpy as np
 import pytest
+from builders import plain_sample
 from typer.testing import CliRunner
 
 from gs_stereo.cli.main import app
-from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.datasets.write import DatasetInfo, write_dataset
 from gs_stereo.types import Provenance
 
@@ -33,20 +33,10 @@ def write(scene: Path, name: str, count: int = 4) -> Path:
         wall = np.clip(128 + 60 * smooth / smooth.std(), 0, 255).astype(np.uint8)
         pose = np.eye(4)
         pose[0, 3] = -10.0 * number
-        samples.append(
-            ShardSample(
-                sample_id=f"{HOSTILE}{number}",
-                view_id=f"{HOSTILE}{number}",
-                left=np.ascontiguousarray(wall[:, :WIDTH]),
-                right=np.ascontiguousarray(wall[:, DISPARITY_PX:]),
-                disparity=np.full((HEIGHT, WIDTH), DISPARITY_PX, np.float32),
-                confidence=np.full((HEIGHT, WIDTH), 250, np.uint8),
-                flags=np.zeros((HEIGHT, WIDTH), np.uint16),
-                intrinsics=np.array([[150.0, 0, WIDTH / 2], [0, 150, HEIGHT / 2], [0, 0, 1]]),
-                baseline=0.1,
-                cam_from_world=pose,
-            )
-        )
+        ids = {"sample_id": f"{HOSTILE}{number}", "view_id": f"{HOSTILE}{number}"}
+        eyes = {"left": np.ascontiguousarray(wall[:, :WIDTH]), "right": np.ascontiguousarray(wall[:, DISPARITY_PX:])}
+        disparity = np.full((HEIGHT, WIDTH), DISPARITY_PX, np.float32)
+        samples.append(plain_sample(disparity, focal_px=150.0, cam_from_world=pose, **ids, **eyes))
     info = DatasetInfo(
         scene=HOSTILE,
         split="train",

@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from builders import plain_sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gs_stereo.datasets.write import DatasetInfo, ShardSample, ShardWriting, read_dataset, write_dataset
+from gs_stereo.datasets.write import DatasetInfo, ShardWriting, read_dataset, write_dataset
 from gs_stereo.errors import InputError
 from gs_stereo.io.disparity_files import read_pfm, read_steps_png, write_pfm, write_steps_png
 from gs_stereo.types import Provenance
@@ -66,17 +67,15 @@ def test_random_bytes_are_a_map_or_an_input_error(head: bytes, tail: bytes) -> N
 def test_shards_keep_every_byte(disparity, name, baseline, compression, data) -> None:
     shape = disparity.shape
     bytes_of = lambda *dims: data.draw(hnp.arrays(np.uint8, dims))  # noqa: E731
-    sample = ShardSample(
+    sample = plain_sample(
+        disparity,
         sample_id=name,
-        view_id=name,
         left=bytes_of(*shape, 3),
         right=bytes_of(*shape, 3),
-        disparity=disparity,
         confidence=bytes_of(*shape),
         flags=bytes_of(*shape).astype(np.uint16),
         intrinsics=np.diag([baseline, 2.0, 1.0]),
         baseline=baseline,
-        cam_from_world=np.eye(4),
     )
     source = Provenance(name=name, version="1", licence="x")
     info = DatasetInfo(scene=name, split="val", label="x", provenance=source, generator="t", metres_per_unit=baseline)

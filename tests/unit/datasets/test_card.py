@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from builders import plain_sample
 
 from gs_stereo.datasets.card import FactCounter, collect_facts, dataset_card, write_card
 from gs_stereo.datasets.write import DatasetInfo, ShardSample, write_dataset
@@ -29,18 +30,10 @@ def make_sample(number: int) -> ShardSample:
     disparity[0] = np.nan
     flags = np.zeros((4, 10), np.uint16)
     flags[0] = LabelFlag.OCCLUDED
-    return ShardSample(
-        sample_id=f"s{number}",
-        view_id=f"v{number % 2}",
-        left=np.zeros((4, 10, 3), np.uint8),
-        right=np.zeros((4, 10, 3), np.uint8),
-        disparity=disparity,
-        confidence=np.where(np.isnan(disparity), 0, 204).astype(np.uint8),
-        flags=flags,
-        intrinsics=np.eye(3),
-        baseline=0.1 if number < 2 else 0.3,
-        cam_from_world=np.eye(4),
-    )
+    confidence = np.where(np.isnan(disparity), 0, 204).astype(np.uint8)
+    baseline = 0.1 if number < 2 else 0.3
+    ids = {"sample_id": f"s{number}", "view_id": f"v{number % 2}"}
+    return plain_sample(disparity, confidence=confidence, flags=flags, baseline=baseline, **ids)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from builders import plain_sample
 from torch.utils.data import DataLoader
 
 import gs_stereo
@@ -31,17 +32,16 @@ COUNT = 7
 def make_sample(number: int, width: int = 10) -> ShardSample:
     disparity = np.full((6, width), float(number), np.float32)
     disparity[0, 0] = np.nan
-    return ShardSample(
+    return plain_sample(
+        disparity,
         sample_id=f"id{number}",
         view_id=f"view{number}",
         left=np.full((6, width, 3), 2 * number, np.uint8),
         right=np.full((6, width, 3), 255, np.uint8),
-        disparity=disparity,
         confidence=np.full((6, width), 51, np.uint8),
         flags=np.full((6, width), 128, np.uint16),
         intrinsics=np.array([[10.0, 0, 5], [0, 10, 3], [0, 0, 1]]),
         baseline=0.1 * (number + 1),
-        cam_from_world=np.eye(4),
         views=np.full((2, 6, width, 3), number, np.uint8),
         offsets=np.array([-1.0, 1.0]),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from builders import plain_sample
 
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.quality.config import QualityConfig
@@ -24,12 +25,12 @@ def good_samples() -> tuple[ShardSample, ...]:
     for camera in training_cameras(design, VIEWS, (WIDTH, HEIGHT), 0):
         truth = render_truth(world, camera, (BASELINE_M,))
         samples.append(
-            ShardSample(
+            plain_sample(
+                camera.focal_px * BASELINE_M / truth.z,
                 sample_id=f"{camera.name}_b",
                 view_id=camera.name,
                 left=render_photo(world, camera, 2),
                 right=render_photo(world, camera.shifted(BASELINE_M), 2),
-                disparity=(camera.focal_px * BASELINE_M / truth.z).astype(np.float32),
                 confidence=np.full(truth.z.shape, 250, np.uint8),
                 flags=truth.occlusion[BASELINE_M].astype(np.uint16),
                 intrinsics=camera.intrinsics,

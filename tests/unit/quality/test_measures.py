@@ -5,13 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from builders import camera_at, plain_sample
 
 from gs_stereo.imaging.sharpness import contrast, edge_width_px2, extra_blur_px
 from gs_stereo.quality.agreement import compare_with_matches
 from gs_stereo.quality.features import PairMatches, match_features
 from gs_stereo.quality.neighbours import SmallView, conflict_shares, repeats
 from gs_stereo.quality.warp import FACTORS, minimum_of, moved_rows, warp_curves
-from gs_stereo.types import Camera
 
 HEIGHT, WIDTH = 120, 160
 
@@ -83,7 +83,7 @@ def test_agreement_tells_a_factor_from_a_shift(factor: float, shift: float) -> N
     seen = np.interp(left[:, 1] - 0.5, np.arange(HEIGHT), true[:, 0])
     seen[:20] += 15  # wrong matches
     matches = PairMatches(left_xy=left, right_xy=left - np.stack([seen, np.zeros(200)], axis=1))
-    sample = _sample(np.float32(true * factor + shift))
+    sample = plain_sample(true * factor + shift)
     found = compare_with_matches(sample, matches, np.ones((HEIGHT, WIDTH), bool), 20)
     if shift:
         assert found.shift_px == pytest.approx(shift, abs=0.05)
@@ -91,24 +91,6 @@ def test_agreement_tells_a_factor_from_a_shift(factor: float, shift: float) -> N
     else:
         assert found.factor == pytest.approx(factor, rel=0.01)
         assert found.residual_after_factor_px <= found.residual_after_shift_px + 1e-3
-
-
-def _sample(disparity: np.ndarray):
-    from gs_stereo.datasets.schema import ShardSample
-
-    image = np.zeros((*disparity.shape, 3), np.uint8)
-    return ShardSample(
-        sample_id="a",
-        view_id="a",
-        left=image,
-        right=image,
-        disparity=disparity,
-        confidence=np.full(disparity.shape, 255, np.uint8),
-        flags=np.zeros(disparity.shape, np.uint16),
-        intrinsics=np.eye(3),
-        baseline=1.0,
-        cam_from_world=np.eye(4),
-    )
 
 
 def test_the_warp_curve_is_lowest_at_the_true_disparity() -> None:
@@ -136,12 +118,9 @@ def test_the_minimum_of_a_parabola_lies_between_the_samples() -> None:
 
 
 def small_view(name: str, x: float, depth: float = 2.0, seed: int = 0, baseline: float = 0.1) -> SmallView:
-    pose = np.eye(4)
-    pose[0, 3] = -x
-    intrinsics = np.array([[80.0, 0, 40], [0, 80, 30], [0, 0, 1]])
     return SmallView(
         view_id=name,
-        camera=Camera(name=name, width=80, height=60, intrinsics=intrinsics, cam_from_world=pose),
+        camera=camera_at(name, x, size=(80, 60), focal_px=80.0),
         baseline=baseline,
         depth=np.full((60, 80), depth, np.float32),
         stride=1,

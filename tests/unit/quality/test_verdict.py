@@ -9,13 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import spoil
+from builders import camera_at, make_points
 
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.dataset import measure_dataset
 from gs_stereo.quality.sample import measure_sample
 from gs_stereo.quality.verdict import Verdict, judge, sample_numbers
-from gs_stereo.types import Camera, SparsePoints, SparseScene
+from gs_stereo.types import SparseScene
 
 
 def verdict_on(
@@ -44,10 +45,8 @@ def scene_of(samples: Sequence[ShardSample]) -> SparseScene:
     cameras, points, visible = [], [], []
     for sample in samples:
         height, width = sample.disparity.shape
-        camera = Camera(
-            name=sample.view_id,
-            width=width,
-            height=height,
+        camera = replace(
+            camera_at(sample.view_id, size=(width, height)),
             intrinsics=sample.intrinsics,
             cam_from_world=sample.cam_from_world,
         )
@@ -61,12 +60,7 @@ def scene_of(samples: Sequence[ShardSample]) -> SparseScene:
     xyz = np.concatenate(points)
     return SparseScene(
         cameras=tuple(cameras),
-        points=SparsePoints(
-            xyz_in_world=xyz,
-            rgb=np.zeros((len(xyz), 3), np.uint8),
-            error_px=np.full(len(xyz), 0.3),
-            track_length=np.full(len(xyz), 4),
-        ),
+        points=make_points(xyz, error_px=0.3, track_length=4),
         visible_points=tuple(visible),
     )
 

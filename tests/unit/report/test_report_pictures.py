@@ -6,10 +6,10 @@ import base64
 
 import cv2
 import numpy as np
+from builders import camera_at, make_points, make_scene
 
 from gs_stereo.report.cloud import cloud_picture
 from gs_stereo.report.pictures import anaglyph, colour_table, coloured, css_gradient, data_uri, difference, shrunk_map
-from gs_stereo.types import Camera, SparsePoints, SparseScene
 
 
 def test_the_colour_table_gets_steadily_brighter() -> None:
@@ -56,14 +56,8 @@ def test_equal_images_differ_by_the_darkest_colour() -> None:
 
 
 def test_the_cloud_survives_a_scene_without_points() -> None:
-    camera = Camera(name="<a>", width=40, height=30, intrinsics=np.diag([50.0, 50, 1]), cam_from_world=np.eye(4))
-    nothing = SparsePoints(
-        xyz_in_world=np.zeros((0, 3)),
-        rgb=np.zeros((0, 3), np.uint8),
-        error_px=np.zeros(0),
-        track_length=np.zeros(0, np.int64),
-    )
-    picture = cloud_picture(SparseScene(cameras=(camera,), points=nothing), ["<a>"])
+    scene = make_scene([camera_at("<a>")], make_points([]))
+    picture = cloud_picture(scene, ["<a>"])
     assert "nan" not in picture
     assert "<a>" not in picture
     assert 'class="camera used"' in picture

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from builders import HEIGHT, WIDTH, camera_at, true_gaussians
+from builders import HEIGHT, WIDTH, camera_at, plain_sample, true_gaussians
 from unit.viewer.published_scene import BASELINE, renderer
 
 from gs_stereo.datasets.schema import ShardSample
@@ -33,14 +33,10 @@ def wall_sample(depth: float = 2.0) -> ShardSample:
     disparity[0] = np.nan
     confidence = np.tile(np.linspace(0, 255, WIDTH).astype(np.uint8), (HEIGHT, 1))
     image = np.full((HEIGHT, WIDTH, 3), 77, dtype=np.uint8)
-    return ShardSample(
-        sample_id="s",
-        view_id="v",
+    return plain_sample(
+        disparity,
         left=image,
-        right=image,
-        disparity=disparity,
         confidence=confidence,
-        flags=np.zeros((HEIGHT, WIDTH), dtype=np.uint16),
         intrinsics=camera.intrinsics,
         baseline=BASELINE,
         cam_from_world=camera.cam_from_world,
