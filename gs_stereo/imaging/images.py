@@ -124,11 +124,11 @@ def write_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
     write_bytes(path, png_bytes(path, image))
 
 
-def png_bytes(path: Path | str, image: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """An sRGB image as the bytes of a PNG, without metadata; `path` is where it will go."""
+def png_bytes(path: Path | str, image: UInt8[np.ndarray, "h w 3"], compression: int = _PNG_COMPRESSION) -> bytes:
+    """An sRGB image as the bytes of a PNG, without metadata; `path` is where it will go, compression zlib's level."""
     import cv2
 
-    done, data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])
+    done, data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, compression])
     if not done:
         raise StageError(f"The image for {path} of shape {image.shape} cannot be encoded; check its size.")
     return bytes(data.tobytes())

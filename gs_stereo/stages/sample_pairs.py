@@ -147,10 +147,10 @@ def write_shard_job(job: ShardJob) -> WrittenShard:
 
 
 def _samples(job: ShardJob) -> Iterator[ShardSample]:
-    from gs_stereo.worlds.pairs.pair import training_pair
+    from gs_stereo.worlds.pairs.pair import sample_pair
 
     for number in job.numbers:
-        yield training_pair(job.config.pairs, job.seed, number)
+        yield sample_pair(job.config.pairs, job.seed, number)
 
 
 def _info(config: SamplePairsConfig, seed: int) -> DatasetInfo:

@@ -27,6 +27,19 @@ class RayHits:
     uv: Float32[np.ndarray, "n 2"]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rays:
+    """Rays of a camera as (origin, direction) rows of six numbers, and how they differ from one sample to the next.
+
+    right, down: change of the direction to the next sample at the right and below. spread: its length, about.
+    """
+
+    rows: Float32[np.ndarray, "n 6"]
+    right: Float32[np.ndarray, "3"]
+    down: Float32[np.ndarray, "3"]
+    spread: float
+
+
 class RayCaster:
     """Rays against a fixed set of triangles, in float32. Rays are (origin, direction) rows of six numbers.
 

@@ -14,8 +14,8 @@ import time
 import cv2
 
 from gs_stereo.worlds.pairs.config import TrainingPairConfig
-from gs_stereo.worlds.pairs.pair import training_pair
-from gs_stereo.worlds.pairs.tiles import texture_bank
+from gs_stereo.worlds.pairs.pair import sample_pair
+from gs_stereo.worlds.textures.tiles import texture_bank
 
 SEED = 0
 
@@ -31,12 +31,12 @@ def main() -> None:
     start = time.process_time()
     texture_bank(SEED, config.textures, config.texture_px)
     print(json.dumps({"part": "textures, once a process", "processor_seconds": round(time.process_time() - start, 2)}))
-    training_pair(config, SEED, 0)
+    sample_pair(config, SEED, 0)
     for first, kind in enumerate(config.scenes):
         seconds = []
         for pair in range(arguments.pairs):
             start = time.process_time()
-            training_pair(config, SEED, first + pair * len(config.scenes))
+            sample_pair(config, SEED, first + pair * len(config.scenes))
             seconds.append(time.process_time() - start)
         line = {
             "part": kind,

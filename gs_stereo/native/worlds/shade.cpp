@@ -1,5 +1,5 @@
-// Light along rays behind the C interface of abi.h; the numpy twin is worlds/pairs/shade_reference.py, which explains each
-// step, and worlds/pairs/shade.py mirrors the structs.
+// Light along rays behind the C interface of abi.h; the numpy twin is tests/twins/shading.py, which explains each step,
+// and worlds/light/shade.py mirrors the structs.
 //
 // Shading is done in two passes, because the shadow rays between them are cast by another library. Tables of the world
 // have one row a component, arrays of rays one row a ray. Every ray is computed by itself, on one thread.

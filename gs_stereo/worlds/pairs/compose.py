@@ -11,12 +11,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from gs_stereo.types import Camera
-from gs_stereo.worlds.pairs import surfaces
+from gs_stereo.worlds import shapes
+from gs_stereo.worlds.light.lamp import Light, lamp_world
 from gs_stereo.worlds.pairs.composer import TILES, Composer
 from gs_stereo.worlds.pairs.config import SceneKind, TrainingPairConfig
 from gs_stereo.worlds.pairs.furnish import SETTINGS, float_something
-from gs_stereo.worlds.pairs.tiles import scene_tiles, texture_bank
-from gs_stereo.worlds.pairs.world import Light, Triple, World, build_world
+from gs_stereo.worlds.textures.tiles import scene_tiles, texture_bank
+from gs_stereo.worlds.world import World
 
 _SKY_DISPARITY_PX = (0.02, 0.4)
 _TYPICAL_BASELINE = 0.1  # of the nearest depth
@@ -40,8 +41,9 @@ def compose(rng: np.random.Generator, config: TrainingPairConfig, kind: SceneKin
     for _ in range(max(1, round(wanted * rng.uniform(*setting.floating)))):
         float_something(composer)
     _add_sky(composer)
-    tiles = scene_tiles(rng, texture_bank(run_seed, config.textures, config.texture_px), TILES)
-    world = build_world(composer.pieces, composer.materials, tiles, _light(rng, kind, composer))
+    bank = texture_bank(run_seed, config.textures, config.texture_px)
+    tiles = scene_tiles(rng, bank, config.texture_px, TILES)
+    world = lamp_world(composer.pieces, composer.finishes, tiles, _light(rng, kind, composer))
     return Composition(world=world, camera=composer.camera, near_m=composer.near_m)
 
 
@@ -50,7 +52,7 @@ def _add_sky(composer: Composer) -> None:
     rng = composer.rng
     far_m = composer.camera.focal_px * _TYPICAL_BASELINE * composer.near_m / rng.uniform(*_SKY_DISPARITY_PX)
     radius_m = float(max(far_m, 3 * composer.far_m))
-    composer.add(surfaces.dome(radius_m), radius_m * float(rng.uniform(2.0, 5.0)), glows=True)
+    composer.add(shapes.dome(radius_m), radius_m * float(rng.uniform(2.0, 5.0)), glows=True)
 
 
 def _light(rng: np.random.Generator, kind: SceneKind, composer: Composer) -> Light:
@@ -64,11 +66,11 @@ def _light(rng: np.random.Generator, kind: SceneKind, composer: Composer) -> Lig
         lamp = _near_the_viewer(rng, composer)
     warm, around = rng.uniform(0.8, 1.2, 3), rng.uniform(0.15, 0.7)
     return Light(
-        place=_triple(lamp),
+        place=lamp,
         far=far,
-        lamp=_triple(warm * rng.uniform(0.4, 1.3) * (1 if far else 2.0)),
-        sky=_triple(around * rng.uniform(0.8, 1.2, 3)),
-        floor=_triple(around * rng.uniform(0.2, 0.7) * rng.uniform(0.8, 1.2, 3)),
+        lamp=warm * rng.uniform(0.4, 1.3) * (1 if far else 2.0),
+        sky=around * rng.uniform(0.8, 1.2, 3),
+        floor=around * rng.uniform(0.2, 0.7) * rng.uniform(0.8, 1.2, 3),
         reach_m=float(composer.near_m * rng.uniform(2, 6)),
     )
 
@@ -88,7 +90,3 @@ def _inside_the_walls(rng: np.random.Generator, composer: Composer) -> Float64[n
     """Under every ceiling and between every pair of walls that `furnish` draws: outside, it would light nothing."""
     aside, away = rng.uniform(-0.12, 0.12) * composer.far_m, rng.uniform(-0.5, 0.6 * composer.far_m)
     return np.array([aside, away, composer.eye_m + rng.uniform(0.1, 0.65)])
-
-
-def _triple(values: np.ndarray) -> Triple:
-    return float(values[0]), float(values[1]), float(values[2])

@@ -11,10 +11,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from gs_stereo.types import Camera
+from gs_stereo.worlds.cameras import looking
+from gs_stereo.worlds.light.lamp import Tiled
+from gs_stereo.worlds.mesh import Piece
 from gs_stereo.worlds.pairs.config import TrainingPairConfig
-from gs_stereo.worlds.pairs.surfaces import Piece
-from gs_stereo.worlds.pairs.world import Material
-from gs_stereo.worlds.walk import looking
+from gs_stereo.worlds.world import SurfaceClass
 
 TILES = 12
 """Textures of a scene."""
@@ -31,7 +32,7 @@ class ViewRanges:
 
 
 class Composer:
-    """Pieces and materials as they are added, and the view they are added for."""
+    """Pieces and finishes as they are added, and the view they are added for."""
 
     def __init__(self, rng: np.random.Generator, config: TrainingPairConfig, view: ViewRanges) -> None:
         self.rng = rng
@@ -40,22 +41,25 @@ class Composer:
         self.eye_m = float(rng.uniform(*view.eye_m))
         self.camera = _camera(rng, config, self.eye_m, view.pitch_deg)
         self.pieces: list[Piece] = []
-        self.materials: list[Material] = []
+        self.finishes: list[Tiled] = []
 
-    def add(self, piece: Piece, repeat_m: float, *, tile: int | None = None, glows: bool = False) -> None:
-        """A piece in its place, with a random material; a quarter of them glossy."""
+    def add(
+        self, piece: Piece, repeat_m: float, *, kind: SurfaceClass = SurfaceClass.PLAIN, glows: bool = False
+    ) -> None:
+        """A piece in its place, with a random finish; a quarter of them glossy."""
         rng = self.rng
         shiny = not glows and rng.random() < 0.25
-        material = Material(
-            tile=int(rng.integers(TILES)) if tile is None else tile,
+        finish = Tiled(
+            kind=SurfaceClass.GLOSSY if shiny else kind,
+            tile=int(rng.integers(TILES)),
             repeat_m=max(repeat_m, 1e-3),
-            highlight=float(rng.uniform(0.1, 1.0)) if shiny else 0.0,
+            highlight=rng.uniform(0.1, 1.0) if shiny else 0.0,
             shininess=float(np.exp(rng.uniform(2, 5.5))),
-            mirror=float(rng.uniform(0.0, 0.25)) if shiny else 0.0,
+            mirror=rng.uniform(0.0, 0.25) if shiny else 0.0,
             glows=glows,
         )
         self.pieces.append(piece)
-        self.materials.append(material)
+        self.finishes.append(finish)
 
     def in_view(self, depth_m: float, margin: float = 0.08) -> Float64[np.ndarray, "3"]:
         """A random point that the camera sees at this depth."""

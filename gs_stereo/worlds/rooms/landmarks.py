@@ -9,8 +9,8 @@ from gs_stereo.core.hashing import unit_seed
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import inside, project, unproject
 from gs_stereo.types import Camera, SparsePoints, SparseScene
-from gs_stereo.worlds.rooms.render import hidden_from
-from gs_stereo.worlds.rooms.world import World
+from gs_stereo.worlds.render import hidden_from
+from gs_stereo.worlds.world import World
 
 _POINTS_PER_VIEW = 320
 _LEAST_TRACK = 2
@@ -50,4 +50,5 @@ def exact_model(
 
 def _visible(world: World, camera: Camera, points: Float64[np.ndarray, "n 3"]) -> Bool[np.ndarray, "n"]:
     """Points inside the image that nothing hides."""
-    return inside(camera, project(camera, points)[0]) & ~hidden_from(world, camera.centre_in_world, points)
+    eye = camera.centre_in_world
+    return inside(camera, project(camera, points)[0]) & ~hidden_from(world, eye, points - eye)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gs_stereo.worlds.rooms.light import Lamp, Lighting
-from gs_stereo.worlds.rooms.patches import Finish, Patch, PixelClass, box, lathe, quad, rod, sphere
-from gs_stereo.worlds.rooms.world import SceneDesign
-from gs_stereo.worlds.textures import (
+from gs_stereo.worlds.light.baked import Lamp, Lighting
+from gs_stereo.worlds.patches import Painted, Patch, box, lathe, quad, rod, shell, sphere
+from gs_stereo.worlds.rooms.walk import Room
+from gs_stereo.worlds.textures.paints import (
     bricks,
     fabric,
     landscape,
@@ -18,13 +18,14 @@ from gs_stereo.worlds.textures import (
     tiles,
     wood,
 )
+from gs_stereo.worlds.world import SurfaceClass
 
 _OAK = (0.72, 0.52, 0.33)
 _WALNUT = (0.42, 0.27, 0.17)
 _INKS = ((0.85, 0.25, 0.2), (0.15, 0.35, 0.6), (0.95, 0.72, 0.2), (0.1, 0.5, 0.45), (0.2, 0.15, 0.2))
 
 
-def living_room() -> SceneDesign:
+def living_room() -> Room:
     """Room 6 m x 5.6 m x 2.7 m, floor at z = 0, back wall at y = 2.4; the walker stands about 3 m before the table."""
     patches = [*_shell(), *_pictures(), *_table(), *_on_table(), *_furniture(), *_foreground()]
     lighting = Lighting(
@@ -33,39 +34,26 @@ def living_room() -> SceneDesign:
             Lamp(corner=(-2.9, -1.6, 1.0), edge_a=(0, 1.4, 0), edge_b=(0, 0, 1.3), power=(4.5, 5.0, 5.8), rays=(3, 3)),
         ),
         ambient=(0.62, 0.62, 0.64),
+        exposure=0.56,
     )
-    return SceneDesign(
+    return Room(
         patches=tuple(patches),
         lighting=lighting,
         target=(0.1, 0.55, 0.8),
         radius_m=2.75,
         arc_deg=(-31.0, 31.0),
         heights_m=(1.3, 1.6),
-        exposure=0.56,
     )
 
 
-def shell(back: Finish, side: Finish, floor: Finish) -> list[Patch]:
-    """The closed box every view looks into; what lies behind the walker is painted coarsely."""
-    coarse = Finish(paint=plaster((0.85, 0.82, 0.76), 0.08, 0.2), texel_m=0.02)
-    return [
-        quad((-3, 2.4, 2.7), (6, 0, 0), (0, 0, -2.7), back),
-        quad((-3, -3.2, 2.7), (0, 5.6, 0), (0, 0, -2.7), side),
-        quad((3, 2.4, 2.7), (0, -5.6, 0), (0, 0, -2.7), side),
-        quad((-3, 2.4, 0), (6, 0, 0), (0, -5.6, 0), floor),
-        quad((3, -3.2, 2.7), (-6, 0, 0), (0, 0, -2.7), coarse),
-        quad((-3, -3.2, 2.7), (6, 0, 0), (0, 5.6, 0), coarse),
-    ]
-
-
 def _shell() -> list[Patch]:
-    back = Finish(paint=bricks((0.80, 0.47, 0.36), (0.80, 0.76, 0.70)), texel_m=0.0055)
-    side = Finish(paint=plaster((0.80, 0.80, 0.68), 0.12), texel_m=0.008)
-    floor = Finish(paint=planks((0.66, 0.48, 0.32)), texel_m=0.006)
-    carpet = Finish(paint=rug((0.42, 0.13, 0.14), (0.82, 0.72, 0.55), (0.15, 0.22, 0.36)), texel_m=0.004)
-    board = Finish(paint=wood((0.90, 0.87, 0.82), contrast=0.08), texel_m=0.006)
+    back = Painted(bricks((0.80, 0.47, 0.36), (0.80, 0.76, 0.70)), texel_m=0.0055)
+    side = Painted(plaster((0.80, 0.80, 0.68), 0.12), texel_m=0.008)
+    floor = Painted(planks((0.66, 0.48, 0.32)), texel_m=0.006)
+    carpet = Painted(rug((0.42, 0.13, 0.14), (0.82, 0.72, 0.55), (0.15, 0.22, 0.36)), texel_m=0.004)
+    board = Painted(wood((0.90, 0.87, 0.82), contrast=0.08), texel_m=0.006)
     return [
-        *shell(back, side, floor),
+        *shell((-3.0, -3.2, 0.0), (3.0, 2.4, 2.7), back, side, side, floor),
         quad((-1.5, 1.5, 0.006), (3.1, 0, 0), (0, -2.2, 0), carpet),
         *box((0, 2.39, 0.05), (6, 0.02, 0.1), board),
     ]
@@ -80,13 +68,16 @@ def _pictures() -> list[Patch]:
     ]
     patches = []
     for left, top, wide, high, paint in works:
-        finish = Finish(paint=paint, texel_m=0.0035)
+        finish = Painted(paint, texel_m=0.0035)
         patches += box((left + wide / 2, 2.385, top - high / 2), (wide, 0.03, high), finish)
     return patches
 
 
 def _table() -> list[Patch]:
-    top, legs = Finish(paint=wood(_OAK), texel_m=0.003), Finish(paint=wood(_WALNUT, along_columns=False), texel_m=0.004)
+    top, legs = (
+        Painted(wood(_OAK), texel_m=0.003),
+        Painted(wood(_WALNUT, along_columns=False), texel_m=0.004),
+    )
     patches = box((0.1, 0.75, 0.72), (1.7, 0.85, 0.045), top)
     for x in (-0.68, 0.88):
         for y in (0.38, 1.12):
@@ -97,10 +88,10 @@ def _table() -> list[Patch]:
 
 def _on_table() -> list[Patch]:
     height = 0.743
-    orange = Finish(paint=speckled((0.93, 0.52, 0.12), (0.98, 0.68, 0.22), 0.008), texel_m=0.002)
-    apple = Finish(paint=speckled((0.72, 0.14, 0.12), (0.9, 0.62, 0.25), 0.03), texel_m=0.002)
-    clay = Finish(paint=speckled((0.22, 0.42, 0.52), (0.85, 0.8, 0.68), 0.035), texel_m=0.0025)
-    jug = Finish(paint=tiles((0.9, 0.88, 0.8), (0.2, 0.35, 0.6), 0.045), texel_m=0.002)
+    orange = Painted(speckled((0.93, 0.52, 0.12), (0.98, 0.68, 0.22), 0.008), texel_m=0.002)
+    apple = Painted(speckled((0.72, 0.14, 0.12), (0.9, 0.62, 0.25), 0.03), texel_m=0.002)
+    clay = Painted(speckled((0.22, 0.42, 0.52), (0.85, 0.8, 0.68), 0.035), texel_m=0.0025)
+    jug = Painted(tiles((0.9, 0.88, 0.8), (0.2, 0.35, 0.6), 0.045), texel_m=0.002)
     vase = [
         (0.035, 0.34),
         (0.045, 0.335),
@@ -116,7 +107,7 @@ def _on_table() -> list[Patch]:
     patches = [
         lathe(vase, (-0.35, 0.95, height), clay),
         lathe(pot, (0.62, 0.62, height), jug),
-        lathe(bowl, (0.12, 0.58, height), Finish(paint=speckled((0.86, 0.82, 0.74), (0.5, 0.4, 0.3)), texel_m=0.002)),
+        lathe(bowl, (0.12, 0.58, height), Painted(speckled((0.86, 0.82, 0.74), (0.5, 0.4, 0.3)), texel_m=0.002)),
         sphere((0.09, 0.56, height + 0.10), 0.048, orange, 32),
         sphere((0.16, 0.61, height + 0.10), 0.045, apple, 32),
         sphere((0.13, 0.53, height + 0.105), 0.042, apple, 32),
@@ -124,32 +115,35 @@ def _on_table() -> list[Patch]:
     ]
     covers = (((0.2, 0.3, 0.5), 8.0), ((0.75, 0.3, 0.2), -14.0), ((0.85, 0.75, 0.5), 21.0), ((0.25, 0.45, 0.3), 3.0))
     for number, (colour, yaw) in enumerate(covers):
-        finish = Finish(paint=printed(colour, (0.95, 0.92, 0.85)), texel_m=0.002)
+        finish = Painted(printed(colour, (0.95, 0.92, 0.85)), texel_m=0.002)
         patches += box((-0.42, 0.52, height + 0.0225 + 0.045 * number), (0.26, 0.19, 0.043), finish, yaw)
-    carton = Finish(paint=printed((0.72, 0.55, 0.36), (0.25, 0.17, 0.12)), texel_m=0.0025)
+    carton = Painted(printed((0.72, 0.55, 0.36), (0.25, 0.17, 0.12)), texel_m=0.0025)
     patches += box((0.4, 0.95, height + 0.14), (0.3, 0.22, 0.28), carton, -18.0)
     return patches
 
 
 def _furniture() -> list[Patch]:
-    walnut = Finish(paint=wood(_WALNUT), texel_m=0.005)
-    steel = Finish(paint=speckled((0.32, 0.33, 0.36), (0.55, 0.55, 0.58), 0.02), texel_m=0.003, kind=PixelClass.THIN)
-    shade = Finish(paint=fabric((0.93, 0.85, 0.68), (0.80, 0.58, 0.36), 0.03), texel_m=0.003)
-    cushion = Finish(paint=fabric((0.2, 0.36, 0.42), (0.86, 0.8, 0.66), 0.04), texel_m=0.004)
+    walnut = Painted(wood(_WALNUT), texel_m=0.005)
+    steel = Painted(speckled((0.32, 0.33, 0.36), (0.55, 0.55, 0.58), 0.02), texel_m=0.003, kind=SurfaceClass.THIN)
+    shade = Painted(fabric((0.93, 0.85, 0.68), (0.80, 0.58, 0.36), 0.03), texel_m=0.003)
+    cushion = Painted(fabric((0.2, 0.36, 0.42), (0.86, 0.8, 0.66), 0.04), texel_m=0.004)
     patches = [
         *box((2.25, 1.9, 0.4), (0.9, 0.5, 0.8), walnut),
         *box(
             (2.1, 1.9, 0.95),
             (0.4, 0.34, 0.3),
-            Finish(paint=printed((0.35, 0.5, 0.55), (0.95, 0.9, 0.8)), texel_m=0.003),
+            Painted(printed((0.35, 0.5, 0.55), (0.95, 0.9, 0.8)), texel_m=0.003),
         ),
-        *box((-2.1, 1.75, 0.28), (0.62, 0.62, 0.56), Finish(paint=printed((0.74, 0.58, 0.4), (0.2, 0.2, 0.25))), 24.0),
+        *box((-2.1, 1.75, 0.28), (0.62, 0.62, 0.56), Painted(printed((0.74, 0.58, 0.4), (0.2, 0.2, 0.25))), 24.0),
         *box(
-            (-2.08, 1.77, 0.74), (0.42, 0.42, 0.36), Finish(paint=tiles((0.25, 0.5, 0.4), (0.9, 0.85, 0.7), 0.06)), -9.0
+            (-2.08, 1.77, 0.74),
+            (0.42, 0.42, 0.36),
+            Painted(tiles((0.25, 0.5, 0.4), (0.9, 0.85, 0.7), 0.06)),
+            -9.0,
         ),
         *box((-1.35, 1.95, 0.22), (0.5, 0.4, 0.44), cushion, 6.0),
         rod((1.5, 1.75, 0.02), (1.5, 1.75, 1.5), 0.011, steel),
-        lathe([(0.12, 1.75), (0.2, 1.42)], (1.5, 1.75, 0.0), Finish(paint=shade.paint, texel_m=0.003, two_sided=True)),
+        lathe([(0.12, 1.75), (0.2, 1.42)], (1.5, 1.75, 0.0), Painted(shade.paint, texel_m=0.003, two_sided=True)),
         lathe([(0.0, 0.03), (0.14, 0.028), (0.15, 0.0)], (1.5, 1.75, 0.0), steel),
     ]
     for k in range(7):
@@ -161,10 +155,10 @@ def _furniture() -> list[Patch]:
 
 def _foreground() -> list[Patch]:
     """What stands between the walker and the table: a stool with a crate on it, and a bollard of stacked tins."""
-    crate = Finish(paint=wood((0.78, 0.6, 0.38), contrast=0.22), texel_m=0.002)
-    stool = Finish(paint=fabric((0.62, 0.2, 0.2), (0.9, 0.82, 0.7), 0.025), texel_m=0.002)
-    tin = Finish(paint=shapes((0.9, 0.86, 0.74), _INKS, 18), texel_m=0.0018)
-    lid = Finish(paint=speckled((0.6, 0.6, 0.58), (0.8, 0.8, 0.78), 0.01), texel_m=0.002)
+    crate = Painted(wood((0.78, 0.6, 0.38), contrast=0.22), texel_m=0.002)
+    stool = Painted(fabric((0.62, 0.2, 0.2), (0.9, 0.82, 0.7), 0.025), texel_m=0.002)
+    tin = Painted(shapes((0.9, 0.86, 0.74), _INKS, 18), texel_m=0.0018)
+    lid = Painted(speckled((0.6, 0.6, 0.58), (0.8, 0.8, 0.78), 0.01), texel_m=0.002)
     return [
         lathe(
             [(0.0, 0.47), (0.17, 0.465), (0.19, 0.44), (0.18, 0.40), (0.05, 0.38), (0.045, 0.0)],
@@ -174,7 +168,5 @@ def _foreground() -> list[Patch]:
         *box((0.62, -0.62, 0.565), (0.2, 0.2, 0.19), crate, 33.0),
         lathe([(0.0, 0.62), (0.1, 0.62)], (-0.72, -0.55, 0), lid),
         lathe([(0.1, 0.62), (0.1, 0.0)], (-0.72, -0.55, 0), tin),
-        sphere(
-            (-0.72, -0.55, 0.70), 0.08, Finish(paint=speckled((0.2, 0.45, 0.3), (0.75, 0.8, 0.4), 0.03), texel_m=0.002)
-        ),
+        sphere((-0.72, -0.55, 0.70), 0.08, Painted(speckled((0.2, 0.45, 0.3), (0.75, 0.8, 0.4), 0.03), texel_m=0.002)),
     ]

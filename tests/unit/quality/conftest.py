@@ -14,25 +14,25 @@ VIEWS, WIDTH, HEIGHT, BASELINE_M = 4, 208, 156, 0.2
 
 @pytest.fixture(scope="session")
 def good_samples() -> tuple[ShardSample, ...]:
+    from gs_stereo.worlds.render import render, stereo_truth
     from gs_stereo.worlds.rooms.plain_room import living_room
-    from gs_stereo.worlds.rooms.render import render_photo, render_truth
-    from gs_stereo.worlds.rooms.world import build_world
-    from gs_stereo.worlds.walk import training_cameras
+    from gs_stereo.worlds.rooms.walk import training_cameras
 
-    design = living_room()
-    world = build_world(design, 0, WIDTH / 640)
+    room = living_room()
+    world = room.world(0, WIDTH / 640)
     samples = []
-    for camera in training_cameras(design, VIEWS, (WIDTH, HEIGHT), 0):
-        truth = render_truth(world, camera, (BASELINE_M,))
+    for camera in training_cameras(room, VIEWS, (WIDTH, HEIGHT), 0):
+        left, right = render(world, camera, 2), render(world, camera.shifted(BASELINE_M), 2)
+        truth = stereo_truth(world, left, BASELINE_M)
         samples.append(
             plain_sample(
-                camera.focal_px * BASELINE_M / truth.z,
+                truth.disparity,
                 sample_id=f"{camera.name}_b",
                 view_id=camera.name,
-                left=render_photo(world, camera, 2),
-                right=render_photo(world, camera.shifted(BASELINE_M), 2),
-                confidence=np.full(truth.z.shape, 250, np.uint8),
-                flags=truth.occlusion[BASELINE_M].astype(np.uint16),
+                left=left.image,
+                right=right.image,
+                confidence=np.full((HEIGHT, WIDTH), 250, np.uint8),
+                flags=truth.flags,
                 intrinsics=camera.intrinsics,
                 baseline=BASELINE_M,
                 cam_from_world=camera.cam_from_world,

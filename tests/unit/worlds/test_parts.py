@@ -13,17 +13,18 @@ import pytest
 from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, PluginError
 from gs_stereo.worlds import raycast
-from gs_stereo.worlds.rooms.atlas import pack
+from gs_stereo.worlds.light.baked import Lamp, Lighting, bake
+from gs_stereo.worlds.mesh import join
+from gs_stereo.worlds.patches import Painted, box, lathe, quad, rod, sphere
 from gs_stereo.worlds.rooms.config import SampleConfig
 from gs_stereo.worlds.rooms.hard_room import conservatory
-from gs_stereo.worlds.rooms.light import Lamp, Lighting, bake
-from gs_stereo.worlds.rooms.mesh import build_mesh
-from gs_stereo.worlds.rooms.patches import Finish, box, lathe, quad, rod, sphere
 from gs_stereo.worlds.rooms.plain_room import living_room
-from gs_stereo.worlds.textures import flat, plaster
-from gs_stereo.worlds.walk import held_out_cameras, training_cameras
+from gs_stereo.worlds.rooms.walk import held_out_cameras, training_cameras
+from gs_stereo.worlds.textures.atlas import pack
+from gs_stereo.worlds.textures.canvas import Canvas
+from gs_stereo.worlds.textures.paints import flat, plaster
 
-GREY = Finish(paint=flat((0.5, 0.5, 0.5)))
+GREY = Painted(flat((0.5, 0.5, 0.5)))
 
 
 @pytest.mark.parametrize(
@@ -54,13 +55,13 @@ def test_a_missing_shared_library_is_one_sentence(monkeypatch):
         raycast.load_open3d.cache_clear()
 
 
-@pytest.mark.parametrize("design", [living_room(), conservatory(0)], ids=["plain", "hard"])
-def test_patches_are_sound(design):
-    for patch in design.patches:
+@pytest.mark.parametrize("room", [living_room(), conservatory(0)], ids=["plain", "hard"])
+def test_patches_are_sound(room):
+    for patch in room.patches:
         assert np.isfinite(patch.points).all()
         np.testing.assert_allclose(np.linalg.norm(patch.normals, axis=-1), 1.0, atol=1e-6)
         shape = (24, 20)
-        colours = patch.finish.paint(np.random.default_rng(0), shape, patch.size_m)
+        colours = patch.finish.paint(Canvas(np.random.default_rng(0), shape, patch.size_m))
         assert colours.shape == (*shape, 3)
         assert np.isfinite(colours).all()
 
@@ -86,12 +87,12 @@ def test_a_lathe_closes_exactly():
 
 def test_ray_hits_lead_back_to_the_patch():
     patches = [quad((-1, 2, 1), (2, 0, 0), (0, 0, -2), GREY), quad((-1, 5, 1), (2, 0, 0), (0, 0, -2), GREY)]
-    mesh = build_mesh(patches)
+    mesh = join([patch.piece for patch in patches])
     caster = raycast.RayCaster(mesh.vertices, mesh.triangles)
     rays = np.array([[0.3, 0, 0.2, 0, 1, 0], [0.3, 3, 0.2, 0, 1, 0], [0, 0, 0, 0, -1, 0]], np.float32)
     hits = caster.cast(rays)
     np.testing.assert_allclose(hits.t, [2.0, 2.0, np.inf])
-    np.testing.assert_array_equal(mesh.patch[hits.triangle[:2]], [0, 1])
+    np.testing.assert_array_equal(mesh.piece[hits.triangle[:2]], [0, 1])
     assert hits.triangle[2] == -1
     corners, (second, third) = mesh.uv[hits.triangle[0]], hits.uv[0]
     np.testing.assert_allclose(
@@ -106,7 +107,7 @@ def test_a_lamp_lights_by_distance_and_angle_and_casts_a_shadow():
     floor = quad((-2, 2, 0), (4, 0, 0), (0, -4, 0), GREY)
     shade = quad((0.4, 0.4, 1.0), (0.6, 0, 0), (0, -0.8, 0), GREY)
     lighting = Lighting(lamps=(lamp,), ambient=(0.0, 0.0, 0.0))
-    mesh = build_mesh([floor, shade])
+    mesh = join([floor.piece, shade.piece])
     light = bake([floor, shade], mesh, raycast.RayCaster(mesh.vertices, mesh.triangles), lighting, np.full((2, 3), 0.2))
     rows, columns = light[0].shape[:2]
 
@@ -136,19 +137,19 @@ def test_the_atlas_gives_back_its_charts_at_every_level():
 
 def test_paints_depend_on_the_seed_only():
     paint = plaster((0.5, 0.5, 0.5))
-    first, again, other = (paint(np.random.default_rng(seed), (40, 30), (0.4, 0.3)) for seed in (1, 1, 2))
+    first, again, other = (paint(Canvas(np.random.default_rng(seed), (40, 30), (0.4, 0.3))) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.01
 
 
 def test_the_walk_is_an_arc_that_looks_at_the_scene():
-    design = living_room()
-    cameras = [*training_cameras(design, 24, (640, 480), 0), *held_out_cameras(design, 4, (640, 480), 0)]
+    room = living_room()
+    cameras = [*training_cameras(room, 24, (640, 480), 0), *held_out_cameras(room, 4, (640, 480), 0)]
     for camera in cameras:
         rotation = camera.cam_from_world[:3, :3]
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
         assert np.linalg.det(rotation) == pytest.approx(1.0)
-        towards = np.asarray(design.target) - camera.centre_in_world
+        towards = np.asarray(room.target) - camera.centre_in_world
         assert rotation[2] @ towards / np.linalg.norm(towards) > 0.99
         assert rotation[1, 2] < -0.8
     steps = [np.linalg.norm(a.centre_in_world - b.centre_in_world) for a, b in pairwise(cameras[:12])]

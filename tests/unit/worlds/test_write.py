@@ -19,6 +19,7 @@ from gs_stereo.geometry.disparity import warp_right_to_left
 from gs_stereo.geometry.projection import project
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model
 from gs_stereo.worlds.rooms.config import SampleConfig
+from gs_stereo.worlds.rooms.walk import Room
 from gs_stereo.worlds.rooms.write import write_sample
 
 
@@ -171,7 +172,7 @@ def test_a_failure_half_way_leaves_nothing(tmp_path, tiny_config, monkeypatch):
         (work / "images" / "000.png").write_bytes(b"half a photo")
         raise InputError("stop")
 
-    monkeypatch.setattr(write, "build_world", lambda *_args: None)
+    monkeypatch.setattr(Room, "world", lambda *_args: None)
     monkeypatch.setattr(write, "_write_view", fail)
     with pytest.raises(InputError, match="stop"):
         write_sample(tmp_path / "new", SampleConfig(views=3, test_views=0, width=32, height=32), seed=0)

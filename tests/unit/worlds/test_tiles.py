@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from twins.shading import lookup
 
-from gs_stereo.worlds.pairs import patterns, tiles
-from gs_stereo.worlds.pairs.tiles import BoxLayout, Tiles, scene_tiles, texture_bank
+from gs_stereo.worlds.textures.canvas import Canvas
+from gs_stereo.worlds.textures.tiles import KINDS, BoxLayout, Tiles, boxed, scene_tiles, texture_bank
 
 
-@pytest.mark.parametrize("number", range(len(tiles._KINDS)))
+@pytest.mark.parametrize("number", range(len(KINDS)))
 def test_every_kind_of_texture_is_an_image(number: int) -> None:
     rng = np.random.default_rng(number)
-    picture = tiles._KINDS[number](rng)(rng, (64, 64), (1.0, 1.0))
+    picture = KINDS[number](rng)(Canvas(rng, (64, 64), (1.0, 1.0)))
     assert picture.shape == (64, 64, 3)
     assert np.isfinite(picture).all()
     assert -0.5 < picture.min() < picture.max() < 2.0
 
 
 def test_the_spectrum_of_noise_falls_as_asked() -> None:
-    noise = patterns.coloured_noise(np.random.default_rng(0), (256, 256), 1.0)
+    noise = Canvas(np.random.default_rng(0), (256, 256), (1.0, 1.0)).coloured(1.0)
     power = np.abs(np.fft.fft2(noise)) ** 2
     frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.fftfreq(256)[None])
     low, high = (power[(frequency > f * 0.9) & (frequency < f * 1.1)].mean() for f in (0.05, 0.2))
@@ -43,7 +44,7 @@ def ramp_tiles(side: int = 32) -> Tiles:
     picture = np.zeros((side, side, 3), np.uint8)
     picture[..., 0], picture[..., 1] = steps[None], steps[:, None]
     layout = BoxLayout(side)
-    boxes = [tiles._boxed(image, layout) for image in (np.zeros_like(picture), picture)]
+    boxes = [boxed(image, layout) for image in (np.zeros_like(picture), picture)]
     origins = np.array([(0, 0), (layout.width, 0)], np.float32)
     return Tiles(texels=np.concatenate(boxes, axis=1), origins=origins, layout=layout)
 
@@ -51,7 +52,7 @@ def ramp_tiles(side: int = 32) -> Tiles:
 def look(found: Tiles, u: object, v: object, level: int = 0) -> np.ndarray:
     places = [np.atleast_1d(np.asarray(axis, np.float32)) for axis in (u, v)]
     count = len(places[0])
-    return found.lookup(np.full(count, 1), *places, np.full(count, level))
+    return lookup(found, np.full(count, 1), *places, np.full(count, level))
 
 
 def test_texel_centres_give_texels() -> None:
@@ -75,7 +76,7 @@ def test_every_level_shows_the_same_picture(level: int) -> None:
 
 def test_scene_tiles_have_colours_of_their_own() -> None:
     bank = texture_bank(0, 4, 32)
-    found = scene_tiles(np.random.default_rng(1), bank, 6)
+    found = scene_tiles(np.random.default_rng(1), bank, 32, 6)
     assert len(found.origins) == 6
     means = [look_mean(found, index) for index in range(6)]
     assert len({tuple(np.round(mean).astype(int)) for mean in means}) == 6

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from gs_stereo.types import Camera
+from gs_stereo.worlds.light.lamp import Light, Tiled, lamp_world
+from gs_stereo.worlds.mesh import Piece
 from gs_stereo.worlds.pairs.config import TrainingPairConfig
-from gs_stereo.worlds.pairs.surfaces import Piece, quads
-from gs_stereo.worlds.pairs.tiles import BoxLayout, Tiles
-from gs_stereo.worlds.pairs.world import Light, Material, World, build_world
+from gs_stereo.worlds.shapes import quads
+from gs_stereo.worlds.textures.tiles import BoxLayout, Tiles
+from gs_stereo.worlds.world import World
 
 TINY = TrainingPairConfig(width=96, height=72, textures=6, texture_px=64, objects=(4, 8))
 DARK = Light(place=(0, 0, 1), far=True, lamp=(0, 0, 0), sky=(0, 0, 0), floor=(0, 0, 0))
@@ -35,6 +37,5 @@ def camera(width: int = 96, height: int = 72, focal: float = 80.0) -> Camera:
     return Camera(name="left", width=width, height=height, intrinsics=k, cam_from_world=pose)
 
 
-def make_world(pieces: list[Piece], light: Light = DARK, tiles: Tiles | None = None, **material: object) -> World:
-    surface = Material(tile=0, repeat_m=1.0, **material)
-    return build_world(pieces, [surface] * len(pieces), tiles or plain_tiles(), light)
+def make_world(pieces: list[Piece], light: Light = DARK, tiles: Tiles | None = None, **finish: object) -> World:
+    return lamp_world(pieces, [Tiled(tile=0, repeat_m=1.0, **finish)] * len(pieces), tiles or plain_tiles(), light)

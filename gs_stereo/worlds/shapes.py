@@ -1,41 +1,13 @@
 """Random surfaces as triangle pieces: boxes, bodies of revolution, tori, blobs, sheets, rods, leaves.
 
 A piece is made about the origin, in lengths of its own, and then `moved`. Texture coordinates are lengths too.
-`group` numbers what looks like one face: borders between groups are smoothed when an image is rendered.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
-from jaxtyping import Float32, Int32
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Piece:
-    """Vertices with shading normals and texture coordinates, and triangles with their group."""
-
-    points: Float32[np.ndarray, "n 3"]
-    normals: Float32[np.ndarray, "n 3"]
-    uv: Float32[np.ndarray, "n 2"]
-    triangles: Int32[np.ndarray, "m 3"]
-    group: Int32[np.ndarray, "m"]
-
-    @property
-    def radius(self) -> float:
-        """Largest distance of a vertex from the origin."""
-        return float(np.sqrt((self.points**2).sum(axis=1).max()))
-
-
-def moved(piece: Piece, rotation: np.ndarray, offset: np.ndarray, scale: float = 1.0) -> Piece:
-    """Scaled, then turned, then shifted; the texture keeps its density."""
-    return replace(
-        piece,
-        points=((scale * piece.points) @ rotation.T + offset).astype(np.float32),
-        normals=(piece.normals @ rotation.T).astype(np.float32),
-        uv=(scale * piece.uv).astype(np.float32),
-    )
+from gs_stereo.worlds.mesh import Piece, Vector, grid_triangles
 
 
 def grid(points: np.ndarray, uv: np.ndarray) -> Piece:
@@ -43,16 +15,8 @@ def grid(points: np.ndarray, uv: np.ndarray) -> Piece:
     rows, columns = points.shape[:2]
     normals = np.cross(np.gradient(points, axis=0), np.gradient(points, axis=1))
     normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
-    index = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
-    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
-    triangles = np.stack([np.stack([a, c, b], -1), np.stack([b, c, d], -1)], axis=2).reshape(-1, 3)
-    return Piece(
-        points=points.reshape(-1, 3).astype(np.float32),
-        normals=normals.reshape(-1, 3).astype(np.float32),
-        uv=uv.reshape(-1, 2).astype(np.float32),
-        triangles=triangles,
-        group=np.zeros(len(triangles), np.int32),
-    )
+    triangles = grid_triangles(rows, columns)
+    return _piece(points, normals, uv, triangles, np.zeros(len(triangles), np.int64))
 
 
 def quads(corners: np.ndarray) -> Piece:
@@ -63,18 +27,16 @@ def quads(corners: np.ndarray) -> Piece:
     wide, high = np.linalg.norm(along, axis=-1), np.linalg.norm(up, axis=-1)
     zero = np.zeros_like(wide)
     uv = np.stack([np.stack(pair, -1) for pair in ((zero, zero), (wide, zero), (wide, high), (zero, high))], axis=1)
-    start = 4 * np.arange(len(corners), dtype=np.int32)[:, None]
-    triangles = (start[:, None] + np.array([[0, 1, 2], [0, 2, 3]], np.int32)).reshape(-1, 3)
-    return Piece(
-        points=corners.reshape(-1, 3).astype(np.float32),
-        normals=np.repeat(normals, 4, axis=0).astype(np.float32),
-        uv=uv.reshape(-1, 2).astype(np.float32),
-        triangles=triangles,
-        group=np.repeat(np.arange(len(corners), dtype=np.int32), 2),
-    )
+    triangles = 4 * np.arange(len(corners))[:, None, None] + np.array([[0, 1, 2], [0, 2, 3]])
+    return _piece(corners, np.repeat(normals, 4, axis=0), uv, triangles, np.repeat(np.arange(len(corners)), 2))
 
 
-def box(size: tuple[float, float, float]) -> Piece:
+def _piece(points: np.ndarray, normals: np.ndarray, uv: np.ndarray, triangles: np.ndarray, group: np.ndarray) -> Piece:
+    points, normals, uv = (a.reshape(-1, a.shape[-1]).astype(np.float32) for a in (points, normals, uv))
+    return Piece(points=points, normals=normals, uv=uv, triangles=triangles.reshape(-1, 3), group=group.reshape(-1))
+
+
+def box(size: Vector) -> Piece:
     """A cuboid about the origin."""
     faces = []
     for axis in range(3):
@@ -120,10 +82,16 @@ def torus(rng: np.random.Generator) -> Piece:
     return grid(points, np.stack([a * (1 - tube), b * tube], axis=-1))
 
 
+def _sphere(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Angle from the pole, angle about it, and points of the unit sphere, on a grid."""
+    polar, angle = np.meshgrid(np.linspace(0, np.pi, rows), np.linspace(0, 2 * np.pi, columns), indexing="ij")
+    points = np.stack([np.sin(polar) * np.cos(angle), np.sin(polar) * np.sin(angle), np.cos(polar)], axis=-1)
+    return polar, angle, points
+
+
 def blob(rng: np.random.Generator, rows: int = 21) -> Piece:
     """A sphere or ellipsoid, more or less deformed by smooth waves."""
-    polar, angle = np.meshgrid(np.linspace(0, np.pi, rows), np.linspace(0, 2 * np.pi, 2 * rows), indexing="ij")
-    sphere = np.stack([np.sin(polar) * np.cos(angle), np.sin(polar) * np.sin(angle), np.cos(polar)], axis=-1)
+    polar, angle, sphere = _sphere(rows, 2 * rows)
     height = np.zeros(polar.shape)
     for _ in range(int(rng.integers(0, 6))):
         height += rng.uniform(0.03, 0.16) * np.sin(sphere @ rng.normal(0, 2.4, 3) + rng.uniform(0, 6))
@@ -154,8 +122,7 @@ def ground(rng: np.random.Generator, half_m: float, roughness_m: float, cells: i
 
 def dome(radius_m: float) -> Piece:
     """The far sphere that closes every scene."""
-    polar, angle = np.meshgrid(np.linspace(0, np.pi, 17), np.linspace(0, 2 * np.pi, 33), indexing="ij")
-    points = np.stack([np.sin(polar) * np.cos(angle), np.sin(polar) * np.sin(angle), np.cos(polar)], axis=-1)
+    polar, angle, points = _sphere(17, 33)
     return grid(radius_m * points, np.stack([angle, polar], axis=-1) * radius_m)
 
 
@@ -172,17 +139,11 @@ def rods(starts: np.ndarray, ends: np.ndarray, radius: float, sides: int = 7) ->
     points = np.stack([starts + radius * ring, ends + radius * ring])  # 2, sides + 1, n, 3
     around = np.broadcast_to(angle[..., 0] * radius, ring.shape[:2])
     uv = np.stack([np.stack([around, 0 * around], -1), np.stack([around, 0 * around + length[:, 0]], -1)])
-    index = np.arange(2 * (sides + 1) * len(starts), dtype=np.int32).reshape(2, sides + 1, -1)
+    index = np.arange(2 * (sides + 1) * len(starts)).reshape(2, sides + 1, -1)
     a, b, c, d = index[0, :-1], index[0, 1:], index[1, :-1], index[1, 1:]
-    triangles = np.stack([np.stack([a, c, b], -1), np.stack([b, c, d], -1)]).reshape(-1, 3)
-    group = np.broadcast_to(np.arange(len(starts), dtype=np.int32), (2, sides, len(starts))).reshape(-1)
-    return Piece(
-        points=points.reshape(-1, 3).astype(np.float32),
-        normals=np.stack([ring, ring]).reshape(-1, 3).astype(np.float32),
-        uv=uv.reshape(-1, 2).astype(np.float32),
-        triangles=triangles,
-        group=np.ascontiguousarray(group),
-    )
+    triangles = np.stack([np.stack([a, c, b], -1), np.stack([b, c, d], -1)])
+    group = np.broadcast_to(np.arange(len(starts)), (2, sides, len(starts)))
+    return _piece(points, np.stack([ring, ring]), uv, triangles, group)
 
 
 def leaves(rng: np.random.Generator, count: int, leaf: float) -> Piece:

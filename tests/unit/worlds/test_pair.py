@@ -9,22 +9,22 @@ from tiny_world import TINY
 from gs_stereo.datasets.schema import check_sample
 from gs_stereo.types import LabelFlag
 from gs_stereo.worlds.pairs.faults import develop
-from gs_stereo.worlds.pairs.pair import training_pair
+from gs_stereo.worlds.pairs.pair import sample_pair
 
 
 def test_a_pair_depends_on_seed_and_number_alone() -> None:
-    first = training_pair(TINY, 5, 2)
-    training_pair(TINY, 6, 0)
-    again = training_pair(TINY, 5, 2)
+    first = sample_pair(TINY, 5, 2)
+    sample_pair(TINY, 6, 0)
+    again = sample_pair(TINY, 5, 2)
     for name in ("left", "right", "disparity", "flags", "intrinsics", "baseline", "cam_from_world"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
-    assert not np.array_equal(first.left, training_pair(TINY, 6, 2).left)
+    assert not np.array_equal(first.left, sample_pair(TINY, 6, 2).left)
 
 
 def test_a_pair_is_a_valid_sample_and_kinds_take_turns() -> None:
     names = []
     for number in range(4):
-        sample = training_pair(TINY, 0, number)
+        sample = sample_pair(TINY, 0, number)
         check_sample(sample)
         assert np.isfinite(sample.disparity).all()
         assert (sample.confidence == 255).all()

@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from gs_stereo.errors import StageError
 from gs_stereo.geometry.disparity import disparity_from_depth
 from gs_stereo.types import Camera
+from gs_stereo.worlds.render import RenderedView
 from gs_stereo.worlds.rooms.config import SampleConfig
-from gs_stereo.worlds.rooms.render import ViewTruth
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _DROPPED_MANTISSA_BITS = 7
@@ -32,16 +31,6 @@ _DROPPED_MANTISSA_BITS = 7
 def baseline_tag(baseline_m: float) -> str:
     """`b100` for 0.1 m."""
     return f"b{round(baseline_m * 1000):03d}"
-
-
-def png_bytes(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """An RGB image as PNG."""
-    import cv2
-
-    done, data = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not done:
-        raise StageError("OpenCV could not encode a PNG image; check the opencv-python installation.")
-    return bytes(data.tobytes())
 
 
 def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -57,13 +46,16 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def truth_arrays(truth: ViewTruth, focal_px: float) -> dict[str, np.ndarray]:
-    """The arrays of one gt file. z keeps 16 mantissa bits (relative error under 8e-6), so that it compresses."""
-    z = _rounded(truth.z)
-    arrays: dict[str, np.ndarray] = {"z": z, "cls": truth.kind}
-    for baseline, occlusion in truth.occlusion.items():
-        arrays[f"occ_{baseline_tag(baseline)}"] = occlusion
-        disparity = disparity_from_depth(z.astype(np.float64), focal_px * baseline)
+def truth_arrays(view: RenderedView, occlusion: Mapping[float, UInt8[np.ndarray, "h w"]]) -> dict[str, np.ndarray]:
+    """The arrays of one gt file; occlusion: bits 0 hidden and 1 out of frame, by baseline in metres.
+
+    z keeps 16 mantissa bits (relative error under 8e-6), so that it compresses.
+    """
+    z = _rounded(view.depth)
+    arrays: dict[str, np.ndarray] = {"z": z, "cls": view.surface}
+    for baseline, bits in occlusion.items():
+        arrays[f"occ_{baseline_tag(baseline)}"] = bits
+        disparity = disparity_from_depth(z.astype(np.float64), view.camera.focal_px * baseline)
         arrays[f"disp_{baseline_tag(baseline)}"] = _rounded(disparity.astype(np.float32))
     return arrays
 
@@ -113,3 +105,28 @@ def positions_text(cameras: list[Camera]) -> str:
     lines = ["# name x y z, camera centres in metres"]
     lines += [" ".join([view.name, *(f"{value:.9f}" for value in view.centre_in_world)]) for view in cameras]
     return "\n".join(lines) + "\n"
+
+
+def readme_text(config: SampleConfig, seed: int) -> str:
+    """README.md."""
+    scene = "conservatory (hard)" if config.hard else "living room"
+    baselines = ", ".join(f"{value:g}" for value in config.baselines_m)
+    tag = baseline_tag(config.baselines_m[0])
+    return f"""# Sample capture: {scene}, seed {seed}
+
+Written by `gsstereo sample`: ray cast from procedural geometry and textures, with exact truth. Units are metres.
+
+- `images/`: {config.views} training photos, {config.width} x {config.height}, 8-bit sRGB. Nothing else is in there.
+- `test/images/`: {config.test_views} held-out left views; `test/right_bXXX/`: their true right images, XXX mm away.
+- `gt/train/`, `gt/test/`: one npz a view. `z` is the depth along the optical axis of the surface on the ray through
+  the pixel's centre (float32, 16 mantissa bits); `disp_{tag}` the disparity f b / z in pixels; `occ_{tag}` bit 0 =
+  hidden from the right camera, bit 1 = outside the right image; `cls` 0 plain, 1 thin, 2 glossy, 3 without texture.
+  Baselines: {baselines} m.
+- `poses.json`: intrinsics and `cam_from_world` (4x4, OpenCV axes); the centre of pixel (column c, row r) is at
+  (c + 0.5, r + 0.5).
+- `sparse/0/`: COLMAP text model with the exact cameras and exact surface points of the training views.
+- `camera_positions.txt`: name x y z of the training cameras, a source of scale.
+
+A pixel of a photo is the mean over its area; at depth edges it can mix two surfaces. Glossy surfaces carry their own
+depth, not that of what they reflect.
+"""

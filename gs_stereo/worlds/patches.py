@@ -1,4 +1,4 @@
-"""Curved rectangles with a paint: everything in a sample scene is made of them.
+"""Curved rectangles with a paint of their own: everything in a room is made of them.
 
 A patch is a grid of points; its texture has rows along the grid's first axis and columns along its second. World
 axes: x right, y away from the viewer, z up, metres.
@@ -6,40 +6,24 @@ axes: x right, y away from the viewer, z up, metres.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
 import numpy as np
 from jaxtyping import Float64
 
-from gs_stereo.worlds.textures import Paint
-
-Vector = tuple[float, float, float]
-
-
-class PixelClass(IntEnum):
-    """What kind of surface a pixel shows; the values of `cls` in the truth files."""
-
-    PLAIN = 0
-    THIN = 1
-    GLOSSY = 2
-    TEXTURELESS = 3
+from gs_stereo.worlds.mesh import Piece, Vector, grid_triangles, upright_turn
+from gs_stereo.worlds.textures.canvas import Paint
+from gs_stereo.worlds.textures.paints import plaster
+from gs_stereo.worlds.world import Finish
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finish:
-    """How a surface looks.
-
-    texel_m: wanted texture resolution. mirror: share of light reflected like a mirror at normal incidence, 0 = matt.
-    highlight: strength of the Phong lobe, with exponent `shininess`. two_sided: lit from both sides, like a leaf.
-    """
+@dataclass(frozen=True)
+class Painted(Finish):
+    """How a patch looks. texel_m: wanted texture resolution. two_sided: lit from both sides, like a leaf."""
 
     paint: Paint
     texel_m: float = 0.004
-    kind: PixelClass = PixelClass.PLAIN
-    mirror: float = 0.0
-    highlight: float = 0.0
-    shininess: float = 60.0
     two_sided: bool = False
 
 
@@ -49,7 +33,7 @@ class Patch:
 
     points: Float64[np.ndarray, "r c 3"]
     normals: Float64[np.ndarray, "r c 3"]
-    finish: Finish
+    finish: Painted
 
     @property
     def size_m(self) -> tuple[float, float]:
@@ -58,8 +42,21 @@ class Patch:
         wide = np.linalg.norm(np.diff(self.points, axis=1), axis=-1).sum(axis=1).max()
         return float(high), float(wide)
 
+    @property
+    def piece(self) -> Piece:
+        """Its triangles, all one face, with texture coordinates (column, row) from 0 to 1."""
+        rows, columns = self.points.shape[:2]
+        triangles = grid_triangles(rows, columns)
+        return Piece(
+            points=self.points.reshape(-1, 3),
+            normals=self.normals.reshape(-1, 3),
+            uv=np.stack(np.meshgrid(np.linspace(0, 1, columns), np.linspace(0, 1, rows)), axis=-1).reshape(-1, 2),
+            triangles=triangles,
+            group=np.zeros(len(triangles), np.int64),
+        )
 
-def quad(corner: Vector, along_columns: Vector, along_rows: Vector, finish: Finish) -> Patch:
+
+def quad(corner: Vector, along_columns: Vector, along_rows: Vector, finish: Painted) -> Patch:
     """A parallelogram. `corner` is the texture's top left; the outside is where columns turn into rows clockwise."""
     start, column, row = (np.asarray(vector, float) for vector in (corner, along_columns, along_rows))
     points = start + np.array([[0 * row, column], [row, row + column]])
@@ -68,7 +65,7 @@ def quad(corner: Vector, along_columns: Vector, along_rows: Vector, finish: Fini
     return Patch(points=points, normals=normals, finish=finish)
 
 
-def box(centre: Vector, size: Vector, finish: Finish, yaw_deg: float = 0.0) -> list[Patch]:
+def box(centre: Vector, size: Vector, finish: Painted, yaw_deg: float = 0.0) -> list[Patch]:
     """A cuboid standing upright, turned about its vertical axis. Side textures are upright."""
     x, y, z = (value / 2 for value in size)
     faces = [
@@ -82,7 +79,22 @@ def box(centre: Vector, size: Vector, finish: Finish, yaw_deg: float = 0.0) -> l
     return [placed(face, centre, yaw_deg) for face in faces]
 
 
-def lathe(profile: list[tuple[float, float]], foot: Vector, finish: Finish, segments: int = 48) -> Patch:
+def shell(low: Vector, high: Vector, back: Painted, left: Painted, right: Painted, floor: Painted) -> list[Patch]:
+    """The closed box that views look into, between two corners; ceiling and the wall at low y are painted coarsely."""
+    (west, near, base), (east, far, top) = low, high
+    wide, deep, down = east - west, far - near, (0, 0, base - top)
+    coarse = Painted(plaster((0.85, 0.82, 0.76), 0.08, 0.2), texel_m=0.02)
+    return [
+        quad((west, far, top), (wide, 0, 0), down, back),
+        quad((west, near, top), (0, deep, 0), down, left),
+        quad((east, far, top), (0, -deep, 0), down, right),
+        quad((west, far, base), (wide, 0, 0), (0, -deep, 0), floor),
+        quad((east, near, top), (-wide, 0, 0), down, coarse),
+        quad((west, near, top), (wide, 0, 0), (0, deep, 0), coarse),
+    ]
+
+
+def lathe(profile: Sequence[Vector] | np.ndarray, foot: Vector, finish: Painted, segments: int = 48) -> Patch:
     """A body of revolution about the vertical through `foot`; profile is (radius, height) from top to bottom."""
     radius, height = np.asarray(profile, float).T
     angle = np.linspace(0.0, 2 * np.pi, segments + 1)
@@ -95,14 +107,13 @@ def lathe(profile: list[tuple[float, float]], foot: Vector, finish: Finish, segm
     return placed(Patch(points=points, normals=normals, finish=finish), foot)
 
 
-def sphere(centre: Vector, radius: float, finish: Finish, segments: int = 48) -> Patch:
+def sphere(centre: Vector, radius: float, finish: Painted, segments: int = 48) -> Patch:
     """A ball."""
     polar = np.linspace(0.0, np.pi, segments // 2 + 1)
-    profile = [(radius * float(np.sin(angle)), radius * float(np.cos(angle))) for angle in polar]
-    return lathe(profile, centre, finish, segments)
+    return lathe(radius * np.stack([np.sin(polar), np.cos(polar)], axis=-1), centre, finish, segments)
 
 
-def rod(start: Vector, end: Vector, radius: float, finish: Finish, segments: int = 12) -> Patch:
+def rod(start: Vector, end: Vector, radius: float, finish: Painted, segments: int = 12) -> Patch:
     """An open cylinder between two points."""
     first, last = np.asarray(start, float), np.asarray(end, float)
     axis = (last - first) / np.linalg.norm(last - first)
@@ -116,7 +127,7 @@ def rod(start: Vector, end: Vector, radius: float, finish: Finish, segments: int
     return Patch(points=points, normals=np.stack([ring, ring]), finish=finish)
 
 
-def blade(base: Vector, tip: Vector, width: float, bend: Vector, finish: Finish) -> Patch:
+def blade(base: Vector, tip: Vector, width: float, bend: Vector, finish: Painted) -> Patch:
     """A leaf: a strip of small triangles from `base` to `tip`, widest in the middle, sagging by `bend`."""
     start, end, sag = np.asarray(base, float), np.asarray(tip, float), np.asarray(bend, float)
     side = np.cross(end - start, np.array([0.31, 0.17, 0.93]))
@@ -132,6 +143,5 @@ def blade(base: Vector, tip: Vector, width: float, bend: Vector, finish: Finish)
 
 def placed(patch: Patch, offset: Vector, yaw_deg: float = 0.0) -> Patch:
     """The patch turned about the vertical through the origin, then moved."""
-    cosine, sine = np.cos(np.deg2rad(yaw_deg)), np.sin(np.deg2rad(yaw_deg))
-    turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+    turn = upright_turn(float(np.deg2rad(yaw_deg)))
     return replace(patch, points=patch.points @ turn.T + np.asarray(offset), normals=patch.normals @ turn.T)

@@ -7,20 +7,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from gs_stereo.worlds.pairs import surfaces
-from gs_stereo.worlds.pairs.surfaces import Piece
+from gs_stereo.worlds import shapes
+from gs_stereo.worlds.mesh import Piece, moved
 
 SHAPES: dict[str, Callable[[np.random.Generator], Piece]] = {
-    "box": lambda rng: surfaces.box((1.0, 0.5, 2.0)),
-    "cylinder": surfaces.cylinder,
-    "vase": surfaces.vase,
-    "torus": surfaces.torus,
-    "blob": surfaces.blob,
-    "sheet": surfaces.sheet,
-    "ground": lambda rng: surfaces.ground(rng, 10.0, 0.3),
-    "dome": lambda rng: surfaces.dome(5.0),
-    "leaves": lambda rng: surfaces.leaves(rng, 20, 0.2),
-    "rods": lambda rng: surfaces.rods(rng.normal(size=(3, 3)), rng.normal(size=(3, 3)), 0.02),
+    "box": lambda rng: shapes.box((1.0, 0.5, 2.0)),
+    "cylinder": shapes.cylinder,
+    "vase": shapes.vase,
+    "torus": shapes.torus,
+    "blob": shapes.blob,
+    "sheet": shapes.sheet,
+    "ground": lambda rng: shapes.ground(rng, 10.0, 0.3),
+    "dome": lambda rng: shapes.dome(5.0),
+    "leaves": lambda rng: shapes.leaves(rng, 20, 0.2),
+    "rods": lambda rng: shapes.rods(rng.normal(size=(3, 3)), rng.normal(size=(3, 3)), 0.02),
 }
 
 
@@ -41,14 +41,14 @@ def test_a_shape_is_sound(name: str) -> None:
 
 def test_groups_separate_faces_rods_and_leaves() -> None:
     rng = np.random.default_rng(0)
-    assert set(surfaces.box((1.0, 1.0, 1.0)).group) == set(range(6))
-    assert set(surfaces.leaves(rng, 7, 0.2).group) == set(range(7))
-    assert set(surfaces.rods(rng.normal(size=(4, 3)), rng.normal(size=(4, 3)), 0.1).group) == set(range(4))
-    assert set(surfaces.torus(rng).group) == {0}
+    assert set(shapes.box((1.0, 1.0, 1.0)).group) == set(range(6))
+    assert set(shapes.leaves(rng, 7, 0.2).group) == set(range(7))
+    assert set(shapes.rods(rng.normal(size=(4, 3)), rng.normal(size=(4, 3)), 0.1).group) == set(range(4))
+    assert set(shapes.torus(rng).group) == {0}
 
 
 def test_a_box_has_its_size_and_closed_sides() -> None:
-    piece = surfaces.box((1.0, 2.0, 3.0))
+    piece = shapes.box((1.0, 2.0, 3.0))
     np.testing.assert_allclose(piece.points.max(axis=0), (0.5, 1.0, 1.5))
     np.testing.assert_allclose(piece.points.min(axis=0), (-0.5, -1.0, -1.5))
     corners = piece.points[piece.triangles].astype(float)
@@ -59,16 +59,16 @@ def test_a_box_has_its_size_and_closed_sides() -> None:
 
 def test_rods_have_their_radius() -> None:
     start, end = np.array([[0.0, 0, 0]]), np.array([[3.0, 0, 4.0]])
-    piece = surfaces.rods(start, end, 0.25)
+    piece = shapes.rods(start, end, 0.25)
     axis = np.array([0.6, 0, 0.8])
     away = piece.points - (piece.points @ axis)[:, None] * axis
     np.testing.assert_allclose(np.linalg.norm(away, axis=1), 0.25, atol=1e-6)
 
 
 def test_moving_keeps_lengths_in_the_texture() -> None:
-    piece = surfaces.box((1.0, 1.0, 1.0))
+    piece = shapes.box((1.0, 1.0, 1.0))
     turn = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
-    placed = surfaces.moved(piece, turn, np.array([1.0, 2, 3]), 2.0)
+    placed = moved(piece, turn, np.array([1.0, 2, 3]), 2.0)
     np.testing.assert_allclose(placed.points.mean(axis=0), (1, 2, 3), atol=1e-6)
     np.testing.assert_allclose(placed.uv, 2 * piece.uv)
     assert placed.radius > piece.radius

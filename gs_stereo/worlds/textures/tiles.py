@@ -2,10 +2,12 @@
 
 A texture is square and is repeated by reflection, so it has no seams. It lies in a box of bytes with all its mip
 levels: level 0 at the left, the others below each other at its right, each with a border of copied edge texels.
+native/worlds/shade.cpp looks texels up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -13,25 +15,11 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.worlds.pairs import patterns
-from gs_stereo.worlds.textures import (
-    Colour,
-    bricks,
-    fabric,
-    landscape,
-    planks,
-    plaster,
-    printed,
-    rug,
-    shapes,
-    speckled,
-    tiles,
-    wood,
-)
+from gs_stereo.worlds.textures import paints, patterns
+from gs_stereo.worlds.textures.canvas import Canvas, Colour, Paint
 
 _BORDER = 2
 _COLUMNS = 4
-_LOOKUP_WIDTH = 4096
 
 
 @dataclass(frozen=True)
@@ -42,14 +30,17 @@ class BoxLayout:
 
     @property
     def levels(self) -> int:
+        """Number of mip levels: the smallest has four texels a side."""
         return int(np.log2(self.side)) - 1
 
     @property
     def width(self) -> int:
+        """Columns of the box."""
         return self.side + self.side // 2 + 4 * _BORDER
 
     @property
     def height(self) -> int:
+        """Rows of the box."""
         return self.side + 2 * _BORDER * self.levels
 
     def corners(self) -> Float32[np.ndarray, "l 2"]:
@@ -70,32 +61,11 @@ class Tiles:
     origins: Float32[np.ndarray, "k 2"]
     layout: BoxLayout
 
-    def lookup(self, tile: np.ndarray, u: np.ndarray, v: np.ndarray, level: np.ndarray) -> UInt8[np.ndarray, "n 3"]:
-        """Bilinear lookup at (u, v) in repeats of the texture, on whole mip levels."""
-        import cv2
-
-        side = np.float32(self.layout.side) / (1 << level).astype(np.float32)
-        start = self.starts[:, tile * self.layout.levels + level]
-        x, y = _reflected(u) * side + start[0], _reflected(v) * side + start[1]
-        count = len(x)
-        if count == 0:
-            return np.empty((0, 3), np.uint8)
-        wide = min(_LOOKUP_WIDTH, count)
-        if pad := -count % wide:
-            x, y = (np.concatenate([axis, np.zeros(pad, np.float32)]) for axis in (x, y))
-        x, y = x.reshape(-1, wide), y.reshape(-1, wide)
-        return np.asarray(cv2.remap(self.texels, x, y, cv2.INTER_LINEAR)).reshape(-1, 3)[:count]
-
     @cached_property
     def starts(self) -> Float32[np.ndarray, "2 kl"]:
         """Array coordinates of the texture plane's corner, for each texture and level."""
         starts = self.origins[:, None] + self.layout.corners()[None] - np.float32(0.5)
         return np.ascontiguousarray(starts.reshape(-1, 2).T)
-
-
-def _reflected(u: np.ndarray) -> np.ndarray:
-    """Position in [0, 1] of a texture that is repeated by reflection."""
-    return np.abs(u - np.float32(2) * np.rint(u * np.float32(0.5)))
 
 
 @lru_cache(maxsize=1)
@@ -105,14 +75,15 @@ def texture_bank(seed: int, count: int, side: int) -> tuple[UInt8[np.ndarray, "h
     boxes = []
     for index in range(count):
         rng = np.random.default_rng(unit_seed(seed, f"texture/{index}"))
-        paint = _KINDS[index % len(_KINDS)](rng)
+        paint = KINDS[index % len(KINDS)](rng)
         size_m = float(rng.uniform(0.7, 1.6))
-        picture = np.clip(paint(rng, (side, side), (size_m, size_m)), 0, 1)
-        boxes.append(_boxed(np.rint(255 * picture).astype(np.uint8), layout))
+        picture = np.clip(paint(Canvas(rng, (side, side), (size_m, size_m))), 0, 1)
+        boxes.append(boxed(np.rint(255 * picture).astype(np.uint8), layout))
     return tuple(boxes)
 
 
-def _boxed(picture: UInt8[np.ndarray, "s s 3"], layout: BoxLayout) -> UInt8[np.ndarray, "h w 3"]:
+def boxed(picture: UInt8[np.ndarray, "s s 3"], layout: BoxLayout) -> UInt8[np.ndarray, "h w 3"]:
+    """A picture with its mip levels."""
     import cv2
 
     box = np.zeros((layout.height, layout.width, 3), np.uint8)
@@ -125,11 +96,10 @@ def _boxed(picture: UInt8[np.ndarray, "s s 3"], layout: BoxLayout) -> UInt8[np.n
     return box
 
 
-def scene_tiles(rng: np.random.Generator, bank: tuple[np.ndarray, ...], count: int) -> Tiles:
-    """`count` textures of the bank, each with colours of its own; one in seven nearly without contrast."""
+def scene_tiles(rng: np.random.Generator, bank: tuple[np.ndarray, ...], side: int, count: int) -> Tiles:
+    """`count` textures of a bank of `side` texels, with colours of their own; one in seven nearly without contrast."""
     import cv2
 
-    side = _side_of(bank[0])
     layout = BoxLayout(side)
     rows = -(-count // _COLUMNS)
     texels = np.zeros((rows * layout.height, _COLUMNS * layout.width, 3), np.uint8)
@@ -140,10 +110,6 @@ def scene_tiles(rng: np.random.Generator, bank: tuple[np.ndarray, ...], count: i
         texels[top : top + layout.height, left : left + layout.width] = coloured
         origins.append((left, top))
     return Tiles(texels=texels, origins=np.array(origins, np.float32), layout=layout)
-
-
-def _side_of(box: np.ndarray) -> int:
-    return round((box.shape[1] - 4 * _BORDER) * 2 / 3)
 
 
 def _recolouring(rng: np.random.Generator) -> Float32[np.ndarray, "3 4"]:
@@ -159,37 +125,41 @@ def _recolouring(rng: np.random.Generator) -> Float32[np.ndarray, "3 4"]:
 
 
 def _colour(rng: np.random.Generator) -> Colour:
-    red, green, blue = rng.uniform(0.08, 0.92, 3)
-    return float(red), float(green), float(blue)
+    return rng.uniform(0.08, 0.92, 3)
 
 
-def _palette(rng: np.random.Generator) -> tuple[Colour, ...]:
-    return tuple(_colour(rng) for _ in range(5))
+def _photo_like(rng: np.random.Generator) -> Paint:
+    return patterns.photo_like(rng.uniform(0.8, 1.4), rng.random() < 0.5)
 
 
-_KINDS: tuple[patterns.RandomPaint, ...] = (
-    patterns.photo_like,
-    lambda rng: bricks(_colour(rng), _colour(rng), (float(rng.uniform(0.05, 0.2)), float(rng.uniform(0.1, 0.4)))),
-    patterns.fine_grain,
-    lambda rng: wood(_colour(rng), bool(rng.integers(2)), float(rng.uniform(0.1, 0.3))),
-    patterns.camouflage,
-    lambda rng: shapes(_colour(rng), _palette(rng), int(rng.integers(20, 60))),
-    patterns.stripes,
-    lambda rng: planks(_colour(rng), (float(rng.uniform(0.06, 0.2)), float(rng.uniform(0.3, 1.2)))),
-    patterns.cells,
-    lambda rng: tiles(_colour(rng), _colour(rng), float(rng.uniform(0.05, 0.3))),
-    patterns.photo_like,
-    lambda rng: printed(_colour(rng), _colour(rng)),
-    patterns.marble,
-    lambda rng: plaster(_colour(rng), float(rng.uniform(0.05, 0.4)), float(rng.uniform(0.02, 0.2))),
-    patterns.windows,
-    lambda rng: rug(_colour(rng), _colour(rng), _colour(rng)),
-    patterns.smooth,
-    lambda rng: speckled(_colour(rng), _colour(rng), float(rng.uniform(0.01, 0.1))),
-    patterns.grass,
-    lambda rng: fabric(_colour(rng), _colour(rng), float(rng.uniform(0.02, 0.15))),
-    patterns.collage,
-    lambda rng: landscape(_colour(rng), _colour(rng), _colour(rng)),
-    patterns.fine_grain,
-    patterns.writing,
+def _fine_grain(rng: np.random.Generator) -> Paint:
+    return patterns.grain(rng.uniform(0.1, 0.7), rng.uniform(0.08, 0.25))
+
+
+KINDS: tuple[Callable[[np.random.Generator], Paint], ...] = (
+    _photo_like,
+    lambda rng: paints.bricks(_colour(rng), _colour(rng), (rng.uniform(0.05, 0.2), rng.uniform(0.1, 0.4))),
+    _fine_grain,
+    lambda rng: paints.wood(_colour(rng), bool(rng.integers(2)), rng.uniform(0.1, 0.3)),
+    lambda rng: patterns.camouflage(rng.uniform(1.2, 2.0)),
+    lambda rng: paints.shapes(_colour(rng), tuple(rng.uniform(0.08, 0.92, (5, 3))), int(rng.integers(20, 60))),
+    lambda rng: patterns.stripes(rng.uniform(0, np.pi), int(rng.integers(6, 40)), rng.random() < 0.5),
+    lambda rng: paints.planks(_colour(rng), (rng.uniform(0.06, 0.2), rng.uniform(0.3, 1.2))),
+    lambda rng: patterns.cells(int(rng.integers(20, 90)), rng.uniform(0.004, 0.02)),
+    lambda rng: paints.tiles(_colour(rng), _colour(rng), rng.uniform(0.05, 0.3)),
+    _photo_like,
+    lambda rng: paints.printed(_colour(rng), _colour(rng)),
+    lambda rng: patterns.marble(rng.uniform(0, np.pi), rng.uniform(3, 10), rng.uniform(1.0, 4.0)),
+    lambda rng: paints.plaster(_colour(rng), rng.uniform(0.05, 0.4), rng.uniform(0.02, 0.2)),
+    lambda rng: patterns.windows(int(rng.integers(3, 9)), int(rng.integers(3, 12)), rng.uniform(0.1, 0.3)),
+    lambda rng: paints.rug(_colour(rng), _colour(rng), _colour(rng)),
+    lambda rng: patterns.grain(rng.uniform(2.2, 3.2), 0.2),  # soft gradients
+    lambda rng: paints.speckled(_colour(rng), _colour(rng), rng.uniform(0.01, 0.1)),
+    lambda rng: patterns.grain(stretch=(rng.uniform(4, 12), 1.0), exponent=rng.uniform(0.6, 1.1), contrast=0.22),
+    lambda rng: paints.fabric(_colour(rng), _colour(rng), rng.uniform(0.02, 0.15)),
+    lambda rng: patterns.collage(int(rng.integers(25, 90))),
+    lambda rng: paints.landscape(_colour(rng), _colour(rng), _colour(rng)),
+    _fine_grain,
+    lambda rng: patterns.writing(int(rng.integers(10, 40)), int(rng.integers(30, 90))),
 )
+"""The paints of a bank in turn; each draws its parameters."""

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
 from tiny_world import TINY, camera, facing_square, make_world, plain_tiles
+from twins.shading import shade_by_numpy, texture_place, texture_steps
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.disparity import warp_right_to_left
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.types import StereoRig
-from gs_stereo.worlds.pairs import shade_reference
+from gs_stereo.worlds.cameras import camera_rays
+from gs_stereo.worlds.light.lamp import LampLight, Light, Tiled, lamp_world
 from gs_stereo.worlds.pairs.compose import Composition, compose
 from gs_stereo.worlds.pairs.config import SceneKind
-from gs_stereo.worlds.pairs.render import RenderedPair, _baseline, _hidden, _rays, _render, render_pair
-from gs_stereo.worlds.pairs.shade import shade
-from gs_stereo.worlds.pairs.surfaces import quads
-from gs_stereo.worlds.pairs.world import Light, World
+from gs_stereo.worlds.pairs.pair import RenderedPair, draw_baseline, render_pair
 from gs_stereo.worlds.raycast import RayHits
+from gs_stereo.worlds.render import render, stereo_truth
+from gs_stereo.worlds.shapes import quads
+from gs_stereo.worlds.textures.tiles import boxed
+from gs_stereo.worlds.world import World
 
 GREY = (128 / 255) ** 2.2
 
 
 def seen(world: World) -> np.ndarray:
-    return _render(world, camera()).light
+    return render(world, camera()).light
 
 
 def test_light_from_all_around_is_the_texture_times_the_light() -> None:
@@ -71,19 +75,20 @@ def test_texture_steps_are_finite_differences() -> None:
     """On a slanted plane the analytic footprint is the difference of neighbouring rays' texture places."""
     plane = quads(np.array([[(-9.0, 3.0, -9), (9, 6.0, -9), (9, 8.0, 9), (-9, 5.0, 9)]]))
     world, view = make_world([plane]), camera()
+    light = cast(LampLight, world.light)
     step = 0.02  # px; smaller ones drown in the rounding of float32
     centres = pixel_centres(view.width, view.height).reshape(-1, 2)[::37]
     places, triangles = [], []
     for offset in ((0, 0), (step, 0), (0, step)):
-        rays, footprint = _rays(view, centres + offset)
-        hits = world.caster.cast(rays)
-        places.append(np.stack(shade_reference._place(world, hits)).astype(np.float64))
+        rays = camera_rays(view, centres + offset)
+        hits = world.caster.cast(rays.rows)
+        places.append(np.stack(texture_place(light, hits)).astype(np.float64))
         triangles.append(hits.triangle)
         if offset == (0, 0):
-            way = np.ascontiguousarray(rays[:, 3:].T)
-            face = world.normal[:, hits.triangle]
+            way = np.ascontiguousarray(rays.rows[:, 3:].T)
+            face = light.normal[:, hits.triangle]
             facing = (face * way).sum(axis=0)
-            steps = shade_reference._texture_steps(world, hits, way, face, facing, footprint)
+            steps = texture_steps(light, hits, way, face, facing, rays)
     for found, moved, triangle in zip(steps, places[1:], triangles[1:], strict=True):
         same = triangle == triangles[0]
         assert same.mean() > 0.9
@@ -93,9 +98,7 @@ def test_texture_steps_are_finite_differences() -> None:
 def test_far_texture_is_its_mean_and_does_not_alias() -> None:
     tiles = plain_tiles(side=64)
     checker = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    from gs_stereo.worlds.pairs.tiles import _boxed
-
-    box = _boxed(np.repeat(checker[..., None], 3, axis=2), tiles.layout)
+    box = boxed(np.repeat(checker[..., None], 3, axis=2), tiles.layout)
     world = make_world([facing_square(40.0, 60.0)], tiles=replace(tiles, texels=box), glows=True)
     light = seen(world)  # one texel is 1/32 px
     assert light.std() < 0.01
@@ -106,11 +109,12 @@ def test_far_texture_is_its_mean_and_does_not_alias() -> None:
 def test_native_shading_equals_its_twin(kind: SceneKind, seed: int) -> None:
     """They differ by rounding, of which a texel's byte is the coarsest: one step of it at most, seldom."""
     scene = compose(np.random.default_rng(seed), TINY, kind, 0)
-    world = replace(scene.world, material=scene.world.material.copy())
-    world.material[1, ::2], world.material[3, ::2] = 0.7, 0.2  # half of the pieces shine
-    rays, footprint = _rays(scene.camera, pixel_centres(96, 72).reshape(-1, 2))
-    hits = world.caster.cast(rays)
-    native, twin = shade(world, rays, hits, footprint), shade_reference.shade_by_numpy(world, rays, hits, footprint)
+    world = scene.world
+    light = cast(LampLight, world.light)
+    light.material[1, ::2], light.material[3, ::2] = 0.7, 0.2  # half of the pieces shine
+    rays = camera_rays(scene.camera, pixel_centres(96, 72).reshape(-1, 2))
+    hits = world.caster.cast(rays.rows)
+    native, twin = light.shade(world, rays, hits), shade_by_numpy(world, rays, hits)
     np.testing.assert_array_equal(native.lit, twin.lit)
     assert twin.light.std() > 0.02
     np.testing.assert_allclose(native.light, twin.light, rtol=0.05, atol=0.01)
@@ -119,20 +123,21 @@ def test_native_shading_equals_its_twin(kind: SceneKind, seed: int) -> None:
 
 def test_what_would_read_outside_a_table_is_refused() -> None:
     world = make_world([facing_square(4.0)])
-    rays, footprint = _rays(camera(), np.array([[48.0, 36.0]]))
-    hits = world.caster.cast(rays)
+    light = cast(LampLight, world.light)
+    rays = camera_rays(camera(), np.array([[48.0, 36.0]]))
+    hits = world.caster.cast(rays.rows)
 
-    def refused(message: str, world: World = world, hits: RayHits = hits) -> None:
+    def refused(message: str, light: LampLight = light, hits: RayHits = hits) -> None:
         with pytest.raises(InputError, match=message):
-            shade(world, rays, hits, footprint)
+            light.shade(world, rays, hits)
 
-    for triangle in (-1, len(world.piece)):
+    for triangle in (-1, len(light.piece)):
         refused("A ray hits no triangle", hits=replace(hits, triangle=np.full(1, triangle, np.int32)))
     refused("Rays.triangle must be", hits=replace(hits, triangle=hits.triangle.astype(np.int64)))
-    refused("A triangle belongs to no piece", replace(world, piece=world.piece + np.int32(9)))
-    refused("A piece has no texture", replace(world, material=world.material - np.float32(1)))
-    refused("A texture lies outside", replace(world, tiles=replace(world.tiles, origins=world.tiles.origins + 9)))
-    refused("World.slope must be", replace(world, slope=np.ascontiguousarray(world.slope[:5])))
+    refused("A triangle belongs to no piece", replace(light, piece=light.piece + np.int32(9)))
+    refused("A piece has no texture", replace(light, material=light.material - np.float32(1)))
+    refused("A texture lies outside", replace(light, tiles=replace(light.tiles, origins=light.tiles.origins + 9)))
+    refused("World.slope must be", replace(light, slope=np.ascontiguousarray(light.slope[:5])))
 
 
 def board_before_wall() -> tuple[World, StereoRig]:
@@ -143,27 +148,25 @@ def board_before_wall() -> tuple[World, StereoRig]:
 def test_disparity_and_visibility_of_a_board_before_a_wall() -> None:
     """f b = 32 px m: 4 px on the wall, 8 px on the board of 24 px, which hides 4 px of wall at its left."""
     world, rig = board_before_wall()
-    depth = _render(world, rig.left).depth.astype(np.float64)
-    assert set(np.round(np.unique(rig.focal_times_baseline / depth), 4)) == {4.0, 8.0}
-    hidden = _hidden(world, rig, depth)
-    board = np.zeros_like(hidden)
+    truth = stereo_truth(world, render(world, rig.left), rig.baseline)
+    assert set(np.round(np.unique(truth.disparity), 4)) == {4.0, 8.0}
+    board = np.zeros_like(truth.hidden)
     board[24:48, 36:60] = True
-    np.testing.assert_array_equal(rig.focal_times_baseline / depth > 6, board)
-    wanted = np.zeros_like(hidden)
+    np.testing.assert_array_equal(truth.disparity > 6, board)
+    wanted = np.zeros_like(truth.hidden)
     wanted[24:48, 32:36] = True
-    np.testing.assert_array_equal(hidden, wanted)
+    np.testing.assert_array_equal(truth.hidden, wanted)
 
 
 def test_edges_are_smoothed() -> None:
     """A board whose border runs through the middle of pixels has a border of mixed light."""
     board = facing_square(4.0, half=0.6, centre=(0.02, 0.02))
-    bright = replace(camera(), name="left")
     light = Light(place=(0, -1, 0), far=True, lamp=(0, 0, 0), sky=(1, 1, 1), floor=(1, 1, 1))
-    world = make_world([facing_square(8.0), board], light)
-    assert np.ptp(_render(world, bright).light) < 1e-6  # the same light everywhere: no edge is invented
-    dark = replace(world, material=world.material.copy())
-    dark.material[4] = (0, 1)  # the board glows, the wall is lit
-    mixed = _render(replace(dark, light=replace(light, sky=(0, 0, 0), floor=(0, 0, 0))), bright).light[36, :, 0]
+    pieces = [facing_square(8.0), board]
+    assert np.ptp(seen(make_world(pieces, light))) < 1e-6  # the same light everywhere: no edge is invented
+    finishes = [Tiled(tile=0, repeat_m=1.0), Tiled(tile=0, repeat_m=1.0, glows=True)]
+    dark = lamp_world(pieces, finishes, plain_tiles(), replace(light, sky=(0, 0, 0), floor=(0, 0, 0)))
+    mixed = seen(dark)[36, :, 0]
     inner = (mixed > 0.05 * GREY) & (mixed < 0.95 * GREY)
     assert 1 <= inner.sum() <= 4
 
@@ -177,10 +180,11 @@ def rendered(request: pytest.FixtureRequest) -> tuple[Composition, RenderedPair]
 
 def test_the_right_image_is_the_left_one_moved_by_the_disparity(rendered: tuple[Composition, RenderedPair]) -> None:
     _, pair = rendered
-    warped = warp_right_to_left(pair.right, pair.disparity)
-    visible = ~pair.hidden & ~pair.out_of_frame & np.isfinite(warped).all(axis=2)
-    moved = warp_right_to_left(pair.right, pair.disparity + 3)
-    error, wrong = (np.nanmedian(np.abs(image - pair.left)[visible]) for image in (warped, moved))
+    right, truth = pair.right.light, pair.truth
+    warped = warp_right_to_left(right, truth.disparity)
+    visible = (truth.flags == 0) & np.isfinite(warped).all(axis=2)
+    moved = warp_right_to_left(right, truth.disparity + 3)
+    error, wrong = (np.nanmedian(np.abs(image - pair.left.light)[visible]) for image in (warped, moved))
     assert error < 0.5 * wrong
     assert visible.mean() > 0.4
 
@@ -188,30 +192,29 @@ def test_the_right_image_is_the_left_one_moved_by_the_disparity(rendered: tuple[
 def test_out_of_frame_is_left_of_the_right_image(rendered: tuple[Composition, RenderedPair]) -> None:
     _, pair = rendered
     columns = np.arange(96) + 0.5
-    np.testing.assert_array_equal(pair.out_of_frame, columns - pair.disparity.astype(np.float64) < 0)
+    np.testing.assert_array_equal(pair.truth.out_of_frame, columns - pair.truth.disparity.astype(np.float64) < 0)
 
 
 def test_hidden_agrees_with_the_right_depth_map(rendered: tuple[Composition, RenderedPair]) -> None:
     """Where the right eye's own pixels clearly show something nearer, or clearly the same, the flag says so."""
-    scene, pair = rendered
-    depth = _render(scene.world, pair.rig.right).depth.astype(np.float64)
-    right = pair.rig.focal_times_baseline / depth
-    column = np.arange(96) - pair.disparity.astype(np.float64)
+    _, pair = rendered
+    right, truth = pair.rig.focal_times_baseline / pair.right.depth.astype(np.float64), pair.truth
+    column = np.arange(96) - truth.disparity.astype(np.float64)
     inside = (column >= 1) & (column <= 94)
     index = np.clip(np.rint(column).astype(int), 1, 94)
     rows = np.arange(72)[:, None]
     around = np.stack([right[rows, index + step] for step in (-1, 0, 1)])
-    nearer = inside & (around.min(axis=0) > pair.disparity + 1.0)
-    same = inside & (np.abs(around - pair.disparity).max(axis=0) < 0.05)
-    assert pair.hidden[nearer].mean() > 0.98 if nearer.any() else True
-    assert pair.hidden[same].mean() < 0.02
+    nearer = inside & (around.min(axis=0) > truth.disparity + 1.0)
+    same = inside & (np.abs(around - truth.disparity).max(axis=0) < 0.05)
+    assert truth.hidden[nearer].mean() > 0.98 if nearer.any() else True
+    assert truth.hidden[same].mean() < 0.02
 
 
 def test_disparities_are_positive_and_bounded(rendered: tuple[Composition, RenderedPair]) -> None:
     scene, pair = rendered
     assert pair.rig.baseline > 0
-    assert (pair.disparity > 0).all()
-    assert pair.disparity.max() <= 1.36 * 0.25 * 96
+    assert (pair.truth.disparity > 0).all()
+    assert pair.truth.disparity.max() <= 1.36 * 0.25 * 96
     assert scene.world.caster.distance(pair.rig.right.centre_in_world.astype(np.float32)) > 0.05 * scene.near_m
 
 
@@ -220,23 +223,25 @@ def test_a_baseline_that_leads_into_a_wall_is_shortened() -> None:
     scene = Composition(world=make_world([facing_square(8.0), wall]), camera=camera(), near_m=0.25)
     depth = np.full((72, 96), 4.0)
     wide = TINY.model_copy(update={"disparity_share_median": 0.25, "disparity_share_spread": 0.0})
-    assert 0 < _baseline(scene, depth, np.random.default_rng(0), wide) < 0.2
+    assert 0 < draw_baseline(scene, depth, np.random.default_rng(0), wide) < 0.2
 
 
 def test_rays_that_hit_nothing_are_no_part_of_a_scene() -> None:
     """Every composed scene is closed: the sky catches what passes everything else."""
     scene = compose(np.random.default_rng(2), TINY, "outdoors", 0)
-    rays = np.zeros((500, 6), np.float32)
-    rays[:, :3] = scene.camera.centre_in_world
-    rays[:, 3:] = np.random.default_rng(0).normal(size=(500, 3))
-    hits = scene.world.caster.cast(rays)
+    rows = np.zeros((500, 6), np.float32)
+    rows[:, :3] = scene.camera.centre_in_world
+    rows[:, 3:] = np.random.default_rng(0).normal(size=(500, 3))
+    hits = scene.world.caster.cast(rows)
     assert (hits.triangle >= 0).all()
-    assert np.isfinite(shade(scene.world, rays, hits, _rays(scene.camera, np.zeros((1, 2)))[1]).light).all()
+    rays = replace(camera_rays(scene.camera, np.zeros((1, 2))), rows=rows)
+    assert np.isfinite(scene.world.light.shade(scene.world, rays, hits).light).all()
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_lamp_of_a_room_hangs_between_its_walls(seed: int) -> None:
     scene = compose(np.random.default_rng(seed), TINY, "room", 0)
-    off = replace(scene.world, light=replace(scene.world.light, lamp=(0.0, 0.0, 0.0)))
-    lit, unlit = (_render(world, scene.camera).light for world in (scene.world, off))
+    light = cast(LampLight, scene.world.light)
+    off = replace(scene.world, light=replace(light, light=replace(light.light, lamp=(0.0, 0.0, 0.0))))
+    lit, unlit = (render(world, scene.camera).light for world in (scene.world, off))
     assert np.mean((lit > unlit + 1e-3).any(-1)) > 0.2
