@@ -14,7 +14,7 @@ from gs_stereo.errors import InputError, PluginError
 from gs_stereo.mvs import kernels
 from gs_stereo.native import library
 from gs_stereo.native.library import Library, Struct, array_of
-from gs_stereo.worlds.pairs import shade
+from gs_stereo.worlds.light import shade
 
 LIBRARIES = [kernels.LIBRARY, shade.LIBRARY]
 
