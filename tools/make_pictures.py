@@ -17,7 +17,7 @@ import numpy as np
 from gs_stereo.core.atomic import write_bytes
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.datasets.write import read_dataset
-from gs_stereo.report.pictures import colour_table, coloured
+from gs_stereo.imaging.colour_maps import colour_table, coloured, shown_range
 
 TARGET = Path(__file__).parents[1] / "docs" / "pair.webp"
 TILE_WIDTH_PX, BAR_PX, CAPTION_PX, GAP_PX = 480, 12, 26, 6
@@ -41,20 +41,14 @@ def main() -> None:
 
 
 def spread_px(sample: ShardSample) -> float:
-    """How far the disparities of a sample spread: 5th to 95th percentile."""
-    low, high = disparity_range(sample)
+    """How far the disparities of a sample spread: 1st to 99th percentile."""
+    low, high = shown_range(sample.disparity)
     return high - low
-
-
-def disparity_range(sample: ShardSample) -> tuple[float, float]:
-    known = sample.disparity[np.isfinite(sample.disparity)]
-    low, high = np.percentile(known, [1, 99]) if known.size else (0.0, 0.0)
-    return float(low), float(high)
 
 
 def sheet(sample: ShardSample) -> np.ndarray:
     """Two rows of two tiles."""
-    low, high = disparity_range(sample)
+    low, high = shown_range(sample.disparity)
     labelled = np.isfinite(sample.disparity)
     percent = np.where(labelled, sample.confidence / 2.55, np.nan)
     tiles = [

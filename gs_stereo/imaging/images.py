@@ -157,6 +157,12 @@ def fitting_size(width: int, height: int, max_edge_px: int) -> tuple[int, int]:
     return max(1, math.floor(width * scale + 1e-6)), max(1, math.floor(height * scale + 1e-6))
 
 
+def nearest_size(width: int, height: int, max_edge_px: int) -> tuple[int, int]:
+    """The whole width and height nearest to that shape within `max_edge_px`: to look at; K is not scaled exactly."""
+    scale = fitting_scale(width, height, max_edge_px)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
 def shrink_to_edge(image: UInt8[np.ndarray, "h w 3"], max_edge_px: int) -> UInt8[np.ndarray, "h w 3"]:
     """Shrink by one factor in both directions (`fitting_scale`), so that a square pixel stays square.
 

@@ -1,5 +1,8 @@
 """How sharp and how varied an image is.
 
+Three questions, three measures: `frame_sharpness` ranks frames of one video, `fine_detail` compares a render with the
+photo of the same place, and `edge_width_px2` tells how many pixels any image is blurred.
+
 The width of an edge is measured without a reference (after Zhuo and Sim 2011): blur the image twice with known sigmas
 a < b. At a step edge of width s the gradients have the ratio R = sqrt((s^2 + b^2) / (s^2 + a^2)), so
 s^2 = (b^2 - R^2 a^2) / (R^2 - 1). It does not depend on the contrast, and hardly on the content: a photo always has
@@ -14,6 +17,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from gs_stereo.imaging.images import nearest_size, resize_to
+
 Gradient = tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]
 """Derivatives along x and y."""
 
@@ -23,6 +28,8 @@ _STRONG_PERCENTILE = 80.0
 _LEAST_GRADIENT = 0.5
 _LEAST_EDGE_PIXELS = 50
 _LARGEST_PX2 = 100.0
+_FRAME_EDGE_PX = 640
+_DETAIL_SIGMA_PX = 1.5
 
 
 def edge_width_px2(image: UInt8[np.ndarray, "h w 3"]) -> float:
@@ -54,6 +61,25 @@ def extra_blur_px(width_px2: float, reference_px2: float) -> float:
     """Sigma of the blur that turns edges like the reference into these; 0 if they are sharper, NaN if unknown."""
     extra = width_px2 - reference_px2
     return float(np.sqrt(max(extra, 0.0))) if np.isfinite(extra) else float("nan")
+
+
+def frame_sharpness(image: UInt8[np.ndarray, "h w 3"]) -> float:
+    """Variance of the Laplacian of the gray image, at a fixed size so that sensor noise counts less.
+
+    Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
+    """
+    import cv2
+
+    small = resize_to(image, *nearest_size(image.shape[1], image.shape[0], _FRAME_EDGE_PX))
+    return float(cv2.Laplacian(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
+
+
+def fine_detail(image: UInt8[np.ndarray, "h w 3"]) -> float:
+    """Mean absolute difference of the brightness (in [0, 1]) to its own Gaussian blur of 1.5 px."""
+    import cv2
+
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255.0
+    return float(np.abs(gray - cv2.GaussianBlur(gray, (0, 0), _DETAIL_SIGMA_PX)).mean())
 
 
 def contrast(image: UInt8[np.ndarray, "h w 3"]) -> float:

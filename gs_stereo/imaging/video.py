@@ -1,7 +1,6 @@
 """Sharp, evenly spaced frames of a video file.
 
-A video is cut into as many windows of equal length as frames are wanted; from each window comes the frame with the
-largest variance of the Laplacian (Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000).
+A video is cut into as many windows of equal length as frames are wanted; from each window comes the sharpest frame.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gs_stereo.errors import InputError
-from gs_stereo.imaging.images import resize_to, write_png
+from gs_stereo.imaging.images import write_png
+from gs_stereo.imaging.sharpness import frame_sharpness
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
-_MEASURED_EDGE_PX = 640
 _LAST_PART_OF_WINDOW = 0.6
 
 
@@ -67,16 +66,6 @@ def extract_frames(video: Path, folder: Path, max_frames: int, on_frame: OnFrame
 def _counts(index: int, start: float, end: float) -> bool:
     """True in the first part of a window; a window always has at least its first frame."""
     return index < start + 1 or index < start + _LAST_PART_OF_WINDOW * (end - start)
-
-
-def frame_sharpness(image: UInt8[np.ndarray, "h w 3"]) -> float:
-    """Variance of the Laplacian of the gray image, at a fixed size so that sensor noise counts less."""
-    import cv2
-
-    height, width = image.shape[:2]
-    scale = min(1.0, _MEASURED_EDGE_PX / max(height, width))
-    small = resize_to(image, max(1, round(width * scale)), max(1, round(height * scale)))
-    return float(cv2.Laplacian(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
 
 
 def _frames(video: Path, *, decode: bool) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"]]]:

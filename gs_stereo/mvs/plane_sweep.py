@@ -20,6 +20,7 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.geometry.pixels import intrinsics_to_opencv, pixel_index
 from gs_stereo.geometry.projection import inside, project, unproject_depth_map
+from gs_stereo.imaging.images import nearest_size
 from gs_stereo.log import progress
 from gs_stereo.mvs.depth_completion import completed
 from gs_stereo.mvs.semi_global import aggregate, cheapest
@@ -119,8 +120,7 @@ def _median_angle(first: Float[np.ndarray, "n 3"], second: Float[np.ndarray, "n 
 def _shrink(camera: Camera, photo: UInt8[np.ndarray, "h w 3"]) -> _Small:
     import cv2
 
-    scale = min(1.0, _EDGE_PX / max(camera.width, camera.height))
-    size = (max(1, round(camera.width * scale)), max(1, round(camera.height * scale)))
+    size = nearest_size(camera.width, camera.height, _EDGE_PX)
     gray = cv2.cvtColor(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     gray = gray.astype(np.float32) / 255
     mean, variance = _window_statistics(gray)

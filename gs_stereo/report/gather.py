@@ -14,18 +14,18 @@ from jaxtyping import Float
 
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
+from gs_stereo.imaging.colour_maps import anaglyph, coloured, shown_range
 from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.report.facts import DatasetPictures, ShownSample, StageRecord, Thumbnail
-from gs_stereo.report.pictures import anaglyph, coloured, data_uri, shrunk_map
+from gs_stereo.report.pictures import data_uri, shrunk_map
 
 MAX_THUMBNAILS = 60
 MAX_SHOWN_EACH = 3
 CONFIDENCE_BINS = 20
 _THUMBNAIL_EDGE_PX = 260
 _SHOWN_EDGE_PX = 720
-_RANGE_PERCENTILES = (1.0, 99.0)
 _LONGEST_LICENCE = 120
 
 
@@ -104,7 +104,9 @@ def dataset_pictures(
     read: Callable[[int], ShardSample], chosen: Sequence[int], measures: DatasetMeasures, metres_per_unit: float
 ) -> DatasetPictures:
     """Pictures of the measured samples. read: a sample by its number; chosen: the numbers of the measured samples."""
-    limits = _disparity_range([sample.small.depth for sample in measures.samples], measures)
+    views = [sample.small for sample in measures.samples]
+    disparities = [view.camera.focal_px * view.baseline / view.depth.ravel() for view in views]
+    limits = shown_range(np.concatenate([np.zeros(0), *disparities]))
     counts = np.zeros(CONFIDENCE_BINS, dtype=np.int64)
     sheet = set(np.unique(np.linspace(0, len(chosen) - 1, min(MAX_THUMBNAILS, len(chosen))).astype(int)).tolist())
     ranks = _ranks(measures.consistency)
@@ -124,23 +126,6 @@ def dataset_pictures(
         confidence_counts=counts,
         disparity_range_px=limits,
     )
-
-
-def _disparity_range(depths: Sequence[Float[np.ndarray, "h w"]], measures: DatasetMeasures) -> tuple[float, float]:
-    """The range of the contact sheet's colours: 1st to 99th percentile over all samples."""
-    values = [
-        sample.small.camera.focal_px * sample.small.baseline / depth[np.isfinite(depth)]
-        for sample, depth in zip(measures.samples, depths, strict=True)
-    ]
-    everything = np.concatenate(values) if values else np.zeros(0)
-    return _percentiles(everything)
-
-
-def _percentiles(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
-    if values.size == 0:
-        return 0.0, 1.0
-    low, high = np.percentile(values, _RANGE_PERCENTILES)
-    return float(low), float(max(high, low + 1e-3))
 
 
 def _ranks(consistency: Float[np.ndarray, "n"]) -> dict[int, str]:
@@ -168,7 +153,7 @@ def _shown(
 ) -> ShownSample:
     position, rank = place
     known = sample.disparity[np.isfinite(sample.disparity)].astype(np.float64)
-    low, high = _percentiles(known)
+    low, high = shown_range(known)
     focal_times_baseline = float(sample.intrinsics[0, 0]) * sample.baseline * metres_per_unit
     median = round(float(np.median(known))) if known.size else 0
     confidence = np.where(np.isfinite(sample.disparity), sample.confidence / 255.0, np.nan)

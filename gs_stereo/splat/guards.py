@@ -18,6 +18,7 @@ from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import inside, project, unproject
 from gs_stereo.geometry.view_selection import NearestPhoto, nearest_photos
 from gs_stereo.imaging.images import resize_to
+from gs_stereo.imaging.sharpness import fine_detail
 from gs_stereo.splat.pairs_config import GuardsConfig
 from gs_stereo.types import Camera, DepthMaps, SparseScene
 
@@ -43,7 +44,6 @@ _MAX_WITNESSES = 32
 
 _LEAST_POINTS = 20
 _NEAR_PERCENTILE = 1.0
-_DETAIL_SIGMA_PX = 1.5
 _LEAST_PHOTO_DETAIL = 1e-3
 """A photo with less detail than this (in [0, 1] brightness) is blank and says nothing about blur."""
 
@@ -208,14 +208,6 @@ def _sharpness(image: UInt8[np.ndarray, "h w 3"], capture: Capture, nearest: Nea
     photo = capture.photos(capture.scene.cameras[nearest.index].name)
     photo_detail = fine_detail(_at_size(photo, image.shape[1], image.shape[0]))
     return fine_detail(image) / photo_detail if photo_detail > _LEAST_PHOTO_DETAIL else float("nan")
-
-
-def fine_detail(image: UInt8[np.ndarray, "h w 3"]) -> float:
-    """Mean absolute difference of the brightness (in [0, 1]) to its own Gaussian blur of 1.5 px."""
-    import cv2
-
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255.0
-    return float(np.abs(gray - cv2.GaussianBlur(gray, (0, 0), _DETAIL_SIGMA_PX)).mean())
 
 
 def _at_size(photo: UInt8[np.ndarray, "h w 3"], width: int, height: int) -> UInt8[np.ndarray, "h w 3"]:

@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gs_stereo.geometry.disparity import disparity_from_depth
+from gs_stereo.imaging.colour_maps import shown_range, side_by_side
 from gs_stereo.splat.pairs import SplatRenderer
 from gs_stereo.types import StereoRig
 from gs_stereo.viewer.frame import DisplayFrame
-from gs_stereo.viewer.pictures import disparity_colours, side_by_side
+from gs_stereo.viewer.pictures import disparity_colours
 
 _LEAST_STEPS, _STEPS_IN_ROUND = 100, 10
 _LARGEST_SHARE = 0.5
@@ -58,8 +59,8 @@ def describe_disparity(disparity: np.ndarray) -> str:
     known = disparity[np.isfinite(disparity)]
     if known.size == 0:
         return "No disparity: nothing is seen here."
-    low, median, high = np.percentile(known, [1.0, 50.0, 99.0])
-    return f"Disparity {low:.1f} (blue) to {high:.1f} px (red), median {median:.1f} px"
+    low, high = shown_range(known)
+    return f"Disparity {low:.1f} (blue) to {high:.1f} px (red), median {np.median(known):.1f} px"
 
 
 def baseline_range(frame: DisplayFrame, rigs: tuple[StereoRig, ...]) -> BaselineRange:

@@ -15,6 +15,7 @@ import viser
 from jaxtyping import UInt8
 
 from gs_stereo.datasets.schema import ShardSample
+from gs_stereo.imaging.colour_maps import side_by_side
 from gs_stereo.imaging.images import fitting_size, shrink_to_edge
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.viewer.config import ViewerConfig
@@ -23,7 +24,7 @@ from gs_stereo.viewer.frame import BrowserView, DisplayFrame
 from gs_stereo.viewer.layers import Layers, toggles
 from gs_stereo.viewer.live_pair import baseline_range, render_live_pair
 from gs_stereo.viewer.newest import NewestWins
-from gs_stereo.viewer.pictures import Colouring, disparity_colours, label_points, side_by_side
+from gs_stereo.viewer.pictures import Colouring, disparity_colours, label_points
 
 FREE_VIEW = "The 3D view"
 _LONGEST_NAME = 60

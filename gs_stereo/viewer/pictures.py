@@ -12,15 +12,13 @@ from jaxtyping import Float, UInt8
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.geometry.disparity import depth_from_disparity
 from gs_stereo.geometry.projection import unproject, unproject_depth_map
+from gs_stereo.imaging.colour_maps import DARK, colour_table, coloured, shown_range
 from gs_stereo.splat.rotations import rotation_matrices
 from gs_stereo.splat.sh import rgb_from_dc
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.types.gaussians import Gaussians
 
 Colouring = Literal["confidence", "image"]
-_GAP_PX = 4
-_GAP_COLOUR = 255
-_NO_DISPARITY = 32
 _LARGEST_HALF = 6e4
 _LEFT_COLOUR, _RIGHT_COLOUR, _BASELINE_COLOUR = (56, 132, 255), (255, 92, 72), (255, 200, 0)
 
@@ -65,7 +63,7 @@ def label_points(sample: ShardSample, least_confidence: float, colouring: Colour
     points = unproject_depth_map(camera, depth)
     kept = np.isfinite(points).all(axis=-1) & (sample.confidence >= least_confidence * 255)
     chosen = _thinned(np.flatnonzero(kept), max_points)
-    colours = sample.left if colouring == "image" else confidence_colours(sample.confidence)
+    colours = sample.left if colouring == "image" else colour_table("cividis")[sample.confidence]
     return ColouredPoints(xyz_in_world=points.reshape(-1, 3)[chosen], rgb=colours.reshape(-1, 3)[chosen])
 
 
@@ -75,33 +73,9 @@ def _thinned(indices: np.ndarray, most: int) -> np.ndarray:
     return indices[::step]
 
 
-def confidence_colours(confidence: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Dark blue for no confidence, yellow for full (cividis, readable with any colour vision)."""
-    import cv2
-
-    coloured: UInt8[np.ndarray, "h w 3"] = cv2.applyColorMap(confidence, cv2.COLORMAP_CIVIDIS)[:, :, ::-1]
-    return np.ascontiguousarray(coloured)
-
-
 def disparity_colours(disparity: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """Far is blue, near is red (turbo), stretched over the 1st to 99th percentile; dark grey where there is none."""
-    import cv2
-
-    valid = np.isfinite(disparity)
-    picture = np.full((*disparity.shape, 3), _NO_DISPARITY, dtype=np.uint8)
-    if not valid.any():
-        return picture
-    low, high = np.percentile(disparity[valid], [1.0, 99.0])
-    share = np.clip((np.where(valid, disparity, low) - low) / max(high - low, 1e-6), 0.0, 1.0)
-    coloured = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]
-    picture[valid] = coloured[valid]
-    return picture
-
-
-def side_by_side(first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w2 3"]:
-    """Two pictures of one height with a white gap between them."""
-    gap = np.full((first.shape[0], _GAP_PX, 3), _GAP_COLOUR, dtype=np.uint8)
-    return np.concatenate([first, gap, second], axis=1)
+    return coloured(disparity, *shown_range(disparity), "turbo", DARK)
 
 
 def plain_splat(gaussians: Gaussians, max_gaussians: int, display_per_unit: float) -> PlainSplat:

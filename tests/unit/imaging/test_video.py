@@ -9,7 +9,8 @@ import pytest
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import read_photo
-from gs_stereo.imaging.video import extract_frames, frame_sharpness
+from gs_stereo.imaging.sharpness import frame_sharpness
+from gs_stereo.imaging.video import extract_frames
 
 FRAMES, SHARP_EVERY = 40, 5
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from builders import camera_at, plain_sample
 
-from gs_stereo.imaging.sharpness import contrast, edge_width_px2, extra_blur_px
 from gs_stereo.quality.agreement import compare_with_matches
 from gs_stereo.quality.features import PairMatches, match_features
 from gs_stereo.quality.neighbours import SmallView, conflict_shares, repeats
@@ -21,44 +20,6 @@ def texture(seed: int = 0, fineness_px: float = 1.5) -> np.ndarray:
     noise = np.random.default_rng(seed).normal(size=(HEIGHT, WIDTH + 40, 3)).astype(np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), fineness_px)
     return np.clip(128 + 60 * smooth / smooth.std(), 0, 255).astype(np.uint8)
-
-
-def step_edge(sigma_px: float, turned: bool = False) -> np.ndarray:
-    image = np.full((HEIGHT, WIDTH, 3), 40, np.float32)
-    image[:, WIDTH // 2 :] = 200
-    image = cv2.GaussianBlur(image, (0, 0), sigma_px)
-    image = image[:, : WIDTH - WIDTH % 2]
-    return np.ascontiguousarray(image.transpose(1, 0, 2) if turned else image).astype(np.uint8)
-
-
-@pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("sigma", [2.0, 3.5])
-def test_the_width_of_a_blurred_step_is_its_sigma(sigma: float, turned: bool) -> None:
-    assert edge_width_px2(step_edge(sigma, turned)) == pytest.approx(sigma**2, rel=0.15)
-
-
-def test_the_width_does_not_depend_on_the_contrast() -> None:
-    sharp = step_edge(1.5)
-    assert edge_width_px2((sharp // 3 + 60).astype(np.uint8)) == pytest.approx(edge_width_px2(sharp), rel=0.1)
-
-
-def test_blurring_adds_its_variance() -> None:
-    once = step_edge(1.5)
-    twice = cv2.GaussianBlur(once, (0, 0), 2.0)
-    assert extra_blur_px(edge_width_px2(twice), edge_width_px2(once)) == pytest.approx(2.0, rel=0.15)
-
-
-def test_blur_of_one_direction_is_seen() -> None:
-    image = texture()[:, :WIDTH]
-    moving = cv2.blur(image, (9, 1))
-    assert edge_width_px2(moving) > edge_width_px2(image) + 1
-
-
-def test_a_blank_image_has_no_edges_and_no_contrast() -> None:
-    blank = np.full((HEIGHT, WIDTH, 3), 7, np.uint8)
-    assert np.isnan(edge_width_px2(blank))
-    assert np.isnan(extra_blur_px(float("nan"), 0.0))
-    assert contrast(blank) == 0
 
 
 def test_matches_give_the_shift_of_an_image() -> None:

@@ -10,15 +10,7 @@ import pytest
 from plane_rasterizer import PlaneRasterizer, camera_at, no_gaussians, plane_scene, turned
 
 from gs_stereo.config import parse_config
-from gs_stereo.splat.guards import (
-    REFUSAL_REASONS,
-    Capture,
-    EyeMeasures,
-    ViewMeasures,
-    fine_detail,
-    measure_eye,
-    refusal,
-)
+from gs_stereo.splat.guards import REFUSAL_REASONS, Capture, EyeMeasures, ViewMeasures, measure_eye, refusal
 from gs_stereo.splat.pairs import SplatRenderer
 from gs_stereo.splat.pairs_config import GuardsConfig
 from gs_stereo.splat.raster.protocol import RenderSettings
@@ -181,15 +173,6 @@ def test_the_photo_is_brought_to_the_size_of_the_render():
     cropped = camera_at(0.5, name="b", size=(64, 48))
     eye = _measured(cropped, scene=big, photos=_photos(big))
     assert eye.sharpness == pytest.approx(1.0, abs=0.1)
-
-
-def test_fine_detail_falls_with_blur_and_is_zero_for_a_flat_image():
-    import cv2
-
-    noise = np.random.default_rng(0).integers(0, 256, size=(60, 80, 3)).astype(np.uint8)
-    levels = [fine_detail(cv2.GaussianBlur(noise, (0, 0), sigma)) for sigma in (0.5, 1.0, 2.0, 4.0)]
-    assert fine_detail(noise) > levels[0] > levels[1] > levels[2] > levels[3] > 0
-    assert fine_detail(np.full((20, 20, 3), 77, dtype=np.uint8)) < 1e-6
 
 
 def test_without_photos_and_points_only_the_image_is_judged():
