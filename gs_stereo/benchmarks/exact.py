@@ -6,7 +6,6 @@ one npz a view with z, cls and occ_bXXX (bit 0 hidden, bit 1 out of frame; XXX =
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 import zlib
@@ -19,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from gs_stereo.core.records import read_object
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.disparity import disparity_from_depth
 from gs_stereo.types import Camera
@@ -118,12 +118,7 @@ class ExactScene:
 def load_exact_scene(folder: Path) -> ExactScene:
     """Read poses.json and check that what it names is there; truth maps are read on demand. InputError if not."""
     path = folder / "poses.json"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} is no exact scene: it has no poses.json; name the folder of a sample.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not readable JSON ({' '.join(str(error).split())}); write it again.") from error
+    values = read_object(path, fix="name the folder of an exact scene")
     try:
         size = int(values["width"]), int(values["height"])
         k = np.array([[values["fx"], 0, values["cx"]], [0, values["fy"], values["cy"]], [0, 0, 1]], np.float64)

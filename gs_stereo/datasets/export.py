@@ -14,6 +14,7 @@ from typing import Any
 
 from gs_stereo.core.atomic import atomic_folder, write_text
 from gs_stereo.core.hashing import sha256_file
+from gs_stereo.core.records import json_text, read_object
 from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportConfig, ExportJob
 from gs_stereo.datasets.layouts.readme import README_NAME, readme
 from gs_stereo.datasets.layouts.selection import LabelCounts, selected
@@ -102,10 +103,9 @@ def check_target(source: Path, target: Path, *, force: bool) -> None:
 def is_export(folder: Path) -> bool:
     """True if `folder` was made by `export_dataset`."""
     try:
-        values = json.loads((folder / EXPORT_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return read_object(folder / EXPORT_NAME, fix="export again").get("format") == FORMAT
+    except InputError:
         return False
-    return isinstance(values, dict) and values.get("format") == FORMAT
 
 
 def _noted(samples: Iterable[ShardSample], facts: list[dict[str, Any]], bar: Progress) -> Iterator[ShardSample]:
@@ -143,4 +143,4 @@ def _export_json(layout: str, source: Path, job: ExportJob, counts: LabelCounts,
         "left_out": dict(sorted(counts.left_out.items())),
         "samples": facts,
     }
-    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(values)

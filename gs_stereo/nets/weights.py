@@ -5,38 +5,37 @@ Neither can run code: safetensors holds tensors only, `.pth` is read with `weigh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 
 from gs_stereo.config import Config
-from gs_stereo.core.atomic import write_bytes, write_text
+from gs_stereo.core.atomic import write_bytes
+from gs_stereo.core.records import JsonObject, OpenRecord, read_record, write_record
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.nets.protocol import StereoNet, make_net, resolve_net
 from gs_stereo.nets.shipped import located
 
 WEIGHTS_NAME = "weights.safetensors"
 DESCRIPTION_NAME = "net.json"
-_FORMAT = "gs_stereo.net"
-_VERSION = 1
-_MAX_JSON_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetDescription:
+class NetDescription(OpenRecord):
     """What `net.json` says: which net, with which settings, under which licence, trained on what.
 
     licence: of the weights; what the labels and the start weights ask for is carried on. training: JSON values.
     """
 
+    format: Literal["gs_stereo.net"] = "gs_stereo.net"
+    version: Literal[1] = 1
     net: str
-    settings: Mapping[str, Any]
+    settings: JsonObject
     licence: str
-    training: Mapping[str, Any] = field(default_factory=dict)
+    training: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,8 +54,7 @@ def save_net(folder: Path, net: StereoNet, description: NetDescription) -> None:
     # a copy each: the file format refuses tensors that share memory, as the doubly named norms of RAFT-Stereo do
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in net.state_dict().items()}
     write_bytes(folder / WEIGHTS_NAME, save(tensors))
-    values = {"format": _FORMAT, "version": _VERSION, **asdict(description)}
-    write_text(folder / DESCRIPTION_NAME, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+    write_record(folder / DESCRIPTION_NAME, description)
 
 
 def load_net(path: Path) -> TrainedNet:
@@ -84,7 +82,7 @@ def _load_folder(folder: Path, name: str = WEIGHTS_NAME) -> TrainedNet:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    description = read_description(folder / DESCRIPTION_NAME)
+    description = read_record(NetDescription, folder / DESCRIPTION_NAME, fix="copy the folder again")
     try:
         tensors = load_file(str(folder / name))
     except (OSError, SafetensorError) as error:
@@ -124,24 +122,3 @@ def filled(name: str, config: Config, tensors: Mapping[str, torch.Tensor], path:
             )
     net.load_state_dict(dict(tensors))
     return net.eval()
-
-
-def read_description(path: Path) -> NetDescription:
-    """Read and check a `net.json`; InputError names what is wrong."""
-    try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
-            raise ValueError("it is too large")
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict) or values.get("format") != _FORMAT or values.get("version") != _VERSION:
-            raise ValueError(f"it is not {_FORMAT} version {_VERSION}")
-        return NetDescription(
-            net=str(values["net"]),
-            settings=dict(values["settings"]),
-            licence=str(values["licence"]),
-            training=dict(values["training"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"The description {path} of the weights is broken ({reason}); copy the folder again."
-        ) from error

@@ -11,7 +11,8 @@ from typing import Any
 from gs_stereo.config import canonical_json
 from gs_stereo.core.atomic import write_text
 from gs_stereo.core.hashing import sha256_file, sha256_text
-from gs_stereo.errors import GsStereoError
+from gs_stereo.core.records import json_text, read_object
+from gs_stereo.errors import GsStereoError, InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +58,11 @@ class HashCache:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, list[Any]] = self._load(path)
         self._dirty = False
-
-    @staticmethod
-    def _load(path: Path) -> dict[str, list[Any]]:
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}  # only a cache: a lost or broken one costs a second look at the files
-        return known if isinstance(known, dict) else {}
+            self._known = read_object(path, fix="nothing")
+        except InputError:  # only a cache: a lost or broken one costs a second look at the files
+            self._known = {}
 
     def sha256(self, path: Path) -> str:
         key = str(path.resolve())
@@ -88,7 +84,7 @@ class HashCache:
         if not self._dirty:
             return
         try:
-            write_text(self._path, json.dumps(self._known, sort_keys=True))
+            write_text(self._path, json_text(self._known, indent=None, sort_keys=True))
         except GsStereoError:
             return
         self._dirty = False

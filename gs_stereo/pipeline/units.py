@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gs_stereo.core.atomic import write_text
 from gs_stereo.core.hashing import sha256_file, sha256_text
+from gs_stereo.core.records import Record, read_record, write_record
+from gs_stereo.errors import InputError
 
 UNITS_FOLDER = ".units"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FinishedUnit(Record):
+    """files: path below the work folder -> sha256. result: JSON values."""
+
+    unit: str
+    files: Mapping[str, str]
+    result: Any
 
 
 class UnitLedger:
@@ -25,17 +35,16 @@ class UnitLedger:
     def record(self, unit_id: str, files: Iterable[Path], result: Any = None) -> None:
         """Say that a unit is done: its files (already in place) and a small JSON result."""
         entries = {str(path.relative_to(self._work_dir)): sha256_file(path) for path in files}
-        record = {"unit": unit_id, "files": entries, "result": result}
-        write_text(self._record_path(unit_id), json.dumps(record, ensure_ascii=False))
+        write_record(self._record_path(unit_id), _FinishedUnit(unit=unit_id, files=entries, result=result), indent=None)
 
-    def _read(self, unit_id: str) -> dict[str, Any] | None:
+    def _read(self, unit_id: str) -> _FinishedUnit | None:
         try:
-            record = json.loads(self._record_path(unit_id).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            record = read_record(_FinishedUnit, self._record_path(unit_id), fix="it is made again")
+        except InputError:
             return None
-        if not isinstance(record, dict) or record.get("unit") != unit_id:
+        if record.unit != unit_id:
             return None
-        for name, digest in record["files"].items():
+        for name, digest in record.files.items():
             path = self._work_dir / name
             if not path.is_file() or sha256_file(path) != digest:
                 return None
@@ -50,4 +59,4 @@ class UnitLedger:
         record = self._read(unit_id)
         if record is None:
             raise KeyError(unit_id)
-        return record["result"]
+        return record.result

@@ -33,10 +33,10 @@ def capture_facts(folder: Path | None) -> CaptureFacts | None:
 def fit_facts(paths: ScenePaths, config: ReportConfig) -> FitFacts | None:
     """Curves and held-out renders of the splat, if it was fitted here (an imported one has neither)."""
     from gs_stereo.report.facts import FitFacts
-    from gs_stereo.report.gather import read_object, training_curves
+    from gs_stereo.report.gather import stage_values, training_curves
 
     folder = paths.published(splat_folder.FOLDER)
-    quality, manifest = read_object(folder / "quality.json"), read_manifest(folder)
+    quality, manifest = stage_values(folder / "quality.json"), read_manifest(folder)
     if quality is None or manifest is None:
         return None
     scores = _scores(quality.get("held_out"))

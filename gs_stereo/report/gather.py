@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, metadata
@@ -12,8 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from gs_stereo.core.records import read_object
 from gs_stereo.datasets.schema import ShardSample
-from gs_stereo.errors import InputError
 from gs_stereo.imaging.colour_maps import anaglyph, coloured, shown_range
 from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
@@ -51,17 +50,9 @@ def lineage(paths: ScenePaths, folder: str) -> tuple[StageRecord, ...]:
     return tuple(found.values())
 
 
-def read_object(path: Path) -> dict[str, Any] | None:
+def stage_values(path: Path) -> dict[str, Any] | None:
     """A JSON object written by a stage, None if there is none; InputError if it is broken."""
-    if not path.is_file():
-        return None
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"The file {path} is broken ({error}); run its stage again with --force.") from error
-    if not isinstance(values, dict):
-        raise InputError(f"The file {path} is no JSON object; run its stage again with --force.")
-    return values
+    return read_object(path, fix="run its stage again with --force") if path.is_file() else None
 
 
 def training_curves(quality: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "n"]]:

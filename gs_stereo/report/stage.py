@@ -204,7 +204,7 @@ def _page(
     from gs_stereo.datasets.card import collect_facts
     from gs_stereo.report.capture_facts import capture_facts, fit_facts
     from gs_stereo.report.facts import ReportFacts
-    from gs_stereo.report.gather import dataset_pictures, library_licences, lineage, read_object
+    from gs_stereo.report.gather import dataset_pictures, library_licences, lineage, stage_values
     from gs_stereo.report.page import render_page
 
     (name, index), (measures, verdict, chosen), paths = dataset, judged, context.paths
@@ -224,7 +224,7 @@ def _page(
             licences=library_licences(stages),
             capture=capture_facts(capture_folder(paths, folder)),
             fit=fit_facts(paths, config) if any(stage.folder == "fit" for stage in stages) else None,
-            evaluation=read_object(paths.published(f"evaluation/{name}") / "report.json"),
+            evaluation=stage_values(paths.published(f"evaluation/{name}") / "report.json"),
             code_version=__version__,
         )
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gs_stereo.core.atomic import write_text
-from gs_stereo.errors import InputError
+from gs_stereo.core.records import OpenRecord, read_record, write_record
 
 if TYPE_CHECKING:
     from gs_stereo.splat.pairs import SplatRenderer
@@ -19,7 +17,7 @@ INFO_NAME = "splat.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplatInfo:
+class SplatInfo(OpenRecord):
     """How the splat was fitted, for rendering must do the same.
 
     antialiased: opacity compensation. background: RGB in [0, 1] behind the last Gaussian.
@@ -31,17 +29,12 @@ class SplatInfo:
 
 def write_splat_info(folder: Path, info: SplatInfo) -> None:
     """Write `splat.json`."""
-    write_text(folder / INFO_NAME, json.dumps(asdict(info)) + "\n")
+    write_record(folder / INFO_NAME, info, indent=None)
 
 
 def read_splat_info(folder: Path) -> SplatInfo:
     """Read `splat.json`; InputError if it is missing or broken."""
-    try:
-        values = json.loads((folder / INFO_NAME).read_text(encoding="utf-8"))
-        red, green, blue = (float(value) for value in values["background"])
-        return SplatInfo(antialiased=bool(values["antialiased"]), background=(red, green, blue))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / INFO_NAME} is missing or broken; run `gsstereo fit --force` again.") from error
+    return read_record(SplatInfo, folder / INFO_NAME, fix="run `gsstereo fit --force` again")
 
 
 def load_renderer(folder: Path, backend: str) -> SplatRenderer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pydantic import Field
 from gs_stereo.benchmarks.comparison import MEASURES, Measure, compare
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_text
+from gs_stereo.core.records import json_text, read_object
 from gs_stereo.errors import ConfigError
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
@@ -23,8 +23,7 @@ TABLE_NAME = "table.json"
 
 def read_table(folder: Path) -> dict[str, Any]:
     """The table that the stage published in `folder`."""
-    values: dict[str, Any] = json.loads((folder / TABLE_NAME).read_text(encoding="utf-8"))
-    return values
+    return read_object(folder / TABLE_NAME, fix="run the experiment again")
 
 
 class CompareConfig(Config):
@@ -60,12 +59,15 @@ class CompareStage:
 
     def run(self, context: StageContext, config: CompareConfig) -> StageOutcome:
         rows = {
-            row: [json.loads((context.published(scores_folder(name)) / SCORES_NAME).read_text()) for name in runs]
+            row: [
+                read_object(context.published(scores_folder(name)) / SCORES_NAME, fix="run the experiment again")
+                for name in runs
+            ]
             for row, runs in config.rows.items()
         }
         table = compare(rows, start=config.start, measures=config.measures, caption=config.caption)
         text = table.to_markdown()
-        write_text(context.work_dir / TABLE_NAME, json.dumps(table.to_json(), indent=1, ensure_ascii=False) + "\n")
+        write_text(context.work_dir / TABLE_NAME, json_text(table.to_json()))
         write_text(context.work_dir / "table.md", text)
         write_text(context.work_dir / "table.csv", table.to_csv())
         return StageOutcome(summary={"rows": str(len(rows))}, text=text.rstrip())

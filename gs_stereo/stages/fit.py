@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from gs_stereo.core.atomic import write_text
+from gs_stereo.core.records import json_text
 from gs_stereo.log import progress
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
@@ -59,7 +59,7 @@ class FitStage:
         settings = result.settings
         info = SplatInfo(antialiased=settings.antialiased, background=settings.background)
         write_splat_info(context.work_dir, info)
-        write_text(context.work_dir / "quality.json", json.dumps(_quality(result), indent=1, ensure_ascii=False) + "\n")
+        write_text(context.work_dir / "quality.json", json_text(_quality(result)))
         shutil.rmtree(checkpoints)
         return _outcome(result)
 
