@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from gs_stereo.geometry.projection import inside, project, unproject
 from gs_stereo.geometry.rotations import matrix_from_axis_angle
 from gs_stereo.splat.raster.protocol import RenderSettings
 from gs_stereo.splat.raster.reference import ReferenceRasterizer
-from gs_stereo.types import Camera, LabelFlag, Provenance, SparsePoints, SparseScene
+from gs_stereo.types import Camera, DepthMaps, LabelFlag, Provenance, SparsePoints, SparseScene, StereoPair, StereoRig
 from gs_stereo.types.gaussians import Gaussians
 from gs_stereo.types.photo_source import PhotoSource
 
 WIDTH, HEIGHT = 48, 32  # of `camera_at` and `tiny_scene`
 SAMPLE_SHAPE = (12, 20)  # of `make_sample`
+BOARD_SHAPE, BOARD_FOCAL_TIMES_BASELINE = (40, 160), 100.0 * 0.2  # of `board_pair`
 SH_OF_WHITE = 0.28209479  # the constant spherical harmonic
 
 
@@ -121,9 +123,9 @@ def textured_wall(views: int = 4) -> tuple[SparseScene, PhotoSource]:
 
 
 def make_gaussians(
-    means: Any, *, scale: float = 0.1, opacity_logit: float = 3.0, sh: Any = 0.0, dtype: torch.dtype = torch.float32
+    means: Any, *, scale: float = 0.1, opacity_logit: Any = 3.0, sh: Any = 0.0, dtype: torch.dtype = torch.float32
 ) -> Gaussians:
-    """Round Gaussians. sh: their coefficients (n, k, 3), or one number for a single coefficient."""
+    """Round Gaussians. opacity_logit: one for all, or (n,). sh: (n, k, 3), or one number for a single coefficient."""
     places = np.asarray(means, float).reshape(-1, 3)
     count = len(places)
     coefficients = np.full((count, 1, 3), sh) if np.ndim(sh) == 0 else np.asarray(sh)
@@ -131,7 +133,7 @@ def make_gaussians(
         means=torch.tensor(places, dtype=dtype),
         quats_wxyz=torch.tensor([[1.0, 0, 0, 0]], dtype=dtype).repeat(count, 1),
         log_scales=torch.full((count, 3), math.log(scale), dtype=dtype),
-        opacity_logits=torch.full((count,), opacity_logit, dtype=dtype),
+        opacity_logits=torch.as_tensor(opacity_logit, dtype=dtype).broadcast_to(count).clone(),
         sh=torch.tensor(coefficients, dtype=dtype),
     )
 
@@ -207,6 +209,55 @@ def trainable(gaussians: Gaussians, dtype: torch.dtype) -> Gaussians:
 def relative_l2(actual: torch.Tensor, expected: torch.Tensor) -> float:
     """|actual - expected| / |expected|."""
     return float((actual.double() - expected.double()).norm() / expected.double().norm().clamp_min(1e-30))
+
+
+# Pairs whose truth is known in closed form
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A fronto-parallel board: covers image-plane columns [x_from, x_to) of the left image, all rows."""
+
+    disparity_px: float
+    x_from: float = -np.inf
+    x_to: float = np.inf
+
+    def covers(self, x_left: np.ndarray) -> np.ndarray:
+        return (x_left >= self.x_from) & (x_left < self.x_to)
+
+
+def nearest_board(boards: tuple[Board, ...], x: np.ndarray, eye: float) -> np.ndarray:
+    """Largest disparity seen at image-plane column x; eye 0 = left, 1 = right."""
+    seen = [np.where(board.covers(x + eye * board.disparity_px), board.disparity_px, np.nan) for board in boards]
+    return np.asarray(np.fmax.reduce(seen))
+
+
+def board_depth_maps(disparity: np.ndarray) -> DepthMaps:
+    """Surfaces without thickness, opaque where the disparity is known."""
+    depth = BOARD_FOCAL_TIMES_BASELINE / disparity
+    alpha = np.where(np.isfinite(depth), 1.0, 0.0)
+    return DepthMaps(expected=depth, median=depth, variance=np.zeros_like(depth), alpha=alpha)
+
+
+def board_pair(boards: tuple[Board, ...]) -> tuple[StereoPair, np.ndarray, np.ndarray]:
+    """The pair, the exact left disparity, and the exact occlusion mask (False out of frame)."""
+    height, width = BOARD_SHAPE
+    x = np.tile(np.arange(width) + 0.5, (height, 1))
+    left, right = nearest_board(boards, x, 0), nearest_board(boards, x, 1)
+    x_right = x - left
+    hidden = (nearest_board(boards, x_right, 1) > left + 1e-9) & (x_right >= 0)
+    camera = camera_at("a.jpg", size=(width, height), focal_px=100.0)
+    image = np.zeros((height, width, 3), np.uint8)
+    pair = StereoPair(
+        sample_id="a/0.2",
+        view_id="a.jpg",
+        rig=StereoRig(left=camera, baseline=0.2),
+        left=image,
+        right=image,
+        left_depth=board_depth_maps(left),
+        right_depth=board_depth_maps(right),
+    )
+    return pair, left, hidden
 
 
 # Samples and data sets

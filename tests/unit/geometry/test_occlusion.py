@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_scenes import HEIGHT, WIDTH, Board, make_pair
+from builders import BOARD_SHAPE, Board, board_pair
 
 from gs_stereo.geometry.occlusion import hidden_by_warping, not_contradicted, visibility
+
+HEIGHT, WIDTH = BOARD_SHAPE
 
 TOLERANCE_PX = 0.5
 
@@ -22,7 +24,7 @@ def scores(predicted: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 
 def test_two_boards_exactly() -> None:
     """Whole disparities: points land on right pixel centres, so the rule has no rounding and must be exact."""
-    pair, disparity, hidden = make_pair((Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100)))
+    pair, disparity, hidden = board_pair((Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100)))
     right = pair.rig.focal_times_baseline / pair.right_depth.median
     seen = visibility(disparity, right, TOLERANCE_PX)
     np.testing.assert_array_equal(seen.occluded, hidden)
@@ -49,7 +51,7 @@ def test_random_boards() -> None:
         for x_from in rng.uniform(0, WIDTH, 4):
             disparity_px = rng.uniform(6, 25)
             boards.append(Board(disparity_px=disparity_px, x_from=x_from, x_to=x_from + rng.uniform(4, 40)))
-        pair, disparity, hidden = make_pair(tuple(boards))
+        pair, disparity, hidden = board_pair(tuple(boards))
         right = pair.rig.focal_times_baseline / pair.right_depth.median
         predicted.append(visibility(disparity, right, TOLERANCE_PX).occluded)
         truth.append(hidden)
@@ -78,7 +80,7 @@ def test_unknown_depth_is_neither_hidden_nor_out() -> None:
 
 def test_a_fringe_that_the_left_view_sees_past_hides_nothing() -> None:
     """The right eye shows the board 3 px wider on its left: there the left view sees the wall."""
-    pair, disparity, hidden = make_pair((Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100)))
+    pair, disparity, hidden = board_pair((Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100)))
     right = pair.rig.focal_times_baseline / pair.right_depth.median
     right[:, 47:50] = 20.0
     seen = visibility(disparity, right, TOLERANCE_PX)
@@ -139,7 +141,7 @@ def test_rendered_room(shared_data: Path) -> None:
 
 @pytest.mark.parametrize("near", [Board(disparity_px=12, x_from=60, x_to=100), Board(disparity_px=7, x_from=40.4)])
 def test_the_band_beside_a_board_is_hidden(near: Board) -> None:
-    _, disparity, hidden = make_pair((Board(disparity_px=4), near))
+    _, disparity, hidden = board_pair((Board(disparity_px=4), near))
     found = hidden_by_warping(disparity, 0.25)
     assert hidden.any()
     wrong = (found != hidden) & (np.arange(WIDTH) + 0.5 - disparity >= 0)

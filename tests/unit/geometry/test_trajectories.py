@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders import camera_at
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,14 +23,8 @@ from gs_stereo.types import Camera
 
 
 def camera(x: float, y: float = 0.0, *, yaw_deg: float = 0.0, width: int = 64) -> Camera:
-    rotation = matrix_from_axis_angle(np.array([0.0, -np.radians(yaw_deg), 0.0]))
-    return Camera(
-        name=f"{x}",
-        width=width,
-        height=48,
-        intrinsics=np.array([[60.0, 0, 32], [0, 60.0, 24], [0, 0, 1]]),
-        cam_from_world=pose_from_rotation_and_centre(rotation, np.array([x, y, 0.0])),
-    )
+    look = {"focal_px": 60.0, "principal_px": (32.0, 24.0), "turn_deg": (0.0, -yaw_deg, 0.0)}
+    return camera_at(f"{x}", x, y, size=(width, 48), **look)
 
 
 def _is_rigid(pose: np.ndarray) -> bool:

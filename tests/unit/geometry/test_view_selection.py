@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders import camera_at
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.projection import project
-from gs_stereo.geometry.rotations import matrix_from_axis_angle
-from gs_stereo.geometry.trajectories import pose_from_rotation_and_centre
 from gs_stereo.geometry.view_selection import (
     capture_spacing,
     common_size,
@@ -25,14 +24,9 @@ from gs_stereo.types import Camera
 
 
 def camera(x: float, y: float = 0.0, z: float = 0.0, *, yaw_deg: float = 0.0, size=(640, 480)) -> Camera:
-    rotation = matrix_from_axis_angle(np.array([0.0, -np.radians(yaw_deg), 0.0]))
-    return Camera(
-        name=f"{x}_{y}_{yaw_deg}",
-        width=size[0],
-        height=size[1],
-        intrinsics=np.array([[500.0, 0, size[0] / 2 + 3], [0, 510.0, size[1] / 2 - 2], [0, 0, 1]]),
-        cam_from_world=pose_from_rotation_and_centre(rotation, np.array([x, y, z])),
-    )
+    principal = (size[0] / 2 + 3, size[1] / 2 - 2)
+    look = {"focal_px": (500.0, 510.0), "principal_px": principal, "turn_deg": (0.0, -yaw_deg, 0.0)}
+    return camera_at(f"{x}_{y}_{yaw_deg}", x, y, z, size=size, **look)
 
 
 def test_spacing_is_the_median_distance_to_the_nearest_neighbour():

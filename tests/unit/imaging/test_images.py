@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import camera_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -23,7 +24,6 @@ from gs_stereo.imaging.images import (
     shrink_to_edge,
     write_png,
 )
-from gs_stereo.types import Camera
 
 _ORIENTATION = 0x0112
 
@@ -220,8 +220,7 @@ def spot(width: int, height: int, centre: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 60), (107, 61), (160, 120), (320, 240)])
 def test_resizing_agrees_with_camera_resized(width: int, height: int) -> None:
-    k = np.array([[100.0, 0, 70], [0, 100, 50], [0, 0, 1]])
-    camera = Camera(name="a", width=160, height=120, intrinsics=k, cam_from_world=np.eye(4))
+    camera = camera_at("a", size=(160, 120), focal_px=100.0, principal_px=(70.0, 50.0))
     small = camera.resized(width, height)
     image = resize_to(spot(160, 120, np.array([70.0, 50.0])), width, height)
     np.testing.assert_allclose(centroid(image), small.intrinsics[:2, 2], atol=0.05)

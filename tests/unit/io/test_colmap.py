@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import camera_at, make_points, make_scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gs_stereo.errors import InputError
-from gs_stereo.geometry.rotations import matrix_from_quaternion
 from gs_stereo.io.colmap import (
     find_model_folder,
     model_from_sparse_scene,
@@ -27,7 +27,7 @@ from gs_stereo.io.colmap_model import (
     ColmapPoints,
     check_image_name,
 )
-from gs_stereo.types import Camera, SparsePoints, SparseScene
+from gs_stereo.types import SparseScene
 
 FILES = ("cameras.bin", "images.bin", "points3D.bin")
 
@@ -209,21 +209,16 @@ def test_nan_in_a_pose_is_an_input_error(tmp_path: Path) -> None:
 
 
 def scene() -> SparseScene:
-    cameras = []
-    for index, angle in enumerate((0.0, 0.1)):
-        pose = np.eye(4)
-        pose[:3, :3] = matrix_from_quaternion(np.array([np.cos(angle), 0.0, np.sin(angle), 0.0]))
-        pose[:3, 3] = (0.3 * index, 0.0, 0.1)
-        k = np.array([[500.0, 0, 320], [0, 505.0, 240], [0, 0, 1]])
-        cameras.append(Camera(name=f"{index}.jpg", width=640, height=480, intrinsics=k, cam_from_world=pose))
-    points = SparsePoints(
-        xyz_in_world=np.array([[0.0, 0, 4], [0.5, 0.2, 5], [-0.5, 0.1, 3]]),
-        rgb=np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], dtype=np.uint8),
-        error_px=np.array([0.1, np.nan, 0.3]),
-        track_length=np.array([2, 1, 1]),
+    look = {"size": (640, 480), "focal_px": (500.0, 505.0)}
+    cameras = [camera_at(f"{k}.jpg", -0.3 * k, 0.0, -0.1, turn_deg=(0.0, 11.0 * k, 0.0), **look) for k in range(2)]
+    points = make_points(
+        [[0.0, 0, 4], [0.5, 0.2, 5], [-0.5, 0.1, 3]],
+        rgb=[[1, 2, 3], [4, 5, 6], [7, 8, 9]],
+        error_px=[0.1, np.nan, 0.3],
+        track_length=[2, 1, 1],
     )
     visible = (np.array([0, 1]), np.array([0, 2]))
-    return SparseScene(cameras=tuple(cameras), points=points, visible_points=visible, metres_per_unit=1.0)
+    return make_scene(cameras, points, visible_points=visible, metres_per_unit=1.0)
 
 
 def test_scene_round_trip_keeps_poses_points_and_visibility(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from dataclasses import fields, replace
 import h5py
 import numpy as np
 import pytest
+from builders import camera_at
 
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.io import pairs as pairs_module
 from gs_stereo.io.pairs import read_header, read_pair, write_pair
-from gs_stereo.types import Camera, DepthMaps, StereoPair, StereoRig
+from gs_stereo.types import DepthMaps, StereoPair, StereoRig
 
 FILES = {"pair.json", "left.png", "right.png", "geometry.h5"}
 
@@ -29,15 +30,8 @@ def make_pair(extra: int = 0, seed: int = 0) -> StereoPair:
     rng = np.random.default_rng(seed)
     size = (24, 40)
     images = rng.integers(0, 256, size=(2 + extra, *size, 3)).astype(np.uint8)
-    pose = np.eye(4)
-    pose[:3, 3] = rng.normal(size=3)
-    camera = Camera(
-        name="ünder/DSC 1.jpg",
-        width=size[1],
-        height=size[0],
-        intrinsics=np.array([[100 / 3, 0, 20.0], [0, 33.0, 12.1], [0, 0, 1]]),
-        cam_from_world=pose,
-    )
+    look = {"focal_px": (100 / 3, 33.0), "principal_px": (20.0, 12.1)}
+    camera = camera_at("ünder/DSC 1.jpg", *rng.normal(size=3), size=size[::-1], **look)
     return StereoPair(
         sample_id="DSC_1_b0.1",
         view_id=camera.name,

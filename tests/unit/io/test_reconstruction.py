@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import camera_at, make_points, make_scene
 
 from gs_stereo.errors import InputError
 from gs_stereo.io.colmap import model_from_sparse_scene
@@ -17,24 +18,14 @@ from gs_stereo.io.reconstruction import (
     load_summary,
     write_reconstruction,
 )
-from gs_stereo.types import Camera, SparsePoints, SparseScene
+from gs_stereo.types import SparseScene
 
 
 def publish(folder: Path) -> SparseScene:
-    k = np.array([[50.0, 0, 32], [0, 50, 24], [0, 0, 1]])
     names = ["b/ü.JPG", "a.tif"]
-    cameras = tuple(
-        Camera(name=name, width=64, height=48, intrinsics=k + index * np.diag([1, 1, 0]), cam_from_world=np.eye(4))
-        for index, name in enumerate(names)
-    )
-    points = SparsePoints(
-        xyz_in_world=np.array([[0, 0, 2.0]]),
-        rgb=np.zeros((1, 3), dtype=np.uint8),
-        error_px=np.array([0.5]),
-        track_length=np.array([1]),
-    )
-    visible = (np.array([0]), np.empty(0, dtype=np.int64))
-    scene = SparseScene(cameras=cameras, points=points, visible_points=visible)
+    cameras = [camera_at(name, size=(64, 48), focal_px=50.0 + index) for index, name in enumerate(names)]
+    points = make_points([0, 0, 2.0], rgb=0, error_px=0.5, track_length=1)
+    scene = make_scene(cameras, points, visible_points=(np.array([0]), np.empty(0, dtype=np.int64)))
     summary = ReconstructionSummary(
         source="photos",
         metres_per_unit=2.0,

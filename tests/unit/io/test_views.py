@@ -7,23 +7,20 @@ import json
 
 import numpy as np
 import pytest
+from builders import camera_at
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gs_stereo.core.records import json_text, json_values, record_from_json, write_record
 from gs_stereo.errors import InputError
-from gs_stereo.geometry.rotations import matrix_from_axis_angle
 from gs_stereo.io.views import CameraRecord, ViewsFile, read_views
 from gs_stereo.types import Camera
 
 
 def camera(name: str = "a", seed: int = 0) -> Camera:
     rng = np.random.default_rng(seed)
-    pose = np.eye(4)
-    pose[:3, :3] = matrix_from_axis_angle(rng.normal(size=3))
-    pose[:3, 3] = rng.normal(size=3) * 1e3
-    intrinsics = np.array([[500 / 3, 0, 100 / 7], [0, 510.1, 33.3], [0, 0, 1]])
-    return Camera(name=name, width=640, height=480, intrinsics=intrinsics, cam_from_world=pose)
+    look = {"focal_px": (500 / 3, 510.1), "principal_px": (100 / 7, 33.3), "turn_deg": rng.normal(size=3) * 60}
+    return camera_at(name, *(rng.normal(size=3) * 1e3), size=(640, 480), **look)
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from board_scenes import Board, make_pair
+from builders import Board, board_pair
 
 from gs_stereo.errors import ConfigError, PluginError
 from gs_stereo.labels import sources as registry
@@ -21,7 +21,7 @@ from gs_stereo.types import DisparityPrediction, StereoPair
 
 
 def boards() -> tuple[StereoPair, MatchedPair]:
-    pair, disparity, _ = make_pair((Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100)))
+    pair, disparity, _ = board_pair((Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100)))
     right = pair.rig.focal_times_baseline / pair.right_depth.median
     left, other = (DisparityPrediction(disparity=d.astype(np.float32)) for d in (disparity, right))
     return pair, MatchedPair(left=left, right=other)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_scenes import Board, make_pair
+from builders import Board, board_pair
 
 from gs_stereo.config import parse_config
 from gs_stereo.labels.config import LabelConfig
@@ -26,7 +26,7 @@ def sources() -> dict[str, LabelSource]:
 @pytest.fixture
 def scene() -> tuple[StereoPair, np.ndarray, np.ndarray]:
     """A board before a wall, with a see-through and an ambiguous stripe; the pair, its disparity, what is hidden."""
-    pair, disparity, hidden = make_pair((Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100)))
+    pair, disparity, hidden = board_pair((Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100)))
     alpha, expected = pair.left_depth.alpha.copy(), pair.left_depth.expected.copy()
     alpha[:, 120:124] = 0.6
     expected[:, 130:134] *= 1.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from board_scenes import Board, make_pair
+from builders import Board, board_pair
 
 from gs_stereo.labels import matcher
 from gs_stereo.labels.config import LabelSettings
@@ -30,7 +30,7 @@ def test_lite_labels_in_one_thread_a_process_and_nothing_is_left_behind(
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        matcher.ask(expert, make_pair((Board(disparity_px=4.0),))[0], experts)
+        matcher.ask(expert, board_pair((Board(disparity_px=4.0),))[0], experts)
         assert set(seen) == {threads}
         assert torch.get_num_threads() == 3
     finally:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from board_scenes import FOCAL_TIMES_BASELINE, Board, make_pair
+from builders import BOARD_FOCAL_TIMES_BASELINE, Board, board_pair
 from trust_models import one_eyed
 
 from gs_stereo.labels.config import FusionConfig, LabelConfig
@@ -32,7 +32,7 @@ RULES = FusionRules(fusion=FusionConfig(), labels=LabelConfig(), trust=TRUST)
 
 def view_depth(disparity: np.ndarray, cost: float | None = None) -> ViewDepth:
     costs = None if cost is None else np.full(disparity.shape, cost, np.float32)
-    return ViewDepth(inverse_depth=(disparity / FOCAL_TIMES_BASELINE).astype(np.float32), cost=costs)
+    return ViewDepth(inverse_depth=(disparity / BOARD_FOCAL_TIMES_BASELINE).astype(np.float32), cost=costs)
 
 
 def matched(left: np.ndarray, right: np.ndarray | None = None) -> MatchedPair:
@@ -46,7 +46,7 @@ def is_set(label, flag: LabelFlag) -> np.ndarray:
 
 
 def test_the_splat_alone_is_labelled() -> None:
-    pair, disparity, hidden = make_pair(BOARDS)
+    pair, disparity, hidden = board_pair(BOARDS)
     label = fused_label(Observations(pair=pair, views={VIEWS: view_depth(disparity)}), RULES)
     assert (label.disparity.dtype, label.confidence.dtype, label.flags.dtype) == (np.float32, np.uint8, np.uint16)
     np.testing.assert_allclose(label.disparity, disparity, rtol=1e-6)
@@ -59,8 +59,8 @@ def test_the_splat_alone_is_labelled() -> None:
 
 def test_the_silhouettes_decide_what_is_hidden_and_leave_the_label() -> None:
     """Rendered depth whose board is 3 px too narrow on its left, and the view's map with the true edge."""
-    truth, disparity, hidden = make_pair(BOARDS)
-    rough, rough_disparity, _ = make_pair((BOARDS[0], replace(BOARDS[1], x_from=73.0)))
+    truth, disparity, hidden = board_pair(BOARDS)
+    rough, rough_disparity, _ = board_pair((BOARDS[0], replace(BOARDS[1], x_from=73.0)))
     pair = replace(truth, left_depth=rough.left_depth)
     views = {VIEWS: view_depth(rough_disparity), SILHOUETTES: view_depth(disparity)}
     label = fused_label(Observations(pair=pair, views=views), RULES)
@@ -69,7 +69,7 @@ def test_the_silhouettes_decide_what_is_hidden_and_leave_the_label() -> None:
 
 
 def test_photos_win_where_they_match_and_the_splat_where_they_do_not() -> None:
-    pair, disparity, _ = make_pair(BOARDS)
+    pair, disparity, _ = board_pair(BOARDS)
     photos = disparity + 0.1
     photos[:10] += 5  # far from what the neighbours see
     photos[10:20] = np.nan
@@ -81,7 +81,7 @@ def test_photos_win_where_they_match_and_the_splat_where_they_do_not() -> None:
 
 
 def test_doubtful_pixels_get_no_label() -> None:
-    pair, disparity, _ = make_pair(BOARDS)
+    pair, disparity, _ = board_pair(BOARDS)
     elsewhere = disparity.copy()
     elsewhere[:5] += 3
     sources = Observations(pair=pair, views={VIEWS: view_depth(elsewhere)})
@@ -96,7 +96,7 @@ def test_doubtful_pixels_get_no_label() -> None:
 
 
 def test_a_matcher_fills_where_the_splat_has_nothing() -> None:
-    pair, disparity, _ = make_pair(BOARDS)
+    pair, disparity, _ = board_pair(BOARDS)
     median = pair.left_depth.median.copy()
     median[3] = np.nan
     pair = replace(pair, left_depth=replace(pair.left_depth, median=median))
@@ -107,7 +107,7 @@ def test_a_matcher_fills_where_the_splat_has_nothing() -> None:
 
 
 def test_experts_are_compared_only_where_the_right_eye_sees() -> None:
-    pair, disparity, hidden = make_pair(BOARDS)
+    pair, disparity, hidden = board_pair(BOARDS)
     right = pair.rig.focal_times_baseline / pair.right_depth.median
     wrong = disparity + 4
     views = {VIEWS: view_depth(disparity)}
@@ -120,7 +120,7 @@ def test_experts_are_compared_only_where_the_right_eye_sees() -> None:
 
 
 def test_a_view_that_is_off_scale_loses_its_labels_where_it_matters() -> None:
-    pair, disparity, _ = make_pair(BOARDS)
+    pair, disparity, _ = board_pair(BOARDS)
     points = np.full(disparity.shape, np.nan)
     points[::4, ::4] = 1.1 * disparity[::4, ::4]  # ten percent: 0.4 px of 4, 2 px of 20
     views = {POINTS: view_depth(points), VIEWS: view_depth(disparity)}
@@ -129,7 +129,7 @@ def test_a_view_that_is_off_scale_loses_its_labels_where_it_matters() -> None:
 
 
 def test_every_piece_of_evidence_is_zero_for_a_perfect_scene_and_grows_with_the_error() -> None:
-    pair, disparity, _ = make_pair((Board(disparity_px=4.0),))
+    pair, disparity, _ = board_pair((Board(disparity_px=4.0),))
     right = pair.rig.focal_times_baseline / pair.right_depth.median
     sources = Observations(
         pair=pair,
@@ -152,7 +152,7 @@ def test_every_piece_of_evidence_is_zero_for_a_perfect_scene_and_grows_with_the_
 
 
 def test_evidence_of_the_pair_is_the_same_for_every_disparity() -> None:
-    pair, disparity, _ = make_pair(BOARDS)
+    pair, disparity, _ = board_pair(BOARDS)
     right = pair.rig.focal_times_baseline / pair.right_depth.median
     stack = view_depth(disparity, 0.1)
     sources = Observations(
@@ -169,7 +169,7 @@ def test_evidence_of_the_pair_is_the_same_for_every_disparity() -> None:
 
 
 def test_absent_sources_give_no_evidence() -> None:
-    pair, disparity, _ = make_pair(BOARDS)
+    pair, disparity, _ = board_pair(BOARDS)
     rendered = rendered_evidence(pair, LabelConfig())
     blind = np.zeros(disparity.shape, bool)
     case = Case(disparity=disparity, observations=Observations(pair=pair), rendered=rendered, blind=blind)
@@ -178,7 +178,7 @@ def test_absent_sources_give_no_evidence() -> None:
 
 
 def test_the_median_expert_decides_among_three() -> None:
-    pair, disparity, _ = make_pair((Board(disparity_px=4.0),))
+    pair, disparity, _ = board_pair((Board(disparity_px=4.0),))
     answers = {str(k): matched(disparity + error) for k, error in enumerate((0.1, 0.2, 9.0))}
     rendered = rendered_evidence(pair, LabelConfig())
     blind = np.zeros(disparity.shape, bool)
@@ -189,7 +189,7 @@ def test_the_median_expert_decides_among_three() -> None:
 
 
 def test_edge_evidence_is_the_step_beside_a_board() -> None:
-    pair, disparity, _ = make_pair(BOARDS)
+    pair, disparity, _ = board_pair(BOARDS)
     rendered = rendered_evidence(pair, LabelConfig())
     blind = np.zeros(disparity.shape, bool)
     values = gather(Case(disparity=disparity, observations=Observations(pair=pair), rendered=rendered, blind=blind))

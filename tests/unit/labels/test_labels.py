@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from board_scenes import Board, depth_maps, make_pair
+from builders import Board, board_depth_maps, board_pair
 
 from gs_stereo.errors import InputError
 from gs_stereo.labels.confidence import probability_within_one_px, quantised
@@ -30,7 +30,7 @@ def prediction(disparity: np.ndarray, confidence: np.ndarray | None = None) -> D
 
 
 def test_splat_label_is_exact_and_keeps_hidden_pixels() -> None:
-    pair, disparity, hidden = make_pair(BOARDS)
+    pair, disparity, hidden = board_pair(BOARDS)
     label = splat_label(pair, CONFIG)
     assert (label.disparity.dtype, label.confidence.dtype, label.flags.dtype) == (np.float32, np.uint8, np.uint16)
     np.testing.assert_allclose(label.disparity, disparity, rtol=1e-6)
@@ -43,7 +43,7 @@ def test_splat_label_is_exact_and_keeps_hidden_pixels() -> None:
 
 
 def test_splat_label_drops_thin_and_ambiguous_pixels() -> None:
-    pair, disparity, _ = make_pair(BOARDS)
+    pair, disparity, _ = board_pair(BOARDS)
     depth = pair.left_depth
     alpha, expected, median = depth.alpha.copy(), depth.expected.copy(), depth.median.copy()
     alpha[0], expected[1], median[2], alpha[3] = 0.79, 1.031 * depth.median[1], np.nan, np.nan
@@ -64,7 +64,7 @@ def test_splat_label_drops_thin_and_ambiguous_pixels() -> None:
 
 
 def test_matched_label_of_a_perfect_matcher() -> None:
-    pair, disparity, hidden = make_pair(BOARDS)
+    pair, disparity, hidden = board_pair(BOARDS)
     right = pair.rig.focal_times_baseline / pair.right_depth.median
     label = matched_label(pair, MatchedPair(left=prediction(disparity), right=prediction(right)), CONFIG)
     lost = hidden | (np.arange(160) < 4)
@@ -79,7 +79,7 @@ def test_matched_label_of_a_perfect_matcher() -> None:
 
 
 def test_matched_label_of_a_bad_matcher() -> None:
-    pair, disparity, _ = make_pair((Board(disparity_px=4.0),))
+    pair, disparity, _ = board_pair((Board(disparity_px=4.0),))
     answer, right = disparity.copy(), disparity.copy()
     answer[0] += 2.5  # wrong, and the other direction does not confirm it
     answer[1], right[1] = 6.5, 6.5  # both directions agree, the splat does not
@@ -110,7 +110,7 @@ def test_matched_label_of_a_bad_matcher() -> None:
 
 def test_matcher_stands_in_where_the_splat_has_no_depth() -> None:
     """Ambiguous or missing left depth: the right depth still tells what is hidden."""
-    pair, disparity, hidden = make_pair(BOARDS)
+    pair, disparity, hidden = board_pair(BOARDS)
     median = np.full_like(pair.left_depth.median, np.nan)
     pair = replace(pair, left_depth=replace(pair.left_depth, median=median))
     label = matched_label(pair, MatchedPair(left=prediction(disparity)), CONFIG)
@@ -119,7 +119,7 @@ def test_matcher_stands_in_where_the_splat_has_no_depth() -> None:
 
 
 def test_matcher_confidence_scales_the_label() -> None:
-    pair, disparity, _ = make_pair((Board(disparity_px=4.0),))
+    pair, disparity, _ = board_pair((Board(disparity_px=4.0),))
     own = np.full(disparity.shape, 0.5)
     own[:, 100:] = np.nan
     half = matched_label(pair, MatchedPair(left=prediction(disparity, own)), CONFIG)
@@ -129,11 +129,11 @@ def test_matcher_confidence_scales_the_label() -> None:
 
 
 def test_sizes_must_fit() -> None:
-    pair, disparity, _ = make_pair(BOARDS)
+    pair, disparity, _ = board_pair(BOARDS)
     with pytest.raises(InputError, match="keep the size"):
         matched_label(pair, MatchedPair(left=prediction(disparity[:, 1:])), CONFIG)
     with pytest.raises(InputError, match="render it again"):
-        splat_label(replace(pair, right_depth=depth_maps(np.ones((3, 3)))), CONFIG)
+        splat_label(replace(pair, right_depth=board_depth_maps(np.ones((3, 3)))), CONFIG)
 
 
 def test_probability() -> None:

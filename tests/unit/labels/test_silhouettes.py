@@ -5,11 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from board_scenes import HEIGHT, WIDTH, Board, nearest
+from builders import BOARD_SHAPE, Board, nearest_board
 
 from gs_stereo.geometry.occlusion import hidden_by_warping
 from gs_stereo.labels import silhouettes
 from gs_stereo.labels.silhouettes import sharpened
+
+HEIGHT, WIDTH = BOARD_SHAPE
 
 FAR_PX, NEAR_PX = 6.0, 18.0
 NEAR_RGB, FAR_RGB = (200, 120, 60), (70, 90, 150)
@@ -66,7 +68,7 @@ def test_right_edges_stay(seed: int) -> None:
         Board(disparity_px=rng.uniform(10, 25), x_from=x, x_to=x + rng.integers(8, 15)) for x in starts.astype(float)
     ]
     x = np.tile(np.arange(WIDTH) + 0.5, (HEIGHT, 1))
-    disparity = nearest((Board(disparity_px=5.0), *boards), x, 0)
+    disparity = nearest_board((Board(disparity_px=5.0), *boards), x, 0)
     image = painted(disparity > 6)
     np.testing.assert_array_equal(sharpened(disparity, image), disparity)
 

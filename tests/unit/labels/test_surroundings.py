@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from builders import camera_at, make_points
 
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import unproject
@@ -14,17 +15,16 @@ from gs_stereo.labels.surroundings import (
     inverse_depth_from_points,
     median_known,
 )
-from gs_stereo.types import Camera, SparsePoints
+from gs_stereo.types import Camera
 
 WIDTH, HEIGHT, FOCAL = 60, 40, 50.0
-K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
-LEFT = Camera(name="left", width=WIDTH, height=HEIGHT, intrinsics=K, cam_from_world=np.eye(4))
+LEFT = camera_at("left", size=(WIDTH, HEIGHT), focal_px=FOCAL)
 
 
 def plane_depth(camera: Camera) -> np.ndarray:
     """z of the plane z = 4 + 0.2 x in the world, for cameras that look along world z."""
     centre = camera.centre_in_world
-    x = (pixel_centres(WIDTH, HEIGHT)[..., 0] - K[0, 2]) / FOCAL
+    x = (pixel_centres(WIDTH, HEIGHT)[..., 0] - WIDTH / 2) / FOCAL
     return np.asarray((4 + 0.2 * centre[0] - centre[2]) / (1 - 0.2 * x))
 
 
@@ -57,12 +57,7 @@ def test_points_mark_their_surroundings_and_hidden_ones_do_not() -> None:
     depth = plane_depth(LEFT)
     image_xy = np.array([[20.5, 10.5], [40.5, 30.5]])
     z = np.array([depth[10, 20] * 1.02, depth[30, 40] * 1.5])
-    points = SparsePoints(
-        xyz_in_world=unproject(LEFT, image_xy, z),
-        rgb=np.zeros((2, 3), np.uint8),
-        error_px=np.zeros(2),
-        track_length=np.full(2, 3),
-    )
+    points = make_points(unproject(LEFT, image_xy, z))
     answer = inverse_depth_from_points(view(LEFT), points)
     assert np.isfinite(answer).sum() == 25
     np.testing.assert_allclose(answer[10, 20], 1 / z[0], rtol=1e-6)

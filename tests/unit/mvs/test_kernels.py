@@ -7,6 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from builders import camera_at
 
 from gs_stereo.errors import InputError
 from gs_stereo.mvs.config import MultiViewConfig
@@ -14,7 +15,6 @@ from gs_stereo.mvs.kernels import NativeKernel
 from gs_stereo.mvs.problem import Problem, make_problem, reference_px, scaled
 from gs_stereo.mvs.reference import ReferenceKernel
 from gs_stereo.mvs.views import PosedImage
-from gs_stereo.types import Camera
 
 INTRINSICS = np.array([[40.0, 0, 25.0], [0, 42.0, 18.0], [0, 0, 1]])
 
@@ -25,10 +25,8 @@ def noise_image(seed: int, width: int = 50, height: int = 36) -> np.ndarray:
 
 
 def posed(seed: int, rotation_deg: tuple[float, float, float], centre: tuple[float, float, float]) -> PosedImage:
-    pose = np.eye(4)
-    pose[:3, :3] = cv2.Rodrigues(np.deg2rad(np.array(rotation_deg)))[0]
-    pose[:3, 3] = -pose[:3, :3] @ np.array(centre)
-    camera = Camera(name=str(seed), width=50, height=36, intrinsics=INTRINSICS, cam_from_world=pose)
+    look = {"focal_px": (40.0, 42.0), "turn_deg": rotation_deg}
+    camera = camera_at(str(seed), *centre, size=(50, 36), **look)
     return PosedImage(camera=camera, image=noise_image(seed))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from builders import camera_at
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
@@ -21,11 +22,7 @@ BASELINE = 0.1
 
 
 def camera(centre: tuple[float, float, float], rotation_deg: tuple[float, float, float] = (0, 0, 0)) -> Camera:
-    pose = np.eye(4)
-    pose[:3, :3] = cv2.Rodrigues(np.deg2rad(np.array(rotation_deg, np.float64)))[0]
-    pose[:3, 3] = -pose[:3, :3] @ np.array(centre)
-    intrinsics = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
-    return Camera(name=str(centre), width=WIDTH, height=HEIGHT, intrinsics=intrinsics, cam_from_world=pose)
+    return camera_at(str(centre), *centre, size=(WIDTH, HEIGHT), focal_px=FOCAL, turn_deg=rotation_deg)
 
 
 def paint(seed: int) -> np.ndarray:

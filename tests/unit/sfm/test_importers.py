@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import make_points
 from PIL import Image
 
 from gs_stereo.errors import InputError
@@ -19,7 +20,7 @@ from gs_stereo.io.colmap_model import ColmapCamera, ColmapModel
 from gs_stereo.io.reconstruction import image_path, load_summary
 from gs_stereo.sfm.config import ImportConfig
 from gs_stereo.sfm.importers import import_colmap, import_transforms
-from gs_stereo.types import SparsePoints, SparseScene
+from gs_stereo.types import SparseScene
 
 GL = np.diag([1.0, -1.0, -1.0, 1.0])
 BENT = (-0.15, 0.03, 0.001, -0.002)
@@ -32,12 +33,8 @@ def truth_model(capture: Any) -> ColmapModel:
     for camera in capture.cameras:
         xy, _ = project(camera, xyz)
         visible.append(np.flatnonzero(((xy > 1) & (xy < [camera.width - 1, camera.height - 1])).all(axis=1)))
-    points = SparsePoints(
-        xyz_in_world=xyz,
-        rgb=np.full((30, 3), 9, dtype=np.uint8),
-        error_px=np.full(30, 0.25),
-        track_length=np.bincount(np.concatenate(visible), minlength=30),
-    )
+    tracks = np.bincount(np.concatenate(visible), minlength=30)
+    points = make_points(xyz, rgb=9, error_px=0.25, track_length=tracks)
     return model_from_sparse_scene(SparseScene(cameras=capture.cameras, points=points, visible_points=tuple(visible)))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import camera_at, make_points, make_scene
 
 from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, InputError
@@ -26,7 +27,6 @@ from gs_stereo.sfm.scale import (
     read_camera_positions,
     umeyama,
 )
-from gs_stereo.types import Camera, SparsePoints, SparseScene
 
 RANDOM = np.random.default_rng(3)
 TRUTH = Similarity(
@@ -37,21 +37,12 @@ TRUTH = Similarity(
 def model(count: int = 8, on_line: bool = False) -> ColmapModel:
     cameras = []
     for index in range(count):
-        pose = np.eye(4)
-        pose[:3, :3] = matrix_from_quaternion(np.array([1.0, 0.02 * index, 0.01, 0.0]))
-        centre = np.array([0.3 * index, 0.0 if on_line else 0.2 * (index % 3), 0.0 if on_line else 0.1 * (index % 2)])
-        pose[:3, 3] = -pose[:3, :3] @ centre
-        k = np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]])
-        cameras.append(Camera(name=f"{index}.jpg", width=320, height=240, intrinsics=k, cam_from_world=pose))
+        centre = (0.3 * index, 0.0, 0.0) if on_line else (0.3 * index, 0.2 * (index % 3), 0.1 * (index % 2))
+        look = {"size": (320, 240), "focal_px": 300.0, "turn_deg": (2.3 * index, 1.1, 0.0)}
+        cameras.append(camera_at(f"{index}.jpg", *centre, **look))
     xyz = np.random.default_rng(0).uniform([-1, -1, 3], [2, 1, 6], (40, 3))
-    points = SparsePoints(
-        xyz_in_world=xyz,
-        rgb=np.zeros((40, 3), dtype=np.uint8),
-        error_px=np.ones(40),
-        track_length=np.ones(40, dtype=int),
-    )
-    visible = tuple(np.arange(40) for _ in cameras)
-    return model_from_sparse_scene(SparseScene(cameras=tuple(cameras), points=points, visible_points=visible))
+    points = make_points(xyz, rgb=0, track_length=1)
+    return model_from_sparse_scene(make_scene(cameras, points, visible_points=(np.arange(40),) * count))
 
 
 def write_positions(path: Path, positions: dict[str, np.ndarray]) -> Path:

@@ -7,27 +7,24 @@ depth, disparity and the rows of both eyes are known in closed form.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import torch
+from builders import camera_at, make_gaussians, make_points
 
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import unproject
+from gs_stereo.geometry.rotations import matrix_from_axis_angle
+from gs_stereo.geometry.trajectories import pose_from_rotation_and_centre
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderOutput, RenderSettings
-from gs_stereo.types import Camera, SparsePoints, SparseScene, StereoRig
+from gs_stereo.types import Camera, SparseScene, StereoRig
 from gs_stereo.types.gaussians import Gaussians
 
 
 def no_gaussians() -> Gaussians:
-    return Gaussians(
-        means=torch.zeros(0, 3),
-        quats_wxyz=torch.zeros(0, 4),
-        log_scales=torch.zeros(0, 3),
-        opacity_logits=torch.zeros(0),
-        sh=torch.zeros(0, 1, 3),
-    )
+    return make_gaussians([])
 
 
 @dataclass
@@ -82,37 +79,22 @@ class PlaneRasterizer:
         return (0.5 + 0.7 * self.detail * waves) * alpha[..., None], alpha, np.where(alpha > 0, depth, np.nan)
 
 
-def camera_at(x: float = 0.0, y: float = 0.0, z: float = 0.0, *, name: str = "view", size=(64, 48)) -> Camera:
-    """A camera that looks along world +z from (x, y, z); focal length 60 px at width 64."""
-    width, height = size
-    focal = 60.0 * width / 64
-    pose = np.eye(4)
-    pose[:3, 3] = -x, -y, -z
-    intrinsics = np.array([[focal, 0, width / 2 + 1.25], [0, focal * 1.01, height / 2 - 0.75], [0, 0, 1]])
-    return Camera(name=name, width=width, height=height, intrinsics=intrinsics, cam_from_world=pose)
+def view_at(x: float = 0.0, y: float = 0.0, z: float = 0.0, *, name: str = "view", size=(64, 48)) -> Camera:
+    """A camera that looks along world +z; focal length 60 px at width 64, the principal point off the centre."""
+    focal = 60.0 * size[0] / 64
+    principal = (size[0] / 2 + 1.25, size[1] / 2 - 0.75)
+    return camera_at(name, x, y, z, size=size, focal_px=(focal, focal * 1.01), principal_px=principal)
 
 
 def turned(camera: Camera, degrees: float) -> Camera:
     """The camera turned to the right about its own y axis, at the same place."""
-    from dataclasses import replace
-
-    from gs_stereo.geometry.rotations import matrix_from_axis_angle
-    from gs_stereo.geometry.trajectories import pose_from_rotation_and_centre
-
     rotation = matrix_from_axis_angle(np.array([0, -np.radians(degrees), 0])) @ camera.cam_from_world[:3, :3]
     return replace(camera, cam_from_world=pose_from_rotation_and_centre(rotation, camera.centre_in_world))
 
 
 def plane_scene(names: Sequence[str], spacing: float = 0.5, point_count: int = 200) -> SparseScene:
     """Photos side by side before the plane z = 4, and points on it."""
-    plane_z = 4.0
     xy = np.random.default_rng(3).uniform(-3, 3, size=(point_count, 2))
-    xyz = np.column_stack([xy, np.full(len(xy), plane_z)])
-    points = SparsePoints(
-        xyz_in_world=xyz,
-        rgb=np.zeros((len(xyz), 3), dtype=np.uint8),
-        error_px=np.zeros(len(xyz)),
-        track_length=np.full(len(xyz), 2),
-    )
-    cameras = tuple(camera_at(spacing * number, name=name) for number, name in enumerate(names))
+    points = make_points(np.column_stack([xy, np.full(len(xy), 4.0)]), rgb=0, error_px=0.0)
+    cameras = tuple(view_at(spacing * number, name=name) for number, name in enumerate(names))
     return SparseScene(cameras=cameras, points=points)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from plane_rasterizer import PlaneRasterizer, camera_at, no_gaussians, plane_scene, turned
+from plane_rasterizer import PlaneRasterizer, no_gaussians, plane_scene, turned, view_at
 
 from gs_stereo.config import parse_config
 from gs_stereo.splat.guards import REFUSAL_REASONS, Capture, EyeMeasures, ViewMeasures, measure_eye, refusal
@@ -71,7 +71,7 @@ def test_a_photo_pose_passes_with_perfect_measures():
 
 
 def test_a_view_between_photos_passes():
-    assert _reason(_measured(camera_at(0.75, 0.1, 0.2))) is None
+    assert _reason(_measured(view_at(0.75, 0.1, 0.2))) is None
 
 
 @pytest.mark.parametrize("reason", BAD)
@@ -104,23 +104,23 @@ def test_measures_are_json_with_null_for_unknown():
 
 
 def test_alpha_coverage_is_the_covered_share_of_the_image():
-    eye = _measured(camera_at(), rasterizer=PlaneRasterizer(half_width=1.0))
+    eye = _measured(view_at(), rasterizer=PlaneRasterizer(half_width=1.0))
     assert eye.covered_share == pytest.approx(2.0 * 60 / 4 / 64, abs=0.02)
     assert _reason(eye) == "low_alpha"
 
 
 def test_ambiguity_counts_pixels_whose_mean_and_median_depth_disagree():
-    assert _measured(camera_at(), rasterizer=PlaneRasterizer(mean_shift=0.28)).ambiguous_share == 0.0
-    eye = _measured(camera_at(), rasterizer=PlaneRasterizer(mean_shift=0.32))
+    assert _measured(view_at(), rasterizer=PlaneRasterizer(mean_shift=0.28)).ambiguous_share == 0.0
+    eye = _measured(view_at(), rasterizer=PlaneRasterizer(mean_shift=0.32))
     assert eye.ambiguous_share == 1.0
     assert _reason(eye) == "ambiguous_depth"
 
 
 def test_distance_is_measured_in_median_depths():
-    eye = _measured(camera_at(-1.0))
+    eye = _measured(view_at(-1.0))
     assert eye.photo_distance == pytest.approx(1.0 / 4.0)
-    assert _reason(_measured(camera_at(-3.0))) == "far_from_photos"
-    assert _reason(_measured(camera_at(0.0, -9.0))) == "far_from_photos"
+    assert _reason(_measured(view_at(-3.0))) == "far_from_photos"
+    assert _reason(_measured(view_at(0.0, -9.0))) == "far_from_photos"
 
 
 def test_turning_to_what_no_photo_saw_is_refused():
@@ -135,14 +135,14 @@ def test_turning_to_what_no_photo_saw_is_refused():
 
 def test_looking_from_behind_is_not_seen():
     scene = plane_scene(["a", "b"])
-    behind = turned(camera_at(0.25, 0.0, 8.0), 180.0)
+    behind = turned(view_at(0.25, 0.0, 8.0), 180.0)
     eye = _measured(behind, scene=scene)
     assert eye.covered_share == 1.0
     assert eye.seen_share == 0.0
 
 
 def test_coming_much_closer_than_any_photo_is_not_seen():
-    close = camera_at(0.0, 0.0, 3.0)
+    close = view_at(0.0, 0.0, 3.0)
     assert _measured(close).seen_share == 0.0
     # Fewer pixels show the surface no larger than the photo did.
     small = close.resized(16, 12)
@@ -151,10 +151,10 @@ def test_coming_much_closer_than_any_photo_is_not_seen():
 
 def test_a_floater_before_the_lens_is_intrusive():
     # The plane is rendered at a quarter of the depth at which the sparse points lie.
-    eye = _measured(camera_at(), rasterizer=PlaneRasterizer(plane_z=1.0))
+    eye = _measured(view_at(), rasterizer=PlaneRasterizer(plane_z=1.0))
     assert eye.near_share == 1.0
     # Without sparse points nobody knows what is near.
-    assert np.isnan(_measured(camera_at(), scene=plane_scene(["a"], point_count=0)).near_share)
+    assert np.isnan(_measured(view_at(), scene=plane_scene(["a"], point_count=0)).near_share)
 
 
 def test_blur_is_measured_against_the_nearest_photo():
@@ -170,19 +170,19 @@ def test_blur_is_measured_against_the_nearest_photo():
 def test_the_photo_is_brought_to_the_size_of_the_render():
     scene = plane_scene(["a", "b"])
     big = replace(scene, cameras=tuple(camera.resized(256, 192) for camera in scene.cameras))
-    cropped = camera_at(0.5, name="b", size=(64, 48))
+    cropped = view_at(0.5, name="b", size=(64, 48))
     eye = _measured(cropped, scene=big, photos=_photos(big))
     assert eye.sharpness == pytest.approx(1.0, abs=0.1)
 
 
 def test_without_photos_and_points_only_the_image_is_judged():
-    eye = _measured(camera_at(), scene=plane_scene([], point_count=0))
+    eye = _measured(view_at(), scene=plane_scene([], point_count=0))
     assert np.isnan([eye.seen_share, eye.photo_distance, eye.photo_angle_deg, eye.near_share, eye.sharpness]).all()
     assert _reason(eye) is None
 
 
 def test_a_view_of_nothing_is_refused_without_warnings():
-    eye = _measured(camera_at(), rasterizer=PlaneRasterizer(half_width=-1.0))
+    eye = _measured(view_at(), rasterizer=PlaneRasterizer(half_width=-1.0))
     assert eye.covered_share == 0.0
     assert np.isnan(eye.median_depth)
     assert _reason(eye) == "low_alpha"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from builders import camera_at, textured_wall, tiny_scene
+from builders import camera_at, make_points, textured_wall, tiny_scene
 
 from gs_stereo.errors import InputError
 from gs_stereo.mvs.plane_sweep import swept_depths
@@ -18,26 +18,19 @@ from gs_stereo.splat.init import (
     neighbour_distance,
     scene_extent,
 )
-from gs_stereo.types import SparsePoints, SparseScene
-
-
-def _points(xyz: np.ndarray) -> SparsePoints:
-    return SparsePoints(
-        xyz_in_world=xyz, rgb=np.full((len(xyz), 3), 128, np.uint8), error_px=np.ones(len(xyz)),
-        track_length=np.full(len(xyz), 2),
-    )  # fmt: skip
+from gs_stereo.types import SparseScene
 
 
 def test_extent_is_the_camera_radius_with_a_margin() -> None:
     cameras = (camera_at("a", -2.0), camera_at("b", 0.0), camera_at("c", 2.0))
-    scene = SparseScene(cameras=cameras, points=_points(np.array([[0, 0, 5.0]])))
+    scene = SparseScene(cameras=cameras, points=make_points(np.array([[0, 0, 5.0]])))
     assert scene_extent(scene) == pytest.approx(2.2)
 
 
 def test_extent_of_coinciding_cameras_comes_from_the_depth() -> None:
-    scene = SparseScene(cameras=(camera_at("a", 0.0),) * 2, points=_points(np.array([[0, 0, 5.0]] * 3)))
+    scene = SparseScene(cameras=(camera_at("a", 0.0),) * 2, points=make_points(np.array([[0, 0, 5.0]] * 3)))
     assert scene_extent(scene) == pytest.approx(0.5)
-    assert scene_extent(replace(scene, points=_points(np.zeros((0, 3))))) == pytest.approx(0.1)
+    assert scene_extent(replace(scene, points=make_points(np.zeros((0, 3))))) == pytest.approx(0.1)
 
 
 def test_neighbour_distance_is_the_mean_of_three() -> None:
@@ -90,6 +83,6 @@ def test_pixels_are_added_deterministically_with_their_colours(plane_sweep: bool
 
 def test_a_scene_almost_without_points_is_refused() -> None:
     scene, photos = tiny_scene(4)
-    empty = replace(scene, points=_points(np.zeros((2, 3))), visible_points=())
+    empty = replace(scene, points=make_points(np.zeros((2, 3))), visible_points=())
     with pytest.raises(InputError, match="2 3D points"):
         initial_gaussians(empty, photos, {}, FitConfig(), 0)

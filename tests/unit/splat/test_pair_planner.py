@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from plane_rasterizer import camera_at, plane_scene
+from plane_rasterizer import plane_scene, view_at
 
 from gs_stereo.config import parse_config
 from gs_stereo.core.records import write_record
@@ -95,7 +95,7 @@ def test_plans_survive_a_process_boundary():
 
 
 def test_views_from_a_file_keep_their_poses(tmp_path):
-    cameras = [camera_at(0.1, name="left one"), camera_at(0.7, 0.1, name="b")]
+    cameras = [view_at(0.1, name="left one"), view_at(0.7, 0.1, name="b")]
     write_record(tmp_path / "views.json", ViewsFile(views=tuple(map(CameraRecord.of, cameras))))
     config = PairsConfig(views="file", views_file=str(tmp_path / "views.json"), baselines=(0.1,))
     plans = plan_pairs(plane_scene([]), config, 0)

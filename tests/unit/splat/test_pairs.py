@@ -7,7 +7,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
-from plane_rasterizer import PlaneRasterizer, camera_at, no_gaussians, plane_scene, turned
+from builders import make_gaussians
+from plane_rasterizer import PlaneRasterizer, no_gaussians, plane_scene, turned, view_at
 
 from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, StageError
@@ -35,7 +36,7 @@ def photos_of(scene, rasterizer=None):
 
 
 def test_one_world_point_lies_on_one_row_and_its_disparity_is_f_b_over_z():
-    rig = StereoRig(left=turned(camera_at(0.3, -0.2, 0.1), 17.0), baseline=0.37)
+    rig = StereoRig(left=turned(view_at(0.3, -0.2, 0.1), 17.0), baseline=0.37)
     points = np.random.default_rng(0).uniform([-1, -1, 3], [1, 1, 6], size=(200, 3))
     left_xy, depth = project(rig.left, points)
     right_xy, right_depth = project(rig.right, points)
@@ -45,7 +46,7 @@ def test_one_world_point_lies_on_one_row_and_its_disparity_is_f_b_over_z():
 
 
 def test_rendered_pair_agrees_with_the_plane():
-    rig = StereoRig(left=turned(camera_at(), 10.0), baseline=0.25)
+    rig = StereoRig(left=turned(view_at(), 10.0), baseline=0.25)
     pair = render_stereo_pair(renderer(), rig, sample_id="s", view_id="v", extra_offsets=(0.25, -0.5))
     assert pair.left.shape == (48, 64, 3)
     assert pair.left.dtype == np.uint8
@@ -74,11 +75,11 @@ def test_rendering_records_no_gradients():
             assert not torch.is_grad_enabled()
             return super().render(*arguments, **options)
 
-    renderer(Recording()).render([camera_at()])
+    renderer(Recording()).render([view_at()])
 
 
 def test_pixels_that_hit_nothing_have_nan_depth_and_zero_alpha():
-    view = renderer(PlaneRasterizer(half_width=1.0)).render([camera_at()])[0]
+    view = renderer(PlaneRasterizer(half_width=1.0)).render([view_at()])[0]
     empty = view.depth.alpha == 0
     assert 0 < empty.sum() < empty.size
     for values in (view.depth.expected, view.depth.median, view.depth.variance):
@@ -92,14 +93,14 @@ def _depth(median: np.ndarray) -> DepthMaps:
 
 def test_chosen_baseline_gives_the_median_disparity():
     depth = _depth(np.random.default_rng(1).uniform(2, 9, size=999))
-    camera = camera_at()
+    camera = view_at()
     baseline = choose_baseline(camera, depth, target_disparity_px=4.0)
     assert np.median(camera.focal_px * baseline / depth.median) == pytest.approx(4.0, rel=1e-6)
 
 
 def test_chosen_baseline_yields_to_near_surfaces():
     depth = _depth([1.0] * 20 + [10.0] * 80)
-    camera = camera_at()
+    camera = view_at()
     baseline = choose_baseline(camera, depth, target_disparity_px=4.0, max_disparity_px=16.0)
     disparity = camera.focal_px * baseline / depth.median
     assert np.percentile(disparity, 95) == pytest.approx(16.0)
@@ -107,7 +108,7 @@ def test_chosen_baseline_yields_to_near_surfaces():
 
 
 def test_chosen_baseline_ignores_unknown_depth_and_fails_without_any():
-    camera = camera_at()
+    camera = view_at()
     some = choose_baseline(camera, _depth([np.nan, 2.0, 2.0, np.nan]), target_disparity_px=4.0)
     assert some == pytest.approx(4.0 * 2.0 / camera.focal_px)
     with pytest.raises(StageError, match="no surface"):
@@ -207,13 +208,7 @@ def _cloud() -> Gaussians:
     """A wall of small Gaussians at z = 4, in five colours."""
     rng = np.random.default_rng(2)
     means = np.column_stack([rng.uniform(-3, 3, size=(900, 2)), rng.normal(4.0, 0.02, size=900)])
-    return Gaussians(
-        means=torch.tensor(means, dtype=torch.float32),
-        quats_wxyz=torch.tensor([[1.0, 0, 0, 0]]).repeat(900, 1),
-        log_scales=torch.full((900, 3), 0.15).log(),
-        opacity_logits=torch.full((900,), 4.0),
-        sh=torch.tensor(rng.uniform(-1, 1, size=(900, 1, 3)), dtype=torch.float32),
-    )
+    return make_gaussians(means, scale=0.15, opacity_logit=4.0, sh=rng.uniform(-1, 1, size=(900, 1, 3)))
 
 
 def _real_rasterizers():

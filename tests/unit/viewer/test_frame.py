@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from builders import camera_at
 
 from gs_stereo.geometry.projection import project
-from gs_stereo.geometry.rotations import matrix_from_axis_angle
-from gs_stereo.geometry.trajectories import pose_from_rotation_and_centre
 from gs_stereo.types import Camera
 from gs_stereo.viewer.frame import BrowserView, display_frame
 
@@ -17,11 +16,7 @@ POINTS = np.array([[0.0, 0.0, 40.0], [3.0, 0.0, 40.0], [0.0, -3.0, 40.0]])
 
 
 def camera(axis_angle: tuple[float, float, float], centre: tuple[float, float, float]) -> Camera:
-    pose = pose_from_rotation_and_centre(
-        matrix_from_axis_angle(np.array(axis_angle, dtype=float)), np.array(centre, dtype=float)
-    )
-    k = np.array([[300.0, 0, 200], [0, 300, 150], [0, 0, 1]])
-    return Camera(name="a", width=400, height=300, intrinsics=k, cam_from_world=pose)
+    return camera_at("a", *centre, size=(400, 300), focal_px=300.0, turn_deg=tuple(np.degrees(axis_angle)))
 
 
 def seen_from(original: Camera, aspect: float) -> Camera:

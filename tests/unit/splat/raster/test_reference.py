@@ -7,32 +7,22 @@ import math
 import numpy as np
 import pytest
 import torch
-from builders import random_scene
+from builders import camera_at, make_gaussians, random_scene
 
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderSettings
 from gs_stereo.splat.raster.reference import ReferenceRasterizer, project, sh_basis
-from gs_stereo.types import Camera
 from gs_stereo.types.gaussians import Gaussians
 
 SH0 = 0.2820947917738781
-FRONTAL = Camera(
-    name="frontal", width=9, height=7, intrinsics=np.array([[20.0, 0, 4.5], [0, 20.0, 3.5], [0, 0, 1]]),
-    cam_from_world=np.eye(4),
-)  # fmt: skip
+FRONTAL = camera_at("frontal", size=(9, 7), focal_px=20.0)
 
 
 def balls(depths: list[float], opacities: list[float], colours: list[list[float]], scale: float = 0.5) -> Gaussians:
     """Isotropic Gaussians on the optical axis."""
-    count = len(depths)
-    means = torch.zeros(count, 3, dtype=torch.float64)
-    means[:, 2] = torch.tensor(depths)
-    return Gaussians(
-        means=means,
-        quats_wxyz=torch.tensor([[1.0, 0, 0, 0]], dtype=torch.float64).repeat(count, 1),
-        log_scales=torch.full((count, 3), math.log(scale), dtype=torch.float64),
-        opacity_logits=torch.tensor(opacities, dtype=torch.float64).logit(),
-        sh=(torch.tensor(colours, dtype=torch.float64)[:, None, :] - 0.5) / SH0,
-    )
+    means = [[0, 0, depth] for depth in depths]
+    logits = torch.tensor(opacities, dtype=torch.float64).logit()
+    sh = (np.array(colours)[:, None, :] - 0.5) / SH0
+    return make_gaussians(means, scale=scale, opacity_logit=logits, sh=sh, dtype=torch.float64)
 
 
 def test_one_gaussian_by_hand() -> None:
