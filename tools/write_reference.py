@@ -14,11 +14,11 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
+from gs_stereo.benchmarks.evaluate_matcher import EvaluateConfig
 from gs_stereo.cli.help import GROUPS, SHARED_OPTIONS
 from gs_stereo.cli.main import app
 from gs_stereo.config import Config
 from gs_stereo.datasets.layouts.protocol import ExportConfig
-from gs_stereo.stages.evaluate import EvaluateConfig
 from gs_stereo.stages.registry import STAGES
 from gs_stereo.stages.sample_pairs import SamplePairsConfig
 from gs_stereo.worlds.rooms.config import SampleConfig

@@ -52,24 +52,26 @@ def evaluate(
     """Score a matcher on a benchmark: EPE, bad-t, D1, coverage, time and memory."""
     import json
 
+    from gs_stereo.benchmarks.evaluate_matcher import EvaluateConfig, evaluate_expert
+    from gs_stereo.benchmarks.protocol import open_benchmark
     from gs_stereo.cli.tables import print_json
     from gs_stereo.config import load_yaml, merge, parse_config, parse_overrides, shipped
     from gs_stereo.core.atomic import write_text
-    from gs_stereo.stages.evaluate import EvaluateConfig, evaluate_expert, pairs_of
 
     expert, experts = _expert_and_settings(model, description)
     base = load_yaml(shipped(f"configs/evaluate/{preset}.yaml")) if preset else {}
     own = given(missing=missing, search_range=search_range, limit=limit, experts=experts or None)
     values = merge(merge(base, parse_overrides(common.set_ or [])), own)
     config = parse_config(EvaluateConfig, values, where="the settings of evaluate")
+    chosen = open_benchmark(benchmark, root, split)
     if common.dry_run:
-        names = pairs_of(benchmark, root, split, config.limit)
+        names = [item.name for item in chosen.pairs[: config.limit]]
         if common.json:
             print_json({"expert": expert, "pairs": names})
         else:
             print("\n".join(names))
         return
-    outcome = evaluate_expert(expert, benchmark, root, split=split, config=config, pictures=pictures)
+    outcome = evaluate_expert(expert, chosen, config, pictures=pictures)
     if out is not None:
         write_text(out / "report.json", json.dumps(outcome.to_json(), indent=1) + "\n")
         write_text(out / "report.txt", outcome.to_table() + "\n")

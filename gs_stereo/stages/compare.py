@@ -15,7 +15,7 @@ from gs_stereo.errors import ConfigError
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
-from gs_stereo.stages.benchmark_scores import SCORES_NAME, scores_folder
+from gs_stereo.stages.evaluate import SCORES_NAME, scores_folder
 
 FOLDER = "comparison"
 TABLE_NAME = "table.json"

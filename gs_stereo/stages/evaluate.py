@@ -1,155 +1,78 @@
-"""A matcher on a stereo benchmark: glue between the experts and the benchmarks, for the verb `evaluate`.
-
-The verb publishes nothing; `benchmark_scores.py` is the stage of a recipe that does.
-"""
+"""A trained net or an expert on a benchmark -> `benchmark/<name>/scores.json`, the same bytes every time."""
 
 from __future__ import annotations
 
-import inspect
-import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from gs_stereo.config import Config
-from gs_stereo.log import progress
-from gs_stereo.matching.experts import ExpertsConfig, external_files, make_matcher
-from gs_stereo.pipeline.environment import MemoryPeak
+from gs_stereo.benchmarks.evaluate_matcher import EvaluateConfig, evaluate_expert
+from gs_stereo.benchmarks.protocol import open_benchmark
+from gs_stereo.core.atomic import write_text
+from gs_stereo.matching.checkpoint_config import CheckpointConfig
+from gs_stereo.pipeline.cell import Resources
+from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
+from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.stages.train import run_folder
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from gs_stereo.benchmarks.evaluate_pairs import Answer, Predict
-    from gs_stereo.benchmarks.pair_report import BenchmarkReport
-    from gs_stereo.datasets.layouts.pair_files import LabelledPair, PairSource
-    from gs_stereo.matching.protocol import StereoMatcher
-    from gs_stereo.types import Provenance
+SCORES_NAME = "scores.json"
 
 
-class EvaluateConfig(Config):
-    """Settings of the expert, and how its answers are scored."""
+class EvaluateStageConfig(EvaluateConfig):
+    """Who is scored on what."""
 
-    experts: ExpertsConfig = Field(default=ExpertsConfig(), description="Settings of the experts.")
-    missing: Literal["bad", "ignore", "fill"] = Field(
-        default="bad",
-        description="A pixel without prediction: counts as bad, is ignored, or is filled from the left neighbour",
+    name: str | None = Field(
+        default=None, pattern=FOLDER_NAME, description="Name of the scores; by default that of the run or expert."
     )
-    search_range: float | Literal["truth", "expert"] = Field(
-        default="truth",
-        description="For matchers that take a range (sgbm): the largest true disparity of each pair plus a margin, "
-        "a fixed number of pixels, or what the expert's own settings say",
+    run: str | None = Field(
+        default=None, pattern=FOLDER_NAME, description="Name of the run of `train` whose net is scored; None: `expert`."
     )
-    search_margin_px: float = Field(default=6.0, ge=0, description="Added to the largest true disparity")
-    limit: int | None = Field(default=None, ge=1, description="Evaluate only the first pairs; None: all")
+    expert: str = Field(default="sgbm", description="Name of the expert that is scored if there is no `run`.")
+    benchmark: str = Field(default="folder", description="Name of the benchmark.")
+    root: Path | None = Field(default=None, description="Folder of the benchmark.")
+    split: str | None = Field(default=None, description="Part of the benchmark.")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Evaluation:
-    """The scores, and who was asked with which range. takes_range: the matcher takes a search range."""
-
-    report: BenchmarkReport
-    provenance: Provenance
-    config: EvaluateConfig
-    takes_range: bool
-
-    def to_json(self, *, costs: bool = True) -> dict[str, Any]:
-        """A dictionary that `json.dumps` takes. costs: with seconds and memory, which no two runs share."""
-        from dataclasses import asdict
-
-        settings = self.config.model_dump(mode="json", exclude={"experts"})
-        return {**self.report.to_json(costs=costs), "matcher": asdict(self.provenance), "settings": settings}
-
-    def to_table(self) -> str:
-        """The report's table and one line about the matcher."""
-        source = self.provenance
-        named = {"truth": f"the pair's largest true disparity + {self.config.search_margin_px:g} px"}
-        given = named.get(str(self.config.search_range), f"{self.config.search_range}")
-        told = f", search range: {given}" if self.takes_range else ""
-        return f"{self.report.to_table()}\nMatcher: {source.name} {source.version}{told}. Licence: {source.licence}."
+def scores_folder(name: str) -> str:
+    """Where scores are published."""
+    return f"benchmark/{name}"
 
 
-def evaluate_expert(
-    expert: str,
-    benchmark: str,
-    root: Path | None,
-    *,
-    split: str | None = None,
-    config: EvaluateConfig = EvaluateConfig(),
-    pictures: Path | None = None,
-) -> Evaluation:
-    """Ask `expert` about every pair of a benchmark and score it; pictures of all pairs go to `pictures`.
+class EvaluateStage:
+    """See the module."""
 
-    Errors name an unknown expert or benchmark, a missing option, a folder of another layout, or a broken file.
-    """
-    from gs_stereo.benchmarks.evaluate_pairs import ScoringRules, evaluate_pairs
-    from gs_stereo.benchmarks.protocol import open_benchmark
+    name = "evaluate"
+    version = 1
+    config_type = EvaluateStageConfig
+    replaces_others = False
 
-    external_files(expert, config.experts)
-    chosen = open_benchmark(benchmark, root, split)
-    items = chosen.pairs[: config.limit]
-    matcher = make_matcher(expert, config.experts)
-    with progress(f"evaluate {expert} on {benchmark}", len(items), "pair") as bar:
+    def folder(self, config: EvaluateStageConfig) -> str:
+        return scores_folder(config.name or config.run or config.expert)
 
-        def observe(item: PairSource, pair: LabelledPair, predicted: np.ndarray) -> None:
-            if pictures is not None:
-                _write_picture(pictures, item.name, pair, predicted)
-            bar.advance()
+    def inputs(self, paths: ScenePaths, config: EvaluateStageConfig) -> StageInputs:
+        trained = {run_folder(config.run): "train"} if config.run else {}
+        weights = {} if config.run else config.experts.of(config.expert).external_files()
+        items = open_benchmark(config.benchmark, config.root, config.split).pairs[: config.limit]
+        pairs = {f"{item.name} {number}": path for item in items for number, path in enumerate(item.files)}
+        return StageInputs(published=trained, external={**weights, **pairs})
 
-        report = evaluate_pairs(
-            chosen, asker(matcher, config), ScoringRules(missing=config.missing), items=items, observe=observe
+    def resources(self, config: EvaluateStageConfig) -> Resources:
+        net = config.experts.checkpoint if config.run else config.experts.of(config.expert)
+        return Resources(cores=2, gpus=net.gpus() if net else 0, memory_mb=1500)
+
+    def run(self, context: StageContext, config: EvaluateStageConfig) -> StageOutcome:
+        expert, settings = config.expert, config
+        if config.run:
+            net = CheckpointConfig(checkpoint=context.published(run_folder(config.run)))
+            experts = config.experts.model_copy(update={"checkpoint": net})
+            expert, settings = "checkpoint", config.model_copy(update={"experts": experts})
+        outcome = evaluate_expert(expert, open_benchmark(config.benchmark, config.root, config.split), settings)
+        write_text(context.work_dir / SCORES_NAME, json.dumps(outcome.to_json(costs=False), indent=1) + "\n")
+        report, rule = outcome.report, outcome.report.protocol
+        headline, pairs = report.to_json()["headline"], len(report.pairs)
+        shown = "-" if headline is None else f"{headline:.3f} px" if rule.headline == "epe" else f"{headline:.2%}"
+        return StageOutcome(
+            metrics={"headline": headline, "pairs": pairs, "seconds_a_frame_median": report.seconds_a_frame},
+            summary={"pairs": str(pairs), f"{rule.headline.replace('_', '-')} {rule.region}": shown},
         )
-    return Evaluation(
-        report=report, provenance=matcher.provenance, config=config, takes_range=_takes_range(matcher.predict)
-    )
-
-
-def pairs_of(benchmark: str, root: Path | None, split: str | None = None, limit: int | None = None) -> list[str]:
-    """Names of the pairs that `evaluate_expert` would ask about."""
-    from gs_stereo.benchmarks.protocol import open_benchmark
-
-    return [item.name for item in open_benchmark(benchmark, root, split).pairs[:limit]]
-
-
-def asker(matcher: StereoMatcher, config: EvaluateConfig) -> Predict:
-    """A function that asks the matcher about a pair and measures time and peak resident memory."""
-    from gs_stereo.benchmarks.evaluate_pairs import Answer
-
-    takes_range = _takes_range(matcher.predict)
-
-    def ask(pair: LabelledPair) -> Answer:
-        wanted = _search_range_px(config, pair) if takes_range else None
-        options = {} if wanted is None else {"max_disparity_px": wanted}
-        memory, start = MemoryPeak(), time.perf_counter()
-        prediction = matcher.predict(pair.left, pair.right, **options)
-        seconds = time.perf_counter() - start
-        return Answer(
-            disparity=prediction.disparity,
-            seconds=seconds,
-            peak_memory_bytes=memory.bytes(),
-            search_range_px=wanted,
-        )
-
-    return ask
-
-
-def _takes_range(predict: Callable[..., Any]) -> bool:
-    return "max_disparity_px" in inspect.signature(predict).parameters
-
-
-def _search_range_px(config: EvaluateConfig, pair: LabelledPair) -> float | None:
-    if config.search_range == "expert":
-        return None
-    if config.search_range != "truth":
-        return float(config.search_range)
-    largest = pair.largest_disparity_px
-    return None if math.isnan(largest) else largest + config.search_margin_px
-
-
-def _write_picture(folder: Path, name: str, pair: LabelledPair, predicted: np.ndarray) -> None:
-    from gs_stereo.benchmarks.pictures import write_picture
-
-    write_picture(folder / f"{name.replace('/', '_')}.png", pair, predicted)

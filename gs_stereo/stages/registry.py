@@ -17,7 +17,7 @@ STAGES = Stages(
         "evaluate-labels": "gs_stereo.stages.evaluate_labels:EvaluateLabelsStage",
         "report": "gs_stereo.report.stage:ReportStage",
         "train": "gs_stereo.stages.train:TrainStage",
-        "evaluate": "gs_stereo.stages.benchmark_scores:BenchmarkScoresStage",
+        "evaluate": "gs_stereo.stages.evaluate:EvaluateStage",
         "compare": "gs_stereo.stages.compare:CompareStage",
     },
 )

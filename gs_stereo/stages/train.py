@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
 from gs_stereo.core.atomic import write_text
+from gs_stereo.datasets.schema import INDEX_NAME, find_dataset
 from gs_stereo.log import logger, progress
 from gs_stereo.nets.shipped import net_files
 from gs_stereo.pipeline.cell import Resources
@@ -22,9 +22,6 @@ from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder
 from gs_stereo.training.stereo.config import DataSource, TrainConfig
-
-if TYPE_CHECKING:
-    from gs_stereo.training.stereo.train import TrainingResult
 
 CHECKPOINTS_FOLDER = ".checkpoints"
 
@@ -59,11 +56,12 @@ class TrainStage:
 
     def inputs(self, paths: ScenePaths, config: TrainStageConfig) -> StageInputs:
         name = _own_dataset(paths, config)
-        published = {dataset_folder(name): "label"} if name else {}
-        external = {f"(data {number})": _index_of(source.path) for number, source in enumerate(config.data)}
+        # The index of a data set holds the sha256 of its shards.
+        pinned = [path if path.is_file() else find_dataset(path) / INDEX_NAME for path in (d.path for d in config.data)]
+        external = {f"(data {number})": path for number, path in enumerate(pinned)}
         if config.start is not None:
             external |= {f"(start) {name}": path for name, path in net_files(config.start).items()}
-        return StageInputs(published=published, external=external)
+        return StageInputs(published={dataset_folder(name): "label"} if name else {}, external=external)
 
     def resources(self, config: TrainStageConfig) -> Resources:
         return Resources(cores=2, gpus=config.devices if config.device == "cuda" else 0, memory_mb=2000)
@@ -71,63 +69,33 @@ class TrainStage:
     def run(self, context: StageContext, config: TrainStageConfig) -> StageOutcome:
         from gs_stereo.nets.weights import save_net
         from gs_stereo.training.card import CARD_NAME, model_card
-        from gs_stereo.training.record import LOG_NAME, write_record
+        from gs_stereo.training.record import LOG_NAME, ValidationRecord, write_record
         from gs_stereo.training.stereo.train import TrainingJob, train_net
 
-        checkpoints = context.work_dir / CHECKPOINTS_FOLDER
+        name, folder = _own_dataset(context.paths, config), context.work_dir
+        own = (DataSource(path=context.published(dataset_folder(name))),) if name else ()
+        checkpoints = folder / CHECKPOINTS_FOLDER
         checkpoints.mkdir(exist_ok=True)
         job = TrainingJob(
-            config=_run_settings(config),
-            sources=_sources(context, config),
-            seed=context.seed,
-            folder=checkpoints,
-            live_folder=context.work_dir,
+            config=config, sources=(*own, *config.data), seed=context.seed, folder=checkpoints, live_folder=folder
         )
-        logger.info("train: the log grows in %s", context.work_dir / LOG_NAME)
+        logger.info("train: the log grows in %s", folder / LOG_NAME)
         with progress("train", config.steps, "step") as bar:
             result = train_net(job, bar.advance)
-        save_net(context.work_dir, result.net, result.description)
-        write_record(context.work_dir, result.records, tensorboard=config.tensorboard)
-        write_text(context.work_dir / CARD_NAME, model_card(result, job))
+        save_net(folder, result.net, result.description)
+        write_record(folder, result.records, tensorboard=config.tensorboard)
+        write_text(folder / CARD_NAME, model_card(result, job))
         shutil.rmtree(checkpoints)
-        return _outcome(result)
-
-
-def _index_of(path: Path) -> Path:
-    """The file that pins the content of a data set: its index, which holds the sha256 of the shards, or the shard."""
-    from gs_stereo.datasets.schema import INDEX_NAME
-
-    if (path / INDEX_NAME).is_file():
-        return path / INDEX_NAME
-    from gs_stereo.datasets.torch_reader import StereoDataset
-
-    first = StereoDataset(path).shards[0]
-    return path if path.is_file() else first.parent / INDEX_NAME
-
-
-def _run_settings(config: TrainStageConfig) -> TrainConfig:
-    return TrainConfig(**{name: getattr(config, name) for name in TrainConfig.model_fields})
+        summary = {"net": result.description.net, "pairs": str(result.training_pairs)}
+        metrics: dict[str, Any] = {"training_pairs": result.training_pairs, "licence": result.description.licence}
+        validations = [record for record in result.records if isinstance(record, ValidationRecord)]
+        if validations:
+            last = validations[-1]
+            metrics["held_out"] = asdict(last)
+            summary["held-out EPE"] = f"{last.epe_px:.2f} px, bad-2 {last.bad_2:.1%} ({last.pairs} pairs)"
+        return StageOutcome(metrics=metrics, summary=summary, device=result.device)
 
 
 def _own_dataset(paths: ScenePaths, config: TrainStageConfig) -> str | None:
     """The data set of the scene that is used, None if only others are."""
     return config.dataset or (None if config.data else paths.newest_dataset())
-
-
-def _sources(context: StageContext, config: TrainStageConfig) -> tuple[DataSource, ...]:
-    name = _own_dataset(context.paths, config)
-    own = (DataSource(path=context.published(dataset_folder(name))),) if name else ()
-    return (*own, *config.data)
-
-
-def _outcome(result: TrainingResult) -> StageOutcome:
-    from gs_stereo.training.record import ValidationRecord
-
-    validations = [asdict(record) for record in result.records if isinstance(record, ValidationRecord)]
-    summary = {"net": result.description.net, "pairs": str(result.training_pairs)}
-    metrics: dict[str, Any] = {"training_pairs": result.training_pairs, "licence": result.description.licence}
-    if validations:
-        last = validations[-1]
-        metrics["held_out"] = last
-        summary["held-out EPE"] = f"{last['epe_px']:.2f} px, bad-2 {last['bad_2']:.1%} ({last['pairs']} pairs)"
-    return StageOutcome(metrics=metrics, summary=summary, device=result.device)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gs_stereo.benchmarks.evaluate_matcher import EvaluateConfig
 from gs_stereo.config import load_yaml, parse_config
 from gs_stereo.pipeline.recipe import RecipeEntry, load_recipe, resolve, resolve_step
-from gs_stereo.stages.evaluate import EvaluateConfig
 from gs_stereo.stages.registry import DEFAULT_RECIPE, STAGES
 
 ROOT = Path(__file__).parents[2]

@@ -123,7 +123,7 @@ def test_version() -> None:
         (["evaluate", "nope", "--benchmark", "motorcycle"], 2, "There is no expert called 'nope'"),
         (["evaluate", "sgbm", "--benchmark", "nope"], 2, "There is no benchmark called 'nope'"),
         (["evaluate", "sgbm"], 2, "give --root"),
-        (["evaluate", "sgbm", "--root", "{scene}"], 3, "No pair of the benchmark folder was found"),
+        (["evaluate", "sgbm", "--root", "{scene}"], 3, "No pair was found"),
         (["evaluate", "sgbm", "--root", "{scene}", "--missing", "x"], 2, "Setting 'missing'"),
         (["evaluate", "{scene}/none.onnx", "--benchmark", "motorcycle"], 3, "none.onnx"),
         (["fit", "--no-such-option"], 2, "No such option"),

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gs_stereo.benchmarks.evaluate_matcher import EvaluateConfig, evaluate_expert
+from gs_stereo.benchmarks.protocol import open_benchmark
 from gs_stereo.config import load_yaml, parse_config, shipped
 from gs_stereo.nets.shipped import LITE_FOLDER, located
 from gs_stereo.nets.weights import load_net
-from gs_stereo.stages.evaluate import EvaluateConfig, evaluate_expert
 
 
 def test_it_is_complete_and_small() -> None:
@@ -39,7 +40,7 @@ def test_it_beats_block_matching_on_a_real_pair() -> None:
     pytest.importorskip("skimage", reason="the pair comes with scikit-image")
     baseline = parse_config(EvaluateConfig, load_yaml(shipped("configs/evaluate/sgbm_baseline.yaml")), where="preset")
     matched, learned = (
-        evaluate_expert(expert, "motorcycle", None, config=config).report.totals["all"]
+        evaluate_expert(expert, open_benchmark("motorcycle", None), config).report.totals["all"]
         for expert, config in (("sgbm", baseline), ("lite", EvaluateConfig()))
     )
     assert learned.scores.bad_image_mean[2.0] < 0.9 * matched.scores.bad_image_mean[2.0]

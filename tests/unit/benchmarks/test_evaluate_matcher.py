@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from gs_stereo.benchmarks.evaluate_matcher import EvaluateConfig, evaluate_expert, timed
+from gs_stereo.benchmarks.protocol import open_benchmark
 from gs_stereo.cli.main import app
 from gs_stereo.config import load_yaml, parse_config, shipped
 from gs_stereo.datasets.layouts.pair_files import LabelledPair
 from gs_stereo.io.disparity_files import write_pfm
 from gs_stereo.matching.sgbm import SgbmMatcher
 from gs_stereo.mvs.sgbm_config import SgbmConfig
-from gs_stereo.stages.evaluate import EvaluateConfig, asker, evaluate_expert
 from gs_stereo.types import DisparityPrediction, Provenance
 
 SHIFT_PX = 6
@@ -61,7 +62,7 @@ def test_the_search_range_is_a_setting(settings: dict[str, object], told: float 
         disparity=np.array([[1.0, np.nan, 10.0], [2.0, 3.0, 4.0]]),
     )
     matcher = _Recorder()
-    answer = asker(matcher, parse_config(EvaluateConfig, settings, where="a test"))(pair)
+    answer = timed(matcher, parse_config(EvaluateConfig, settings, where="a test"))(pair)
     assert matcher.told == [told]
     assert answer.search_range_px == told
     assert answer.seconds >= 0
@@ -71,7 +72,7 @@ def test_the_search_range_is_a_setting(settings: dict[str, object], told: float 
 
 def test_sgbm_on_a_folder(shifted_pairs: Path, tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
-    outcome = evaluate_expert("sgbm", "folder", shifted_pairs, pictures=pictures)
+    outcome = evaluate_expert("sgbm", open_benchmark("folder", shifted_pairs), pictures=pictures)
     scores = outcome.report.totals["all"]
     assert scores.scores.images == 2
     assert scores.density > 0.8
@@ -84,7 +85,7 @@ def test_sgbm_on_a_folder(shifted_pairs: Path, tmp_path: Path) -> None:
 
 
 def test_limit_takes_the_first_pairs(shifted_pairs: Path) -> None:
-    outcome = evaluate_expert("sgbm", "folder", shifted_pairs, config=EvaluateConfig(limit=1))
+    outcome = evaluate_expert("sgbm", open_benchmark("folder", shifted_pairs), EvaluateConfig(limit=1))
     assert [pair.name for pair in outcome.report.pairs] == ["a"]
 
 
