@@ -36,8 +36,3 @@ def intrinsics_to_opencv(intrinsics: Float[np.ndarray, "3 3"]) -> Float[np.ndarr
 def pixel_index(image_xy: Float[np.ndarray, "... 2"]) -> np.ndarray:
     """Column and row (int64) of the pixel that holds an image-plane point. May lie outside the image."""
     return np.floor(image_xy).astype(np.int64)
-
-
-def array_coordinates(image_xy: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, "... 2"]:
-    """Image-plane points as (column, row) array coordinates for interpolation (cv2.remap, map_coordinates)."""
-    return image_xy - PIXEL_CENTRE

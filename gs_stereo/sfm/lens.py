@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from gs_stereo.errors import InputError
-from gs_stereo.geometry.pixels import PIXEL_CENTRE, array_coordinates
+from gs_stereo.geometry.pixels import PIXEL_CENTRE, intrinsics_to_opencv
 from gs_stereo.io.colmap_model import ColmapCamera
 
 _COEFFICIENTS = 8
@@ -25,7 +25,6 @@ _LAYOUT = {  # model -> (has fy, places of its distortion parameters among the e
     "OPENCV": (True, (0, 1, 2, 3)),
     "FULL_OPENCV": (True, (0, 1, 2, 3, 4, 5, 6, 7)),
 }
-_ROWS_PER_BAND = 128
 _BORDER_SAMPLES = 257
 MAX_OVERSAMPLING = 4
 
@@ -182,13 +181,17 @@ class Undistorter:
 
 def undistorter(lens: Lens, intrinsics: Float[np.ndarray, "3 3"], width: int, height: int) -> Undistorter:
     """Build the maps from a pinhole image (`intrinsics`, `width`, `height`) to the photo that `lens` describes."""
+    import cv2
+
     zoom_out = max(lens.intrinsics[0, 0] / intrinsics[0, 0], lens.intrinsics[1, 1] / intrinsics[1, 1])
     fine = min(max(math.ceil(zoom_out - 1e-9), 1), MAX_OVERSAMPLING)
-    maps = np.empty((2, height * fine, width * fine), dtype=np.float32)
-    x = (np.arange(width * fine) + PIXEL_CENTRE) / fine
-    for start in range(0, height * fine, _ROWS_PER_BAND):
-        rows = np.arange(start, min(start + _ROWS_PER_BAND, height * fine))
-        image_xy = np.stack(np.meshgrid(x, (rows + PIXEL_CENTRE) / fine), axis=-1)
-        seen = array_coordinates(distort(lens, _rays(intrinsics, image_xy)))
-        maps[:, rows] = np.moveaxis(seen, -1, 0)
-    return Undistorter(width=width, height=height, oversampling=fine, map_x=maps[0], map_y=maps[1])
+    seen_by = intrinsics_to_opencv(np.diag([fine, fine, 1.0]) @ intrinsics)
+    map_x, map_y = cv2.initUndistortRectifyMap(
+        intrinsics_to_opencv(lens.intrinsics),
+        lens.coefficients,
+        None,
+        seen_by,
+        (width * fine, height * fine),
+        cv2.CV_32FC1,
+    )
+    return Undistorter(width=width, height=height, oversampling=fine, map_x=map_x, map_y=map_y)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from gs_stereo.imaging.images import fitting_scale, fitting_size, read_photo, shrink_to_edge, write_png
 from gs_stereo.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
@@ -134,22 +134,16 @@ def write_images(
 
 def _write_view(view: _View, jobs: list[tuple[PhotoSource, Path]], on_progress: OnProgress) -> None:
     """Shrink, or resample through the lens, the photos of one camera."""
-    edge_px = max(view.width, view.height)
-    if view.lens.is_pinhole:
-
-        def make(job: tuple[PhotoSource, Path]) -> None:
-            photo = read_photo(job[0].path, upright=job[0].upright)
-            write_png(job[1], shrink_to_edge(photo, edge_px))
-
-    else:
-        largest_px = edge_px * MAX_OVERSAMPLING
+    edge_px = max(view.width, view.height) * (1 if view.lens.is_pinhole else MAX_OVERSAMPLING)
+    resample: Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "i j 3"]] | None = None
+    if not view.lens.is_pinhole:
         source = view.source
-        scale = fitting_scale(source.width, source.height, largest_px)
-        size = fitting_size(source.width, source.height, largest_px)
-        resample = undistorter(view.lens.scaled(scale / source.scale, *size), view.intrinsics, view.width, view.height)
+        scale = fitting_scale(source.width, source.height, edge_px) / source.scale
+        lens = view.lens.scaled(scale, *fitting_size(source.width, source.height, edge_px))
+        resample = undistorter(lens, view.intrinsics, view.width, view.height)
 
-        def make(job: tuple[PhotoSource, Path]) -> None:
-            photo = read_photo(job[0].path, upright=job[0].upright)
-            write_png(job[1], resample(shrink_to_edge(photo, largest_px)))
+    def make(job: tuple[PhotoSource, Path]) -> None:
+        photo = shrink_to_edge(read_photo(job[0].path, upright=job[0].upright), edge_px)
+        write_png(job[1], resample(photo) if resample else photo)
 
     in_threads(make, jobs, "undistorted", on_progress)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from gs_stereo.geometry.disparity import depth_from_disparity, disparity_from_depth, warp_right_to_left
 from gs_stereo.geometry.pixels import (
-    array_coordinates,
     intrinsics_from_opencv,
     intrinsics_to_opencv,
     pixel_centres,
@@ -216,4 +215,3 @@ def test_pixel_centres_index_their_own_pixel(width, height):
     centres = pixel_centres(width, height)
     rows, columns = np.mgrid[:height, :width]
     np.testing.assert_array_equal(pixel_index(centres), np.stack([columns, rows], axis=-1))
-    np.testing.assert_array_equal(array_coordinates(centres), np.stack([columns, rows], axis=-1))
