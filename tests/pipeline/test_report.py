@@ -11,11 +11,11 @@ import h5py
 import hdf5plugin  # noqa: F401 (registers the filters)
 import numpy as np
 import pytest
-from builders import plain_sample
+from builders import make_info, plain_sample
 from typer.testing import CliRunner
 
 from gs_stereo.cli.main import app
-from gs_stereo.datasets.write import DatasetInfo, write_dataset
+from gs_stereo.datasets.write import write_dataset
 from gs_stereo.types import Provenance
 
 HOSTILE = "<script>alert(1)</script>"
@@ -37,9 +37,8 @@ def write(scene: Path, name: str, count: int = 4) -> Path:
         eyes = {"left": np.ascontiguousarray(wall[:, :WIDTH]), "right": np.ascontiguousarray(wall[:, DISPARITY_PX:])}
         disparity = np.full((HEIGHT, WIDTH), DISPARITY_PX, np.float32)
         samples.append(plain_sample(disparity, focal_px=150.0, cam_from_world=pose, **ids, **eyes))
-    info = DatasetInfo(
+    info = make_info(
         scene=HOSTILE,
-        split="train",
         label=name,
         provenance=Provenance(
             name=HOSTILE,

@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from builders import plain_sample
+from builders import make_info, plain_sample
 
 from gs_stereo.datasets.card import FactCounter, collect_facts, dataset_card, write_card
-from gs_stereo.datasets.write import DatasetInfo, ShardSample, write_dataset
+from gs_stereo.datasets.write import ShardSample, write_dataset
 from gs_stereo.types import LabelFlag, Provenance
 
-INFO = DatasetInfo(
+INFO = make_info(
     scene="the: kitchen | äöü",
-    split="train",
-    label="sgbm",
     provenance=Provenance(name="expert", version="2", licence="non-commercial research", weights_sha256="ab" * 32),
     generator="gs_stereo 0.1.0",
     metres_per_unit=0.25,

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import builders
 import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
@@ -16,7 +17,6 @@ import pytest
 
 from gs_stereo.datasets.probe import probe_shards
 from gs_stereo.datasets.write import (
-    DatasetInfo,
     ShardReader,
     ShardSample,
     ShardWriting,
@@ -29,39 +29,19 @@ from gs_stereo.datasets.write import (
 from gs_stereo.errors import InputError, StageError
 from gs_stereo.types import Provenance
 
-INFO = DatasetInfo(
-    scene="kitchen",
-    split="train",
-    label="sgbm",
+INFO = builders.make_info(
     provenance=Provenance(name="sgbm", version="1", licence="Apache-2.0", settings={"block_size": 3}),
-    generator="gs_stereo 0.1.0",
     metres_per_unit=None,
     config={"label": {"min_alpha": 0.8}},
 )
 NAME = "train-00000-of-00001.h5"
+IN_A_PROCESS = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(__file__).parents[up]) for up in (2, 3))}
 
 
-def make_sample(number: int, height: int = 12, width: int = 20, views: int = 0) -> ShardSample:
-    rng = np.random.default_rng(number)
-    image = lambda *shape: rng.integers(0, 256, (*shape, 3), dtype=np.uint8)  # noqa: E731
-    disparity = rng.uniform(0, 30, (height, width)).astype(np.float32)
+def make_sample(number: int, height: int = 12, views: int = 0) -> ShardSample:
+    disparity = np.random.default_rng(number).uniform(0, 30, (height, 20)).astype(np.float32)
     disparity[0, :3] = np.nan
-    pose = np.eye(4)
-    pose[:3, 3] = rng.normal(size=3)
-    return ShardSample(
-        sample_id=f"Küche-{number}/0.1",
-        view_id=f"{number // 2}.jpg",
-        left=image(height, width),
-        right=image(height, width),
-        disparity=disparity,
-        confidence=rng.integers(0, 256, (height, width), dtype=np.uint8),
-        flags=rng.integers(0, 256, (height, width)).astype(np.uint16),
-        intrinsics=np.array([[100.0, 0, 10], [0, 100, 6], [0, 0, 1]]),
-        baseline=0.1 + number,
-        cam_from_world=pose,
-        views=image(views, height, width) if views else None,
-        offsets=np.linspace(-1, 1, views) if views else None,
-    )
+    return builders.make_sample(number, disparity, views=views)
 
 
 def write(folder: Path, count: int = 5, per_shard: int = 2, compression: str = "zstd", views: int = 0):
@@ -97,8 +77,8 @@ def test_format_as_documented(tmp_path: Path) -> None:
     with h5py.File(tmp_path / NAME) as file:
         attributes = dict(file.attrs)
         assert (attributes["format"], attributes["format_version"]) == ("gs_stereo.stereo", 1)
-        assert [attributes[name] for name in ("scene", "split", "label")] == ["kitchen", "train", "sgbm"]
-        assert attributes["generator"] == "gs_stereo 0.1.0"
+        assert [attributes[name] for name in ("scene", "split", "label")] == ["Küche links/left", "train", "sgbm"]
+        assert attributes["generator"] == INFO.generator
         assert np.isnan(attributes["metres_per_unit"])
         assert json.loads(attributes["config"]) == {"label": {"min_alpha": 0.8}}
         assert json.loads(attributes["label_provenance"]) == {
@@ -140,10 +120,9 @@ def test_same_samples_same_bytes(tmp_path: Path) -> None:
         "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import test_shards; "
         "test_shards.write(pathlib.Path(sys.argv[2]))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
     for name in ("one", "two"):  # two processes at two times and in two places
         command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / name)]
-        subprocess.run(command, check=True, env=environment)
+        subprocess.run(command, check=True, env=IN_A_PROCESS)
     for path in sorted((tmp_path / "one").iterdir()):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
 
@@ -234,9 +213,8 @@ def test_full_disk_is_a_clear_error(tmp_path: Path) -> None:
         "except StageError as error: print('StageError', error)\n"
     )
     assert resource
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
-    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    answer = subprocess.run(command, env=IN_A_PROCESS, capture_output=True, text=True, check=False)
     assert answer.stdout.startswith("StageError Cannot write"), answer.stderr
     assert answer.returncode == 0  # HDF5 must not crash at the end of the program
     assert not list(tmp_path.glob("*.h5"))

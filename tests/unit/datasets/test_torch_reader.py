@@ -9,23 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders import plain_sample
+from builders import make_info, plain_sample
 from torch.utils.data import DataLoader
 
 import gs_stereo
 from gs_stereo.datasets.torch_reader import StereoDataset, StereoItem, collate, fill_invalid
-from gs_stereo.datasets.write import DatasetInfo, ShardSample, ShardWriting, write_dataset
+from gs_stereo.datasets.write import ShardSample, ShardWriting, write_dataset
 from gs_stereo.errors import InputError
-from gs_stereo.types import Provenance
 
-INFO = DatasetInfo(
-    scene="s",
-    split="train",
-    label="splat",
-    provenance=Provenance(name="splat", version="1", licence="none"),
-    generator="test",
-    metres_per_unit=0.5,
-)
+INFO = make_info()
 COUNT = 7
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import builders
 import cv2
 import numpy as np
 import pytest
@@ -58,8 +59,8 @@ def camera_at(index: int, count: int) -> Camera:
     pose = np.eye(4)
     pose[:3, :3] = matrix_from_quaternion(np.array([np.cos(turn), 0.02 * offset, np.sin(turn), 0.05 * offset]))
     pose[:3, 3] = -pose[:3, :3] @ np.array([1.6 * offset, 0.3 * offset**2, 0.2 * np.sin(5 * offset)])
-    k = np.array([[FOCAL_PX, 0, WIDTH / 2], [0, FOCAL_PX, HEIGHT / 2], [0, 0, 1]])
-    return Camera(name=f"foto é{index}.png", width=WIDTH, height=HEIGHT, intrinsics=k, cam_from_world=pose)
+    camera = builders.camera_at(f"foto é{index}.png", size=(WIDTH, HEIGHT), focal_px=FOCAL_PX)
+    return replace(camera, cam_from_world=pose)
 
 
 def lens_of(camera: Camera, *coefficients: float) -> Lens:
