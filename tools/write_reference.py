@@ -20,7 +20,6 @@ from gs_stereo.cli.main import app
 from gs_stereo.config import Config
 from gs_stereo.datasets.layouts.protocol import ExportConfig
 from gs_stereo.stages.registry import STAGES
-from gs_stereo.stages.sample_pairs import SamplePairsConfig
 from gs_stereo.worlds.rooms.config import SampleConfig
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -38,7 +37,6 @@ OTHER_SETTINGS: dict[str, type[Config]] = {
     "evaluate": EvaluateConfig,
     "export": ExportConfig,
     "sample": SampleConfig,
-    "sample-pairs": SamplePairsConfig,
 }
 
 

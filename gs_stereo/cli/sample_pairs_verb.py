@@ -26,23 +26,38 @@ def sample_pairs(
     common: Common,
 ) -> None:
     """Write random stereo pairs with exact disparity as a data set, to train nets on. Resumes."""
+    from gs_stereo.cli.running import run_cells
     from gs_stereo.cli.tables import print_json
-    from gs_stereo.config import merge, parse_config, parse_overrides
-    from gs_stereo.executors.local import LocalExecutor
-    from gs_stereo.stages.sample_pairs import SamplePairsConfig, write_sample_pairs
+    from gs_stereo.config import merge, parse_overrides
+    from gs_stereo.errors import GsStereoError, InputError
+    from gs_stereo.pipeline.graph import assess_cells, make_cell
+    from gs_stereo.pipeline.recipe import RecipeEntry, resolve_step
+    from gs_stereo.pipeline.scene import ScenePaths
+    from gs_stereo.stages.registry import STAGES
 
-    own = given(count=count, split=split, pairs=given(width=width, height=height) or None)
-    values = merge(parse_overrides(common.set_ or []), own)
-    config = parse_config(SamplePairsConfig, values, where="the options of sample-pairs")
-    if common.dry_run and common.json:
-        print_json({"folder": str(folder), "pairs": config.count, "shards": config.shards})
-        return
+    target = folder.resolve()
+    own = given(count=count, split=split, pairs=given(width=width, height=height) or None, folder=target.name)
+    settings = merge(parse_overrides(common.set_ or []), own)
+    step = resolve_step(RecipeEntry(stage="sample-pairs", set=settings), STAGES)
+    results = ScenePaths(scene=target.parent, output=target.parent)
+    cell = make_cell(step, results, key=f"sample-pairs {target.name}", seed=common.seed or 0)
     if common.dry_run:
-        print(f"{folder}: would hold {config.count} pairs in {config.shards} shards.")
+        pairs, shards = step.config.count, step.config.shards  # type: ignore[attr-defined]
+        if common.json:
+            print_json({"folder": str(folder), "pairs": pairs, "shards": shards})
+        else:
+            print(f"{folder}: would hold {pairs} pairs in {shards} shards.")
         return
-    done = write_sample_pairs(folder, config, common.seed or 0, LocalExecutor(common.workers))
+    if target.is_file():
+        raise InputError(f"{target} is a file, not a folder; choose a new folder for the pairs.")
+    [status] = assess_cells([cell], STAGES)
+    if status.state != "up to date" and target.exists() and any(target.iterdir()):
+        raise InputError(f"The folder {target} holds something else already; choose a new folder for the pairs.")
+    [result] = run_cells([cell], common)
+    if isinstance(result.outcome, GsStereoError):
+        raise result.outcome
+    made, metrics = result.outcome.action != "skipped", result.outcome.manifest.metrics
     if common.json:
-        print_json({"folder": str(folder), "pairs": done.index.sample_count, "made": done.made})
+        print_json({"folder": str(folder), "pairs": metrics["pairs"], "made": made})
         return
-    state = "" if done.made else " (was there already)"
-    print(f"{folder}: {done.index.sample_count} pairs in {len(done.index.shards)} shards{state}.")
+    print(f"{folder}: {metrics['pairs']} pairs in {metrics['shards']} shards{'' if made else ' (was there already)'}.")

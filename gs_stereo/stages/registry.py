@@ -16,6 +16,7 @@ STAGES = Stages(
         "label": "gs_stereo.stages.label:LabelStage",
         "evaluate-labels": "gs_stereo.stages.evaluate_labels:EvaluateLabelsStage",
         "report": "gs_stereo.report.stage:ReportStage",
+        "sample-pairs": "gs_stereo.stages.sample_pairs:SamplePairsStage",
         "train": "gs_stereo.stages.train:TrainStage",
         "evaluate": "gs_stereo.stages.evaluate:EvaluateStage",
         "compare": "gs_stereo.stages.compare:CompareStage",

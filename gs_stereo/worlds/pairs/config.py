@@ -33,3 +33,16 @@ class TrainingPairConfig(Config):
     )
     textures: int = Field(default=72, ge=4, le=512, description="Textures that a run paints and all pairs recolour")
     texture_px: int = Field(default=512, ge=32, le=2048, description="Side of a texture, a power of two")
+
+
+class PairSetConfig(Config):
+    """How many pairs, of which kind, in which shards."""
+
+    count: int = Field(default=500, ge=1, le=1_000_000, description="Number of pairs")
+    split: str = Field(default="train", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*$", description="Split name in the shards")
+    samples_per_shard: int = Field(default=64, ge=1, le=1024, description="A shard is the unit of work and of resuming")
+    pairs: TrainingPairConfig = Field(default=TrainingPairConfig(), description="What the pairs look like")
+
+    @property
+    def shards(self) -> int:
+        return -(-self.count // self.samples_per_shard)
