@@ -20,12 +20,11 @@ from gs_stereo.benchmarks.exact import ExactScene, load_exact_scene
 from gs_stereo.config import parse_config, parse_overrides
 from gs_stereo.errors import InputError
 from gs_stereo.io.pair_index import read_pair_index
-from gs_stereo.io.pairs import read_pair
 from gs_stereo.io.reconstruction import load_summary
 from gs_stereo.labels.config import LabelSettings
 from gs_stereo.labels.fused import FusedSource
 from gs_stereo.labels.observations import Observations
-from gs_stereo.labels.units import LabelFolders, gather_view, plan_units, read_view
+from gs_stereo.labels.units import LabelFolders, gather_view, plan_units, read_rendered_pair, read_view
 from gs_stereo.pipeline.manifest import published_folder
 
 BASELINES_M = (0.05, 0.1, 0.2)
@@ -108,4 +107,4 @@ def observations_of(scene: Scene, settings: LabelSettings, every: int) -> Iterat
         known = read_view(view.file)
         for unit in pairs.values():
             if unit.view_file == view.file:
-                yield source.observe(read_pair(unit.pair_dir), known)
+                yield source.observe(read_rendered_pair(unit.pair_dir), known)

@@ -17,6 +17,7 @@ from gs_stereo.cli import (
     run_verb,
     sample_pairs_verb,
     scene_verbs,
+    synthesize_verb,
     train_verb,
     view_verb,
 )
@@ -52,6 +53,7 @@ def root(
 run_verb.register(app)
 scene_verbs.register(app)
 sample_pairs_verb.register(app)
+synthesize_verb.register(app)
 dataset_verbs.register(app)
 export_verb.register(app)
 report_verb.register(app)

@@ -1,8 +1,9 @@
-"""A rendered stereo pair as a folder, which appears whole or not at all.
+"""A stereo pair as a folder, which appears whole or not at all: rendered with depth, or images alone.
 
     <folder>/pair.json                 format and version, ids, rig, offsets of extra views, measures of the view
     <folder>/left.png, right.png       sRGB; extra_00.png ... for the views of an N-view stack
-    <folder>/geometry.h5               left_expected, left_median, left_variance, left_alpha, right_... : float32 (H, W)
+    <folder>/geometry.h5               left_expected, left_median, left_variance, left_alpha, right_... : float32 (H, W);
+                                       absent where the images were not rendered from a scene
 
 The maps are lossless, and pair.json holds the sha256 of every other file. The same pair gives the same bytes.
 """
@@ -63,7 +64,7 @@ class PairHeader(OpenRecord):
         return self.left_camera.height, self.left_camera.width
 
 
-def write_pair(folder: Path, pair: StereoPair, measures: Mapping[str, Any] | None = None) -> None:
+def write_pair(folder: Path, pair: StereoImages, measures: Mapping[str, Any] | None = None) -> None:
     """Write a pair to `folder`, replacing what is there; `measures` are JSON values that are stored as they are.
 
     Raises InputError or StageError if the place is not writable or the disk is full.
@@ -78,7 +79,8 @@ def write_pair(folder: Path, pair: StereoPair, measures: Mapping[str, Any] | Non
             write_png(work / f"{name}.png", image)
         for number, image in enumerate(pair.extra_views):
             write_png(work / _extra_name(number), image)
-        write_bytes(work / GEOMETRY_FILE, _geometry_bytes(pair))
+        if isinstance(pair, StereoPair):
+            write_bytes(work / GEOMETRY_FILE, _geometry_bytes(pair))
         header = PairHeader(
             sample_id=pair.sample_id,
             view_id=pair.view_id,
@@ -91,10 +93,12 @@ def write_pair(folder: Path, pair: StereoPair, measures: Mapping[str, Any] | Non
         write_record(work / PAIR_FILE, header, sort_keys=True)
 
 
-def read_pair(folder: Path) -> StereoPair:
-    """Read a pair; InputError names the file that is missing, corrupt or does not fit the others."""
+def read_pair(folder: Path) -> StereoImages:
+    """Read a pair, a StereoPair if it has depth; InputError names a file that is missing, corrupt or does not fit."""
     header = read_header(folder)
     images = _images(folder, header)
+    if GEOMETRY_FILE not in header.sha256:
+        return images
     _check_unchanged(folder / GEOMETRY_FILE, header)
     left_depth, right_depth = _read_geometry(folder / GEOMETRY_FILE, header.size)
     return StereoPair(**vars(images), left_depth=left_depth, right_depth=right_depth)

@@ -23,7 +23,7 @@ from gs_stereo.matching.experts import ExpertsConfig, external_files, make_match
 from gs_stereo.matching.protocol import StereoMatcher
 from gs_stereo.metrics.consistency import left_right_difference
 from gs_stereo.pipeline.worker_state import worker_state
-from gs_stereo.types import DisparityPrediction, LabelFlag, Provenance, StereoLabel, StereoPair
+from gs_stereo.types import DisparityPrediction, LabelFlag, Provenance, StereoImages, StereoLabel, StereoPair
 
 _SURE_OF_RANGE_PERCENTILE = 99.9
 _RANGE_MARGIN_PX = 8.0
@@ -32,6 +32,8 @@ _DOUBTED_SPLAT = ("low_alpha", "ambiguous_depth")
 
 class MatcherSource(LabelSource):
     """Any stereo matcher as a label source."""
+
+    needs_depth = False
 
     def __init__(self, settings: LabelSettings, name: str) -> None:
         self._rules, self._experts, self._name = settings.rules, settings.experts, name
@@ -48,8 +50,11 @@ class MatcherSource(LabelSource):
     def provenance(self) -> Provenance:
         return matcher_of(self._name, self._experts).provenance
 
-    def label(self, pair: StereoPair, views: Mapping[str, ViewDepth]) -> StereoLabel:
-        return self.label_matched(pair, ask(self._name, pair, self._experts))
+    def label(self, pair: StereoImages, views: Mapping[str, ViewDepth]) -> StereoLabel:
+        answer = ask(self._name, pair, self._experts)
+        if isinstance(pair, StereoPair):
+            return self.label_matched(pair, answer)
+        return two_way_label(pair, answer, self._rules)
 
     def label_matched(self, pair: StereoPair, answer: MatchedPair) -> StereoLabel:
         """The label of an answer; its confidence is calibrated if the trust model knows the matcher."""
@@ -68,7 +73,7 @@ def matcher_of(name: str, experts: ExpertsConfig) -> StereoMatcher:
     return worker_state.get(f"matcher {name}", (experts.of(name), *stamps), lambda: make_matcher(name, experts))
 
 
-def ask(name: str, pair: StereoPair, experts: ExpertsConfig) -> MatchedPair:
+def ask(name: str, pair: StereoImages, experts: ExpertsConfig) -> MatchedPair:
     """A matcher's disparity of both eyes."""
     with _torch_threads(experts.of(name).torch_threads):
         left, right = predict_both(matcher_of(name, experts), pair.left, pair.right, _largest_disparity_px(pair))
@@ -91,10 +96,12 @@ def _torch_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _largest_disparity_px(pair: StereoPair) -> float:
+def _largest_disparity_px(pair: StereoImages) -> float:
     """The search range that the rendered depth asks for; a quarter of the width where there is no depth."""
-    depths = pair.left_depth.median[np.isfinite(pair.left_depth.median) & (pair.left_depth.median > 0)]
     width = pair.left.shape[1]
+    if not isinstance(pair, StereoPair):
+        return width / 4
+    depths = pair.left_depth.median[np.isfinite(pair.left_depth.median) & (pair.left_depth.median > 0)]
     if depths.size == 0:
         return width / 4
     nearest = np.percentile(depths, 100 - _SURE_OF_RANGE_PERCENTILE)
@@ -137,7 +144,35 @@ def matched_label(
     )
 
 
-def _usable(pair: StereoPair, prediction: DisparityPrediction) -> Float[np.ndarray, "h w"]:
+def two_way_label(pair: StereoImages, answer: MatchedPair, config: LabelConfig) -> StereoLabel:
+    """The label of images without rendered depth: what the matcher's two directions agree on.
+
+    The matcher's own right disparity says what the right eye cannot see. Confidence: P(|error| < 1 px) with the scales
+    noise floor, left-right difference and `unchecked_px`, because nothing but the images stands for it.
+    """
+    disparity = _usable(pair, answer.left)
+    unknown = np.full(disparity.shape, np.nan)
+    right = unknown if answer.right is None else np.asarray(answer.right.disparity, np.float64)
+    two_way = left_right_difference(disparity, right)
+    seen = visibility(disparity, right, config.occlusion_tolerance_px)
+    inconsistent = np.isfinite(disparity) & ~(two_way <= config.left_right_px)
+    labelled = np.isfinite(disparity) & ~inconsistent & ~seen.out_of_frame
+    flags = flag_word(
+        {
+            LabelFlag.OCCLUDED: seen.occluded,
+            LabelFlag.OUT_OF_FRAME: seen.out_of_frame,
+            LabelFlag.LEFT_RIGHT_INCONSISTENT: inconsistent,
+        }
+    )
+    probability = probability_within_one_px(config.noise_floor_px, two_way, config.unchecked_px)
+    return StereoLabel(
+        disparity=np.where(labelled, disparity, np.nan).astype(np.float32),
+        confidence=quantised(probability, labelled),
+        flags=flags,
+    )
+
+
+def _usable(pair: StereoImages, prediction: DisparityPrediction) -> Float[np.ndarray, "h w"]:
     """The predicted disparity in float64; NaN where it is negative or infinite."""
     disparity = prediction.disparity.astype(np.float64)
     if disparity.shape != pair.left.shape[:2]:

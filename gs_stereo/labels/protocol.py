@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gs_stereo import __version__
+from gs_stereo.io.pair_index import PairEntry
 from gs_stereo.types import Provenance
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class LabelSource(ABC):
     needs = ViewNeeds()
     own_settings: tuple[str, ...] = ()
     """Names of the `LabelSettings` that decide the label, besides `rules`: they are stored in the shards."""
+    needs_depth = True
+    """Whether pairs must have been rendered with depth; a source that can do without takes `StereoImages`."""
 
     @abstractmethod
     def provenance(self) -> Provenance:
@@ -66,3 +69,12 @@ class LabelSource(ABC):
 def own_provenance(name: str, settings: dict[str, Any]) -> Provenance:
     """Of a label that comes from the fitted scene and its photos alone."""
     return Provenance(name=name, version=__version__, licence="no expert weights", settings=settings)
+
+
+def with_generated_pixels(label: Provenance, pairs: Sequence[PairEntry]) -> Provenance:
+    """The provenance of a label of pairs, one eye of which may be generated: then it says by what, and its licence."""
+    generated = next((dict(pair.measures["generated"]) for pair in pairs if "generated" in pair.measures), None)
+    if generated is None:
+        return label
+    licence = f"{label.name}: {label.licence}; generated eye: {generated['licence']}"
+    return replace(label, licence=licence, settings={**label.settings, "generated_eye": generated})

@@ -7,17 +7,18 @@ entry point `gs_stereo.label_source`. Every matcher is a label source too, by it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from gs_stereo.errors import PluginError
+from gs_stereo.errors import InputError, PluginError
 from gs_stereo.labels.config import LabelSettings
 from gs_stereo.labels.protocol import LabelSource
 from gs_stereo.matching.protocol import MATCHERS
 from gs_stereo.plugins import Registry
+from gs_stereo.types import StereoImages, StereoPair
 
 if TYPE_CHECKING:
     from gs_stereo.labels.observations import ViewDepth
-    from gs_stereo.types import StereoLabel, StereoPair
+    from gs_stereo.types import StereoLabel
 
 MATCHER_PREFIX = "matcher:"
 
@@ -52,11 +53,17 @@ def make_source(settings: LabelSettings) -> LabelSource:
 
 
 def label_pair(
-    pair: StereoPair, views: Mapping[str, ViewDepth] | None = None, settings: LabelSettings | None = None
+    pair: StereoImages, views: Mapping[str, ViewDepth] | None = None, settings: LabelSettings | None = None
 ) -> StereoLabel:
-    """Label one rendered pair.
+    """Label one pair: rendered with depth by any source, images alone by a matcher.
 
     views: what is known about its left view besides the pair itself, see `labels.views.view_depths`; the label is made
-    of less without it. Raises PluginError or ConfigError for settings that name no label source.
+    of less without it. Raises PluginError or ConfigError for settings that name no label source, InputError for a pair
+    that lacks the depth which its source needs.
     """
-    return make_source(settings or LabelSettings()).label(pair, views or {})
+    source = make_source(settings or LabelSettings())
+    if source.needs_depth and not isinstance(pair, StereoPair):
+        raise InputError(
+            f"The pair {pair.sample_id!r} has no rendered depth; label it with a matcher, for example --expert lite."
+        )
+    return source.label(cast(StereoPair, pair), views or {})

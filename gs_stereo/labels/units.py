@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gs_stereo.core.atomic import atomic_path
+from gs_stereo.errors import InputError
 from gs_stereo.geometry.view_selection import views_with_parallax
 from gs_stereo.io.pair_index import PairEntry
 from gs_stereo.io.pairs import read_left_depth, read_pair, read_rig
@@ -22,7 +23,7 @@ from gs_stereo.labels.views import Surroundings, stack_offsets, view_depths
 from gs_stereo.pipeline.manifest import PublishedFolder
 from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.splat.folder import load_renderer
-from gs_stereo.types import StereoLabel
+from gs_stereo.types import StereoLabel, StereoPair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +52,13 @@ class PairUnit:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFolders:
-    """Where labelling reads and writes. fit: None where the label source needs no stack. work: for maps in between."""
+    """Where labelling reads and writes.
+
+    reconstruction: None where the pairs are no capture's. fit: None where no stack is needed. work: maps in between.
+    """
 
     pairs: Path
-    reconstruction: PublishedFolder
+    reconstruction: PublishedFolder | None
     fit: PublishedFolder | None
     work: Path
 
@@ -66,7 +70,9 @@ def plan_units(
     first: dict[str, PairEntry] = {}
     for entry in entries:
         first.setdefault(entry.view_id, entry)
-    views = _plan_views(entries, list(first.values()), folders, settings, needs) if needs != ViewNeeds() else {}
+    views = {}
+    if folders.reconstruction is not None and needs != ViewNeeds():
+        views = _plan_views(entries, list(first.values()), folders, folders.reconstruction, settings, needs)
     pairs = {
         entry.sample_id: PairUnit(
             pair_dir=folders.pairs / entry.sample_id,
@@ -83,10 +89,11 @@ def _plan_views(
     entries: Sequence[PairEntry],
     first: Sequence[PairEntry],
     folders: LabelFolders,
+    reconstruction: PublishedFolder,
     settings: LabelSettings,
     needs: ViewNeeds,
 ) -> dict[str, ViewUnit]:
-    error_px = load_summary(folders.reconstruction.path).mean_reprojection_error_px
+    error_px = load_summary(reconstruction.path).mean_reprojection_error_px
     if error_px is not None and error_px > settings.fused.max_reprojection_px:
         needs = replace(needs, photos=0)
     cameras = {entry.sample_id: read_rig(folders.pairs / entry.sample_id).left for entry in first}
@@ -102,7 +109,7 @@ def _plan_views(
         views[entry.sample_id] = ViewUnit(
             pair_dir=folders.pairs / entry.sample_id,
             neighbours=tuple(folders.pairs / name for name in near),
-            reconstruction=folders.reconstruction,
+            reconstruction=reconstruction,
             fit=folders.fit,
             stack_offsets=stack_offsets([pair.measures["baseline"] for pair in entries]) if needs.stack else (),
             needs=needs,
@@ -114,12 +121,22 @@ def _plan_views(
 
 def gather_view(unit: ViewUnit) -> Path:
     """Find out what the label source needs to know about a view and write it; returns the file."""
-    found = view_depths(read_pair(unit.pair_dir), _surroundings(unit), unit.needs, unit.settings.multiview)
+    found = view_depths(read_rendered_pair(unit.pair_dir), _surroundings(unit), unit.needs, unit.settings.multiview)
     maps = {f"{name}.inverse_depth": depth.inverse_depth for name, depth in found.items()}
     maps |= {f"{name}.cost": depth.cost for name, depth in found.items() if depth.cost is not None}
     with atomic_path(unit.file) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **maps)
     return unit.file
+
+
+def read_rendered_pair(folder: Path) -> StereoPair:
+    """A pair with its depth; InputError if it was not rendered."""
+    pair = read_pair(folder)
+    if not isinstance(pair, StereoPair):
+        raise InputError(
+            f"The pair {folder} has no rendered depth; label it with a matcher, for example --expert lite."
+        )
+    return pair
 
 
 def _surroundings(unit: ViewUnit) -> Surroundings:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from gs_stereo import __version__
+from gs_stereo.errors import InputError
 from gs_stereo.io.pair_index import read_pair_index
 from gs_stereo.labels.config import TRUST_MODEL_FILE, LabelSettings
+from gs_stereo.labels.protocol import with_generated_pixels
 from gs_stereo.labels.sources import MATCHER_PREFIX, make_source
 from gs_stereo.log import logger
 from gs_stereo.pipeline.cell import Resources
+from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.splat import folder as splat_folder
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from gs_stereo.datasets.card import CardFacts
     from gs_stereo.datasets.write import DatasetInfo, ShardSample
     from gs_stereo.labels.protocol import LabelSource
-    from gs_stereo.labels.units import PairUnit
+    from gs_stereo.labels.units import LabelFolders, PairUnit
 
 
 class LabelStageConfig(LabelSettings):
@@ -67,7 +71,9 @@ class LabelStage:
 
     def inputs(self, paths: ScenePaths, config: LabelStageConfig) -> StageInputs:
         source = make_source(config)
-        published = {reconstruct.FOLDER: "reconstruct", pairs_folder(config.pairs): "render-pairs"}
+        published = {pairs_folder(config.pairs): "render-pairs"}
+        if _of_a_capture(paths.published(pairs_folder(config.pairs))):
+            published[reconstruct.FOLDER] = "reconstruct"
         if source.needs.stack:
             published[splat_folder.FOLDER] = "fit"
         external = {**source.external_files(), TRUST_MODEL_FILE.name: TRUST_MODEL_FILE}
@@ -86,9 +92,13 @@ class LabelStage:
         source = make_source(config)
         for note in source.notes():
             logger.warning(note)
+        pairs_dir = context.published(pairs_folder(config.pairs))
+        of_a_capture = _of_a_capture(pairs_dir)
+        if source.needs_depth and not of_a_capture:
+            raise InputError(f"The pairs {pairs_dir} have no depth; label them with a matcher, such as --expert lite.")
         folders = LabelFolders(
-            pairs=context.published(pairs_folder(config.pairs)),
-            reconstruction=context.published_folder(reconstruct.FOLDER),
+            pairs=pairs_dir,
+            reconstruction=context.published_folder(reconstruct.FOLDER) if of_a_capture else None,
             fit=context.published_folder(splat_folder.FOLDER) if source.needs.stack else None,
             work=context.work_dir,
         )
@@ -98,7 +108,7 @@ class LabelStage:
         labelled = context.finished("label", label_unit, pairs, noun="pair", workers=source.processes())
         counter = FactCounter()
         samples = counter.watch(_samples(pairs[name] for name in labelled))  # while the next pairs are labelled
-        info = _dataset_info(context, config, source)
+        info = _dataset_info(context, config, source, folders)
         writing = ShardWriting(samples_per_shard=config.samples_per_shard, compression=config.compression)
         for path in [*context.work_dir.glob("*.h5"), context.work_dir / "dataset.json"]:
             path.unlink(missing_ok=True)  # of an interrupted run: shards are written in one go
@@ -120,17 +130,26 @@ def _samples(units: Iterable[PairUnit]) -> Iterator[ShardSample]:
     return read_ahead(lambda unit: sample_of(read_images(unit.pair_dir), read_label(unit.file)), units)
 
 
-def _dataset_info(context: StageContext, config: LabelStageConfig, source: LabelSource) -> DatasetInfo:
+def _of_a_capture(pairs_dir: Path) -> bool:
+    """Whether the pairs were rendered from a capture (or are yet to be), rather than generated from single photos."""
+    manifest = read_manifest(pairs_dir)
+    return manifest is None or reconstruct.FOLDER in manifest.parts.get("inputs", {})
+
+
+def _dataset_info(
+    context: StageContext, config: LabelStageConfig, source: LabelSource, folders: LabelFolders
+) -> DatasetInfo:
     from gs_stereo.datasets.write import DatasetInfo
     from gs_stereo.io.reconstruction import load_summary
 
+    reconstruction = folders.reconstruction
     return DatasetInfo(
         scene=context.paths.name,
         split=config.split,
         label=config.dataset_name,
-        provenance=source.provenance(),
+        provenance=with_generated_pixels(source.provenance(), read_pair_index(folders.pairs)),
         generator=f"gs_stereo {__version__}",
-        metres_per_unit=load_summary(context.published(reconstruct.FOLDER)).metres_per_unit,
+        metres_per_unit=None if reconstruction is None else load_summary(reconstruction.path).metres_per_unit,
         config=_stored_config(config, source),
     )
 

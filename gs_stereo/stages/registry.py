@@ -13,6 +13,7 @@ STAGES = Stages(
         "import-splat": "gs_stereo.stages.import_splat:ImportSplatStage",
         "fit": "gs_stereo.stages.fit:FitStage",
         "render-pairs": "gs_stereo.stages.render_pairs:RenderPairsStage",
+        "synthesize": "gs_stereo.stages.synthesize:SynthesizeStage",
         "label": "gs_stereo.stages.label:LabelStage",
         "evaluate-labels": "gs_stereo.stages.evaluate_labels:EvaluateLabelsStage",
         "report": "gs_stereo.report.stage:ReportStage",

@@ -49,11 +49,17 @@ class PublishedModel:
     sha256: Mapping[str, str]
 
 
-def load_published(folder: Path) -> PublishedModel:
-    """Read the folder; InputError names a file that is missing or broken, and every key that differs."""
+def published_files(folder: Path) -> dict[str, Path]:
+    """Every file of the weights by its name; InputError names one that is missing."""
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise InputError(f"{folder} has no {missing[0]}; give the whole folder of prs-eth/stereospace-v1-0.")
+    return {name: folder / name for name in FILES}
+
+
+def load_published(folder: Path) -> PublishedModel:
+    """Read the folder; InputError names a file that is missing or broken, and every key that differs."""
+    published_files(folder)
     config = _unet_config(folder / CONFIG_FILE)
     reference = make_ray_unet(config, with_output=False)
     denoiser = make_ray_unet(config)

@@ -1,0 +1,54 @@
+"""`gsstereo synthesize`: the other eye of single photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gs_stereo.cli.options import Common, given, path_text, with_common
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    example = "Example: gsstereo synthesize photo.jpg --weights stereospace-v1-0 --baseline 0.15"
+    app.command("synthesize", epilog=example)(synthesize)
+
+
+@with_common
+def synthesize(
+    *,
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO|SCENE", help="A photo, or a folder of photos.")] = Path(),
+    weights: Annotated[Path | None, typer.Option(help="Local folder of prs-eth/stereospace-v1-0.")] = None,
+    baseline: Annotated[
+        list[float] | None,
+        typer.Option(help="Metres to the generated eye, negative = to the left; may be repeated.", show_default="0.15"),
+    ] = None,
+    target_disparity: Annotated[
+        float | None, typer.Option(help="Instead: largest disparity wanted in px (98th percentile), measured on a try.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler.", show_default="50")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the set of pairs.", show_default="generated")] = None,
+    common: Common,
+) -> None:
+    """Make the other eye of photos by diffusion (StereoSpace).
+
+    The generated pixels are invented, not observed. Label the pairs with a matcher: `gsstereo label SCENE --pairs
+    generated --expert lite`.
+    """
+    from gs_stereo.cli.running import run_stage
+
+    scene, photos = photo, None
+    if photo.is_file():
+        scene = photo.parent.parent if photo.parent.name == "images" else photo.parent
+        photos = [photo.name]
+    values = given(
+        weights=path_text(weights),
+        baselines=baseline or None,
+        target_disparity_px=target_disparity,
+        steps=steps,
+        name=name,
+        photos=photos,
+    )
+    run_stage("synthesize", scene, values, common)

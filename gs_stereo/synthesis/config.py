@@ -1,0 +1,42 @@
+"""Settings of making a second eye. No torch here, so that the command line can show them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from gs_stereo.config import Config
+
+
+class SynthesisConfig(Config):
+    """Which model makes the other eye, how, and at which baseline."""
+
+    weights: Path | None = Field(default=None, description="Local folder of the weights prs-eth/stereospace-v1-0")
+    baselines: tuple[float, ...] = Field(
+        default=(0.15,),
+        min_length=1,
+        description="Metres to the generated eye; positive = to the right of the photo, negative = to the left",
+    )
+    target_disparity_px: float | None = Field(
+        default=None,
+        gt=0,
+        le=2048,
+        description="Instead of baselines: the 98th percentile of the disparity, measured on a first try and scaled",
+    )
+    framing: Literal["whole", "square"] = Field(
+        default="whole", description="whole: all of the photo; square: its middle, as the weights were trained"
+    )
+    side_px: int = Field(
+        default=768, ge=64, le=2048, multiple_of=64, description="The model works at about side x side pixels"
+    )
+    focal_px: float | None = Field(
+        default=None, gt=0, description="Focal length of the photos in pixels; None: EXIF, else 54 degrees of view"
+    )
+    steps: int = Field(default=50, ge=1, le=1000, description="Steps of the sampler")
+    guidance: float = Field(default=1.5, ge=0, le=20, description="Classifier-free guidance; 1 = off")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="Of the nets; the CPU wants float32"
+    )

@@ -1,0 +1,190 @@
+"""`gsstereo synthesize` with tiny random weights in the published layout: pairs, labels, bad input, resume."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from gs_stereo.cli.main import app
+from gs_stereo.io.pairs import read_pair
+from gs_stereo.types import StereoImages, StereoPair
+
+FAST = ("--steps", "2", "--set", "side_px=64")
+
+
+@pytest.fixture(scope="module")
+def weights(shared_data: Path) -> Path:
+    folder = shared_data / "stereospace_golden" / "weights"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    return folder
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for number, size in enumerate([(120, 80), (100, 66)]):
+        pixels = np.random.default_rng(number).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"photo{number}.png")
+    return folder
+
+
+def gsstereo(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def pairs_of(scene: Path) -> dict[str, StereoImages]:
+    folders = sorted(path.parent for path in (scene / "gsstereo/pairs/generated").glob("*/pair.json"))
+    return {folder.name: read_pair(folder) for folder in folders}
+
+
+def test_photos_become_pairs_that_a_matcher_labels(scene: Path, weights: Path) -> None:
+    result = gsstereo(
+        "synthesize", scene, "--weights", weights, "--baseline", 0.15, "--baseline", -0.1, *FAST, "--json"
+    )
+    assert result.exit_code == 0, result.output
+    pairs = pairs_of(scene)
+    assert len(pairs) == 4
+    for pair in pairs.values():
+        assert not isinstance(pair, StereoPair)
+        assert pair.left.shape == pair.right.shape
+        assert all(side % 64 == 0 for side in pair.left.shape[:2])
+    right, left = (pairs[name] for name in sorted(pairs)[:2])
+    np.testing.assert_array_equal(right.left, left.right)  # the photo's own eye, bit by bit
+    assert (right.rig.baseline, left.rig.baseline) == (0.15, 0.1)
+    header = json.loads((scene / "gsstereo/pairs/generated" / sorted(pairs)[0] / "pair.json").read_text())
+    generated = header["measures"]["generated"]
+    assert "Open RAIL" in generated["licence"]
+    assert len(generated["weights_sha256"]) == 64
+    assert generated["settings"]["pixels"] == "generated, not observed"
+
+    fused = gsstereo("label", scene, "--pairs", "generated")
+    assert fused.exit_code == 3
+    assert "label them with a matcher" in fused.output
+    result = gsstereo("label", scene, "--pairs", "generated", "--expert", "sgbm")
+    assert result.exit_code == 0, result.output
+    with h5py.File(next((scene / "gsstereo/dataset/sgbm").glob("*.h5"))) as file:
+        provenance = json.loads(file.attrs["label_provenance"])
+        assert len(file["left"]) == 4
+        assert np.isnan(file.attrs["metres_per_unit"])
+    assert "generated eye" in provenance["licence"]
+    assert provenance["settings"]["generated_eye"]["settings"]["steps"] == 2
+
+
+def test_the_same_seed_gives_the_same_bytes_and_an_interrupted_run_goes_on(
+    scene: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gs_stereo.synthesis import second_eye
+
+    command = ("synthesize", scene, "--weights", weights, *FAST)
+    made = []
+    whole = second_eye._pair
+
+    def failing(*arguments: object) -> StereoImages:
+        if len(made) == 1:
+            raise KeyboardInterrupt
+        made.append(whole(*arguments))  # type: ignore[arg-type]
+        return made[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(second_eye, "_pair", failing)
+        assert gsstereo(*command).exit_code != 0
+    assert not (scene / "gsstereo/pairs/generated").exists()
+    (work,) = (scene / "gsstereo/pairs").glob("generated.tmp-*")
+    (first,) = work.glob("*/pair.json")
+    stamp = first.stat().st_mtime_ns
+    assert gsstereo(*command).exit_code == 0
+    pairs = pairs_of(scene)
+    assert (scene / "gsstereo/pairs/generated" / first.parent.name / "pair.json").stat().st_mtime_ns == stamp
+    assert gsstereo(*command, "--force").exit_code == 0
+    for name, pair in pairs_of(scene).items():
+        np.testing.assert_array_equal(pair.right, pairs[name].right)
+    assert gsstereo(*command, "--seed", 1).exit_code == 0
+    assert any((pair.right != pairs[name].right).any() for name, pair in pairs_of(scene).items())
+
+
+def test_one_photo_alone(scene: Path, weights: Path) -> None:
+    assert gsstereo("synthesize", scene / "photo1.png", "--weights", weights, *FAST).exit_code == 0
+    (pair,) = pairs_of(scene).values()
+    assert pair.view_id == "photo1.png"
+    assert pair.left.shape == (64, 128, 3)  # 100x66 at about 64 x 64 pixels, in multiples of 64
+
+
+def test_photos_of_different_shapes_are_refused_with_a_way_out(scene: Path, weights: Path) -> None:
+    Image.new("RGB", (80, 120)).save(scene / "upright.png")
+    result = gsstereo("synthesize", scene, "--weights", weights, *FAST)
+    assert result.exit_code == 3
+    assert "framing=square" in result.output
+    assert gsstereo("synthesize", scene, "--weights", weights, *FAST, "--set", "framing=square").exit_code == 0
+    assert {pair.left.shape for pair in pairs_of(scene).values()} == {(64, 64, 3)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda folder: (folder / "vae/config.json").unlink(), "has no vae/config.json"),
+        (lambda folder: (folder / "denoising_unet.pth").write_bytes(b"PK"), "denoising_unet.pth cannot be read"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "describes no U-Net"),
+        (lambda folder: (folder / "vae/diffusion_pytorch_model.safetensors").write_bytes(b""), "cannot be read"),
+        (lambda folder: drop_key(folder / "reference_unet.pth"), "conv_in.bias is missing, must be"),
+    ],
+)
+def test_broken_weights_are_one_sentence(  # type: ignore[no-untyped-def]
+    scene: Path, weights: Path, tmp_path: Path, spoil, sentence: str
+) -> None:
+    copy = tmp_path / "weights"
+    shutil.copytree(weights, copy, copy_function=shutil.copyfile)
+    for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
+    spoil(copy)
+    result = gsstereo("synthesize", scene, "--weights", copy, *FAST)
+    assert result.exit_code == 3, result.output
+    assert sentence in result.output.replace("\n", " ")
+    assert not (scene / "gsstereo/pairs/generated").exists()
+
+
+def drop_key(path: Path) -> None:
+    tensors = torch.load(path, weights_only=True)
+    del tensors["conv_in.bias"]
+    torch.save(tensors, path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("--baseline", "nan"), 2, "baselines"),
+        (("--baseline", "0"), 3, "not 0"),
+        (("--set", "focal_px=0"), 2, "focal_px"),
+        (("--set", "photos=[none.png]"), 3, "no photo none.png"),
+    ],
+)
+def test_bad_settings_are_one_sentence(
+    scene: Path, weights: Path, arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    result = gsstereo("synthesize", scene, "--weights", weights, *FAST, *arguments)
+    assert result.exit_code == code, result.output
+    assert sentence in result.output
+    assert not (scene / "gsstereo/pairs/generated").exists()
+
+
+@pytest.mark.parametrize("size", [(10, 10), (20000, 20)])
+def test_photos_that_no_model_takes(scene: Path, weights: Path, size: tuple[int, int]) -> None:
+    Image.new("RGB", size).save(scene / "odd.png")
+    result = gsstereo("synthesize", scene / "odd.png", "--weights", weights, *FAST)
+    assert result.exit_code == 3
+    assert "too small or too long" in result.output.replace("\n", " ")
+
+
+def test_without_weights_the_sentence_says_what_to_give(scene: Path) -> None:
+    result = gsstereo("synthesize", scene)
+    assert result.exit_code == 2
+    assert "--weights" in result.output
