@@ -2,8 +2,8 @@
 
     <folder>/pair.json                 format and version, ids, rig, offsets of extra views, measures of the view
     <folder>/left.png, right.png       sRGB; extra_00.png ... for the views of an N-view stack
-    <folder>/geometry.h5               left_expected, left_median, left_variance, left_alpha, right_... : float32 (H, W);
-                                       absent where the images were not rendered from a scene
+    <folder>/geometry.h5               left_expected, left_median, left_variance, left_alpha, right_... : float32 (H, W)
+                                       (absent where the images were not rendered from a scene)
 
 The maps are lossless, and pair.json holds the sha256 of every other file. The same pair gives the same bytes.
 """
