@@ -1,32 +1,23 @@
 """The program that runs FoundationStereo: `PYTHON expert_worker.py`, started by `foundation_stereo.py`.
 
-It is run by the interpreter of the user's own FoundationStereo environment, so it imports nothing of this package and
-only what that environment has: torch, numpy, omegaconf and the checkout itself. It calls the entry points that the
-checkout publishes: `FoundationStereo(cfg)`, `ckpt["model"]`, `InputPadder`, `forward` and `run_hierachical`.
+It is run by the interpreter of the user's own FoundationStereo environment, so it imports nothing of this package
+(`core/channel.py`, which needs the standard library only, is loaded by its path) and only what that environment has:
+torch, numpy, omegaconf and the checkout itself. It calls the entry points that the checkout publishes:
+`FoundationStereo(cfg)`, `ckpt["model"]`, `InputPadder`, `forward` and `run_hierachical`.
 
-Frames on stdin and stdout: magic, length of a JSON header, length of a payload (`FRAME`), then both. Requests are
-`start` (settings) and `predict` (uint8 images: all left ones, then all right ones); answers are `ready`, `result`
-(float32 disparities) and `error` (a `reason` and a `message`). `alive` is sent every second. Whatever the net prints
-goes to stderr. The process ends when stdin closes or its parent is gone.
+Requests are `start` (settings) and `predict` (uint8 images: all left ones, then all right ones); answers are `ready`,
+`result` (float32 disparities) and `error` (a `reason` and a `message`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-import json
+import importlib.util
 import os
-import queue
-import struct
 import sys
-import threading
-import time
 import traceback
 from typing import Any
-
-FRAME = struct.Struct("<4sIQ")
-MAGIC = b"GSX1"
-ALIVE_EVERY_S = 1.0
 
 # How the versions of torch say that a file holds more than weights. A broken file has an invalid load key instead.
 MORE_THAN_WEIGHTS = ("GLOBAL", "nsupported class", "unrecognized function", "Can only build")
@@ -38,55 +29,6 @@ class RefusalError(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
-
-
-class Channel:
-    """Frames to and from the parent; safe to send from several threads."""
-
-    def __init__(self) -> None:
-        # Whatever native or foreign code prints must not end up between our frames.
-        self._out = os.dup(1)
-        os.dup2(2, 1)
-        self._lock = threading.Lock()
-        self.requests: queue.Queue[tuple[dict[str, Any], bytearray]] = queue.Queue()
-
-    def send(self, header: dict[str, Any], payload: Any = b"") -> None:
-        text, data = json.dumps(header).encode("utf-8"), memoryview(payload).cast("B")
-        with self._lock:
-            for part in (FRAME.pack(MAGIC, len(text), data.nbytes) + text, data):
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(self._out, view) :]
-
-    def read_forever(self) -> None:
-        """Queue the requests; end the process when the parent closes its side, even in the middle of a prediction."""
-        while True:
-            magic, header_bytes, payload_bytes = FRAME.unpack(self._exactly(FRAME.size))
-            if magic != MAGIC:
-                os._exit(2)
-            header = json.loads(bytes(self._exactly(header_bytes)).decode("utf-8"))
-            self.requests.put((header, self._exactly(payload_bytes)))
-
-    def _exactly(self, count: int) -> bytearray:
-        data = bytearray(count)
-        view = memoryview(data)
-        while view:
-            part = os.read(0, min(len(view), 1 << 20))
-            if not part:
-                os._exit(0)
-            view[: len(part)] = part
-            view = view[len(part) :]
-        return data
-
-    def say_alive_forever(self, parent: int) -> None:
-        while True:
-            time.sleep(ALIVE_EVERY_S)
-            if os.getppid() != parent:
-                os._exit(0)
-            try:
-                self.send({"kind": "alive"})
-            except OSError:
-                os._exit(0)
 
 
 class Expert:
@@ -222,29 +164,32 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower() or "can't allocate" in str(error)
 
 
-def serve(channel: Channel) -> None:
-    """Answer requests until the process ends."""
-    expert: Any = None
-    while True:
-        header, payload = channel.requests.get()
-        if header["kind"] == "start":
-            expert = Expert(header["settings"])
-            channel.send({"kind": "ready", "device": expert.device.type})
-        else:
-            channel.send({"kind": "result"}, expert.predict(header["shape"], payload))
-
-
 def main() -> None:
-    channel = Channel()
-    threading.Thread(target=channel.read_forever, daemon=True).start()
-    threading.Thread(target=channel.say_alive_forever, args=(os.getppid(),), daemon=True).start()
+    """Answer requests until the process ends."""
+    channel = _channel()
+    expert: Any = None
     try:
-        serve(channel)
+        while True:
+            header, payload = channel.receive()
+            if header["kind"] == "start":
+                expert = Expert(header["settings"])
+                channel.send({"kind": "ready", "device": expert.device.type})
+            else:
+                channel.send({"kind": "result"}, expert.predict(header["shape"], payload))
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
         channel.send(error_header(error))
     os._exit(1)
+
+
+def _channel() -> Any:
+    """The pipes to the parent."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    spec = importlib.util.spec_from_file_location("_channel", os.path.join(package, "core", "channel.py"))
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module.Channel(alive=True)
 
 
 def error_header(error: Exception) -> dict[str, Any]:

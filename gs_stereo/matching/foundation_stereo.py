@@ -6,6 +6,7 @@ which every label carries on. Nothing of it is part of this package: `expert_wor
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from gs_stereo.core.child import Answer, Child, Fixes, Program
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import ConfigError, GsStereoError, InputError, PluginError, StageError
 from gs_stereo.imaging.images import resize_to
@@ -24,7 +26,6 @@ from gs_stereo.imaging.resampling import resize_disparity
 from gs_stereo.log import logger
 from gs_stereo.matching.both_sides import mirrored
 from gs_stereo.matching.contracts import agreeing, announce_licence, check_pair, positive_or_nan
-from gs_stereo.matching.expert_child import Answer, ExpertChild
 from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig
 from gs_stereo.types import DisparityPrediction, Provenance
 
@@ -33,6 +34,13 @@ LICENCE = "LicenseRef-NVIDIA-Source-Code-License-NC (non-commercial: research pu
 _WORKER = Path(__file__).with_name("expert_worker.py")
 _PLACES = {"expert_repo", "expert_python", "checkpoint", "device"}
 _TIMEOUTS = {"start_timeout_s", "pair_timeout_s", "silence_timeout_s"}
+_FIXES = Fixes(
+    killed="use a smaller scale or batch_size",
+    crashed="check that its own demo runs in that environment",
+    failed="check that its own demo runs in that environment",
+    slow="raise its timeout setting, use a smaller scale, or a GPU",
+    not_started="check expert_python",
+)
 _SMALLEST_SIDE_PX = 32
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 Pair = tuple[np.ndarray, np.ndarray]
@@ -50,7 +58,7 @@ class FoundationStereoMatcher:
         self.max_disparity_px = max_disparity_px
         self._cfg = config.checkpoint.parent / "cfg.yaml"
         self._python = _find_python(config.expert_python)
-        self._child: ExpertChild | None = None
+        self._child: Child | None = None
         self._lock = threading.Lock()
         _check_files(config, self._cfg)
 
@@ -133,14 +141,18 @@ class FoundationStereoMatcher:
             raise StageError(f"FoundationStereo gave no disparity map of {shape}; check the version of your checkout.")
         return np.frombuffer(answer.payload, dtype="<f4").reshape(shape)
 
-    def _open(self) -> ExpertChild:
+    def _open(self) -> Child:
         if self._child is None:
             announce_licence("FoundationStereo", LICENCE)
-            self._child = ExpertChild(
-                "FoundationStereo",
-                [self._python, str(_WORKER)],
-                folder=self.config.expert_repo,
-                silence_timeout_s=self.config.silence_timeout_s,
+            self._child = Child(
+                Program(
+                    name="FoundationStereo",
+                    command=[self._python, str(_WORKER)],
+                    environment=their_environment(),
+                    fixes=_FIXES,
+                    folder=self.config.expert_repo,
+                    silence_timeout_s=self.config.silence_timeout_s,
+                )
             )
             ready = self._ask({"kind": "start", "settings": self._settings()}, timeout_s=self.config.start_timeout_s)
             logger.info("FoundationStereo runs on %s.", ready.header.get("device", "an unknown device"))
@@ -203,6 +215,12 @@ def _commit_of(folder: Path, reference: str) -> str | None:
         if name == reference and _COMMIT.fullmatch(commit):
             return commit
     return None
+
+
+def their_environment() -> dict[str, str]:
+    """This environment without what would mix our Python with theirs; nothing is written into the checkout."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1", "PYTHONSAFEPATH": "1"}
 
 
 def _find_python(name: str) -> str:

@@ -19,9 +19,8 @@ from gs_stereo.io.colmap import read_model
 from gs_stereo.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints, check_image_name
 from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.io.transforms import TransformsFrame, read_transforms
-from gs_stereo.sfm.child import OnProgress, ignore_progress, run_job
 from gs_stereo.sfm.config import ImportConfig
-from gs_stereo.sfm.job import CameraGroup, Job
+from gs_stereo.sfm.job import CameraGroup, Job, OnProgress, ignore_progress, run_job
 from gs_stereo.sfm.lens import Lens, colmap_from_lens, lens_from_colmap
 from gs_stereo.sfm.pairs import pairs_by_pose
 from gs_stereo.sfm.photos import in_threads
@@ -246,7 +245,7 @@ def _triangulated(
         seed=seed % ((1 << 31) - 1),
         threads=config.threads,
     )
-    run_job(job, scratch, on_progress)
+    run_job(job, on_progress)
     found = read_model(Path(job.output))
     if not len(found.points):
         raise InputError(

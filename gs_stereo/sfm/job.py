@@ -1,16 +1,24 @@
-"""What the parent asks of the worker process and what it gets back; plain data that goes through JSON."""
+"""A job for the process that runs pycolmap: what it is asked, how far it is, and what it answers."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gs_stereo.core.child import Child, Fixes, Program
+from gs_stereo.core.records import Record, json_text, record_from_json
+
+_MAX_RESULT_BYTES = 1 << 28
+_FIXES = Fixes(
+    killed="use a smaller --max-image-size or fewer photos",
+    crashed="try a smaller --max-image-size, or remove the photo it names",
+    failed="see the log above, and run again with fewer or other photos",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CameraGroup:
+class CameraGroup(Record):
     """Images of `folder` that share one camera. params: COLMAP's order; prior: the focal length is trusted."""
 
     names: Sequence[str]
@@ -22,16 +30,16 @@ class CameraGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(Record):
     """One run of the worker.
 
-    task: "map" (poses unknown) or "triangulate" (poses given and kept).
+    task: poses are unknown, or given and kept.
     folder: images, with names that need no quoting. output: where the worker writes the model.
     pairs: names to match; with `retrieve` > 0 the most similar images of each one are matched as well.
     poses: for "triangulate", name -> the first three rows of cam_from_world.
     """
 
-    task: str
+    task: Literal["map", "triangulate"]
     folder: str
     output: str
     groups: Sequence[CameraGroup]
@@ -48,7 +56,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobResult:
+class JobResult(Record):
     """models: registered images in each model, largest first; the first is in `output` unless the list is empty.
 
     features: keypoints of each image. partners: with how many other images each one has verified matches.
@@ -59,11 +67,31 @@ class JobResult:
     partners: Mapping[str, int]
 
 
-def write_job(path: Path, job: Job) -> None:
-    path.write_text(json.dumps(asdict(job)), encoding="utf-8")
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """`done` of `total` in `step`: frames, photos, features, similar, pairs, registered, triangulated, undistorted."""
+
+    step: str
+    done: int
+    total: int
 
 
-def read_job(path: Path) -> Job:
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    groups = [CameraGroup(**group) for group in values.pop("groups")]
-    return Job(groups=groups, **values)
+OnProgress = Callable[[Progress], None]
+
+
+def ignore_progress(_: Progress) -> None:
+    """For callers that do not watch."""
+
+
+def run_job(job: Job, on_progress: OnProgress = ignore_progress) -> JobResult:
+    """Run `job` in a process of its own; StageError if it ends without a result."""
+    with Child(Program.of_module("gs_stereo.sfm.worker", name="Structure from motion", fixes=_FIXES)) as child:
+        answer = child.request(
+            {},
+            json_text(job).encode("utf-8"),
+            answer_bytes=_MAX_RESULT_BYTES,
+            on_progress=lambda header: on_progress(
+                Progress(**{name: header[name] for name in ("step", "done", "total")})
+            ),
+        )
+    return record_from_json(JobResult, answer.payload)

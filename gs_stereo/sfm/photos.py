@@ -16,9 +16,8 @@ from gs_stereo.imaging.exif import GpsPosition, read_metadata
 from gs_stereo.imaging.images import fitting_scale, fitting_size, list_photos, read_photo, shrink_to_edge, write_png
 from gs_stereo.imaging.video import VIDEO_SUFFIXES, extract_frames
 from gs_stereo.io.colmap_model import CAMERA_MODELS
-from gs_stereo.sfm.child import OnProgress, Progress, ignore_progress
 from gs_stereo.sfm.config import ReconstructConfig
-from gs_stereo.sfm.job import CameraGroup
+from gs_stereo.sfm.job import CameraGroup, OnProgress, Progress, ignore_progress
 
 _DEFAULT_FOCAL_OVER_EDGE = 1.2
 T = TypeVar("T")

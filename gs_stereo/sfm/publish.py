@@ -21,7 +21,7 @@ from gs_stereo.io.reconstruction import (
     load_sparse_scene,
     write_reconstruction,
 )
-from gs_stereo.sfm.child import OnProgress
+from gs_stereo.sfm.job import OnProgress
 from gs_stereo.sfm.undistort import PhotoSource, undistorted_model, write_images
 from gs_stereo.types import SparseScene
 

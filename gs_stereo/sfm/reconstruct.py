@@ -11,9 +11,8 @@ from gs_stereo.imaging.images import fitting_scale
 from gs_stereo.io.colmap import read_model
 from gs_stereo.io.colmap_model import ColmapModel
 from gs_stereo.io.reconstruction import ReconstructionSummary
-from gs_stereo.sfm.child import OnProgress, ignore_progress, run_job
 from gs_stereo.sfm.config import ReconstructConfig
-from gs_stereo.sfm.job import Job, JobResult
+from gs_stereo.sfm.job import Job, JobResult, OnProgress, ignore_progress, run_job
 from gs_stereo.sfm.pairs import choose_pairs
 from gs_stereo.sfm.photos import Photo, PhotoSet, camera_groups, find_photos, prepare_photos
 from gs_stereo.sfm.publish import ReconstructionResult, publish, scratch_folder
@@ -48,7 +47,7 @@ def _reconstruct_photos(
     _check_scale_source(photos, config)
     usable, failed = prepare_photos(photos, scratch / "working", config, on_progress)
     job = _job(usable, config, seed, scratch, is_video=photos.is_video)
-    result = run_job(job, scratch, on_progress)
+    result = run_job(job, on_progress)
     if not result.models:
         raise InputError(_nothing_registered(result))
     model = _with_photo_names(read_model(Path(job.output)), usable)

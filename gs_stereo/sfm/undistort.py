@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, UInt8
 
 from gs_stereo.imaging.images import fitting_scale, fitting_size, read_photo, shrink_to_edge, write_png
 from gs_stereo.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
-from gs_stereo.sfm.child import OnProgress, Progress
+from gs_stereo.sfm.job import OnProgress, Progress
 from gs_stereo.sfm.lens import (
     MAX_OVERSAMPLING,
     Lens,

@@ -1,8 +1,4 @@
-"""The process that runs pycolmap: `python -m gs_stereo.sfm.worker JOB.json`.
-
-pycolmap may abort on bad input or run out of memory; here that ends this process only. stdout carries one JSON object
-a line ({"step", "done", "total"}, at last {"result"}); COLMAP's log goes to stderr. The process ends when its stdin
-closes, so it never outlives its parent.
+"""The process that runs pycolmap (see `sfm.job`), because that may abort on bad input or run out of memory.
 
 The result depends on the job alone. Image ids come from the sorted order in which images are imported, not from the
 order in which threads finish. Matching runs on one thread, because with more its matches differ from run to run;
@@ -11,19 +7,17 @@ so does bundle adjustment, because Ceres adds up in thread order.
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pycolmap
 
-from gs_stereo.sfm.job import CameraGroup, Job, JobResult, read_job
+from gs_stereo.core.channel import Channel
+from gs_stereo.core.records import json_text, record_from_json
+from gs_stereo.sfm.job import CameraGroup, Job, JobResult
 from gs_stereo.sfm.retrieval import similar_pairs
 
 Emit = Callable[[str, int, int], None]
@@ -34,35 +28,18 @@ _MIN_INLIERS = 15
 _SMALLEST_MODEL = 3
 
 
-def main(job_path: str) -> None:
-    """Run one job file."""
-    reply = _private_stdout()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def main() -> None:
+    """Run the one job that the parent sends."""
+    channel = Channel()
     pycolmap.logging.minloglevel = pycolmap.logging.WARNING.value
+    _, job = channel.receive()
 
     def emit(step: str, done: int, total: int) -> None:
-        reply(json.dumps({"step": step, "done": done, "total": total}))
+        channel.send({"kind": "progress", "step": step, "done": done, "total": total})
 
-    result = run(read_job(Path(job_path)), emit)
-    reply(json.dumps({"result": asdict(result)}))
-
-
-def _private_stdout() -> Callable[[str], None]:
-    """A writer to the real stdout; whatever native code prints there goes to stderr from now on."""
-    stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
-
-    def reply(line: str) -> None:
-        stream.write(line + "\n")
-
-    return reply
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of stdin, which only the parent holds open, then end at once."""
-    while os.read(0, 1):
-        pass
-    os._exit(1)
+    result = run(record_from_json(Job, bytes(job)), emit)
+    channel.send({"kind": "result"}, json_text(result).encode("utf-8"))
+    channel.receive()  # the process ends when the parent has read it
 
 
 def run(job: Job, emit: Emit) -> JobResult:
@@ -238,4 +215,4 @@ def _result(database: Path, sizes: list[int]) -> JobResult:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -20,8 +20,8 @@ from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.sfm.config import ReconstructConfig
 
 if TYPE_CHECKING:
-    from gs_stereo.sfm.child import OnProgress
-    from gs_stereo.sfm.child import Progress as StepProgress
+    from gs_stereo.sfm.job import OnProgress
+    from gs_stereo.sfm.job import Progress as StepProgress
     from gs_stereo.sfm.publish import ReconstructionResult
 
 FOLDER = "reconstruct"

@@ -80,7 +80,7 @@ def onnx(tmp_path: Path) -> OnnxMatcher:
 
 @pytest.fixture
 def foundationstereo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FoundationStereoMatcher]:
-    monkeypatch.setattr(foundation_stereo, "ExpertChild", InProcessChild)
+    monkeypatch.setattr(foundation_stereo, "Child", InProcessChild)
     monkeypatch.setattr(sys, "path", list(sys.path))
     checkpoint = make_checkpoint(tmp_path / "weights")
     repo = make_checkout(tmp_path / "repo")

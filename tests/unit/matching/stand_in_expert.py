@@ -8,14 +8,14 @@ makes it misbehave (`MISBEHAVIOUR`), so that one checkout can fail in every way.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gs_stereo.core.child import Answer, Program
 from gs_stereo.matching import expert_worker
-from gs_stereo.matching.expert_child import Answer
 
 MISBEHAVIOUR = {"exit": 1, "out_of_memory": 3, "wrong_shape": 4, "no_tensor": 5, "raise": 6}
 
@@ -133,11 +133,11 @@ def make_checkpoint(folder: Path, content: object | None = None, *, gain: float 
 
 
 class InProcessChild:
-    """Stands for `ExpertChild` and runs the worker's code here, so that a test need not start torch again."""
+    """Stands for `Child` and runs the worker's code here, so that a test need not start torch again."""
 
     started = 0
 
-    def __init__(self, name: str, command: Sequence[str], *, folder: Path, silence_timeout_s: float) -> None:
+    def __init__(self, program: Program) -> None:
         type(self).started += 1
         self._expert: Any = None
 

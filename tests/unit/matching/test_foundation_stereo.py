@@ -67,7 +67,7 @@ def matcher(folder: Path) -> Iterator[FoundationStereoMatcher]:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run the worker's code in this process; what it imports from the checkout is forgotten afterwards."""
-    monkeypatch.setattr(foundation_stereo, "ExpertChild", InProcessChild)
+    monkeypatch.setattr(foundation_stereo, "Child", InProcessChild)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield

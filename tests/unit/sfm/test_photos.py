@@ -11,8 +11,8 @@ import pytest
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import photo_size, write_png
-from gs_stereo.sfm.child import ignore_progress
 from gs_stereo.sfm.config import ReconstructConfig
+from gs_stereo.sfm.job import ignore_progress
 from gs_stereo.sfm.pairs import choose_pairs, natural_key, pairs_by_pose, sequential_pairs
 from gs_stereo.sfm.photos import Photo, camera_groups, find_photos, prepare_photos
 from gs_stereo.sfm.retrieval import similar_pairs

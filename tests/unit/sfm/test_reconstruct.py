@@ -13,8 +13,8 @@ from gs_stereo.geometry.projection import project
 from gs_stereo.imaging.images import photo_size, read_photo, write_png
 from gs_stereo.io.colmap import read_model, sparse_scene_from_model
 from gs_stereo.io.reconstruction import image_path, load_sparse_scene, load_summary
-from gs_stereo.sfm.child import Progress
 from gs_stereo.sfm.config import ReconstructConfig
+from gs_stereo.sfm.job import Progress
 from gs_stereo.sfm.publish import ReconstructionResult
 from gs_stereo.sfm.reconstruct import reconstruct
 from gs_stereo.sfm.scale import umeyama

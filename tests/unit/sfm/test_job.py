@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import gs_stereo
+from gs_stereo.core.records import json_text, record_from_json
 from gs_stereo.errors import StageError
 from gs_stereo.imaging.images import write_png
-from gs_stereo.sfm.child import Progress, run_job
-from gs_stereo.sfm.job import CameraGroup, Job, read_job, write_job
+from gs_stereo.sfm.job import CameraGroup, Job, Progress, run_job
 
 
 def noise_job(folder: Path, count: int = 3) -> Job:
@@ -36,15 +36,14 @@ def noise_job(folder: Path, count: int = 3) -> Job:
 
 def test_job_round_trip(tmp_path: Path) -> None:
     job = noise_job(tmp_path)
-    write_job(tmp_path / "job.json", job)
-    again = read_job(tmp_path / "job.json")
+    again = record_from_json(Job, json_text(job))
     assert again.names == job.names
     assert again.groups[0].params == job.groups[0].params
 
 
 def test_noise_gives_no_model_but_an_answer(tmp_path: Path) -> None:
     seen: list[Progress] = []
-    result = run_job(noise_job(tmp_path), tmp_path, seen.append)
+    result = run_job(noise_job(tmp_path), seen.append)
     assert list(result.models) == []
     assert set(result.partners.values()) == {0}
     assert min(result.features.values()) > 0
@@ -61,7 +60,7 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[Any]]:
         started.append(popen(*args, **kwargs))
         return started[-1]
 
-    monkeypatch.setattr("gs_stereo.sfm.child.subprocess.Popen", start)
+    monkeypatch.setattr("gs_stereo.core.child.subprocess.Popen", start)
     return started
 
 
@@ -78,7 +77,7 @@ def test_killed_worker_is_a_stage_error(
             os.kill(started[0].pid, number)
 
     with pytest.raises(StageError, match=expected) as caught:
-        run_job(noise_job(tmp_path), tmp_path, kill)
+        run_job(noise_job(tmp_path), kill)
     assert "\n" not in str(caught.value)
 
 
@@ -86,7 +85,7 @@ def test_failure_inside_the_worker_tells_the_reason(tmp_path: Path) -> None:
     job = noise_job(tmp_path)
     (tmp_path / "model").write_text("a file where a folder should be")
     with pytest.raises(StageError, match="FileExistsError"):
-        run_job(job, tmp_path)
+        run_job(job)
 
 
 def test_interrupt_leaves_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +95,7 @@ def test_interrupt_leaves_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_job(noise_job(tmp_path), tmp_path, interrupt)
+        run_job(noise_job(tmp_path), interrupt)
     assert started[0].returncode is not None
 
 
@@ -111,18 +110,18 @@ def wait_for(condition: Callable[[], bool], seconds: float = 300.0) -> bool:
 
 def test_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     """The parent is killed while the worker still has much to do; the worker must not go on."""
-    write_job(tmp_path / "template.json", noise_job(tmp_path, count=12))
+    (tmp_path / "job.json").write_text(json_text(noise_job(tmp_path, count=12)))
     parent_code = (
         "import sys; from pathlib import Path; import subprocess;"
-        "from gs_stereo.sfm import child, job;"
+        "from gs_stereo.core import child, records; from gs_stereo.sfm import job;"
         "real = subprocess.Popen;"
         "child.subprocess.Popen = lambda *a, **k: (p := real(*a, **k), Path(sys.argv[2]).write_text(str(p.pid)))[0];"
-        "child.run_job(job.read_job(Path(sys.argv[1])), Path(sys.argv[1]).parent)"
+        "job.run_job(records.read_record(job.Job, Path(sys.argv[1]), fix=''))"
     )
     pid_file = tmp_path / "pid"
     root = str(Path(gs_stereo.__file__).parent.parent)
     parent = subprocess.Popen(
-        [sys.executable, "-c", parent_code, str(tmp_path / "template.json"), str(pid_file)],
+        [sys.executable, "-c", parent_code, str(tmp_path / "job.json"), str(pid_file)],
         env={**os.environ, "PYTHONPATH": root},
     )
     try:

@@ -8,15 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gs_stereo.core.child import Child, ChildError, Fixes, Program
 from gs_stereo.errors import PluginError, StageError
-from gs_stereo.matching import expert_worker
-from gs_stereo.matching.expert_child import ExpertChild
 
 ROOT = Path(__file__).parents[3]
-WORKER = Path(expert_worker.__file__)
 
 _HELPERS = """
 import json, os, struct, sys, time
@@ -31,13 +30,19 @@ def send(header, payload=b"", magic=b"GSX1"):
 """
 
 
-def child(tmp_path: Path, script: str, *, silence_s: float = 60.0, name: str = "The expert") -> ExpertChild:
+def program(tmp_path: Path, script: str, **settings: Any) -> Program:
     path = tmp_path / "child.py"
     path.write_text(_HELPERS + script)
-    return ExpertChild(name, [sys.executable, "-S", "-E", str(path)], folder=tmp_path, silence_timeout_s=silence_s)
+    return Program(
+        name="The expert", command=[sys.executable, "-S", "-E", str(path)], environment=dict(os.environ), **settings
+    )
 
 
-def ask(expert: ExpertChild, *, timeout_s: float = 60.0, answer_bytes: int = 0, payload: bytes = b"") -> bytes:
+def child(tmp_path: Path, script: str, *, silence_s: float = 60.0) -> Child:
+    return Child(program(tmp_path, script, silence_timeout_s=silence_s, fixes=Fixes(slow="raise its timeout setting")))
+
+
+def ask(expert: Child, *, timeout_s: float = 60.0, answer_bytes: int = 0, payload: bytes = b"") -> bytes:
     return expert.request({"kind": "ask"}, payload, timeout_s=timeout_s, answer_bytes=answer_bytes).payload
 
 
@@ -136,42 +141,7 @@ def test_only_the_end_of_a_long_log_is_kept(tmp_path: Path) -> None:
 
 def test_a_program_that_does_not_start_is_a_plugin_error(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="Cannot start"):
-        ExpertChild("The expert", [str(tmp_path / "none")], folder=tmp_path, silence_timeout_s=1)
-
-
-def test_our_python_path_stays_out_of_their_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    expert = child(tmp_path, "receive(); send({'path': os.environ.get('PYTHONPATH', 'none')})")
-    assert expert.request({}, timeout_s=60).header["path"] == "none"
-    expert.close()
-
-
-def test_the_worker_says_that_it_is_alive_and_ends_when_its_input_closes(tmp_path: Path) -> None:
-    expert = ExpertChild("The expert", [sys.executable, str(WORKER)], folder=tmp_path, silence_timeout_s=60)
-    deadline, first = time.monotonic() + 60, expert._inbox.heard
-    while expert._inbox.heard == first and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert expert._inbox.heard > first
-    assert expert._process.stdin is not None
-    expert._process.stdin.close()
-    assert expert._process.wait(20) == 0
-    expert.close()
-
-
-def test_the_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
-    program = (
-        "import sys, time; from pathlib import Path\n"
-        "from gs_stereo.matching.expert_child import ExpertChild\n"
-        "expert = ExpertChild('x', [sys.executable, sys.argv[1]], folder=Path(sys.argv[2]), silence_timeout_s=60)\n"
-        "print(expert._process.pid, flush=True); time.sleep(3600)"
-    )
-    command = [sys.executable, "-c", program, str(WORKER), str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
-        assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
-        assert running(pid)
-        parent.send_signal(signal.SIGKILL)
-    assert gone(pid)
+        Child(Program(name="The expert", command=[str(tmp_path / "none")], environment={}))
 
 
 def test_an_abandoned_child_is_ended(tmp_path: Path) -> None:
@@ -181,12 +151,89 @@ def test_an_abandoned_child_is_ended(tmp_path: Path) -> None:
     assert gone(pid)
 
 
-def test_the_worker_imports_nothing_of_this_package_and_no_neighbour(tmp_path: Path) -> None:
-    """It must run where this package is not installed, although the names in its folder hide well-known ones."""
-    code = (
-        f"import runpy, sys; sys.argv = [{str(WORKER)!r}]; sys.path.insert(0, {str(WORKER.parent)!r})\n"
-        f"module = runpy.run_path({str(WORKER)!r}, run_name='worker'); module['_import_from']({str(tmp_path)!r})\n"
-        "assert not [name for name in sys.modules if name.startswith(('gs_stereo', 'numpy', 'torch'))]\n"
-        f"assert sys.path[0] == {str(tmp_path)!r} and {str(WORKER.parent)!r} not in sys.path"
+def test_progress_comes_before_the_answer(tmp_path: Path) -> None:
+    script = "receive()\nfor i in range(3): send({'kind': 'progress', 'done': i})\nsend({'kind': 'result'}); receive()"
+    seen: list[int] = []
+    with child(tmp_path, script) as expert:
+        answer = expert.request({}, timeout_s=60, on_progress=lambda header: seen.append(header["done"]))
+    assert seen == [0, 1, 2]
+    assert answer.header == {"kind": "result"}
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("sys.exit(7)", 7), ("os.kill(os.getpid(), 11)", -11), ("sys.exit(139)", -11)]
+)
+def test_the_error_tells_how_the_child_ended(tmp_path: Path, end: str, code: int) -> None:
+    with pytest.raises(ChildError) as caught:
+        ask(child(tmp_path, f"receive(); {end}"))
+    assert caught.value.code == code
+    with pytest.raises(ChildError) as caught:
+        ask(child(tmp_path, "receive(); time.sleep(3600)"), timeout_s=0.2)
+    assert caught.value.code is None
+
+
+def test_a_child_has_no_more_memory_than_it_may(tmp_path: Path) -> None:
+    script = "receive()\ntry: bytearray(3 << 30)\nexcept MemoryError: send({'kind': 'result'})\nreceive()"
+    with Child(program(tmp_path, script, memory_bytes=1 << 30)) as expert:
+        assert expert.request({}, timeout_s=60).header == {"kind": "result"}
+
+
+CHANNEL_CHILDREN = {
+    "waits for a request": "channel.receive(); channel.receive()",
+    "works": "channel.receive()\nwhile True: pass",
+    "is in native code that holds the interpreter": "channel.receive()\nimport ctypes; ctypes.PyDLL(None).sleep(3600)",
+}
+
+
+@pytest.mark.parametrize("work", CHANNEL_CHILDREN.values(), ids=CHANNEL_CHILDREN.keys())
+def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path, work: str) -> None:
+    """By SIGKILL, so that nobody can tell the child."""
+    (tmp_path / "worker.py").write_text(
+        "from gs_stereo.core.channel import Channel\nchannel = Channel()\nchannel.send({'kind': 'progress'})\n" + work
     )
-    subprocess.run([sys.executable, "-S", "-I", "-c", code], check=True, cwd=tmp_path)
+    (tmp_path / "parent.py").write_text(
+        "import sys, threading\n"
+        "from gs_stereo.core.child import Child, Program\n"
+        "children = []\n"
+        "thread = threading.Thread(target=lambda: children.append(Child(Program.of_module('worker', name='x'))))\n"
+        "thread.start(); thread.join()  # the thread that starts a child may end before it\n"
+        "child = children[0]\n"
+        "child.request({}, on_progress=lambda _: print(child._process.pid, flush=True))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    command = [sys.executable, str(tmp_path / "parent.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        time.sleep(0.5)
+        assert running(pid)
+        parent.send_signal(signal.SIGKILL)
+    assert gone(pid)
+
+
+def test_a_worker_that_says_it_is_alive_is_heard_and_ends_when_its_input_closes(tmp_path: Path) -> None:
+    code = "from gs_stereo.core.channel import Channel; Channel(alive=True).receive()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    worker = Child(Program(name="x", command=[sys.executable, "-c", code], environment=environment))
+    deadline, first = time.monotonic() + 60, worker._inbox.heard
+    while worker._inbox.heard == first and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert worker._inbox.heard > first
+    assert worker._process.stdin is not None
+    worker._process.stdin.close()
+    assert worker._process.wait(20) == 0
+    worker.close()
+
+
+def test_nothing_is_left_open(tmp_path: Path) -> None:
+    def open_files() -> set[str]:
+        return set(os.listdir("/proc/self/fd"))
+
+    with child(tmp_path, "receive(); send({'kind': 'result'}); receive()") as expert:
+        ask(expert)
+        during = open_files()
+    after = open_files()
+    assert len(after) < len(during)
+    with pytest.raises(PluginError):
+        Child(Program(name="x", command=[str(tmp_path / "none")], environment={}))
+    assert open_files() == after
