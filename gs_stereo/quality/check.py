@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +13,6 @@ from gs_stereo.quality.config import Limits
 
 Grade = Literal["pass", "look closer", "fail", "not measured"]
 _SEVERITY: dict[Grade, int] = {"not measured": 0, "pass": 0, "look closer": 1, "fail": 2}
-_LISTED_SAMPLES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +58,39 @@ class Check:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wording:
+    """What a check says if all is well, if not (what is wrong and what to do), and if it could not measure."""
+
+    good: str
+    bad: str
+    unmeasured: str = ""
+
+
+def judged(
+    subject: tuple[str, str, str],
+    value: float,
+    limits: Limits | None,
+    wording: Wording,
+    samples: tuple[str, ...] = (),
+    grade: Grade | None = None,
+) -> Check:
+    """The check of a subject (name, title, unit). grade: by the value and its limits, unless it is given."""
+    name, title, unit = subject
+    grade = grade or (graded(value, limits) if limits else "pass")
+    sentence = {"pass": wording.good, "not measured": wording.unmeasured}.get(grade, wording.bad)
+    return Check(
+        name=name,
+        title=title,
+        grade=grade,
+        value=value,
+        unit=unit,
+        limits=limits,
+        sentence=sentence,
+        samples=samples,
+    )
+
+
 def graded(value: float, limits: Limits) -> Grade:
     """The grade of a value that should be small."""
     if not math.isfinite(value):
@@ -73,20 +104,10 @@ def worse(*grades: Grade) -> Grade:
     return max(measured, key=lambda grade: _SEVERITY[grade]) if measured else "not measured"
 
 
-def worded(grade: Grade, *, good: str, bad: str, unmeasured: str = "") -> str:
-    """The sentence that fits a grade; `bad` says what is wrong and what to do."""
-    return {"pass": good, "not measured": unmeasured}.get(grade, bad)
-
-
-def median_of(values: Float[np.ndarray, "n"]) -> float:
+def median_of(values: Float[np.ndarray, "*n"]) -> float:
     """The median of what is known; NaN if nothing is."""
     known = values[np.isfinite(values)]
     return float(np.median(known)) if known.size else float("nan")
-
-
-def first(names: Iterable[str]) -> tuple[str, ...]:
-    """As many ids as a person reads."""
-    return tuple(names)[:_LISTED_SAMPLES]
 
 
 def percent(share: float) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool
 
 from gs_stereo.imaging.sharpness import extra_blur_px
-from gs_stereo.quality.check import Check, Grade, first, graded, median_of, percent, worded, worse
+from gs_stereo.quality.check import Check, Grade, Wording, graded, judged, median_of, percent, worse
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.dataset import DatasetMeasures
 
@@ -17,65 +16,42 @@ def check_eyes(data: DatasetMeasures, config: QualityConfig) -> Check:
     """Left and right swapped: matches lie further right in the right image."""
     measured = [np.isfinite(sample.to_the_right) or sample.warp is not None for sample in data.samples]
     share = float(data.swapped[measured].mean()) if any(measured) else float("nan")
-    grade = graded(share, config.swapped_samples)
-    what = f"In {percent(share)} of the samples the left and right images look swapped"
-    sentence = worded(
-        grade,
+    wording = Wording(
         good="Left and right are in their places: points move to the left from the left to the right image.",
-        bad=f"{what} (points lie further right in the right image, so that negative disparities match; at most "
+        bad=f"In {percent(share)} of the samples the left and right images look swapped (points lie further right in "
+        "the right image, so that negative disparities match; at most "
         f"{percent(config.swapped_samples[1])} is tolerable); exchange the two images or render the pairs again.",
         unmeasured="Whether left and right are swapped could not be measured: too few feature matches.",
     )
-    return Check(
-        name="swapped_eyes",
-        title="Left and right",
-        grade=grade,
-        value=share,
-        unit="share of samples",
-        limits=config.swapped_samples,
-        sentence=sentence,
-        samples=_ids(data, data.swapped),
-    )
+    subject = ("swapped_eyes", "Left and right", "share of samples")
+    return judged(subject, share, config.swapped_samples, wording, data.ids(data.swapped))
 
 
 def check_rows(data: DatasetMeasures, config: QualityConfig) -> Check:
     """Row alignment of feature matches."""
+    offsets = np.array([sample.row_offset_px for sample in data.samples])
     # Blur makes single matches inexact; their median stays good.
-    distances = np.array(
-        [
-            abs(sample.row_offset_px) if blurred else sample.row_distance_px
-            for sample, blurred in zip(data.samples, data.blurred, strict=True)
-        ]
-    )
+    distances = np.where(data.blurred, np.abs(offsets), [sample.row_distance_px for sample in data.samples])
     by_pixels = np.array([np.isnan(sample.to_the_right) for sample in data.samples])
     distances[by_pixels & data.swapped] = np.nan  # at the wrong disparity the pixels say nothing about rows
     typical, off = median_of(distances), distances > config.row_offset_px[0]
     share = float(off[np.isfinite(distances)].mean()) if np.isfinite(distances).any() else float("nan")
-    grade = worse(graded(typical, config.row_offset_px), graded(share, config.row_offset_samples))
     high = median_of(np.array([sample.row_distance_p90_px for sample in data.samples]))
-    shift = median_of(np.array([sample.row_offset_px for sample in data.samples])[off]) if off.any() else 0.0
+    shift = median_of(offsets[off]) if off.any() else 0.0
     measured = (
         f"matching points lie {typical:.2f} px apart vertically (median; 90th percentile {high:.2f} px), "
         f"and {percent(share)} of the samples are off by more than {config.row_offset_px[0]:g} px"
     )
-    sentence = worded(
-        grade,
+    wording = Wording(
         good=f"The rows of left and right are aligned: {measured}.",
         bad=f"The rows of left and right are not aligned: {measured} (fail above {config.row_offset_px[1]:g} px); the "
         f"right images of those samples lie {abs(shift):.1f} px too {'low' if shift > 0 else 'high'}: rectify or "
         "render again.",
         unmeasured="Row alignment could not be measured: too few feature matches between left and right.",
     )
-    return Check(
-        name="row_alignment",
-        title="Row alignment",
-        grade=grade,
-        value=typical,
-        unit="px",
-        limits=config.row_offset_px,
-        sentence=sentence,
-        samples=_ids(data, off),
-    )
+    grade = worse(graded(typical, config.row_offset_px), graded(share, config.row_offset_samples))
+    subject = ("row_alignment", "Row alignment", "px")
+    return judged(subject, typical, config.row_offset_px, wording, data.ids(off), grade)
 
 
 def check_blur(data: DatasetMeasures, config: QualityConfig) -> Check:
@@ -87,95 +63,56 @@ def check_blur(data: DatasetMeasures, config: QualityConfig) -> Check:
     has_photos = bool(np.isfinite(data.softer_px2).any())
     throughout = config.softer_than_photos_px if has_photos else config.edge_width_px
     typical = extra_blur_px(median_of(data.softer_px2 if has_photos else widths), 0.0)
-    grade = worse(by_share, graded(typical, throughout))
     extra = extra_blur_px(median_of(widths[data.blurred]), data.reference_edge_px2)
-    if by_share in ("look closer", "fail"):
-        fix = (
-            f"{percent(share)} of the samples are blurred, as if by a Gaussian of {extra:.1f} px (sigma) beside the "
-            f"sharpest quarter of the images (fail above {percent(config.blurred_samples[1])}); leave those views out, "
-            "or fit longer."
-        )
-    else:
-        fix = (
-            f"The images are blurred throughout, as if by a Gaussian of {typical:.1f} px (sigma) beside "
-            f"{'their photos' if has_photos else 'a sharp image'} (fail above {throughout[1]:g} px); fit longer, use "
-            "sharper photos, or render smaller images."
-        )
-    sentence = worded(
-        grade,
+    some = (
+        f"{percent(share)} of the samples are blurred, as if by a Gaussian of {extra:.1f} px (sigma) beside the "
+        f"sharpest quarter of the images (fail above {percent(config.blurred_samples[1])}); leave those views out, "
+        "or fit longer."
+    )
+    all_of_them = (
+        f"The images are blurred throughout, as if by a Gaussian of {typical:.1f} px (sigma) beside "
+        f"{'their photos' if has_photos else 'a sharp image'} (fail above {throughout[1]:g} px); fit longer, use "
+        "sharper photos, or render smaller images."
+    )
+    wording = Wording(
         good=f"The views are sharp; {percent(share)} of the samples look blurred beside the others or their photos.",
-        bad=fix,
+        bad=some if by_share in ("look closer", "fail") else all_of_them,
         unmeasured="Sharpness could not be measured: the images have hardly any edges.",
     )
-    return Check(
-        name="blurred_views",
-        title="Sharpness",
-        grade=grade,
-        value=share,
-        unit="share of samples",
-        limits=config.blurred_samples,
-        sentence=sentence,
-        samples=_ids(data, data.blurred),
-    )
+    subject = ("blurred_views", "Sharpness", "share of samples")
+    grade = worse(by_share, graded(typical, throughout))
+    return judged(subject, share, config.blurred_samples, wording, data.ids(data.blurred), grade)
 
 
 def check_blank(data: DatasetMeasures, config: QualityConfig) -> Check:
     """Share of views without content."""
-    share = float(data.blank.mean())
-    grade = graded(share, config.blank_samples)
-    what = f"{percent(share)} of the samples have a blank image (brightness varies by less than "
-    limit = f"{config.blank_contrast:g} of 255 levels)"
-    fix = f"{what}{limit}; fail above {percent(config.blank_samples[1])}; leave those views out."
-    return Check(
-        name="blank_views",
-        title="Blank views",
-        grade=grade,
-        value=share,
-        unit="share of samples",
-        limits=config.blank_samples,
-        sentence=worded(grade, good=f"{what}{limit}.", bad=fix),
-        samples=_ids(data, data.blank),
-    )
+    share, limits = float(data.blank.mean()), config.blank_samples
+    contrast = f"brightness varies by less than {config.blank_contrast:g} of 255 levels"
+    what = f"{percent(share)} of the samples have a blank image ({contrast})"
+    wording = Wording(good=f"{what}.", bad=f"{what}; fail above {percent(limits[1])}; leave those views out.")
+    return judged(("blank_views", "Blank views", "share of samples"), share, limits, wording, data.ids(data.blank))
 
 
 def check_duplicates(data: DatasetMeasures, config: QualityConfig) -> Check:
     """Share of samples that repeat an earlier one."""
-    share = float(data.repeated.mean())
-    grade = graded(share, config.duplicate_samples)
+    share, limits = float(data.repeated.mean()), config.duplicate_samples
     what = f"{percent(share)} of the samples repeat an earlier one (same pose and baseline, or the same picture)"
-    fix = f"{what}; fail above {percent(config.duplicate_samples[1])}; they add nothing: leave them out."
-    return Check(
-        name="duplicate_views",
-        title="Duplicates",
-        grade=grade,
-        value=share,
-        unit="share of samples",
-        limits=config.duplicate_samples,
-        sentence=worded(grade, good=f"{what}.", bad=fix),
-        samples=_ids(data, data.repeated),
-    )
+    fix = f"{what}; fail above {percent(limits[1])}; they add nothing: leave them out."
+    subject = ("duplicate_views", "Duplicates", "share of samples")
+    return judged(subject, share, limits, Wording(good=f"{what}.", bad=fix), data.ids(data.repeated))
 
 
 def check_coverage(data: DatasetMeasures, config: QualityConfig) -> Check:
     """Share of pixels with a label."""
-    coverage = np.array([sample.coverage for sample in data.samples])
+    coverage, limits = np.array([sample.coverage for sample in data.samples]), config.unlabelled
     unlabelled = float(1 - coverage.mean())
-    grade = graded(unlabelled, config.unlabelled)
     what = f"{percent(1 - unlabelled)} of the pixels have a label"
     fix = (
-        f"Only {what} (fail below {percent(1 - config.unlabelled[1])}); look at the flags for the cause, "
+        f"Only {what} (fail below {percent(1 - limits[1])}); look at the flags for the cause, "
         "then fit longer, choose a smaller baseline or another label source."
     )
-    return Check(
-        name="coverage",
-        title="Coverage",
-        grade=grade,
-        value=unlabelled,
-        unit="share of pixels without a label",
-        limits=config.unlabelled,
-        sentence=worded(grade, good=f"{what}.", bad=fix),
-        samples=_ids(data, 1 - coverage > config.unlabelled[1]),
-    )
+    subject = ("coverage", "Coverage", "share of pixels without a label")
+    return judged(subject, unlabelled, limits, Wording(good=f"{what}.", bad=fix), data.ids(1 - coverage > limits[1]))
 
 
 def check_range(data: DatasetMeasures, config: QualityConfig) -> Check:
@@ -183,40 +120,24 @@ def check_range(data: DatasetMeasures, config: QualityConfig) -> Check:
     typical = median_of(np.array([sample.disparity_px for sample in data.samples]))
     share, (least, most) = typical / data.width, config.disparity_share
     what = f"The median disparity is {typical:.1f} px, {percent(share)} of the width ({_PEERS_RANGE})"
-    fix = f"{what}; choose another baseline or --target-disparity, unless this is what you want."
-    grade: Grade = "not measured"
-    if np.isfinite(share):
-        grade = "pass" if least <= share <= most else "look closer"
-    return Check(
-        name="disparity_range",
-        title="Disparity range",
-        grade=grade,
-        value=share,
-        unit="share of the width",
-        limits=None,
-        sentence=worded(
-            grade, good=f"{what}.", bad=fix, unmeasured="There is no label to take the disparity range from."
-        ),
+    wording = Wording(
+        good=f"{what}.",
+        bad=f"{what}; choose another baseline or --target-disparity, unless this is what you want.",
+        unmeasured="There is no label to take the disparity range from.",
     )
+    grade: Grade = "not measured" if np.isnan(share) else "pass" if least <= share <= most else "look closer"
+    return judged(("disparity_range", "Disparity range", "share of the width"), share, None, wording, grade=grade)
 
 
 def check_files(data: DatasetMeasures, config: QualityConfig) -> Check:
     """Shards that are not those of the index."""
     count = len(data.damaged_shards)
     names = ", ".join(data.damaged_shards[:3])
-    return Check(
-        name="shard_files",
-        title="Files",
-        grade="look closer" if count else "pass",
-        value=float(count),
-        unit="shards",
-        limits=None,
-        sentence=f"Not every shard is the file that dataset.json describes: {count} have another sha256 ({names}), so "
-        "they were changed or damaged after they were written; label again."
-        if count
-        else "Every shard is the file that dataset.json describes.",
+    wording = Wording(
+        good="Every shard is the file that dataset.json describes.",
+        bad=f"Not every shard is the file that dataset.json describes: {count} have another sha256 ({names}), so "
+        "they were changed or damaged after they were written; label again.",
     )
-
-
-def _ids(data: DatasetMeasures, chosen: Bool[np.ndarray, "n"]) -> tuple[str, ...]:
-    return first(sample.sample_id for sample, wanted in zip(data.samples, chosen, strict=True) if wanted)
+    return judged(
+        ("shard_files", "Files", "shards"), float(count), None, wording, grade="look closer" if count else "pass"
+    )

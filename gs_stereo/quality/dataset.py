@@ -16,6 +16,7 @@ from gs_stereo.quality.warp import FACTORS, SHIFTS_PX, minimum_of
 _SHARPEST_QUARTER = 25.0
 _MOSTLY = 0.5
 _BETTER = 0.9
+_LISTED_SAMPLES = 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,6 +54,10 @@ class DatasetMeasures:
     def warp_shift_px(self) -> float:
         """Label disparity minus the disparity that makes the images look most alike."""
         return -minimum_of(SHIFTS_PX, self.shift_curve)
+
+    def ids(self, chosen: Bool[np.ndarray, "n"]) -> tuple[str, ...]:
+        """The names of the chosen samples, as many as a person reads."""
+        return tuple(self.samples[index].sample_id for index in np.flatnonzero(chosen)[:_LISTED_SAMPLES])
 
     @property
     def consistency(self) -> Float[np.ndarray, "n"]:
