@@ -20,7 +20,8 @@ from pydantic import Field
 from gs_stereo.config import canonical_json
 from gs_stereo.core.records import JsonObject, OpenRecord, json_text, json_values, read_record
 from gs_stereo.errors import InputError
-from gs_stereo.types import UNSEEN_BY_RIGHT, LabelFlag, Provenance, StereoImages, StereoLabel
+from gs_stereo.geometry.disparity import depth_from_disparity
+from gs_stereo.types import UNSEEN_BY_RIGHT, Camera, LabelFlag, Provenance, StereoImages, StereoLabel, StereoRig
 
 FORMAT: Final = "gs_stereo.stereo"
 FORMAT_VERSION: Final = 1
@@ -86,6 +87,24 @@ class ShardSample:
         """The values of "h", "w" and, with a stack, "v"."""
         sizes = {"h": self.left.shape[0], "w": self.left.shape[1]}
         return sizes if self.views is None else {**sizes, "v": len(self.views)}
+
+    @property
+    def rig(self) -> StereoRig:
+        """The cameras of both eyes."""
+        height, width = self.disparity.shape
+        left = Camera(
+            name=self.view_id,
+            width=width,
+            height=height,
+            intrinsics=self.intrinsics,
+            cam_from_world=self.cam_from_world,
+        )
+        return StereoRig(left=left, baseline=self.baseline)
+
+    @property
+    def depth(self) -> Float[np.ndarray, "h w"]:
+        """Label depth of the left image in scene units, float64; NaN without a label."""
+        return depth_from_disparity(self.disparity.astype(np.float64), self.rig.focal_times_baseline)
 
     @property
     def non_occluded(self) -> Bool[np.ndarray, "h w"]:

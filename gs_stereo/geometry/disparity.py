@@ -26,22 +26,20 @@ def depth_from_disparity(
     return np.where(valid, focal_times_baseline / np.where(valid, shifted, 1.0), np.nan).astype(disparity.dtype)
 
 
-def sample_row(values: Float[np.ndarray, "h w c"], column: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w c"]:
-    """Linear interpolation along each row at array columns; NaN outside the image or where `column` is NaN."""
-    height, width = column.shape
+def warp_right_to_left(
+    right: Float[np.ndarray, "h w c"], disparity: Float[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w c"]:
+    """The right image (or map) seen from the left pixels: out[i, j] = right[i, j - d], linear between columns.
+
+    NaN where d is unknown or j - d lies outside the columns.
+    """
+    height, width = disparity.shape
+    column = np.arange(width, dtype=np.float64) - disparity
     valid = np.isfinite(column) & (column >= 0) & (column <= width - 1)
     safe = np.where(valid, column, 0.0)
     low = np.clip(np.floor(safe).astype(np.int64), 0, max(width - 2, 0))
     high = np.minimum(low + 1, width - 1)
     weight = (safe - low)[..., None]
     rows = np.arange(height)[:, None]
-    sampled = values[rows, low] * (1 - weight) + values[rows, high] * weight
+    sampled = right[rows, low] * (1 - weight) + right[rows, high] * weight
     return np.where(valid[..., None], sampled, np.nan)
-
-
-def warp_right_to_left(
-    right: Float[np.ndarray, "h w c"], disparity: Float[np.ndarray, "h w"]
-) -> Float[np.ndarray, "h w c"]:
-    """The right image (or map) seen from the left pixels: out[i, j] = right[i, j - d]. NaN where d is unknown."""
-    columns = np.arange(disparity.shape[1], dtype=np.float64)
-    return sample_row(right, columns - disparity)

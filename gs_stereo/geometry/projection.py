@@ -41,6 +41,6 @@ def unproject_depth_map(camera: Camera, depth: Float[np.ndarray, "h w"]) -> Floa
 
 
 def inside(camera: Camera, image_xy: Float[np.ndarray, "... 2"]) -> np.ndarray:
-    """True where an image-plane point lies within the image."""
+    """True where an image-plane point lies within the image; NaN, which `project` gives behind the camera, does not."""
     x, y = image_xy[..., 0], image_xy[..., 1]
     return (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)

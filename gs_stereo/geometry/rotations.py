@@ -60,11 +60,6 @@ def axis_angle_from_matrix(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarr
     return np.asarray(quat[1:] * (2.0 * np.arctan2(sine, quat[0]) / sine))
 
 
-def rotation_angle(rotation_a: Float[np.ndarray, "3 3"], rotation_b: Float[np.ndarray, "3 3"]) -> float:
-    """Angle in radians, in [0, pi], of the rotation that takes one orientation to the other."""
-    return float(np.linalg.norm(axis_angle_from_matrix(rotation_a @ rotation_b.T)))
-
-
 def slerp(
     rotation_a: Float[np.ndarray, "3 3"], rotation_b: Float[np.ndarray, "3 3"], share: float
 ) -> Float[np.ndarray, "3 3"]:

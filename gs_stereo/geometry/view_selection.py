@@ -146,8 +146,8 @@ def views_with_parallax(view: Camera, cameras: Sequence[Camera], depth: float, c
     ranked = []
     for index, camera in enumerate(cameras):
         distance = float(np.linalg.norm(camera.centre_in_world - view.centre_in_world))
-        place, z = project(camera, points)
-        overlap = float(np.mean((z > 0) & inside(camera, np.nan_to_num(place, nan=-1.0))))
+        place, _ = project(camera, points)
+        overlap = float(np.mean(inside(camera, place)))
         same_way = float(camera.cam_from_world[2, :3] @ view.cam_from_world[2, :3])
         if distance >= _LEAST_PARALLAX * depth and overlap >= _LEAST_OVERLAP and same_way >= _LEAST_AXIS_COSINE:
             ranked.append((distance, index))

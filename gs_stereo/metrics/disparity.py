@@ -154,6 +154,8 @@ def edge_mask(
 
     Two neighbours are a discontinuity if their depths differ by more than `relative_step` of the nearer one.
     """
+    import cv2
+
     edge = np.zeros(depth.shape, bool)
     for axis in (0, 1):
         first, second = np.moveaxis(depth, axis, 0)[:-1], np.moveaxis(depth, axis, 0)[1:]
@@ -161,19 +163,8 @@ def edge_mask(
         along = np.moveaxis(edge, axis, 0)
         along[:-1] |= jump
         along[1:] |= jump
-    return _dilated(edge, radius_px)
-
-
-def _dilated(mask: np.ndarray, radius: int) -> Bool[np.ndarray, "h w"]:
-    """True within a square of `radius` pixels about a true pixel."""
-    for axis in (0, 1):
-        grown = mask.copy()
-        for step in range(1, min(radius, mask.shape[axis] - 1) + 1):
-            source, target = np.moveaxis(mask, axis, 0), np.moveaxis(grown, axis, 0)
-            target[step:] |= source[:-step]
-            target[:-step] |= source[step:]
-        mask = grown
-    return mask
+    window = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
+    return cv2.dilate(edge.astype(np.uint8), window) > 0
 
 
 def _share(part: int | float, whole: int) -> float:

@@ -32,11 +32,6 @@ class MatchAgreement:
     residual_after_factor_px: float = float("nan")
     residual_after_shift_px: float = float("nan")
 
-    @property
-    def factor_explains(self) -> bool:
-        """A factor describes the difference better than a shift does."""
-        return self.residual_after_factor_px <= self.residual_after_shift_px
-
 
 def trusted(sample: ShardSample, min_confidence: float) -> Bool[np.ndarray, "h w"]:
     """Label pixels that can be compared with the images: confident, and seen by both eyes.

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.geometry.pixels import pixel_centres, pixel_index
 from gs_stereo.geometry.projection import inside, project, unproject
 from gs_stereo.geometry.view_selection import SAME_DISTANCE, axis_angles, centre_distances, views_looking_alike
+from gs_stereo.quality.check import median_of
 from gs_stereo.types import Camera
 
 MAP_EDGE_PX = 256
@@ -49,7 +50,7 @@ class SmallView:
 
     @property
     def typical_depth(self) -> float:
-        return float(np.nanmedian(self.depth)) if np.isfinite(self.depth).any() else float("nan")
+        return median_of(self.depth)
 
 
 def conflict_shares(views: Sequence[SmallView]) -> Float[np.ndarray, "n"]:
@@ -69,8 +70,8 @@ def _conflict(view: SmallView, others: Sequence[SmallView]) -> float:
     before, judged = 0, 0
     for other in others:
         image_xy, depth = project(other.camera, points)
-        seen = inside(other.camera, np.nan_to_num(image_xy, nan=-1.0))
-        cells = (image_xy[seen] / other.stride).astype(np.int64)
+        seen = inside(other.camera, image_xy)
+        cells = pixel_index(image_xy[seen] / other.stride)
         height, width = other.depth.shape
         there = other.depth[np.minimum(cells[:, 1], height - 1), np.minimum(cells[:, 0], width - 1)]
         ratio = depth[seen] / there

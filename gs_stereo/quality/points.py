@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.datasets.schema import ShardSample
-from gs_stereo.geometry.disparity import depth_from_disparity
+from gs_stereo.geometry.pixels import pixel_index
 from gs_stereo.geometry.projection import inside, project
 from gs_stereo.geometry.view_selection import nearest_photos
+from gs_stereo.quality.check import median_of
 from gs_stereo.types import Camera, SparseScene
 
 _MAD_TO_SIGMA = 1.4826
@@ -27,31 +28,13 @@ class PointAgreement:
     spread: float = float("nan")
 
 
-def sample_camera(sample: ShardSample) -> Camera:
-    """The left camera of a sample."""
-    height, width = sample.left.shape[:2]
-    return Camera(
-        name=sample.view_id,
-        width=width,
-        height=height,
-        intrinsics=sample.intrinsics,
-        cam_from_world=sample.cam_from_world,
-    )
-
-
-def sample_depth(sample: ShardSample) -> Float[np.ndarray, "h w"]:
-    """Label depth in scene units; NaN without a label."""
-    focal_times_baseline = float(sample.intrinsics[0, 0]) * sample.baseline
-    return depth_from_disparity(sample.disparity.astype(np.float64), focal_times_baseline)
-
-
 def compare_with_points(sample: ShardSample, scene: SparseScene, min_points: int) -> PointAgreement:
     """Compare a label with the points that its photo (or the photo nearest to a virtual view) has observed."""
-    camera, depth = sample_camera(sample), sample_depth(sample)
+    camera, depth = sample.rig.left, sample.depth
     points = _observed_points(camera, depth, scene)
     image_xy, point_depth = project(camera, points)
-    seen = inside(camera, np.nan_to_num(image_xy, nan=-1.0)) & (point_depth > 0)
-    columns, rows = image_xy[seen].astype(np.int64).T
+    seen = inside(camera, image_xy)
+    columns, rows = pixel_index(image_xy[seen]).T
     ratio = depth[rows, columns] / point_depth[seen]
     ratio = ratio[np.isfinite(ratio)]
     if len(ratio) < min_points:
@@ -65,8 +48,7 @@ def _observed_points(camera: Camera, depth: Float[np.ndarray, "h w"], scene: Spa
     """Well-triangulated points that the photo of the view, or the one nearest to it, has observed."""
     good = (scene.points.error_px <= _MAX_ERROR_PX) & (scene.points.track_length >= _LEAST_TRACK)
     names = [photo.name for photo in scene.cameras]
-    typical = float(np.nanmedian(depth)) if np.isfinite(depth).any() else float("nan")
-    nearest = [photo.index for photo in nearest_photos(camera, scene.cameras, typical, 1)]
+    nearest = [photo.index for photo in nearest_photos(camera, scene.cameras, median_of(depth), 1)]
     own = [names.index(camera.name)] if camera.name in names else nearest
     if not own or not scene.visible_points:
         return scene.points.xyz_in_world[good]

@@ -11,10 +11,11 @@ from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.imaging.images import resize_to
 from gs_stereo.imaging.sharpness import contrast, edge_width_px2
 from gs_stereo.quality.agreement import MatchAgreement, compare_with_matches, trusted
+from gs_stereo.quality.check import median_of
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.features import PairMatches, match_features
 from gs_stereo.quality.neighbours import MAP_EDGE_PX, THUMBNAIL, SmallView
-from gs_stereo.quality.points import PointAgreement, compare_with_points, sample_camera, sample_depth
+from gs_stereo.quality.points import PointAgreement, compare_with_points
 from gs_stereo.quality.warp import WarpCurves, best_row_offset_px, different_share, moved_rows, warp_curves
 from gs_stereo.types import SparseScene
 
@@ -74,7 +75,6 @@ def measure_sample(
     offset = float(np.median(rows))
     # A wrong row must not look like a wrong disparity.
     right = moved_rows(sample.right, -offset) if abs(offset) > _CLEARLY_MOVED_PX else sample.right
-    known = sample.disparity[np.isfinite(sample.disparity)]
     return SampleMeasures(
         sample_id=sample.sample_id,
         view_id=sample.view_id,
@@ -91,7 +91,7 @@ def measure_sample(
         right=_look(sample.right),
         photo_edge_width_px2=_NAN if photo is None else _photo_edge_width(photo, sample),
         coverage=float(np.isfinite(sample.disparity).mean()),
-        disparity_px=float(np.median(known)) if known.size else _NAN,
+        disparity_px=median_of(sample.disparity),
         small=_small_view(sample),
     )
 
@@ -124,9 +124,9 @@ def _small_view(sample: ShardSample) -> SmallView:
     gray = cv2.cvtColor(sample.left, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return SmallView(
         view_id=sample.view_id,
-        camera=sample_camera(sample),
+        camera=sample.rig.left,
         baseline=sample.baseline,
-        depth=sample_depth(sample)[part].astype(np.float32),
+        depth=sample.depth[part].astype(np.float32),
         stride=stride,
         thumbnail=np.asarray(cv2.resize(gray, THUMBNAIL, interpolation=cv2.INTER_AREA)),
     )

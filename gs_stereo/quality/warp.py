@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from gs_stereo.geometry.disparity import sample_row
+from gs_stereo.metrics.consistency import warp_residual
 
 FACTORS = np.round(np.arange(0.85, 1.1501, 0.01), 3)
 SHIFTS_PX = np.arange(-4.0, 4.01, 0.25)
@@ -36,16 +36,6 @@ class WarpCurves:
     by_shift: Float[np.ndarray, "s"]
     positive: float
     negative: float
-
-    @property
-    def best_factor(self) -> float:
-        """The factor that the label should be multiplied with."""
-        return minimum_of(FACTORS, self.by_factor)
-
-    @property
-    def best_shift_px(self) -> float:
-        """The shift that should be added to the label."""
-        return minimum_of(SHIFTS_PX, self.by_shift)
 
 
 def warp_curves(
@@ -106,10 +96,7 @@ def different_share(
     comparable: Bool[np.ndarray, "h w"],
 ) -> float:
     """Share of comparable pixels in frame whose warped right pixel differs by more than 16 levels; NaN without any."""
-    width = disparity.shape[1]
-    columns = np.where(comparable, np.arange(width) - disparity.astype(np.float64), np.nan)
-    warped = sample_row(right.astype(np.float32), columns)
-    residual = np.abs(left.astype(np.float32) - warped).mean(axis=-1)
+    residual = warp_residual(left, right, np.where(comparable, disparity.astype(np.float64), np.nan))
     known = np.isfinite(residual)
     return float((residual[known] > _DIFFERENT_LEVELS).mean()) if known.any() else float("nan")
 

@@ -145,7 +145,7 @@ def _shown(
     position, rank = place
     known = sample.disparity[np.isfinite(sample.disparity)].astype(np.float64)
     low, high = shown_range(known)
-    focal_times_baseline = float(sample.intrinsics[0, 0]) * sample.baseline * metres_per_unit
+    focal_times_baseline = sample.rig.focal_times_baseline * metres_per_unit
     median = round(float(np.median(known))) if known.size else 0
     confidence = np.where(np.isfinite(sample.disparity), sample.confidence / 255.0, np.nan)
     height, width = sample.left.shape[:2]

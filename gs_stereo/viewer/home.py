@@ -12,7 +12,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.viewer.contents import SceneContents
 from gs_stereo.viewer.frame import DisplayFrame, display_frame
-from gs_stereo.viewer.pictures import label_points, sample_camera
+from gs_stereo.viewer.pictures import label_points
 
 _STEP_BACK = 0.25
 _USUAL_DISTANCE_IN_BASELINES = 10.0
@@ -60,7 +60,7 @@ def _cameras(contents: SceneContents, sample: ShardSample | None) -> tuple[Camer
         return contents.sparse.cameras
     if rigs := _all_rigs(contents):
         return tuple(rig.left for rig in rigs)
-    return () if sample is None else (sample_camera(sample),)
+    return () if sample is None else (sample.rig.left,)
 
 
 def _surface_points(contents: SceneContents, sample: ShardSample | None) -> Float[np.ndarray, "n 3"]:

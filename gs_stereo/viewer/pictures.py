@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float, UInt8
 
 from gs_stereo.datasets.schema import ShardSample
-from gs_stereo.geometry.disparity import depth_from_disparity
 from gs_stereo.geometry.projection import unproject, unproject_depth_map
 from gs_stereo.imaging.colour_maps import DARK, colour_table, coloured, shown_range
 from gs_stereo.splat.rotations import rotation_matrices
@@ -44,23 +43,9 @@ class PlainSplat:
     opacities: Float[np.ndarray, "n 1"]
 
 
-def sample_camera(sample: ShardSample) -> Camera:
-    """The left camera of a sample."""
-    height, width = sample.disparity.shape
-    return Camera(
-        name=sample.view_id,
-        width=width,
-        height=height,
-        intrinsics=sample.intrinsics,
-        cam_from_world=sample.cam_from_world,
-    )
-
-
 def label_points(sample: ShardSample, least_confidence: float, colouring: Colouring, max_points: int) -> ColouredPoints:
     """The labelled pixels of a sample with at least this confidence (0 to 1), thinned evenly to `max_points`."""
-    camera = sample_camera(sample)
-    depth = depth_from_disparity(sample.disparity.astype(np.float64), camera.focal_px * sample.baseline)
-    points = unproject_depth_map(camera, depth)
+    points = unproject_depth_map(sample.rig.left, sample.depth)
     kept = np.isfinite(points).all(axis=-1) & (sample.confidence >= least_confidence * 255)
     chosen = _thinned(np.flatnonzero(kept), max_points)
     colours = sample.left if colouring == "image" else colour_table("cividis")[sample.confidence]

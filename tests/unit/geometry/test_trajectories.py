@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gs_stereo.errors import InputError
-from gs_stereo.geometry.rotations import matrix_from_axis_angle, rotation_angle
+from gs_stereo.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from gs_stereo.geometry.trajectories import (
     between,
     interpolated_cameras,
@@ -84,7 +84,7 @@ def test_perturbed_views_stay_in_the_hull_and_within_the_magnitude(seed, index, 
     assert abs(centre[2]) < 1e-9
     # Six nearest neighbours of a 3 x 3 grid are at most sqrt(5) away and at most 8 degrees turned.
     assert np.linalg.norm(centre - grid[index].centre_in_world) <= position * np.sqrt(5) + 1e-9
-    turn = rotation_angle(view.cam_from_world[:3, :3], grid[index].cam_from_world[:3, :3])
+    turn = np.linalg.norm(axis_angle_from_matrix(view.cam_from_world[:3, :3] @ grid[index].cam_from_world[:3, :3].T))
     assert turn <= rotation * np.radians(8.0) + 1e-9
     assert _is_rigid(view.cam_from_world)
 

@@ -10,7 +10,7 @@ from builders import camera_at, plain_sample
 from gs_stereo.quality.agreement import compare_with_matches
 from gs_stereo.quality.features import PairMatches, match_features
 from gs_stereo.quality.neighbours import SmallView, conflict_shares, repeats
-from gs_stereo.quality.warp import FACTORS, minimum_of, moved_rows, warp_curves
+from gs_stereo.quality.warp import FACTORS, SHIFTS_PX, minimum_of, moved_rows, warp_curves
 
 HEIGHT, WIDTH = 120, 160
 
@@ -60,8 +60,8 @@ def test_the_warp_curve_is_lowest_at_the_true_disparity() -> None:
     label = np.full((HEIGHT, WIDTH), 22.0, np.float32)  # 1.1 times too large
     curves = warp_curves(left, right, label, np.ones((HEIGHT, WIDTH), bool))
     assert curves is not None
-    assert 1 / curves.best_factor == pytest.approx(1.1, abs=0.01)
-    assert curves.best_shift_px == pytest.approx(-2.0, abs=0.1)
+    assert 1 / minimum_of(FACTORS, curves.by_factor) == pytest.approx(1.1, abs=0.01)
+    assert minimum_of(SHIFTS_PX, curves.by_shift) == pytest.approx(-2.0, abs=0.1)
     assert curves.positive < curves.negative
 
 
