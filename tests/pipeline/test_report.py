@@ -178,10 +178,10 @@ def test_a_scene_without_data_sets_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_few_of_many_samples_are_drawn_at_random_but_always_the_same(tmp_path: Path) -> None:
-    from gs_stereo.report.stage import _chosen
+    from gs_stereo.quality.measure import chosen_numbers
 
-    drawn = _chosen(1000, 100, 0)
-    assert drawn == _chosen(1000, 100, 0) == sorted(set(drawn))
+    drawn = chosen_numbers(1000, 100, 0)
+    assert drawn == chosen_numbers(1000, 100, 0) == sorted(set(drawn))
     assert len(drawn) == 100
     assert {number % 2 for number in drawn} == {0, 1}
-    assert _chosen(5, 100, 0) == [0, 1, 2, 3, 4]
+    assert chosen_numbers(5, 100, 0) == [0, 1, 2, 3, 4]

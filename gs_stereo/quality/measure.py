@@ -1,0 +1,82 @@
+"""Measuring the samples of a published data set: which of them, and each as a unit of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gs_stereo.core.hashing import sha256_file
+from gs_stereo.datasets.probe import probe_shards
+from gs_stereo.datasets.read import ShardReader
+from gs_stereo.datasets.schema import INDEX_NAME, DatasetIndex, ShardSample, read_index
+from gs_stereo.errors import InputError
+from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
+from gs_stereo.pipeline.manifest import PublishedFolder
+from gs_stereo.pipeline.worker_state import worker_state
+from gs_stereo.quality.config import QualityConfig
+from gs_stereo.quality.sample import SampleMeasures, measure_sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureUnit:
+    """One sample to measure.
+
+    dataset: its fingerprint is the sha256 of its index. reconstruction: None = there is none.
+    """
+
+    dataset: PublishedFolder
+    number: int
+    reconstruction: PublishedFolder | None
+    limits: QualityConfig
+
+
+class SampleReader:
+    """Samples of a data set by their number over all shards."""
+
+    def __init__(self, folder: Path) -> None:
+        self._readers = [ShardReader(folder / entry.file) for entry in read_index(folder).shards]
+        self._ends = np.cumsum([len(reader) for reader in self._readers])
+
+    def __call__(self, number: int) -> ShardSample:
+        shard = int(np.searchsorted(self._ends, number, side="right"))
+        if shard == len(self._readers):
+            raise InputError(f"The shards hold fewer samples than {INDEX_NAME} says; label again or copy them again.")
+        return self._readers[shard].read(number - (int(self._ends[shard - 1]) if shard else 0))
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+
+def sample_reader(dataset: PublishedFolder) -> SampleReader:
+    """The reader of a data set, opened once a process; `worker_state.forget("samples")` closes it."""
+    return worker_state.get("samples", dataset.fingerprint, lambda: SampleReader(dataset.path))
+
+
+def chosen_numbers(count: int, most: int, seed: int) -> list[int]:
+    """Numbers of the samples to measure, in order. Drawn at random, because every second view may be special."""
+    if count <= most:
+        return list(range(count))
+    return sorted(np.random.default_rng(seed).choice(count, size=most, replace=False).tolist())
+
+
+def measure_unit(unit: MeasureUnit) -> SampleMeasures:
+    """Measure one sample, against the capture that it was made of if that is there."""
+    sample = sample_reader(unit.dataset)(unit.number)
+    scene, photo, source = None, None, unit.reconstruction
+    if source is not None:
+        scene = worker_state.get("scene", source.fingerprint, lambda: load_sparse_scene(source.path))
+        photos = worker_state.get("photos", source.fingerprint, lambda: PhotosOfReconstruction(source.path))
+        photo = photos(sample.view_id) if sample.view_id in photos.names else None
+    return measure_sample(sample, unit.limits, scene, photo)
+
+
+def damaged_shards(folder: Path, index: DatasetIndex) -> list[str]:
+    """Shards that are not what the index says. InputError for one that is missing or that HDF5 cannot open."""
+    paths = [folder / entry.file for entry in index.shards]
+    if missing := [path for path in paths if not path.is_file()]:
+        raise InputError(f"The shard {missing[0]} is missing; label again or copy it again.")
+    probe_shards(paths)
+    return [entry.file for entry, path in zip(index.shards, paths, strict=True) if sha256_file(path) != entry.sha256]

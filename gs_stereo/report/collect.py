@@ -1,0 +1,115 @@
+"""Everything the page shows, read from published folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gs_stereo import __version__
+from gs_stereo.datasets.card import collect_facts
+from gs_stereo.datasets.schema import read_index
+from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene, load_summary
+from gs_stereo.pipeline.manifest import PublishedFolder, read_manifest
+from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
+from gs_stereo.quality.dataset import DatasetMeasures
+from gs_stereo.quality.measure import sample_reader
+from gs_stereo.quality.verdict import Verdict
+from gs_stereo.report.config import ReportConfig
+from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, ReportFacts
+from gs_stereo.report.gather import dataset_pictures, library_licences, lineage, stage_values, training_curves
+from gs_stereo.report.pictures import data_uri, difference
+from gs_stereo.splat import folder as splat_folder
+from gs_stereo.stages import reconstruct
+
+_PICTURE_EDGE_PX = 480
+
+
+def report_facts(
+    paths: ScenePaths,
+    config: ReportConfig,
+    dataset: PublishedFolder,
+    numbers: Sequence[int],
+    measures: DatasetMeasures,
+    verdict: Verdict,
+) -> ReportFacts:
+    """What is known about a data set of the scene. numbers: of the measured samples."""
+    name, index = dataset.path.name, read_index(dataset.path)
+    stages = lineage(paths, f"{DATASETS_FOLDER}/{name}")
+    capture = capture_of(paths, dataset.path)
+    return ReportFacts(
+        scene=index.info.scene,
+        dataset=name,
+        other_datasets=tuple(sorted(set(paths.datasets()) - {name})),
+        index=index,
+        card=collect_facts(dataset.path),
+        verdict=verdict,
+        measures=measures,
+        pictures=dataset_pictures(sample_reader(dataset), numbers, measures, index.info.metres_per_unit or 1.0),
+        stages=stages,
+        licences=library_licences(stages),
+        capture=CaptureFacts(summary=load_summary(capture.path), scene=load_sparse_scene(capture.path))
+        if capture
+        else None,
+        fit=_fit_facts(paths, config) if any(stage.folder == splat_folder.FOLDER for stage in stages) else None,
+        evaluation=stage_values(paths.published(f"evaluation/{name}") / "report.json"),
+        code_version=__version__,
+    )
+
+
+def capture_of(paths: ScenePaths, dataset_dir: Path) -> PublishedFolder | None:
+    """The reconstruction that a data set was made of; None if there is none, or if it was made anew since then.
+
+    A data set without a manifest comes from elsewhere and is compared with what is there.
+    """
+    folder = paths.published(reconstruct.FOLDER)
+    current, dataset = read_manifest(folder), read_manifest(dataset_dir)
+    if current is None:
+        return None
+    used = dataset.parts.get("inputs", {}).get(reconstruct.FOLDER) if dataset else None
+    same = used in (None, current.fingerprint)
+    return PublishedFolder(path=folder, fingerprint=current.fingerprint) if same else None
+
+
+def _fit_facts(paths: ScenePaths, config: ReportConfig) -> FitFacts | None:
+    """Curves and held-out renders of the splat, if it was fitted here (an imported one has neither)."""
+    folder = paths.published(splat_folder.FOLDER)
+    quality, manifest = stage_values(folder / "quality.json"), read_manifest(folder)
+    if quality is None or manifest is None:
+        return None
+    scores = _scores(quality.get("held_out"))
+    return FitFacts(
+        curves=training_curves(quality),
+        held_out=_held_out(paths, config, scores),
+        held_out_count=len(scores),
+        metrics=manifest.metrics,
+    )
+
+
+def _scores(values: Any) -> dict[str, tuple[float, float]]:
+    """PSNR and SSIM by photo name."""
+    found = {}
+    for value in values if isinstance(values, list) else []:
+        if isinstance(value, dict) and isinstance(value.get("psnr_db"), int | float):
+            found[str(value.get("name"))] = (float(value["psnr_db"]), float(value.get("ssim") or 0.0))
+    return found
+
+
+def _held_out(
+    paths: ScenePaths, config: ReportConfig, scores: dict[str, tuple[float, float]]
+) -> tuple[HeldOutView, ...]:
+    """The held-out photos beside new renders of them. They are spread evenly if there are many."""
+    folder = paths.published(reconstruct.FOLDER)
+    cameras = [camera for camera in load_sparse_scene(folder).cameras if camera.name in scores]
+    if not cameras or not config.max_held_out:
+        return ()
+    renderer = splat_folder.load_renderer(paths.published(splat_folder.FOLDER), config.backend)
+    photos = PhotosOfReconstruction(folder)
+    views = []
+    for camera in cameras[:: -(-len(cameras) // config.max_held_out)]:
+        photo, render = photos(camera.name), renderer.render([camera])[0].image
+        pictures = {"photo": photo, "render": render, "difference": difference(render, photo)}
+        psnr_db, ssim = scores[camera.name]
+        uris = {name: data_uri(picture, _PICTURE_EDGE_PX) for name, picture in pictures.items()}
+        views.append(HeldOutView(name=camera.name, psnr_db=psnr_db, ssim=ssim, **uris))
+    return tuple(views)
