@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import list_photos
+from gs_stereo.io.transforms import read_transforms
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
@@ -41,9 +42,22 @@ class ImportCamerasStage:
         return FOLDER
 
     def inputs(self, paths: ScenePaths, config: ImportCamerasConfig) -> StageInputs:
-        files = _model_files(paths, config) + _photo_files(paths, config)
-        root = _root(paths, config)
-        return StageInputs(external={_name(path, root): path for path in files})
+        if config.transforms is not None:
+            transforms = paths.scene / config.transforms
+            photos = sorted({frame.path for frame in read_transforms(transforms) if frame.path is not None})
+            return StageInputs(external={_name(path, transforms.parent): path for path in [transforms, *photos]})
+        folder = paths.scene / str(config.colmap)
+        if not folder.is_dir():
+            raise InputError(
+                f"The COLMAP model folder {folder} does not exist; give the folder with cameras.txt or .bin."
+            )
+        model = sorted(
+            path
+            for path in folder.rglob("*")
+            if path.stem in ("cameras", "images", "points3D") and path.suffix in (".bin", ".txt")
+        )
+        images = _image_folder(paths, config)
+        return StageInputs(external={_name(path, images): path for path in [*model, *list_photos(images)]})
 
     def resources(self, config: ImportCamerasConfig) -> Resources:
         return Resources(cores=2)
@@ -51,23 +65,14 @@ class ImportCamerasStage:
     def run(self, context: StageContext, config: ImportCamerasConfig) -> StageOutcome:
         from gs_stereo.sfm.importers import import_colmap, import_transforms
 
-        settings = ImportConfig(**config.model_dump(exclude={"colmap", "images", "transforms"}))
-        with photo_progress("import") as on_progress:
+        scene, folder, seed = context.paths.scene, context.work_dir, context.seed
+        with photo_progress("import") as show:
             if config.transforms is not None:
-                source = context.paths.scene / config.transforms
-                result = import_transforms(
-                    source, context.work_dir, settings, seed=context.seed, on_progress=on_progress
-                )
+                result = import_transforms(scene / config.transforms, folder, config, seed=seed, on_progress=show)
             else:
-                model, photos = context.paths.scene / str(config.colmap), _image_folder(context.paths, config)
-                result = import_colmap(
-                    model, photos, context.work_dir, settings, seed=context.seed, on_progress=on_progress
-                )
+                model, images = scene / str(config.colmap), _image_folder(context.paths, config)
+                result = import_colmap(model, images, folder, config, seed=seed, on_progress=show)
         return outcome_of(result)
-
-
-def _root(paths: ScenePaths, config: ImportCamerasConfig) -> Path:
-    return _image_folder(paths, config) if config.transforms is None else (paths.scene / config.transforms).parent
 
 
 def _image_folder(paths: ScenePaths, config: ImportCamerasConfig) -> Path:
@@ -75,25 +80,6 @@ def _image_folder(paths: ScenePaths, config: ImportCamerasConfig) -> Path:
     if not folder.is_dir():
         raise InputError(f"The photo folder {folder} does not exist; give it with --images.")
     return folder
-
-
-def _model_files(paths: ScenePaths, config: ImportCamerasConfig) -> list[Path]:
-    if config.transforms is not None:
-        return [paths.scene / config.transforms]
-    folder = paths.scene / str(config.colmap)
-    if not folder.is_dir():
-        raise InputError(f"The COLMAP model folder {folder} does not exist; give the folder with cameras.txt or .bin.")
-    names = ("cameras", "images", "points3D")
-    return sorted(path for path in folder.rglob("*") if path.stem in names and path.suffix in (".bin", ".txt"))
-
-
-def _photo_files(paths: ScenePaths, config: ImportCamerasConfig) -> list[Path]:
-    if config.transforms is None:
-        return list_photos(_image_folder(paths, config))
-    from gs_stereo.io.transforms import read_transforms
-
-    frames = read_transforms(paths.scene / config.transforms)
-    return sorted({frame.path for frame in frames if frame.path is not None})
 
 
 def _name(path: Path, root: Path) -> str:

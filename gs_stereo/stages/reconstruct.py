@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import list_photos
-from gs_stereo.imaging.video import VIDEO_SUFFIXES
 from gs_stereo.log import Progress as Bar
 from gs_stereo.log import progress as bar_of
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
 from gs_stereo.sfm.config import ReconstructConfig
+from gs_stereo.sfm.source import find_source
 
 if TYPE_CHECKING:
     from gs_stereo.sfm.job import OnProgress
@@ -47,7 +45,7 @@ class ReconstructStage:
         return FOLDER
 
     def inputs(self, paths: ScenePaths, config: ReconstructStageConfig) -> StageInputs:
-        source = find_source(paths, config.images)
+        source = find_source(paths.scene, config.images)
         if source.is_file():
             external = {source.name: source}
         else:
@@ -62,46 +60,32 @@ class ReconstructStage:
     def run(self, context: StageContext, config: ReconstructStageConfig) -> StageOutcome:
         from gs_stereo.sfm.reconstruct import reconstruct
 
-        source = find_source(context.paths, config.images)
-        values = config.model_dump(exclude={"images"})
+        scene = context.paths.scene
         if config.camera_positions:
-            values["camera_positions"] = str(context.paths.scene / config.camera_positions)
+            config = config.model_copy(update={"camera_positions": str(scene / config.camera_positions)})
+        source = find_source(scene, config.images)
         with photo_progress(self.name) as on_progress:
-            result = reconstruct(
-                source, context.work_dir, ReconstructConfig(**values), seed=context.seed, on_progress=on_progress
-            )
+            result = reconstruct(source, context.work_dir, config, seed=context.seed, on_progress=on_progress)
         return outcome_of(result)
 
 
 @contextmanager
 def photo_progress(title: str) -> Iterator[OnProgress]:
-    """Shows the steps of the worker as they come: a bar a step."""
-    steps = _Steps(title)
-    try:
-        yield steps.show
-    finally:
-        steps.close()
+    """Shows the steps of the worker as they come: one bar after the other."""
+    step, done = "", 0
+    with ExitStack() as stack:
+        bar: Bar | None = None
 
+        def show(progress: StepProgress) -> None:
+            nonlocal bar, step, done
+            if bar is None or progress.step != step:
+                stack.close()
+                step, done = progress.step, 0
+                bar = stack.enter_context(bar_of(f"{title}, {step}", progress.total, ""))
+            bar.advance(progress.done - done)
+            done = progress.done
 
-class _Steps:
-    """One progress bar after the other, as the worker goes from step to step."""
-
-    def __init__(self, title: str) -> None:
-        self._title, self._step, self._done = title, "", 0
-        self._stack = ExitStack()
-        self._bar: Bar | None = None
-
-    def show(self, progress: StepProgress) -> None:
-        if progress.step != self._step or self._bar is None:
-            self.close()
-            self._step, self._done = progress.step, 0
-            title = f"{self._title}, {progress.step}"
-            self._bar = self._stack.enter_context(bar_of(title, progress.total, ""))
-        self._bar.advance(progress.done - self._done)
-        self._done = progress.done
-
-    def close(self) -> None:
-        self._stack.close()
+        yield show
 
 
 def outcome_of(result: ReconstructionResult) -> StageOutcome:
@@ -127,19 +111,3 @@ def outcome_of(result: ReconstructionResult) -> StageOutcome:
     failed = [f"not used: {name}: {reason}" for name, reason in summary.failed.items()]
     drops = {"photos that were not used": len(summary.failed)} if summary.failed else {}
     return StageOutcome(metrics=metrics, drops=drops, summary=table, text="\n".join([*summary.notes, *failed]))
-
-
-def find_source(paths: ScenePaths, images: str | None) -> Path:
-    """The photo folder or the video of a scene, by the rule of `ReconstructStageConfig.images`."""
-    if images is not None:
-        source = Path(images)
-        source = source if source.is_absolute() else paths.scene / source
-        if not source.exists():
-            raise InputError(f"{source} does not exist; give --images a photo folder or a video file.")
-        return source
-    if (paths.scene / "images").is_dir():
-        return paths.scene / "images"
-    videos = sorted(path for path in paths.scene.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
-    if len(videos) > 1:
-        raise InputError(f"There are {len(videos)} videos in {paths.scene}; choose one with --images.")
-    return videos[0] if videos else paths.scene

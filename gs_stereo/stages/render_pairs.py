@@ -22,7 +22,6 @@ from gs_stereo.splat.pairs_config import PairsConfig
 from gs_stereo.stages import reconstruct
 
 if TYPE_CHECKING:
-    from gs_stereo.splat.guards import Capture
     from gs_stereo.splat.pair_planner import PairPlan
 
 
@@ -31,17 +30,6 @@ class RenderPairsConfig(PairsConfig):
 
     name: str = Field(default="default", pattern=FOLDER_NAME, description="Name of this set of pairs.")
     backend: str = Field(default="auto", description="Rasterizer: auto, cpu or gsplat.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairJob:
-    """One pair to render: a unit of work."""
-
-    plan: PairPlan
-    config: RenderPairsConfig
-    reconstruction: PublishedFolder
-    fit: PublishedFolder
-    work_dir: Path
 
 
 def pairs_folder(name: str) -> str:
@@ -72,72 +60,76 @@ class RenderPairsStage:
         from gs_stereo.io.reconstruction import load_sparse_scene
         from gs_stereo.splat.pair_planner import plan_pairs
 
-        plans = plan_pairs(load_sparse_scene(context.published(reconstruct.FOLDER)), config, context.seed)
-        todo = [plan for plan in plans if not context.units.done(plan.sample_id)]
-        jobs = [_job(context, config, plan) for plan in todo]
+        reconstruction = context.published_folder(reconstruct.FOLDER)
+        fit, folder = context.published_folder(splat_folder.FOLDER), context.work_dir
+        plans = plan_pairs(load_sparse_scene(reconstruction.path), config, context.seed)
+        units = [
+            PairUnit(plan=plan, config=config, reconstruction=reconstruction, fit=fit, folder=folder / plan.sample_id)
+            for plan in plans
+            if not context.units.done(plan.sample_id)
+        ]
         with progress("render-pairs", len(plans), "pair") as bar:
-            bar.advance(len(plans) - len(todo))
+            bar.advance(len(plans) - len(units))
             # One process: the engine uses all cores, and the splat is loaded once.
-            for done in context.executor.map(render_job, jobs, workers=1):
-                folder = context.work_dir / done.sample_id
-                files = [] if done.refusal else sorted(path for path in folder.iterdir() if path.is_file())
-                context.units.record(done.sample_id, files, asdict(done))
-                bar.advance(1, done.refusal or "")
-        results = [PairEntry(**context.units.result(plan.sample_id)) for plan in plans]
-        return _publish(context, results)
+            for unit, entry in zip(units, context.executor.map(render_unit, units, workers=1), strict=True):
+                files = [] if entry.refusal else sorted(path for path in unit.folder.iterdir() if path.is_file())
+                context.units.record(entry.sample_id, files, asdict(entry))
+                bar.advance(1, entry.refusal or "")
+        entries = [PairEntry(**context.units.result(plan.sample_id)) for plan in plans]
+        outcome = _outcome(entries)
+        write_pair_index(folder, entries)
+        return outcome
 
 
-def _job(context: StageContext, config: RenderPairsConfig, plan: PairPlan) -> PairJob:
-    return PairJob(
-        plan=plan,
-        config=config,
-        reconstruction=context.published_folder(reconstruct.FOLDER),
-        fit=context.published_folder(splat_folder.FOLDER),
-        work_dir=context.work_dir,
-    )
+@dataclass(frozen=True, kw_only=True)
+class PairUnit:
+    """One pair to render, into its own folder."""
+
+    plan: PairPlan
+    config: RenderPairsConfig
+    reconstruction: PublishedFolder
+    fit: PublishedFolder
+    folder: Path
 
 
-def render_job(job: PairJob) -> PairEntry:
+def render_unit(unit: PairUnit) -> PairEntry:
     """Render one pair and write its folder, unless a guard refuses it."""
     from gs_stereo.io.pairs import write_pair
-    from gs_stereo.splat.folder import load_renderer
-    from gs_stereo.splat.pairs import render_planned_pair
-
-    renderer = worker_state.get(
-        "renderer", (job.fit.fingerprint, job.config.backend), lambda: load_renderer(job.fit.path, job.config.backend)
-    )
-    capture = worker_state.get("capture", job.reconstruction.fingerprint, lambda: _capture(job.reconstruction.path))
-    outcome = render_planned_pair(job.plan, renderer, capture, job.config)
-    measures = outcome.measures.to_json()
-    if outcome.pair is not None:
-        write_pair(job.work_dir / job.plan.sample_id, outcome.pair, measures)
-    return PairEntry(sample_id=job.plan.sample_id, view_id=job.plan.view_id, refusal=outcome.refusal, measures=measures)
-
-
-def _capture(folder: Path) -> Capture:
     from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
     from gs_stereo.splat.guards import Capture
+    from gs_stereo.splat.pairs import render_planned_pair
 
-    return Capture(scene=load_sparse_scene(folder), photos=PhotosOfReconstruction(folder))
+    fit, source, backend = unit.fit, unit.reconstruction, unit.config.backend
+    scene = worker_state.get("scene", source.fingerprint, lambda: load_sparse_scene(source.path))
+    photos = worker_state.get("photos", source.fingerprint, lambda: PhotosOfReconstruction(source.path))
+    renderer = worker_state.get(
+        "renderer", (fit.fingerprint, backend), lambda: splat_folder.load_renderer(fit.path, backend)
+    )
+    outcome = render_planned_pair(unit.plan, renderer, Capture(scene=scene, photos=photos), unit.config)
+    measures = outcome.measures.to_json()
+    if outcome.pair is not None:
+        write_pair(unit.folder, outcome.pair, measures)
+    plan = unit.plan
+    return PairEntry(sample_id=plan.sample_id, view_id=plan.view_id, refusal=outcome.refusal, measures=measures)
 
 
-def _publish(context: StageContext, results: list[PairEntry]) -> StageOutcome:
-    made = [done for done in results if done.refusal is None]
-    drops = Counter(done.refusal for done in results if done.refusal is not None)
+def _outcome(entries: list[PairEntry]) -> StageOutcome:
+    """StageError if every view was refused."""
+    made = [entry for entry in entries if entry.refusal is None]
+    drops = Counter(entry.refusal for entry in entries if entry.refusal is not None)
     if not made:
         counted = ", ".join(f"{count} x {reason}" for reason, count in sorted(drops.items()))
         raise StageError(
-            f"Every one of the {len(results)} views was refused ({counted}); "
+            f"Every one of the {len(entries)} views was refused ({counted}); "
             "fit longer, choose a smaller baseline, or relax render-pairs.guards."
         )
-    write_pair_index(context.work_dir, results)
-    disparities = sorted(done.measures["median_disparity_px"] for done in made)
-    baselines = sorted(done.measures["baseline"] for done in made)
+    disparities = sorted(entry.measures["median_disparity_px"] for entry in made)
+    baselines = sorted(entry.measures["baseline"] for entry in made)
     return StageOutcome(
-        metrics={"pairs": len(made), "refused": len(results) - len(made), "baselines": [baselines[0], baselines[-1]]},
+        metrics={"pairs": len(made), "refused": len(entries) - len(made), "baselines": [baselines[0], baselines[-1]]},
         drops=drops,
         summary={
-            "pairs": f"{len(made)} of {len(results)}",
+            "pairs": f"{len(made)} of {len(entries)}",
             "baseline": f"{baselines[0]:.4g} to {baselines[-1]:.4g}",
             "median disparity": f"{disparities[0]:.1f} to {disparities[-1]:.1f} px",
         },

@@ -1,0 +1,27 @@
+"""Where the photos of a scene are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gs_stereo.errors import InputError
+from gs_stereo.imaging.video import VIDEO_SUFFIXES
+
+
+def find_source(scene: Path, images: str | None) -> Path:
+    """The photo folder or the video of a scene; InputError if it is missing, or if there are several videos.
+
+    images: folder or file, relative to the scene; by default SCENE/images, a video in SCENE, or SCENE itself.
+    """
+    if images is not None:
+        source = Path(images)
+        source = source if source.is_absolute() else scene / source
+        if not source.exists():
+            raise InputError(f"{source} does not exist; give --images a photo folder or a video file.")
+        return source
+    if (scene / "images").is_dir():
+        return scene / "images"
+    videos = sorted(path for path in scene.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
+    if len(videos) > 1:
+        raise InputError(f"There are {len(videos)} videos in {scene}; choose one with --images.")
+    return videos[0] if videos else scene
