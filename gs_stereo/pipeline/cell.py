@@ -19,7 +19,8 @@ R = TypeVar("R")
 class Resources:
     """What a stage asks for: cores that it keeps busy, GPUs, and the memory of all its processes in MB.
 
-    gpus counts what the settings ask for by name; `auto` uses a GPU where there is one, and asks for none.
+    gpus counts what the settings ask for by name; `auto` uses a GPU where there is one, and asks for none. Memory is
+    what two workers took for 24 photos of 640x480, more where a setting says so; cores were measured up to two.
     """
 
     cores: int = 1

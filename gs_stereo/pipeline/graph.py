@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gs_stereo.config import Config, parse_config
+from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.pipeline.cell import Cell, Executor, StageReport
 from gs_stereo.pipeline.fingerprint import HashCache
 from gs_stereo.pipeline.recipe import Step
-from gs_stereo.pipeline.runner import RunOptions, assess, execute, hash_cache, take_parts
+from gs_stereo.pipeline.runner import Run, assess, execute, hash_cache, take_parts
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import Stage, Stages
+from gs_stereo.pipeline.stage import Stages
 
 
 def make_cell(step: Step, paths: ScenePaths, *, key: str, seed: int, needs: tuple[str, ...] = ()) -> Cell:
@@ -31,10 +31,11 @@ def make_cell(step: Step, paths: ScenePaths, *, key: str, seed: int, needs: tupl
     )
 
 
-def load_cell(cell: Cell, stages: Stages) -> tuple[Stage, Config]:
-    """The stage of a cell and its settings."""
+def load_cell(cell: Cell, stages: Stages) -> Run:
+    """The cell with its stage and its settings."""
     stage = stages.load(cell.stage)()
-    return stage, parse_config(stage.config_type, cell.config, where=f"the settings of {cell.stage}")
+    config = parse_config(stage.config_type, cell.config, where=f"the settings of {cell.stage}")
+    return Run(stage=stage, config=config, paths=cell.paths, seed=cell.seed)
 
 
 def unfold(steps: Sequence[Step], scenes: Sequence[ScenePaths], seed: int) -> list[Cell]:
@@ -76,14 +77,14 @@ def assess_cells(cells: Sequence[Cell], stages: Stages) -> list[CellStatus]:
     hashes: dict[str, HashCache] = {}
     found: dict[str, CellStatus] = {}
     for cell in cells:
-        stage, config = load_cell(cell, stages)
+        run = load_cell(cell, stages)
         try:
             cache = hashes.setdefault(cell.output, hash_cache(cell.paths))
-            parts = take_parts(stage, config, cell.paths, cell.seed, known=known, hashes=cache)
+            parts = take_parts(run, known=known, hashes=cache)
         except InputError as error:
             state, reason = "blocked", str(error)
         else:
-            answer = assess(stage, config, cell.paths, parts)
+            answer = assess(run, parts)
             state, reason = answer.state, answer.reason
             kept = answer.manifest if state == "up to date" else None
             known[cell.published] = kept.fingerprint if kept else parts.fingerprint
@@ -94,5 +95,4 @@ def assess_cells(cells: Sequence[Cell], stages: Stages) -> list[CellStatus]:
 
 def run_cell(cell: Cell, executor: Executor, *, stages: Stages, force: bool = False) -> StageReport:
     """Bring one cell up to date, with its units of work on `executor`. Errors are those of `execute`."""
-    stage, config = load_cell(cell, stages)
-    return execute(stage, config, RunOptions(paths=cell.paths, executor=executor, seed=cell.seed, force=force))
+    return execute(load_cell(cell, stages), executor, force=force)

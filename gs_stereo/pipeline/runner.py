@@ -29,10 +29,25 @@ from gs_stereo.pipeline.manifest import (
     write_manifest,
 )
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import Stage, StageContext, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext
 from gs_stereo.pipeline.units import UNITS_FOLDER, UnitLedger
 
 State = Literal["up to date", "missing", "stale", "interrupted", "damaged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of one stage: a cell whose stage and settings are loaded."""
+
+    stage: Stage
+    config: Config
+    paths: ScenePaths
+    seed: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """Where the result is published."""
+        return self.paths.published(self.stage.folder(self.config))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +65,18 @@ def hash_cache(paths: ScenePaths) -> HashCache:
     return HashCache(paths.output / ".cache" / "hashes.json")
 
 
-def take_parts(
-    stage: Stage, config: Config, paths: ScenePaths, seed: int, *, known: Mapping[Path, str], hashes: HashCache
-) -> FingerprintParts:
+def take_parts(run: Run, *, known: Mapping[Path, str], hashes: HashCache) -> FingerprintParts:
     """The fingerprint's parts as of now. `known`: fingerprints of published folders that are yet to be made."""
-    inputs = stage.inputs(paths, config)
+    stage, paths = run.stage, run.paths
+    inputs = stage.inputs(paths, run.config)
     external = {name: hashes.sha256(path) for name, path in sorted(inputs.external.items())}
     if paths.output.is_dir():
         hashes.save()
     return FingerprintParts(
         stage=stage.name,
         version=stage.version,
-        config=config.model_dump(mode="json"),
-        seed=seed,
+        config=run.config.model_dump(mode="json"),
+        seed=run.seed,
         inputs={
             folder: known.get(paths.published(folder)) or _published_fingerprint(paths, folder, verb)
             for folder, verb in inputs.published.items()
@@ -82,9 +96,9 @@ def _published_fingerprint(paths: ScenePaths, folder: str, verb: str) -> str:
     raise InputError(f"{path} is missing or incomplete; run `gsstereo {verb}` first{instead}.")
 
 
-def assess(stage: Stage, config: Config, paths: ScenePaths, parts: FingerprintParts) -> Assessment:
+def assess(run: Run, parts: FingerprintParts) -> Assessment:
     """Compare what is published with what would be made. Changes nothing."""
-    folder = paths.published(stage.folder(config))
+    folder, stage = run.folder, run.stage
     resumable = _work_dir(folder, parts).is_dir()
     try:
         manifest = read_manifest(folder)
@@ -106,70 +120,51 @@ def assess(stage: Stage, config: Config, paths: ScenePaths, parts: FingerprintPa
     return Assessment(state=state, reason=reason, parts=parts, manifest=manifest)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """How to run stages, apart from their settings."""
-
-    paths: ScenePaths
-    executor: Executor
-    seed: int = 0
-    force: bool = False
-
-
-def execute(stage: Stage, config: Config, options: RunOptions) -> StageReport:
+def execute(run: Run, executor: Executor, *, force: bool = False) -> StageReport:
     """Bring one stage up to date and return what was done.
 
     Raises InputError or StageError; what an interrupted or failed run finished stays in its work folder.
     """
-    folder = options.paths.published(stage.folder(config))
-    parts = take_parts(stage, config, options.paths, options.seed, known={}, hashes=hash_cache(options.paths))
+    folder, name = run.folder, run.stage.name
+    parts = take_parts(run, known={}, hashes=hash_cache(run.paths))
     with write_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         _recover_publication(folder)
-        assessment = assess(stage, config, options.paths, parts)
-        if assessment.state == "up to date" and not options.force and assessment.manifest:
-            return StageReport(stage=stage.name, folder=folder, action="skipped", manifest=assessment.manifest)
-        if assessment.state == "stale":
-            logger.info("%s: making it again, because of %s", stage.name, assessment.reason)
+        found = assess(run, parts)
+        if found.state == "up to date" and not force and found.manifest:
+            return StageReport(stage=name, folder=folder, action="skipped", manifest=found.manifest)
+        if found.state == "stale":
+            logger.info("%s: making it again, because of %s", name, found.reason)
         work_dir = _work_dir(folder, parts)
-        _remove_other_work(folder, work_dir, options.force)
+        for path in folder.parent.glob(f"{folder.name}.tmp-*"):
+            if path != work_dir or force:  # work of other settings is of no use any more; with --force neither is ours
+                shutil.rmtree(path)
         resumed = work_dir.is_dir()
-        manifest = _work(stage, config, options, (work_dir, parts))
+        manifest = _make(run, executor, work_dir, parts)
         _publish(work_dir, folder, manifest)
-    return StageReport(stage=stage.name, folder=folder, action="resumed" if resumed else "done", manifest=manifest)
+    return StageReport(stage=name, folder=folder, action="resumed" if resumed else "done", manifest=manifest)
 
 
-def _work(stage: Stage, config: Config, options: RunOptions, job: tuple[Path, FingerprintParts]) -> Manifest:
-    work_dir, parts = job
+def _make(run: Run, executor: Executor, work_dir: Path, parts: FingerprintParts) -> Manifest:
+    """Do the work in its folder. Whatever goes wrong is one of our errors."""
     with write_errors(work_dir):
         work_dir.mkdir(exist_ok=True)
-    context = StageContext(
-        paths=options.paths,
-        work_dir=work_dir,
-        seed=options.seed,
-        executor=options.executor,
-        units=UnitLedger(work_dir),
-    )
+    units = UnitLedger(work_dir)
+    context = StageContext(paths=run.paths, work_dir=work_dir, seed=run.seed, executor=executor, units=units)
     started, peak = time.monotonic(), MemoryPeak()
-    outcome = _run(stage, context, config)
-    return _manifest(parts, work_dir, outcome, (time.monotonic() - started, peak.bytes()))
-
-
-def _run(stage: Stage, context: StageContext, config: Config) -> StageOutcome:
     try:
-        return stage.run(context, config)
+        outcome = run.stage.run(context, run.config)
     except GsStereoError:
         raise
     except MemoryError as error:
-        raise StageError(f"The stage {stage.name} ran out of memory; lower the image size or the counts.") from error
+        name = run.stage.name
+        raise StageError(f"The stage {name} ran out of memory; lower the image size or the counts.") from error
     except OSError as error:
-        with write_errors(context.work_dir):
+        with write_errors(work_dir):
             raise
         raise StageError(str(error)) from error
-
-
-def _manifest(parts: FingerprintParts, work_dir: Path, outcome: StageOutcome, cost: tuple[float, int]) -> Manifest:
+    seconds, peak_bytes = time.monotonic() - started, peak.bytes()
     shutil.rmtree(work_dir / UNITS_FOLDER, ignore_errors=True)
     return Manifest(
         stage=parts.stage,
@@ -179,8 +174,8 @@ def _manifest(parts: FingerprintParts, work_dir: Path, outcome: StageOutcome, co
         code_version=gs_stereo.__version__,
         libraries=library_versions(),
         device=outcome.device,
-        seconds=round(cost[0], 2),
-        peak_memory_bytes=cost[1],
+        seconds=round(seconds, 2),
+        peak_memory_bytes=peak_bytes,
         metrics=dict(outcome.metrics),
         drops=dict(outcome.drops),
         summary=dict(outcome.summary),
@@ -194,13 +189,6 @@ def _work_dir(folder: Path, parts: FingerprintParts) -> Path:
 
 def _old_dir(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.old")
-
-
-def _remove_other_work(folder: Path, work_dir: Path, force: bool) -> None:
-    """Interrupted work of other settings is of no use any more; with --force neither is our own."""
-    for path in folder.parent.glob(f"{folder.name}.tmp-*"):
-        if path != work_dir or force:
-            shutil.rmtree(path)
 
 
 def _publish(work_dir: Path, folder: Path, manifest: Manifest) -> None:

@@ -46,7 +46,7 @@ class ReportStage:
         return StageInputs(published=published, external={f"{name}/{path.name}": path for path in files})
 
     def resources(self, config: ReportConfig) -> Resources:
-        return Resources(cores=2, gpus=int(config.backend == "gsplat"), memory_mb=1500)
+        return Resources(cores=2, gpus=int(config.backend == "gsplat"), memory_mb=1000)
 
     def run(self, context: StageContext, config: ReportConfig) -> StageOutcome:
         from gs_stereo.quality.dataset import measure_dataset

@@ -59,7 +59,7 @@ class EvaluateStage:
 
     def resources(self, config: EvaluateStageConfig) -> Resources:
         net = config.experts.checkpoint if config.run else config.experts.of(config.expert)
-        return Resources(cores=2, gpus=net.gpus() if net else 0, memory_mb=1500)
+        return Resources(cores=2, gpus=net.gpus() if net else 0, memory_mb=1000)
 
     def run(self, context: StageContext, config: EvaluateStageConfig) -> StageOutcome:
         expert, settings = config.expert, config

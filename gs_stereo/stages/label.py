@@ -82,7 +82,7 @@ class LabelStage:
     def resources(self, config: LabelStageConfig) -> Resources:
         source = make_source(config)
         renders = source.needs.stack and config.backend == "gsplat"
-        return Resources(cores=2, gpus=max(source.gpus(), int(renders)), memory_mb=3000)
+        return Resources(cores=2, gpus=max(source.gpus(), int(renders)), memory_mb=2500)
 
     def run(self, context: StageContext, config: LabelStageConfig) -> StageOutcome:
         from gs_stereo.datasets.card import FactCounter, write_card

@@ -55,7 +55,7 @@ class ReconstructStage:
         return StageInputs(external=external)
 
     def resources(self, config: ReconstructStageConfig) -> Resources:
-        return Resources(cores=2)
+        return Resources(cores=2, memory_mb=1000)
 
     def run(self, context: StageContext, config: ReconstructStageConfig) -> StageOutcome:
         from gs_stereo.sfm.reconstruct import reconstruct

@@ -54,7 +54,7 @@ class RenderPairsStage:
         return StageInputs(published=published, external=external)
 
     def resources(self, config: RenderPairsConfig) -> Resources:
-        return Resources(cores=2, gpus=int(config.backend == "gsplat"), memory_mb=1000)
+        return Resources(cores=2, gpus=int(config.backend == "gsplat"), memory_mb=700)
 
     def run(self, context: StageContext, config: RenderPairsConfig) -> StageOutcome:
         from gs_stereo.io.reconstruction import load_sparse_scene

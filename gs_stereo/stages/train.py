@@ -64,7 +64,9 @@ class TrainStage:
         return StageInputs(published={dataset_folder(name): "label"} if name else {}, external=external)
 
     def resources(self, config: TrainStageConfig) -> Resources:
-        return Resources(cores=2, gpus=config.devices if config.device == "cuda" else 0, memory_mb=2000)
+        pixels = config.batch_size * config.crop_height * config.crop_width
+        gpus = config.devices if config.device == "cuda" else 0
+        return Resources(cores=2, gpus=gpus, memory_mb=500 + pixels // 200)  # as measured with the net `lite`
 
     def run(self, context: StageContext, config: TrainStageConfig) -> StageOutcome:
         from gs_stereo.nets.weights import save_net

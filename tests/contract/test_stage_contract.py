@@ -28,9 +28,9 @@ def check_round_trip(cell: Cell, made_of: Step) -> None:
     values = json.loads(json.dumps(asdict(cell), allow_nan=False))
     resources, needs = Resources(**values.pop("resources")), tuple(values.pop("needs"))
     assert Cell(**values, resources=resources, needs=needs) == pickle.loads(pickle.dumps(cell)) == cell
-    stage, config = load_cell(cell, STAGES)
-    assert (type(stage), config) == (type(made_of.stage), made_of.config)
-    assert cell.published == PATHS.output / stage.folder(config)
+    run = load_cell(cell, STAGES)
+    assert (type(run.stage), run.config) == (type(made_of.stage), made_of.config)
+    assert cell.published == run.folder
 
 
 @pytest.mark.parametrize("name", STAGES.builtin)

@@ -10,12 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from toy_stages import CountConfig, CountStage, FullDiskStage, SumStage, options, planned
+from toy_stages import CountConfig, CountStage, FullDiskStage, SumStage, planned, run
 
 from gs_stereo.config import Config
 from gs_stereo.errors import InputError, StageError
 from gs_stereo.pipeline.manifest import read_manifest
-from gs_stereo.pipeline.runner import execute
 
 
 @pytest.fixture
@@ -27,8 +26,8 @@ def scene(tmp_path: Path) -> Path:
 
 
 def test_a_stage_publishes_a_complete_folder_and_is_then_skipped(scene: Path) -> None:
-    first = execute(CountStage(), CountConfig(), options(scene))
-    second = execute(CountStage(), CountConfig(), options(scene))
+    first = run(CountStage(), CountConfig(), scene)
+    second = run(CountStage(), CountConfig(), scene)
     assert (first.action, second.action) == ("done", "skipped")
     published = scene / "gsstereo" / "count"
     assert sorted(path.name for path in published.iterdir()) == ["manifest.json", *(f"unit-{i}.txt" for i in range(4))]
@@ -46,14 +45,14 @@ def test_a_stage_publishes_a_complete_folder_and_is_then_skipped(scene: Path) ->
 def test_a_changed_setting_makes_it_stale_and_is_named(
     scene: Path, config: CountConfig, seed: int, reason: str
 ) -> None:
-    execute(CountStage(), CountConfig(), options(scene))
+    run(CountStage(), CountConfig(), scene)
     [status] = planned(scene, ("count", config), seed=seed)
     assert (status.state, status.reason) == ("stale", reason)
-    assert execute(CountStage(), config, options(scene, seed=seed)).action == "done"
+    assert run(CountStage(), config, scene, seed=seed).action == "done"
 
 
 def test_a_changed_photo_makes_it_stale_and_is_named(scene: Path) -> None:
-    execute(CountStage(), CountConfig(), options(scene))
+    run(CountStage(), CountConfig(), scene)
     (scene / "input.txt").write_text("another photo")
     [status] = planned(scene, ("count", CountConfig()))
     assert (status.state, status.reason) == ("stale", "external.input.txt changed")
@@ -61,7 +60,7 @@ def test_a_changed_photo_makes_it_stale_and_is_named(scene: Path) -> None:
 
 def test_a_later_stage_is_stale_when_an_earlier_one_is(scene: Path) -> None:
     for stage, config in ((CountStage(), CountConfig()), (SumStage(), Config())):
-        execute(stage, config, options(scene))
+        run(stage, config, scene)
     plan = planned(scene, ("count", CountConfig(units=9)), ("sum", Config()))
     assert [(status.state, status.waits_for) for status in plan] == [("stale", None), ("stale", "count scene")]
     plan = planned(scene, ("count", CountConfig()), ("sum", Config()))
@@ -69,8 +68,8 @@ def test_a_later_stage_is_stale_when_an_earlier_one_is(scene: Path) -> None:
 
 
 def test_force_makes_it_again(scene: Path) -> None:
-    execute(CountStage(), CountConfig(), options(scene))
-    report = execute(CountStage(), CountConfig(), options(scene, force=True))
+    run(CountStage(), CountConfig(), scene)
+    report = run(CountStage(), CountConfig(), scene, force=True)
     assert report.action == "done"
     assert report.manifest.metrics["made"] == 4
 
@@ -81,8 +80,7 @@ def test_a_killed_stage_resumes_and_ends_as_if_nothing_had_happened(scene: Path,
     (output / "die_after").write_text("2")
     code = (
         "import sys; from pathlib import Path; from toy_stages import *;"
-        "from gs_stereo.pipeline.runner import execute;"
-        "execute(CountStage(), CountConfig(), options(Path(sys.argv[1])))"
+        "run(CountStage(), CountConfig(), Path(sys.argv[1]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     killed = subprocess.run([sys.executable, "-c", code, str(scene)], env=environment, check=False)
@@ -92,14 +90,14 @@ def test_a_killed_stage_resumes_and_ends_as_if_nothing_had_happened(scene: Path,
     [status] = planned(scene, ("count", CountConfig()))
     assert status.state == "interrupted"
 
-    report = execute(CountStage(), CountConfig(), options(scene))
+    report = run(CountStage(), CountConfig(), scene)
     assert report.action == "resumed"
     assert report.manifest.metrics["made"] == 2  # the two finished units were kept
 
     untouched = tmp_path / "untouched"
     untouched.mkdir()
     (untouched / "input.txt").write_text("photo")
-    assert execute(CountStage(), CountConfig(), options(untouched)).manifest.outputs == report.manifest.outputs
+    assert run(CountStage(), CountConfig(), untouched).manifest.outputs == report.manifest.outputs
 
 
 def test_a_damaged_unit_of_an_interrupted_run_is_made_again(scene: Path) -> None:
@@ -110,35 +108,35 @@ def test_a_damaged_unit_of_an_interrupted_run_is_made_again(scene: Path) -> None
             raise StageError("x")
 
     with pytest.raises(StageError):
-        execute(Fails(), CountConfig(), options(scene))
-    report = execute(CountStage(), CountConfig(), options(scene))
+        run(Fails(), CountConfig(), scene)
+    report = run(CountStage(), CountConfig(), scene)
     assert report.manifest.metrics["made"] == 1
     assert (report.folder / "unit-1.txt").read_text() == "unit 1 seed 0\n"
 
 
 def test_a_failing_stage_keeps_the_old_result(scene: Path) -> None:
-    execute(CountStage(), CountConfig(), options(scene))
+    run(CountStage(), CountConfig(), scene)
 
     class Fails(CountStage):
         def run(self, context, config):
             raise StageError("no luck")
 
     with pytest.raises(StageError, match="no luck"):
-        execute(Fails(), CountConfig(units=7), options(scene))
+        run(Fails(), CountConfig(units=7), scene)
     manifest = read_manifest(scene / "gsstereo" / "count")
     assert manifest is not None
     assert manifest.parts["config"]["units"] == 4
 
 
 def test_a_crash_between_the_two_renames_is_healed(scene: Path) -> None:
-    report = execute(CountStage(), CountConfig(), options(scene))
+    report = run(CountStage(), CountConfig(), scene)
     os.replace(report.folder, report.folder.with_name("count.old"))
-    assert execute(CountStage(), CountConfig(), options(scene)).action == "skipped"
+    assert run(CountStage(), CountConfig(), scene).action == "skipped"
 
 
 @pytest.mark.parametrize("damage", ["missing", "shortened", "manifest"])
 def test_a_damaged_result_is_noticed_and_made_again(scene: Path, damage: str) -> None:
-    folder = execute(CountStage(), CountConfig(), options(scene)).folder
+    folder = run(CountStage(), CountConfig(), scene).folder
     if damage == "missing":
         (folder / "unit-2.txt").unlink()
     elif damage == "shortened":
@@ -147,14 +145,14 @@ def test_a_damaged_result_is_noticed_and_made_again(scene: Path, damage: str) ->
         (folder / "manifest.json").write_text('{"format": 1')
     [status] = planned(scene, ("count", CountConfig()))
     assert status.state == "damaged"
-    assert execute(CountStage(), CountConfig(), options(scene)).action == "done"
+    assert run(CountStage(), CountConfig(), scene).action == "done"
     assert (folder / "unit-2.txt").read_text() == "unit 2 seed 0\n"
 
 
 def test_work_of_other_settings_is_removed(scene: Path) -> None:
     old = scene / "gsstereo" / "count.tmp-0123456789ab"
     old.mkdir(parents=True)
-    execute(CountStage(), CountConfig(), options(scene))
+    run(CountStage(), CountConfig(), scene)
     assert not old.exists()
 
 
@@ -164,21 +162,21 @@ def test_two_processes_do_not_work_on_one_stage(scene: Path) -> None:
     with (folder / ".count.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(StageError, match="Another gsstereo process"):
-            execute(CountStage(), CountConfig(), options(scene))
+            run(CountStage(), CountConfig(), scene)
 
 
 def test_a_full_disk_is_one_sentence(scene: Path) -> None:
     with pytest.raises(StageError, match="the disk is full; free some space"):
-        execute(FullDiskStage(), Config(), options(scene))
+        run(FullDiskStage(), Config(), scene)
 
 
 def test_a_missing_earlier_stage_names_the_command(scene: Path) -> None:
     with pytest.raises(InputError, match="run `gsstereo count` first"):
-        execute(SumStage(), Config(), options(scene))
+        run(SumStage(), Config(), scene)
 
 
 def test_a_result_of_another_kind_of_stage_is_kept(scene: Path) -> None:
-    execute(CountStage(), CountConfig(), options(scene))
+    run(CountStage(), CountConfig(), scene)
 
     class Other(CountStage):
         name = "other"
@@ -186,12 +184,12 @@ def test_a_result_of_another_kind_of_stage_is_kept(scene: Path) -> None:
     class Replacing(Other):
         replaces_others = True
 
-    assert execute(Other(), CountConfig(units=1), options(scene)).action == "skipped"
-    assert execute(Replacing(), CountConfig(units=1), options(scene)).action == "done"
+    assert run(Other(), CountConfig(units=1), scene).action == "skipped"
+    assert run(Replacing(), CountConfig(units=1), scene).action == "done"
 
 
 def test_the_manifest_records_how_it_was_made(scene: Path) -> None:
-    folder = execute(CountStage(), CountConfig(), options(scene)).folder
+    folder = run(CountStage(), CountConfig(), scene).folder
     values = json.loads((folder / "manifest.json").read_text())
     assert values["parts"]["config"] == {"units": 4, "text": "unit"}
     assert set(values["parts"]["external"]) == {"input.txt"}

@@ -11,12 +11,12 @@ from typing import Any
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_text
 from gs_stereo.executors.local import LocalExecutor
-from gs_stereo.pipeline.cell import Resources
+from gs_stereo.pipeline.cell import Resources, StageReport
 from gs_stereo.pipeline.graph import CellStatus, assess_cells, unfold
 from gs_stereo.pipeline.recipe import Step
-from gs_stereo.pipeline.runner import RunOptions
+from gs_stereo.pipeline.runner import Run, execute
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome, Stages
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome, Stages
 
 
 class CountConfig(Config):
@@ -98,8 +98,10 @@ class FullDiskStage(SumStage):
         return StageOutcome()
 
 
-def options(scene: Path, *, seed: int = 0, force: bool = False) -> RunOptions:
-    return RunOptions(paths=ScenePaths.of(scene), executor=LocalExecutor(1), seed=seed, force=force)
+def run(stage: Stage, config: Config, scene: Path, *, seed: int = 0, force: bool = False) -> StageReport:
+    """Bring a stage of a scene up to date."""
+    work = Run(stage=stage, config=config, paths=ScenePaths.of(scene), seed=seed)
+    return execute(work, LocalExecutor(1), force=force)
 
 
 TOY_STAGES = Stages(kind="stage", builtin={"count": "toy_stages:CountStage", "sum": "toy_stages:SumStage"})

@@ -16,7 +16,7 @@ from gs_stereo.datasets.torch_reader import StereoDataset
 from gs_stereo.datasets.write import verify_dataset
 from gs_stereo.executors.local import LocalExecutor
 from gs_stereo.pipeline.cell import StageReport
-from gs_stereo.pipeline.runner import RunOptions, execute
+from gs_stereo.pipeline.runner import Run, execute
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.stages.sample_pairs import SamplePairsConfig, SamplePairsStage
 
@@ -47,8 +47,8 @@ class _StopsAfter(LocalExecutor):
 
 def make(parent: Path, seed: int = 7, executor: LocalExecutor | None = None) -> StageReport:
     paths = ScenePaths(scene=parent, output=parent)
-    options = RunOptions(paths=paths, executor=executor or LocalExecutor(1), seed=seed)
-    return execute(SamplePairsStage(), CONFIG, options)
+    run = Run(stage=SamplePairsStage(), config=CONFIG, paths=paths, seed=seed)
+    return execute(run, executor or LocalExecutor(1))
 
 
 def content(folder: Path) -> dict[str, bytes]:
