@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,17 @@ install_import_hook(CHECKED, "beartype.beartype")
 # Examples are the same in every run, and a slow or busy machine is no failure.
 settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _the_log_as_it_was() -> Iterator[None]:
+    """The command line, run within a test, sends the log to a stream that ends with the test."""
+    log = logging.getLogger("gs_stereo")
+    handlers, level, propagate = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.propagate = handlers, propagate
+    log.setLevel(level)
+
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "matching"))
-
 from stand_in_expert import InProcessChild, make_checkout, make_checkpoint
 from test_matcher_contract import (  # noqa: F401  (collected again here, for the matchers of this file)
     SHIFT_PX,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from unit.viewer.published_scene import (
+from published_scene import (
     BASELINE,
     VIEWS,
     publish_dataset,

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import pytest
 from builders import HEIGHT, WIDTH
-from unit.viewer.published_scene import publish_everything
+from published_scene import publish_everything
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 pytest.importorskip("viser", reason="viser is not installed")

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders import camera_at, tiny_scene
-from unit.viewer.published_scene import BASELINE, renderer
-from unit.viewer.test_viewer_pictures import wall_sample
+from published_scene import BASELINE, renderer, wall_sample
 
 from gs_stereo.errors import InputError
 from gs_stereo.types import StereoRig

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from builders import tiny_scene
+from published_scene import publish_everything, publish_reconstruction, renderer
 from typer.testing import CliRunner
-from unit.viewer.published_scene import publish_everything, publish_reconstruction, renderer
 
 from gs_stereo.cli import view_verb
 from gs_stereo.cli.main import app

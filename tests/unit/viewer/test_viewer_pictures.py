@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from builders import HEIGHT, WIDTH, camera_at, plain_sample, true_gaussians
-from unit.viewer.published_scene import BASELINE, renderer
+from builders import HEIGHT, WIDTH, camera_at, true_gaussians
+from published_scene import BASELINE, renderer, wall_sample
 
-from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.imaging.colour_maps import colour_table
 from gs_stereo.types import StereoRig
 from gs_stereo.viewer.frame import display_frame
@@ -23,23 +22,6 @@ from gs_stereo.viewer.pictures import (
 )
 
 ALL = 1_000_000
-
-
-def wall_sample(depth: float = 2.0) -> ShardSample:
-    """A wall at this depth seen from (0.5, 0, 0); confidence grows from left to right."""
-    camera = camera_at("a", 0.5)
-    disparity = np.full((HEIGHT, WIDTH), camera.focal_px * BASELINE / depth, dtype=np.float32)
-    disparity[0] = np.nan
-    confidence = np.tile(np.linspace(0, 255, WIDTH).astype(np.uint8), (HEIGHT, 1))
-    image = np.full((HEIGHT, WIDTH, 3), 77, dtype=np.uint8)
-    return plain_sample(
-        disparity,
-        left=image,
-        confidence=confidence,
-        intrinsics=camera.intrinsics,
-        baseline=BASELINE,
-        cam_from_world=camera.cam_from_world,
-    )
 
 
 def test_label_points_lie_on_the_wall_and_unlabelled_pixels_give_none() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from builders import tiny_scene, true_gaussians
+import numpy as np
+from builders import HEIGHT, WIDTH, camera_at, make_info, plain_sample, tiny_scene, true_gaussians
 
-from gs_stereo.datasets.write import DatasetInfo, ShardWriting, sample_of, write_dataset
+from gs_stereo.datasets.schema import ShardSample
+from gs_stereo.datasets.write import ShardWriting, sample_of, write_dataset
 from gs_stereo.imaging.images import write_png
 from gs_stereo.io.colmap import model_from_sparse_scene
 from gs_stereo.io.pairs import write_pair
@@ -70,13 +72,8 @@ def publish_pairs(output: Path) -> None:
 def publish_dataset(output: Path) -> None:
     rules = LabelConfig()
     pairs = rendered_pairs()
-    info = DatasetInfo(
-        scene="wall",
-        split="train",
-        label="splat",
-        provenance=SplatSource(LabelSettings(rules=rules)).provenance(),
-        generator="gs_stereo",
-    )
+    provenance = SplatSource(LabelSettings(rules=rules)).provenance()
+    info = make_info(scene="wall", label="splat", provenance=provenance, metres_per_unit=None)
     folder = output / "dataset" / "splat"
     folder.mkdir(parents=True)
     samples = [sample_of(pair, splat_label(pair, rules)) for pair in pairs]
@@ -89,3 +86,20 @@ def publish_everything(scene: Path) -> Path:
     for publish in (publish_reconstruction, publish_fit, publish_pairs, publish_dataset):
         publish(output)
     return scene
+
+
+def wall_sample(depth: float = 2.0) -> ShardSample:
+    """A wall at this depth seen from (0.5, 0, 0); confidence grows from left to right."""
+    camera = camera_at("a", 0.5)
+    disparity = np.full((HEIGHT, WIDTH), camera.focal_px * BASELINE / depth, dtype=np.float32)
+    disparity[0] = np.nan
+    confidence = np.tile(np.linspace(0, 255, WIDTH).astype(np.uint8), (HEIGHT, 1))
+    image = np.full((HEIGHT, WIDTH, 3), 77, dtype=np.uint8)
+    return plain_sample(
+        disparity,
+        left=image,
+        confidence=confidence,
+        intrinsics=camera.intrinsics,
+        baseline=BASELINE,
+        cam_from_world=camera.cam_from_world,
+    )
