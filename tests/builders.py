@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from twins.rasterizer import ReferenceRasterizer
 
 from gs_stereo.datasets.schema import DatasetInfo, ShardSample
 from gs_stereo.datasets.write import ShardWriting, write_dataset
@@ -22,7 +23,6 @@ from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import inside, project, unproject
 from gs_stereo.geometry.rotations import matrix_from_axis_angle
 from gs_stereo.splat.raster.protocol import RenderSettings
-from gs_stereo.splat.raster.reference import ReferenceRasterizer
 from gs_stereo.types import Camera, DepthMaps, LabelFlag, Provenance, SparsePoints, SparseScene, StereoPair, StereoRig
 from gs_stereo.types.gaussians import Gaussians
 from gs_stereo.types.photo_source import PhotoSource

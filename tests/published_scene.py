@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from builders import HEIGHT, WIDTH, camera_at, make_info, plain_sample, tiny_scene, true_gaussians
+from twins.rasterizer import ReferenceRasterizer
 
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.datasets.write import ShardWriting, sample_of, write_dataset
@@ -20,7 +21,6 @@ from gs_stereo.labels.splat import SplatSource, splat_label
 from gs_stereo.splat.folder import SPLAT_NAME, SplatInfo, write_splat_info
 from gs_stereo.splat.pairs import SplatRenderer, render_stereo_pair
 from gs_stereo.splat.raster.protocol import RenderSettings
-from gs_stereo.splat.raster.reference import ReferenceRasterizer
 from gs_stereo.types import StereoPair, StereoRig
 
 BASELINE = 0.1

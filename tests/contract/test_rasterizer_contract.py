@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from builders import random_scene, relative_l2, trainable
+from twins.rasterizer import ReferenceRasterizer
 
 from gs_stereo.errors import InputError, PluginError
 from gs_stereo.splat.raster.protocol import (
@@ -14,7 +15,6 @@ from gs_stereo.splat.raster.protocol import (
     RenderSettings,
     ScreenGradients,
 )
-from gs_stereo.splat.raster.reference import ReferenceRasterizer
 from gs_stereo.types import StereoRig
 
 ON_CUDA = {"gsplat"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from builders import random_scene, trainable
+from twins.rasterizer import ReferenceRasterizer
 
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderSettings, ScreenGradients
-from gs_stereo.splat.raster.reference import ReferenceRasterizer
 from gs_stereo.types.gaussians import Gaussians
 
 COUNT, WIDTH, HEIGHT = 6, 7, 5

@@ -8,10 +8,10 @@ import torch
 from builders import random_scene, relative_l2, trainable
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twins.rasterizer import ReferenceRasterizer
 
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import RenderSettings
-from gs_stereo.splat.raster.reference import ReferenceRasterizer
 
 SIZES = st.integers(1, 40)
 COUNTS = st.integers(0, 60)

@@ -26,6 +26,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from builders import random_scene, trainable
+from twins.rasterizer import ReferenceRasterizer
 
 from gs_stereo.config import merge, parse_config, parse_overrides
 from gs_stereo.imaging.images import read_photo, resize_to
@@ -36,7 +37,6 @@ from gs_stereo.splat.losses import l1_dssim
 from gs_stereo.splat.optimizer import AdamState, adam_step
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import Rasterizer, RenderSettings
-from gs_stereo.splat.raster.reference import ReferenceRasterizer
 from gs_stereo.types import Camera, SparseScene
 from gs_stereo.types.gaussians import Gaussians
 

@@ -37,13 +37,13 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from builders import random_scene, trainable
+from twins.rasterizer import ReferenceRasterizer
 
 from gs_stereo.native import raster as native_raster
 from gs_stereo.splat.losses import l1_dssim
 from gs_stereo.splat.optimizer import AdamState, adam_step
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import RenderSettings
-from gs_stereo.splat.raster.reference import ReferenceRasterizer
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.types.gaussians import Gaussians
 

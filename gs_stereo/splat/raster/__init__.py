@@ -1,1 +1,1 @@
-"""Rasterizers behind one protocol: our CPU engine, gsplat on CUDA, and a slow float64 twin for tests."""
+"""Rasterizers behind one protocol: our CPU engine, and gsplat on CUDA."""

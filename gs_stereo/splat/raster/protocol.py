@@ -1,4 +1,4 @@
-"""What every rasterizer takes and gives. `cpu`, `gsplat` and the test-only `reference` implement it.
+"""What every rasterizer takes and gives. `cpu` and `gsplat` implement it; tests compare both with a slow twin.
 
 Semantics are gsplat's: EWA projection with eps2d, SH colour + 0.5 clamped at 0, alpha clamped at 0.999 and dropped
 under 1/255, a pixel stops before transmittance would fall to 1e-4, depth is z in the camera.

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from builders import tiny_scene, true_gaussians
+from twins.rasterizer import ReferenceRasterizer
 
 from gs_stereo.splat.evaluate import SplatQuality, evaluate_views
-from gs_stereo.splat.raster.reference import ReferenceRasterizer
 from gs_stereo.splat.sh import SH_CONSTANT, coefficient_count, dc_from_rgb, rgb_from_dc
 
 

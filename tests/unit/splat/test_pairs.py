@@ -212,7 +212,7 @@ def _cloud() -> Gaussians:
 
 
 def _real_rasterizers():
-    from gs_stereo.splat.raster.reference import ReferenceRasterizer
+    from twins.rasterizer import ReferenceRasterizer
 
     yield "reference", ReferenceRasterizer
     if find_spec("gs_stereo.splat.raster.cpu"):

@@ -7,13 +7,13 @@ import math
 import pytest
 import torch
 from builders import HEIGHT, WIDTH, camera_at, true_gaussians
+from twins.rasterizer import ReferenceRasterizer, RenderSettings
 
 from gs_stereo.splat import densify, mcmc
 from gs_stereo.splat.config import DensifyConfig, FitConfig, McmcConfig
 from gs_stereo.splat.densify import GradientStrategy
 from gs_stereo.splat.mcmc import McmcStrategy
 from gs_stereo.splat.raster.protocol import RenderOutput, ScreenGradients
-from gs_stereo.splat.raster.reference import ReferenceRasterizer, RenderSettings
 from gs_stereo.splat.strategies import FixedStrategy, make_strategy
 from gs_stereo.splat.strategy import StrategyContext
 from gs_stereo.splat.training_state import TrainingState

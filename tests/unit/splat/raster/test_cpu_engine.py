@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from builders import random_scene, relative_l2, trainable
+from twins.rasterizer import ReferenceRasterizer
 
 from gs_stereo.errors import ConfigError, InputError, PluginError
 from gs_stereo.native import raster as native_raster
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderSettings, ScreenGradients
-from gs_stereo.splat.raster.reference import ReferenceRasterizer
 from gs_stereo.types import StereoRig
 
 PARAMETERS = ("means", "quats_wxyz", "log_scales", "opacity_logits", "sh")

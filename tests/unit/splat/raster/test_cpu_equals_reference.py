@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 import torch
 from builders import random_scene, relative_l2, trainable
+from twins.rasterizer import ReferenceRasterizer
 
 from gs_stereo.native.raster import available_levels
 from gs_stereo.splat.raster.cpu import CpuRasterizer
@@ -22,7 +23,6 @@ from gs_stereo.splat.raster.protocol import (
     RenderSettings,
     ScreenGradients,
 )
-from gs_stereo.splat.raster.reference import ReferenceRasterizer
 from gs_stereo.types import Camera
 from gs_stereo.types.gaussians import Gaussians
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from builders import camera_at, make_gaussians, random_scene
+from twins.rasterizer import ReferenceRasterizer, project, sh_basis
 
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderSettings
-from gs_stereo.splat.raster.reference import ReferenceRasterizer, project, sh_basis
 from gs_stereo.types.gaussians import Gaussians
 
 SH0 = 0.2820947917738781

@@ -31,10 +31,10 @@ class Projection:
 
     centres_px: Float[torch.Tensor, "n 2"]
     conics: Float[torch.Tensor, "n 3"]
-    depths: Float[torch.Tensor, "n"]
-    opacities: Float[torch.Tensor, "n"]
+    depths: Float[torch.Tensor, " n"]
+    opacities: Float[torch.Tensor, " n"]
     colours: Float[torch.Tensor, "n 3"]
-    radii_px: Float[torch.Tensor, "n"]
+    radii_px: Float[torch.Tensor, " n"]
 
 
 class ReferenceRasterizer:
