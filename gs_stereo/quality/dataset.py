@@ -76,23 +76,35 @@ def measure_dataset(
     sample_count: int,
     damaged_shards: Sequence[str] = (),
 ) -> DatasetMeasures:
-    """Pool the measures of samples."""
+    """Pool the measures of samples.
+
+    Views that stand out are blurred: beside the sharpest quarter (what the scene and the camera allow, also if half of
+    the views are blurred), beside their other eye, or beside their own photo. Beside the photo what counts is to be
+    softer than the sharpest quarter of the views are: a splat may be a little softer than photos everywhere, which is
+    judged for the whole dataset.
+    """
     views = [sample.small for sample in samples]
-    edges = _edges(samples)
+    edges = np.array([[sample.left.edge_width_px2, sample.right.edge_width_px2] for sample in samples])
+    wider, finer = edges.max(axis=1), edges.min(axis=1)
+    softer = wider - np.array([sample.photo_edge_width_px2 for sample in samples])
+    sharpest = _quarter(np.concatenate([wider, finer]))
+    stands_out = np.maximum(wider - sharpest, wider - finer) > config.extra_blur_px**2
+    contrasts = np.array([min(sample.left.contrast, sample.right.contrast) for sample in samples])
+    curves = [sample.warp for sample in samples if sample.warp]
     return DatasetMeasures(
         width=width,
         sample_count=sample_count,
         samples=tuple(samples),
         damaged_shards=tuple(damaged_shards),
         swapped=np.array([_is_swapped(sample) for sample in samples], dtype=bool),
-        blurred=_blurred(edges, config),
-        blank=np.array([_is_blank(sample, config) for sample in samples], dtype=bool),
+        blurred=stands_out | (softer - _quarter(softer) > config.extra_blur_to_photo_px**2),
+        blank=contrasts < config.blank_contrast,
         repeated=repeats(views),
-        reference_edge_px2=edges.sharpest_quarter,
-        softer_px2=edges.softer,
+        reference_edge_px2=sharpest,
+        softer_px2=softer,
         conflict=conflict_shares(views),
-        factor_curve=_pooled([sample.warp.by_factor for sample in samples if sample.warp], len(FACTORS)),
-        shift_curve=_pooled([sample.warp.by_shift for sample in samples if sample.warp], len(SHIFTS_PX)),
+        factor_curve=_pooled([each.by_factor for each in curves], len(FACTORS)),
+        shift_curve=_pooled([each.by_shift for each in curves], len(SHIFTS_PX)),
     )
 
 
@@ -108,43 +120,6 @@ def _is_swapped(sample: SampleMeasures) -> bool:
     return sample.warp is not None and sample.warp.negative < _BETTER * sample.warp.positive
 
 
-def _is_blank(sample: SampleMeasures, config: QualityConfig) -> bool:
-    return min(sample.left.contrast, sample.right.contrast) < config.blank_contrast
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Edges:
-    """Squared edge widths in px^2, by sample; NaN = unknown. `softer` is how much wider than the photo's they are."""
-
-    wider_eye: Float[np.ndarray, "n"]
-    finer_eye: Float[np.ndarray, "n"]
-    softer: Float[np.ndarray, "n"]
-
-    @property
-    def sharpest_quarter(self) -> float:
-        """What the scene and the camera allow, also if half of the views are blurred."""
-        return _quarter(np.concatenate([self.wider_eye, self.finer_eye]))
-
-
-def _edges(samples: Sequence[SampleMeasures]) -> _Edges:
-    widths = np.array([[sample.left.edge_width_px2, sample.right.edge_width_px2] for sample in samples])
-    photos = np.array([sample.photo_edge_width_px2 for sample in samples])
-    wider = widths.max(axis=1)
-    return _Edges(wider_eye=wider, finer_eye=widths.min(axis=1), softer=wider - photos)
-
-
 def _quarter(values: Float[np.ndarray, "n"]) -> float:
     known = values[np.isfinite(values)]
     return float(np.percentile(known, _SHARPEST_QUARTER)) if known.size else float("nan")
-
-
-def _blurred(edges: _Edges, config: QualityConfig) -> Bool[np.ndarray, "n"]:
-    """Views that stand out: beside the sharpest quarter, beside their other eye, or beside their own photo.
-
-    Beside the photo what counts is to be softer than the sharpest quarter of the views are: a splat may be a little
-    softer than photos everywhere, which is judged for the whole dataset.
-    """
-    beside_others = edges.wider_eye - edges.sharpest_quarter > config.extra_blur_px**2
-    beside_eye = edges.wider_eye - edges.finer_eye > config.extra_blur_px**2
-    beside_photo = edges.softer - _quarter(edges.softer) > config.extra_blur_to_photo_px**2
-    return np.asarray(beside_others | beside_eye | beside_photo)
