@@ -7,10 +7,11 @@ import numpy as np
 from gs_stereo.core.markup import Child, Markup, el
 from gs_stereo.imaging.charts import Axes, Series, line_chart
 from gs_stereo.report.cloud import cloud_picture
-from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, ReportFacts
+from gs_stereo.report.facts import CaptureFacts, FitFacts, ReportFacts
 from gs_stereo.report.markup import figure, pairs_list, section, table
 
 _LISTED_FAILURES = 30
+_MEAN_OF = 15
 _CURVES = {"loss": "Training loss", "count": "Gaussians", "psnr_db": "PSNR of the training photo, dB"}
 
 
@@ -75,23 +76,21 @@ def fit_section(facts: ReportFacts) -> Markup | None:
 def _held_out(fit: FitFacts) -> Markup:
     if not fit.held_out:
         return el("p", "No photo was held out, so the quality of new views was not measured.", class_="quiet")
-    shown = (
-        "" if len(fit.held_out) == fit.held_out_count else f"; {len(fit.held_out)} of {fit.held_out_count} are shown"
-    )
+    count = len(fit.held_out)
+    shown = "" if count == fit.held_out_count else f"; {count} of {fit.held_out_count} are shown"
     intro = (
         "Photos that the fit never saw, beside the render from the same place. They are a hard test: a photo at the "
         f"end of a walk lies outside of what was seen{shown}."
     )
-    return el("div", el("p", intro, class_="quiet"), el("div", (_trio(view) for view in fit.held_out), class_="grid"))
-
-
-def _trio(view: HeldOutView) -> Markup:
-    pictures = [
-        el("div", el("img", src=source, alt=f"{name} of {view.name}", loading="lazy"), el("span", name))
-        for name, source in (("photo", view.photo), ("render", view.render), ("difference", view.difference))
-    ]
-    caption = f"{view.name}: PSNR {view.psnr_db:.2f} dB, SSIM {view.ssim:.3f}"
-    return figure(el("div", pictures, class_="trio"), caption)
+    figures = []
+    for view in fit.held_out:
+        pictures = [
+            el("div", el("img", src=source, alt=f"{name} of {view.name}", loading="lazy"), el("span", name))
+            for name, source in (("photo", view.photo), ("render", view.render), ("difference", view.difference))
+        ]
+        caption = f"{view.name}: PSNR {view.psnr_db:.2f} dB, SSIM {view.ssim:.3f}"
+        figures.append(figure(el("div", pictures, class_="trio"), caption))
+    return el("div", el("p", intro, class_="quiet"), el("div", figures, class_="grid"))
 
 
 def _curves(fit: FitFacts) -> Markup | None:
@@ -103,17 +102,14 @@ def _curves(fit: FitFacts) -> Markup | None:
         values = fit.curves.get(name)
         if values is None or not np.isfinite(values).any():
             continue
-        series = [Series(name="each step" if name == "loss" else "", x=iterations, y=values, style="a")]
+        series = [Series(name="each step" if name == "loss" else "", x=iterations, y=values)]
         if name == "loss" and len(values) >= 20:
+            # A running mean, of fewer values at the ends.
+            window = np.ones(_MEAN_OF)
+            mean = np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
             series = [
                 Series(name="each step", x=iterations, y=values, style="guide"),
-                Series(name="mean of 15", x=iterations, y=_smooth(values), style="a"),
+                Series(name=f"mean of {_MEAN_OF}", x=iterations, y=mean),
             ]
         charts.append(figure([el("h3", title), line_chart(series, axes, title=title)], None))
     return el("div", el("h3", "Training"), el("div", charts, class_="grid")) if charts else None
-
-
-def _smooth(values: np.ndarray, width: int = 15) -> np.ndarray:
-    """Running mean; shorter at the ends."""
-    weights = np.ones(width)
-    return np.convolve(values, weights, "same") / np.convolve(np.ones(len(values)), weights, "same")

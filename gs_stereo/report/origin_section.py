@@ -97,12 +97,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterat
     for key, value in sorted(values.items(), key=lambda item: str(item[0])):
         if isinstance(value, Mapping) and value and depth < _MAX_DEPTH:
             yield from _flat(value, f"{prefix}{key}.", depth + 1)
-        else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else _json(value)
-
-
-def _json(value: Any) -> str:
-    try:
-        return canonical_json(value)
-    except (TypeError, ValueError, RecursionError):
-        return str(value)
+            continue
+        try:
+            text = value if isinstance(value, str) else canonical_json(value)
+        except (TypeError, ValueError, RecursionError):
+            text = str(value)
+        yield f"{prefix}{key}", text

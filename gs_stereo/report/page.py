@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gs_stereo.core.markup import Markup, el, join
+from gs_stereo.core.markup import Markup, el
 from gs_stereo.report.capture_section import capture_section, fit_section
 from gs_stereo.report.facts import ReportFacts
 from gs_stereo.report.labels_section import labels_section
@@ -12,7 +12,6 @@ from gs_stereo.report.origin_section import cost_section, origin_section
 from gs_stereo.report.samples_section import samples_section, sheet_section
 from gs_stereo.report.verdict_section import checks_section, verdict_section
 
-_FOLDER = Path(__file__).parent
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """The browser itself refuses to load anything from elsewhere."""
 
@@ -29,44 +28,39 @@ def render_page(facts: ReportFacts) -> str:
         ("Cost", "cost", cost_section(facts)),
         ("Origin", "origin", origin_section(facts)),
     )
-    links = [el("a", name, href=f"#{anchor}") for name, anchor, part in parts if part is not None]
-    title = f"{facts.scene}: {facts.verdict.name}"
-    main = el("main", _heading(facts), verdict_section(facts), (part for _, _, part in parts))
-    body = el("body", _top(facts, links), main, _footer(facts), el("script", _file("script.js")))
-    return f"<!doctype html>\n{el('html', _head(title), body, lang='en')}\n"
-
-
-def _head(title: str) -> Markup:
-    return el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("title", title),
-        el("style", _file("style.css")),
-    )
-
-
-def _file(name: str) -> Markup:
-    return Markup((_FOLDER / name).read_text(encoding="utf-8"))
-
-
-def _top(facts: ReportFacts, links: list[Markup]) -> Markup:
-    toggle = el("button", "Dark", id="theme", type="button", hidden=True)
-    return el("header", el("div", el("strong", facts.scene), el("nav", links), toggle), class_="top")
-
-
-def _heading(facts: ReportFacts) -> Markup:
     source = facts.index.info.provenance
     lead = f"Rectified stereo pairs. Dataset {facts.dataset}, labelled by {source.name} {source.version}."
     others = ", ".join(facts.other_datasets)
     more = f" Other datasets of this scene: {others} (gsstereo report --dataset NAME)." if others else ""
-    return join([el("h1", facts.scene), el("p", lead, more, class_="lead")])
-
-
-def _footer(facts: ReportFacts) -> Markup:
     rules = (
         "Disparity belongs to the left image, d = x_left - x_right, in pixels; depth = focal length x baseline / d. "
         "Gray stripes have no label."
     )
-    return el("footer", el("div", el("p", rules), el("p", f"Written by gs_stereo {facts.code_version}.")))
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("title", f"{facts.scene}: {facts.verdict.name}"),
+        el("style", _file("style.css")),
+    )
+    links = [el("a", name, href=f"#{anchor}") for name, anchor, part in parts if part is not None]
+    toggle = el("button", "Dark", id="theme", type="button", hidden=True)
+    body = el(
+        "body",
+        el("header", el("div", el("strong", facts.scene), el("nav", links), toggle), class_="top"),
+        el(
+            "main",
+            el("h1", facts.scene),
+            el("p", lead, more, class_="lead"),
+            verdict_section(facts),
+            (part for _, _, part in parts),
+        ),
+        el("footer", el("div", el("p", rules), el("p", f"Written by gs_stereo {facts.code_version}."))),
+        el("script", _file("script.js")),
+    )
+    return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
+
+
+def _file(name: str) -> Markup:
+    return Markup((Path(__file__).parent / name).read_text(encoding="utf-8"))

@@ -60,7 +60,10 @@ def _viewer(sample: ShownSample, number: int, unit: str) -> Markup:
     def picture(source: str, name: str) -> Markup:
         return el("img", src=source, alt=f"{name} of {sample.sample_id}", **size)
 
-    disparity_bar = _scale(_both_units(sample, unit))
+    low, high = sample.disparity_range_px
+    ticks, product = _spread(low, high), sample.depth_range[1] * max(high, 1e-6)
+    depths = [product / max(tick, 1e-6) for tick in ticks]  # depth = f b / disparity
+    disparity_bar = _scale([(ticks, "px"), (depths, unit)])
     confidence_bar = _scale([(_spread(0.0, 1.0), "")])
     left, right = picture(sample.left, "left image"), picture(sample.right, "right image")
     panes = [
@@ -85,14 +88,6 @@ def _viewer(sample: ShownSample, number: int, unit: str) -> Markup:
         el("dl", notes, class_="notes"),
         class_="viewer",
     )
-
-
-def _both_units(sample: ShownSample, unit: str) -> list[tuple[list[float], str]]:
-    """Ticks in px, and the depth at the same places: depth = f b / disparity."""
-    low, high = sample.disparity_range_px
-    ticks = _spread(low, high)
-    product = sample.depth_range[1] * max(high, 1e-6)
-    return [(ticks, "px"), ([product / max(tick, 1e-6) for tick in ticks], unit)]
 
 
 def _spread(low: float, high: float) -> list[float]:

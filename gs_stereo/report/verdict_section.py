@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gs_stereo.core.markup import Markup, el, join
+from gs_stereo.core.markup import Markup, el
 from gs_stereo.quality.check import Check, Grade
 from gs_stereo.quality.verdict import Verdict
 from gs_stereo.report.facts import ReportFacts
@@ -41,19 +41,18 @@ def verdict_section(facts: ReportFacts) -> Markup:
 
 def checks_section(facts: ReportFacts) -> Markup:
     """Every check with its measure, whether it passed or not."""
-    rows = [
-        (check.title, _pill(check), el("span", check.sentence, _consequence(check))) for check in facts.verdict.checks
-    ]
-    intro = join(
-        [
-            "Measured on the pictures and labels themselves, on ",
-            f"{facts.verdict.measured_samples} of {facts.verdict.sample_count} samples. The limits are settings of ",
-            el("code", "gsstereo report"),
-            ".",
-        ]
-    )
+    rows = []
+    for check in facts.verdict.checks:
+        cause = check.explained_by and f" (A consequence of: {check.explained_by.replace('_', ' ')}.)"
+        pill = el("span", check.grade, class_=f"pill {_STYLE[check.grade]}")
+        rows.append((check.title, pill, el("span", check.sentence, cause)))
+    counts = f"{facts.verdict.measured_samples} of {facts.verdict.sample_count} samples"
+    intro = f"Measured on the pictures and labels themselves, on {counts}. The limits are settings of "
     return section(
-        "Checks", "checks", el("p", intro, class_="quiet"), table(("Check", "", "Finding"), rows, class_="checks cards")
+        "Checks",
+        "checks",
+        el("p", intro, el("code", "gsstereo report"), ".", class_="quiet"),
+        table(("Check", "", "Finding"), rows, class_="checks cards"),
     )
 
 
@@ -61,14 +60,6 @@ def _icon(name: str) -> Markup:
     ring = el("circle", cx=15, cy=15, r=13.5, fill="none", stroke="currentColor", stroke_width=2)
     shape = el("path", d=_SHAPES[name], fill="none", stroke="currentColor", stroke_width=2.6, stroke_linecap="round")
     return el("svg", ring, shape, viewBox="0 0 30 30", aria_hidden="true")
-
-
-def _pill(check: Check) -> Markup:
-    return el("span", check.grade, class_=f"pill {_STYLE[check.grade]}")
-
-
-def _consequence(check: Check) -> str | None:
-    return f" (A consequence of: {check.explained_by.replace('_', ' ')}.)" if check.explained_by else None
 
 
 def _where(check: Check, verdict: Verdict) -> Markup | None:
@@ -82,16 +73,18 @@ def _where(check: Check, verdict: Verdict) -> Markup | None:
 def _figures(facts: ReportFacts) -> list[tuple[str, Markup]]:
     card, index = facts.card, facts.index
     least, mean, most = card.disparity_px
+    metres = index.info.metres_per_unit
+    scale = _value("unknown", "scene units") if metres is None else _value(f"{metres:g} m", "per unit")
     entries = [
         ("Samples", _value(str(index.sample_count), f"of {card.view_count} views")),
         ("Image size", _value(f"{index.width} x {index.height}", "px")),
         ("Labelled pixels", _value(f"{100 * card.coverage:.1f} %", f"confidence {card.mean_confidence:.2f}")),
         ("Disparity", _value(f"{mean:.1f} px", f"{least:.1f} to {most:.1f}")),
         ("Label", _value(index.info.provenance.name, f"dataset {facts.dataset}")),
-        ("Scale", _value(*_scale(index.info.metres_per_unit))),
+        ("Scale", scale),
     ]
-    if facts.fit and _finite(facts.fit.metrics.get("held_out_psnr_db")):
-        psnr = float(facts.fit.metrics["held_out_psnr_db"])
+    psnr = facts.fit.metrics.get("held_out_psnr_db") if facts.fit else None
+    if facts.fit and isinstance(psnr, int | float) and math.isfinite(psnr):
         entries.append(("Held-out photos", _value(f"{psnr:.2f} dB", f"PSNR, {facts.fit.held_out_count} photos")))
     if facts.stages:
         seconds = sum(stage.manifest.seconds for stage in facts.stages)
@@ -107,13 +100,5 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
-def _scale(metres_per_unit: float | None) -> tuple[str, str]:
-    return ("unknown", "scene units") if metres_per_unit is None else (f"{metres_per_unit:g} m", "per unit")
-
-
 def _value(main: str, small: str) -> Markup:
     return el("span", main, " ", el("small", small))
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
