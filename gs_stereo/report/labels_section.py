@@ -91,8 +91,9 @@ def _confidence(facts: ReportFacts) -> Markup:
 
 def _calibration(facts: ReportFacts) -> list[Markup]:
     """Reliability against exact truth, where an evaluation has been made."""
-    region = _region(facts.evaluation)
-    bins = region.get("reliability") if region else None
+    regions = [region for _, region in _regions(facts.evaluation) if region.get("region") == "non_occluded"]
+    region = regions[0] if regions else {}
+    bins = region.get("reliability")
     if not isinstance(bins, dict):
         return []
     confidence, accuracy = (_numbers(bins.get(name)) for name in ("confidence", "accuracy"))
@@ -107,7 +108,7 @@ def _calibration(facts: ReportFacts) -> list[Markup]:
         Axes(x_label="stated confidence", y_label="share within 1 px of the truth", y_range=(0.0, 1.0)),
         title="Calibration of the confidence",
     )
-    error = region.get("ece_all_pixels") if region else None
+    error = region.get("ece_all_pixels")
     mean = f" Expected calibration error {error:.3f}." if isinstance(error, float) else ""
     return [_chart("Calibration", chart, f"Against the exact truth, pixels that both eyes see.{mean}")]
 
@@ -152,31 +153,28 @@ def _coverage(facts: ReportFacts) -> list[Markup]:
 def _evaluation(evaluation: Mapping[str, Any] | None) -> Markup | None:
     """Accuracy against exact truth as a table."""
     rows = []
-    for baseline in _dicts((evaluation or {}).get("baselines")):
-        for region in _dicts(baseline.get("regions")):
+    for baseline_m, region in _regions(evaluation):
+        if region.get("pixels"):
             bad = region.get("bad_all_pixels")
             shares = bad if isinstance(bad, dict) else {}
-            if region.get("pixels"):
-                rows.append(
-                    (
-                        f"{_text(baseline.get('baseline_m'), 3)} m, {str(region.get('region')).replace('_', ' ')}",
-                        _text(region.get("epe_all_pixels"), 3),
-                        *(_percent(shares.get(limit)) for limit in ("0.5", "1", "2")),
-                        _percent(region.get("coverage")),
-                    )
+            rows.append(
+                (
+                    f"{_text(baseline_m, 3)} m, {str(region.get('region')).replace('_', ' ')}",
+                    _text(region.get("epe_all_pixels"), 3),
+                    *(_percent(shares.get(limit)) for limit in ("0.5", "1", "2")),
+                    _percent(region.get("coverage")),
                 )
+            )
     if not rows:
         return None
     header = ("Baseline, region", "EPE px", "bad-0.5", "bad-1", "bad-2", "coverage")
     return el("div", el("h3", "Against the exact truth"), table(header, rows, class_="numbers"))
 
 
-def _region(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    for baseline in _dicts((evaluation or {}).get("baselines")):
-        for region in _dicts(baseline.get("regions")):
-            if region.get("region") == "non_occluded":
-                return region
-    return None
+def _regions(evaluation: Mapping[str, Any] | None) -> list[tuple[Any, dict[str, Any]]]:
+    """Baseline in metres and scores of every region of every baseline."""
+    baselines = _dicts((evaluation or {}).get("baselines"))
+    return [(each.get("baseline_m"), region) for each in baselines for region in _dicts(each.get("regions"))]
 
 
 def _dicts(values: Any) -> list[dict[str, Any]]:
