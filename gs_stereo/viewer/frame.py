@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.geometry.rotations import matrix_from_quaternion, quaternion_from_matrix
+from gs_stereo.geometry.trajectories import pose_from_rotation_and_centre
 from gs_stereo.geometry.view_selection import camera_centres
 from gs_stereo.types import Camera
 
@@ -38,9 +39,8 @@ class DisplayFrame:
         width, height = longest_edge_px, round(longest_edge_px / _ASPECT)
         tangent = np.tan(view.vertical_fov_rad / 2) * min(1.0, view.aspect / _ASPECT)
         focal = height / 2 / tangent
-        pose = np.eye(4)
-        pose[:3, :3] = matrix_from_quaternion(view.wxyz).T
-        pose[:3, 3] = -pose[:3, :3] @ (view.position / self.display_per_unit)
+        rotation = matrix_from_quaternion(view.wxyz).T
+        pose = pose_from_rotation_and_centre(rotation, view.position / self.display_per_unit)
         intrinsics = np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
         return Camera(name="3D view", width=width, height=height, intrinsics=intrinsics, cam_from_world=pose)
 

@@ -6,7 +6,6 @@ unescaped. Slow work (reading shards, rendering) goes to a `NewestWins` thread.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import numpy as np
 import viser
 from jaxtyping import UInt8
 
+from gs_stereo.core.markup import el
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.imaging.colour_maps import side_by_side
 from gs_stereo.imaging.images import fitting_size, shrink_to_edge
@@ -68,11 +68,9 @@ def add_notes(stage: Stage) -> None:
     """What is missing and what makes it."""
     if not stage.contents.notes:
         return
-    lines = "".join(f"<p style='margin:0 0 0.5em'>{html.escape(note)}</p>" for note in stage.contents.notes)
+    lines = (el("p", note, style="margin:0 0 0.5em") for note in stage.contents.notes)
     with stage.server.gui.add_folder("Not there"):
-        stage.server.gui.add_html(
-            f"<div style='padding:0 0.75em;font-size:0.85em;overflow-wrap:anywhere'>{lines}</div>"
-        )
+        stage.server.gui.add_html(el("div", lines, style=_NOTE_STYLE))
 
 
 def add_toggles(stage: Stage) -> None:

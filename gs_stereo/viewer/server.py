@@ -40,7 +40,9 @@ class Viewer:
     def __init__(self, contents: SceneContents, config: ViewerConfig, first_dataset: str | None = None) -> None:
         self._contents, self._config = contents, config
         self._ended = threading.Event()
-        self._server = _start_server(config, contents.name)
+        _check_address(config)
+        with _silence():
+            self._server = _PrivateServer(host=config.host, port=config.port, label=contents.name, verbose=False)
         self._home = find_home(contents)
         self._missed: list[str] = []
         self._layers = Layers(self._server, contents, self._home.frame, config)
@@ -55,7 +57,9 @@ class Viewer:
         self._label: LabelPanel | None = None
         self._pair: PairPanel | None = None
         self._build(stage, first_dataset)
-        self._thumbnails = threading.Thread(target=self._guarded(self._add_thumbnails), daemon=True)
+        add_thumbnails = self._guarded(self._layers.add_thumbnails)
+        arguments = (self._ended.is_set, self._show_error)
+        self._thumbnails = threading.Thread(target=add_thumbnails, args=arguments, daemon=True)
         self._thumbnails.start()
 
     @property
@@ -77,13 +81,10 @@ class Viewer:
             self._label = LabelPanel(stage, first, visible=wanted)
         add_toggles(stage)
         self._layers.show_all(self._go_to_photo)
-        self._set_first_view()
-        self._server.on_client_connect(self._guarded(self._greet))
-
-    def _set_first_view(self) -> None:
         view, scale = self._server.initial_camera, self._home.frame.display_per_unit
         view.position, view.look_at = self._home.position_in_world * scale, self._home.target_in_world * scale
         view.up = self._home.frame.up_in_world
+        self._server.on_client_connect(self._guarded(self._greet))
 
     def _greet(self, client: viser.ClientHandle) -> None:
         """Show a new browser what went wrong before, and render the pair where it looks."""
@@ -103,9 +104,6 @@ class Viewer:
             client.camera.look_at = position + camera.world_from_cam[:3, 2]
         if self._pair is not None:
             self._pair.choose_photo(index)
-
-    def _add_thumbnails(self) -> None:
-        self._layers.add_thumbnails(self._ended.is_set, self._show_error)
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
         """`callback`, whose errors are shown in the browser and never end a thread of the server."""
@@ -141,12 +139,6 @@ class Viewer:
 
 def _notify(client: viser.ClientHandle, text: str) -> None:
     client.add_notification("That did not work", text, color="red", auto_close_seconds=_SECONDS_SHOWN)
-
-
-def _start_server(config: ViewerConfig, label: str) -> viser.ViserServer:
-    _check_address(config)
-    with _silence():
-        return _PrivateServer(host=config.host, port=config.port, label=label, verbose=False)
 
 
 def _check_address(config: ViewerConfig) -> None:
