@@ -17,7 +17,6 @@ from gs_stereo.mvs.refine import FAR, NEAR, Refiner, planes_of
 from gs_stereo.mvs.views import (
     DepthRange,
     InverseDepthPrior,
-    PhotometricScore,
     PosedImage,
     SweepResult,
 )
@@ -92,33 +91,6 @@ def sweep_near(
         refiner.propagate(NEAR)
     sharpness = refiner.descend(0.25)
     return _result(problem, refiner, sharpness, np.full(problem.shape, np.nan, np.float32), kernel)
-
-
-def photometric_score(
-    left: PosedImage,
-    views: Sequence[PosedImage],
-    depth_candidates: Float[np.ndarray, "k h w"],
-    config: MultiViewConfig,
-    kernel: Kernel | None = None,
-) -> PhotometricScore:
-    """How well the views agree with each of k depth maps of `left` (z, NaN = none). Slopes come from the maps."""
-    kernel = NativeKernel() if kernel is None else kernel
-    problem = make_problem(left, views, config)
-    if depth_candidates.ndim != 3 or depth_candidates.shape[1:] != problem.shape:
-        raise InputError(
-            f"Depth candidates must be (k, {problem.shape[0]}, {problem.shape[1]}), not {depth_candidates.shape}."
-        )
-    cost = np.full(depth_candidates.shape, np.nan, np.float32)
-    support = np.zeros(depth_candidates.shape, np.uint8)
-    for k, depth in enumerate(depth_candidates):
-        known = np.flatnonzero((np.isfinite(depth) & (depth > 0)).ravel()).astype(np.int32)
-        inverse = np.full(depth.size, np.nan, np.float32)
-        inverse[known] = 1 / depth.ravel()[known]
-        planes = planes_of(inverse.reshape(depth.shape)).reshape(3, -1)[:, known]
-        found = kernel.patch_costs(problem, known, planes)
-        cost[k].ravel()[known] = np.where(np.isfinite(found.by_view).any(axis=0), found.cost, np.nan)
-        support[k].ravel()[known] = (found.by_view < _SUPPORT_COST).sum(axis=0)
-    return PhotometricScore(cost=cost, supporting_views=support)
 
 
 def _coarse_refined(

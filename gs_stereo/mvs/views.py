@@ -110,11 +110,3 @@ class SweepResult:
     spread_px: Float[np.ndarray, "h w"]
     side_gap: Float[np.ndarray, "h w"]
     reference_px: float
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PhotometricScore:
-    """How well views agree with given depths. cost: 1 - correlation of the best views (NaN = no depth, or unseen)."""
-
-    cost: Float[np.ndarray, "k h w"]
-    supporting_views: UInt8[np.ndarray, "k h w"]

@@ -49,10 +49,6 @@ class FitResult:
     seconds: float
 
     @property
-    def training_names(self) -> list[str]:
-        return [view.name for view in self.photos.views]
-
-    @property
     def held_out_names(self) -> list[str]:
         return [view.name for view in self.held_out.views]
 

@@ -51,6 +51,3 @@ class Gaussians:
 
     def to(self, device: torch.device | str) -> Gaussians:
         return replace(self, **{name: tensor.to(device) for name, tensor in self.tensors().items()})
-
-    def detached(self) -> Gaussians:
-        return replace(self, **{name: tensor.detach() for name, tensor in self.tensors().items()})

@@ -56,11 +56,11 @@ def test_a_fit_improves_on_its_start(strategy: str) -> None:
 def test_the_result_names_what_was_held_out() -> None:
     result = _fit(_config(iterations=2))
     assert result.held_out_names == ["000.png", "008.png"]
-    assert result.training_names == [f"{i:03d}.png" for i in range(1, 8)]
+    assert [view.name for view in result.photos.views] == [f"{i:03d}.png" for i in range(1, 8)]
     everything = _fit(_config(iterations=2, test_every=0))
     assert everything.held_out_names == []
     assert np.isnan(everything.held_out.psnr_db)
-    assert len(everything.training_names) == 9
+    assert len(everything.photos.views) == 9
 
 
 @pytest.mark.parametrize("strategy", ["default", "mcmc"])
