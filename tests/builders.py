@@ -353,8 +353,8 @@ def write_shifted_pairs(
         disparity[: size[0] // 10] = np.nan
         flags = np.zeros(size, np.uint16)
         flags[:, :shift] = LabelFlag.OUT_OF_FRAME
-        ids = {"sample_id": f"pair-{index}", "view_id": f"view-{index // 2}"}
-        samples.append(plain_sample(disparity, left=left, right=right, flags=flags, **ids))
+        values: dict[str, Any] = {"sample_id": f"pair-{index}", "view_id": f"view-{index // 2}", "flags": flags}
+        samples.append(plain_sample(disparity, left=left, right=right, **values))
     provenance = Provenance(name="exact", version="1", licence=licence)
     info = make_info(scene=scene, label="exact", provenance=provenance, metres_per_unit=None)
     return write_samples(folder, samples, info, samples_per_shard=4)

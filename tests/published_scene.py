@@ -9,8 +9,8 @@ import numpy as np
 from builders import HEIGHT, WIDTH, camera_at, make_info, plain_sample, tiny_scene, true_gaussians
 from twins.rasterizer import ReferenceRasterizer
 
-from gs_stereo.datasets.schema import ShardSample
-from gs_stereo.datasets.write import ShardWriting, sample_of, write_dataset
+from gs_stereo.datasets.schema import ShardSample, sample_of
+from gs_stereo.datasets.write import ShardWriting, write_dataset
 from gs_stereo.imaging.images import write_png
 from gs_stereo.io.colmap import model_from_sparse_scene
 from gs_stereo.io.pairs import write_pair

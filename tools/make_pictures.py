@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from gs_stereo.core.atomic import write_bytes
+from gs_stereo.datasets.read import read_dataset
 from gs_stereo.datasets.schema import ShardSample
-from gs_stereo.datasets.write import read_dataset
 from gs_stereo.imaging.colour_maps import colour_table, coloured, shown_range
 
 TARGET = Path(__file__).parents[1] / "docs" / "pair.webp"

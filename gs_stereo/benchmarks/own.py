@@ -8,16 +8,13 @@ exact; for labels of an expert it measures agreement with that expert.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from gs_stereo.benchmarks.exact import ExactView, load_exact_scene
 from gs_stereo.benchmarks.protocol import FolderBenchmark, OfficialProtocol
 from gs_stereo.datasets.layouts.pair_files import Calibration, LabelledPair, PairSource, sorted_sources
-from gs_stereo.datasets.probe import probe_shards
-from gs_stereo.datasets.read import ShardReader
-from gs_stereo.datasets.schema import read_index
+from gs_stereo.datasets.samples import DatasetSamples
 from gs_stereo.errors import ConfigError
 from gs_stereo.imaging.images import read_photo
 
@@ -54,22 +51,19 @@ def _read_view(view: ExactView, baseline_m: float) -> LabelledPair:
 
 
 def find_samples(root: Path, split: str | None = None) -> list[PairSource]:
-    """Every sample of the data set in the folder `root`, which holds dataset.json."""
-    shards = [root / entry.file for entry in read_index(root).shards]
-    probe_shards(shards)
-    return sorted_sources((source for shard in shards for source in _samples(shard)), where=f"{root} is empty")
+    """Every sample of the data set in the folder `root`."""
+    samples = DatasetSamples(root)
+    found = []
+    for number in range(len(samples)):
+        shard, position = samples.place(number)
+        path = samples.shards[shard]
+        read = partial(_read_sample, samples, number)
+        found.append(PairSource(name=f"{path.stem}/{position:04d}", read=read, files=(path,)))
+    return sorted_sources(found, where=f"{root} is empty")
 
 
-def _samples(shard: Path) -> Iterator[PairSource]:
-    with ShardReader(shard) as reader:
-        count = len(reader)
-    for index in range(count):
-        yield PairSource(name=f"{shard.stem}/{index:04d}", read=partial(_read_sample, shard, index), files=(shard,))
-
-
-def _read_sample(shard: Path, index: int) -> LabelledPair:
-    with ShardReader(shard) as reader:
-        sample = reader.read(index)
+def _read_sample(samples: DatasetSamples, number: int) -> LabelledPair:
+    sample = samples.read(number)
     return LabelledPair(
         left=sample.left, right=sample.right, disparity=sample.disparity, non_occluded=sample.non_occluded
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,26 +18,21 @@ from gs_stereo.core.atomic import write_text
 from gs_stereo.datasets.croissant import CROISSANT_NAME, croissant
 from gs_stereo.datasets.licences import UNKNOWN, licence_of, one_line
 from gs_stereo.datasets.schema import DatasetIndex, ShardSample, read_index
-from gs_stereo.types import LabelFlag
+from gs_stereo.types.labels import FLAG_MEANING, LabelFlag
 
 CARD_NAME = "README.md"
 _MAX_BIN_PX = 4096
 _HISTOGRAM_ROWS = 12
 _BAR_WIDTH = 40
 _LISTED_BASELINES = 6
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_LARGEST_SIZE = "1M<n<10M"
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (np.inf, "1M<n<10M"),
+)
 _NICE_STEPS_PX = (1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 200, 256, 512)
-_FLAG_MEANING = {
-    LabelFlag.OCCLUDED: "hidden from the right camera by a nearer surface",
-    LabelFlag.OUT_OF_FRAME: "lies left of the right image",
-    LabelFlag.LOW_ALPHA: "the scene model is not opaque here",
-    LabelFlag.AMBIGUOUS_DEPTH: "depth varies along the ray",
-    LabelFlag.LEFT_RIGHT_INCONSISTENT: "matching left to right and right to left differ",
-    LabelFlag.MULTI_VIEW_INCONSISTENT: "neighbouring views disagree",
-    LabelFlag.SOURCES_DISAGREE: "matcher and splat disagree",
-    LabelFlag.FROM_SPLAT: "the label is taken from the splat",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +107,7 @@ class FactCounter:
 
 def collect_facts(folder: Path) -> CardFacts:
     """Read every sample of a finished dataset once and count. InputError if it is broken."""
-    from gs_stereo.datasets.write import read_dataset
+    from gs_stereo.datasets.read import read_dataset
 
     counter = FactCounter()
     for _ in counter.watch(read_dataset(folder)):
@@ -128,156 +123,145 @@ def write_card(folder: Path, facts: CardFacts) -> None:
 
 def dataset_card(facts: CardFacts) -> str:
     """The card as Markdown with a YAML header; the same facts give the same text."""
-    return "\n".join(
-        [
-            *_header(facts),
-            *_overview(facts),
-            *_licence(facts),
-            *_label_section(facts),
-            *_CONVENTIONS,
-            *_loading(facts),
-            "",
-        ]
-    )
-
-
-def _header(facts: CardFacts) -> list[str]:
-    info, licence = facts.index.info, licence_of(facts.index.info)
-    tags = [
-        "stereo",
-        "stereo-matching",
-        "disparity",
-        "gaussian-splatting",
-        "3d",
-        *(["n-view"] if facts.stack_views else []),
-    ]
-    return [
-        "---",
-        f"pretty_name: {json.dumps(f'{info.scene}, stereo, {info.label} labels', ensure_ascii=False)}",
-        *licence.yaml_lines(),
-        "task_categories:",
-        "- depth-estimation",
-        "tags:",
-        *(f"- {tag}" for tag in [*tags, *(["non-commercial"] if licence.non_commercial else [])]),
-        "size_categories:",
-        f"- {json.dumps(_size_category(facts.index.sample_count))}",
-        "configs:",
-        "- config_name: default",
-        "  data_files:",
-        f"  - split: {json.dumps(info.split)}",
-        f"    path: {json.dumps(f'{info.split}-*.h5')}",
-        "---",
-        "",
-    ]
-
-
-def _size_category(count: int) -> str:
-    return next((name for limit, name in _SIZES if count < limit), _LARGEST_SIZE)
-
-
-def _overview(facts: CardFacts) -> list[str]:
-    index, info = facts.index, facts.index.info
-    scale = "unknown" if info.metres_per_unit is None else f"1 unit = {info.metres_per_unit:g} m"
-    stack = f", with stacks of {facts.stack_views} views" if facts.stack_views else ""
-    return [
-        f"# {one_line(info.scene)}: rectified stereo with {one_line(info.label)} labels",
-        "",
-        "Rendered from a Gaussian splat of photos. Left and right image are rectified by construction.",
-        "",
-        "| fact | value |",
-        "|---|---|",
-        f"| samples | {index.sample_count} from {facts.view_count} views{stack}, split `{info.split}` |",
-        f"| image size | {index.width} x {index.height} |",
-        f"| baselines, scene units | {_baselines(facts)} |",
-        f"| scale | {scale} |",
-        f"| shards | {len(index.shards)} HDF5 files, format version 1, {_size(index)} |",
-        f"| made by | {one_line(info.generator)} |",
-        "",
-    ]
-
-
-def _licence(facts: CardFacts) -> list[str]:
-    licence = licence_of(facts.index.info)
-    missing = (
-        []
-        if licence.identifier != UNKNOWN
-        else [
-            "",
-            "Whoever took the photos decides. Give their licence with `--set photo_licence=...` when you label.",
-        ]
-    )
-    return ["## Licence", "", *licence.card_lines(), *missing, ""]
-
-
-def _label_section(facts: CardFacts) -> list[str]:
-    source, (least, mean, most) = facts.index.info.provenance, facts.disparity_px
-    weights = source.weights_sha256 or "none"
-    return [
-        "## Label",
-        "",
-        f"- source: {one_line(source.name)}, version {one_line(source.version)}; weights sha256: {weights}",
-        f"- coverage: {facts.coverage:.1%} of the pixels; mean confidence there: {facts.mean_confidence:.3f}",
-        f"- disparity: {least:.2f} to {most:.2f} px, mean {mean:.2f} px",
-        "",
-        "Share of labelled pixels by disparity:",
-        "",
-        "```text",
-        *_histogram(facts.histogram),
-        "```",
-        "",
-        "| bit | flag | share of pixels | meaning |",
-        "|---|---|---|---|",
-        *(
-            f"| {int(flag).bit_length() - 1} | {str(flag.name).lower()} | {share:.2%} | {_FLAG_MEANING[flag]} |"
+    index, licence, (least, mean, most) = facts.index, licence_of(facts.index), facts.disparity_px
+    source, scale = index.provenance, index.metres_per_unit
+    tags = ["stereo", "stereo-matching", "disparity", "gaussian-splatting", "3d"]
+    tags += ["n-view"] * bool(facts.stack_views) + ["non-commercial"] * licence.non_commercial
+    return _CARD.format(
+        pretty_name=json.dumps(f"{index.scene}, stereo, {index.label} labels", ensure_ascii=False),
+        licence_fields="\n".join(licence.yaml_lines()),
+        tags="\n".join(f"- {tag}" for tag in tags),
+        size_category=json.dumps(next(name for limit, name in _SIZES if index.sample_count < limit)),
+        split_text=json.dumps(index.split),
+        pattern=json.dumps(f"{index.split}-*.h5"),
+        scene=one_line(index.scene),
+        label=one_line(index.label),
+        samples=index.sample_count,
+        views=facts.view_count,
+        stacks=f", with stacks of {facts.stack_views} views" if facts.stack_views else "",
+        split=index.split,
+        width=index.width,
+        height=index.height,
+        baselines=_baselines(facts.baselines),
+        scale="unknown" if scale is None else f"1 unit = {scale:g} m",
+        shards=len(index.shards),
+        megabytes=sum(entry.bytes for entry in index.shards) / 1e6,
+        generator=one_line(index.generator),
+        licence="\n".join([*licence.card_lines(), *(_ASK_FOR_LICENCE if licence.identifier == UNKNOWN else [])]),
+        source=f"{one_line(source.name)}, version {one_line(source.version)}",
+        weights=source.weights_sha256 or "none",
+        coverage=facts.coverage,
+        confidence=facts.mean_confidence,
+        least=least,
+        mean=mean,
+        most=most,
+        histogram="\n".join(_histogram(facts.histogram)),
+        flags="\n".join(
+            f"| {flag.bit} | {str(flag.name).lower()} | {share:.2%} | {FLAG_MEANING[flag]} |"
             for flag, share in facts.flag_shares
         ),
-        "",
-        "Where the right eye is blocked, labels that know the geometry (`splat`, `fused`) keep their disparity, and a",
-        "matcher's label is NaN: skip the flags `occluded` and `out_of_frame` in photometric losses.",
-        "",
-    ]
+        shard=index.shards[0].file,
+    )
 
 
-_CONVENTIONS = [
-    "## Conventions",
+_ASK_FOR_LICENCE = [
     "",
-    "- Disparity belongs to the left image, d = x_left - x_right >= 0, in pixels; depth z = f * baseline / d.",
-    "- NaN = no label. Confidence = round(255 * probability that the error is under 1 px).",
-    "- Pixel (row i, column j) has its centre at (j + 0.5, i + 0.5). Cameras are OpenCV's: x right, y down, z forward.",
-    "- `cam_from_world` is the left camera; the right one is moved by +baseline along the left's x axis.",
-    "- Images are 8-bit sRGB.",
-    "",
+    "Whoever took the photos decides. Give their licence with `--set photo_licence=...` when you label.",
 ]
+_CARD = """\
+---
+pretty_name: {pretty_name}
+{licence_fields}
+task_categories:
+- depth-estimation
+tags:
+{tags}
+size_categories:
+- {size_category}
+configs:
+- config_name: default
+  data_files:
+  - split: {split_text}
+    path: {pattern}
+---
+
+# {scene}: rectified stereo with {label} labels
+
+Rendered from a Gaussian splat of photos. Left and right image are rectified by construction.
+
+| fact | value |
+|---|---|
+| samples | {samples} from {views} views{stacks}, split `{split}` |
+| image size | {width} x {height} |
+| baselines, scene units | {baselines} |
+| scale | {scale} |
+| shards | {shards} HDF5 files, format version 1, {megabytes:.1f} MB |
+| made by | {generator} |
+
+## Licence
+
+{licence}
+
+## Label
+
+- source: {source}; weights sha256: {weights}
+- coverage: {coverage:.1%} of the pixels; mean confidence there: {confidence:.3f}
+- disparity: {least:.2f} to {most:.2f} px, mean {mean:.2f} px
+
+Share of labelled pixels by disparity:
+
+```text
+{histogram}
+```
+
+| bit | flag | share of pixels | meaning |
+|---|---|---|---|
+{flags}
+
+Where the right eye is blocked, labels that know the geometry (`splat`, `fused`) keep their disparity, and a
+matcher's label is NaN: skip the flags `occluded` and `out_of_frame` in photometric losses.
+
+## Conventions
+
+- Disparity belongs to the left image, d = x_left - x_right >= 0, in pixels; depth z = f * baseline / d.
+- NaN = no label. Confidence = round(255 * probability that the error is under 1 px).
+- Pixel (row i, column j) has its centre at (j + 0.5, i + 0.5). Cameras are OpenCV's: x right, y down, z forward.
+- `cam_from_world` is the left camera; the right one is moved by +baseline along the left's x axis.
+- Images are 8-bit sRGB.
+
+## Load
+
+```python
+from torch.utils.data import DataLoader
+from gs_stereo import StereoDataset, collate
+
+loader = DataLoader(StereoDataset("."), batch_size=4, num_workers=2, collate_fn=collate)
+for batch in loader:
+    batch["left"], batch["right"], batch["disparity"], batch["valid"]
+```
+
+With Hugging Face's `datasets` (5.2): `import datasets, hdf5plugin; datasets.load_dataset('.')`.
+
+With h5py alone:
+
+```python
+import h5py, hdf5plugin  # hdf5plugin decodes zstd
+
+with h5py.File("{shard}") as shard:
+    left, disparity = shard["left"][0], shard["disparity"][0]  # NaN = no label
+    name = shard["sample_id"].asstr()[0]
+```
+"""
 
 
-def _loading(facts: CardFacts) -> list[str]:
-    return [
-        "## Load",
-        "",
-        "```python",
-        "from torch.utils.data import DataLoader",
-        "from gs_stereo import StereoDataset, collate",
-        "",
-        'loader = DataLoader(StereoDataset("."), batch_size=4, num_workers=2, collate_fn=collate)',
-        "for batch in loader:",
-        '    batch["left"], batch["right"], batch["disparity"], batch["valid"]',
-        "```",
-        "",
-        "With Hugging Face's `datasets` (5.2): `import datasets, hdf5plugin; datasets.load_dataset('.')`.",
-        "",
-        "With h5py alone:",
-        "",
-        "```python",
-        "import h5py, hdf5plugin  # hdf5plugin decodes zstd",
-        "",
-        f'with h5py.File("{facts.index.shards[0].file}") as shard:',
-        '    left, disparity = shard["left"][0], shard["disparity"][0]  # NaN = no label',
-        '    name = shard["sample_id"].asstr()[0]',
-        "```",
-    ]
+def _baselines(counts: Sequence[tuple[float, int]]) -> str:
+    """Each baseline with its count, or the range where every view has its own."""
+    if len(counts) > _LISTED_BASELINES:
+        return f"{counts[0][0]:.4g} to {counts[-1][0]:.4g}, chosen for each view"
+    return ", ".join(f"{value:g} ({count} samples)" for value, count in counts)
 
 
-def _histogram(counts: tuple[int, ...]) -> list[str]:
+def _histogram(counts: Sequence[int]) -> list[str]:
     """About a dozen rows of equal width, with bars."""
     total = sum(counts)
     if total == 0:
@@ -289,14 +273,3 @@ def _histogram(counts: tuple[int, ...]) -> list[str]:
         f"{number * step:5d} - {(number + 1) * step:5d} px {row / total:7.2%} {bar}".rstrip()
         for number, (row, bar) in enumerate(zip(rows, bars, strict=True))
     ]
-
-
-def _baselines(facts: CardFacts) -> str:
-    """Each baseline with its count, or the range where every view has its own."""
-    if len(facts.baselines) > _LISTED_BASELINES:
-        return f"{facts.baselines[0][0]:.4g} to {facts.baselines[-1][0]:.4g}, chosen for each view"
-    return ", ".join(f"{value:g} ({count} samples)" for value, count in facts.baselines)
-
-
-def _size(index: DatasetIndex) -> str:
-    return f"{sum(entry.bytes for entry in index.shards) / 1e6:.1f} MB"

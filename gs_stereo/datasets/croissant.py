@@ -7,34 +7,17 @@ because the same run must give the same bytes.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from gs_stereo.core.records import json_text
 from gs_stereo.datasets.licences import licence_of
 from gs_stereo.datasets.schema import FORMAT_VERSION, SHARD_COLUMNS, TEXT_COLUMNS, DatasetIndex
-from gs_stereo.types import LabelFlag
 
 CROISSANT_NAME = "croissant.json"
 _VERSION = "http://mlcommons.org/croissant/1.1"
 _SHARDS = "shards"
 _HDF5 = "application/x-hdf5"
 _TYPES = {"uint8": "cr:UInt8", "uint16": "cr:UInt16", "float32": "cr:Float32", "float64": "cr:Float64"}
-_MEANINGS = {
-    "left": "Left image, 8-bit sRGB, rows x columns x channels.",
-    "right": "Right image, rectified with the left one by construction.",
-    "disparity": "Disparity of the left image in pixels, x_left - x_right >= 0; NaN = no label.",
-    "confidence": "round(255 * probability that the error of the disparity is under 1 px).",
-    "flags": "Bits: "
-    + ", ".join(f"{int(flag).bit_length() - 1} {str(flag.name).lower().replace('_', ' ')}" for flag in LabelFlag)
-    + ".",
-    "intrinsics": "Camera matrix of both eyes in pixels; pixel centres at + 0.5.",
-    "baseline": "Distance of the eyes in scene units.",
-    "cam_from_world": "Rigid transform of the left camera, x_cam = R x_world + t; OpenCV's axes.",
-    "views": "More images of a rectified stack.",
-    "offsets": "Positions of the stack's cameras on the left camera's x axis, in scene units.",
-    "sample_id": "Name of the sample, unique in the dataset.",
-    "view_id": "Name of the left view; samples of one view differ in the baseline.",
-}
 # Terms of the Croissant vocabulary that are not schema.org's own, as its specification lists them.
 _TERMS = (
     *("arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field", "fileObject"),
@@ -42,43 +25,40 @@ _TERMS = (
     *("parentField", "path", "recordSet", "references", "regex", "repeated", "replace", "samplingRate"),
     *("separator", "source", "subField", "transform"),
 )
+_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "dct": "http://purl.org/dc/terms/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "sc": "https://schema.org/",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "description": {"@container": "@language"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "name": {"@container": "@language"},
+    **{term: f"cr:{term}" for term in _TERMS},
+}
 
 
 def croissant(index: DatasetIndex, stack_views: int = 0) -> str:
     """The metadata as JSON text; the same index gives the same text. stack_views: images of an N-view stack, or 0."""
-    info, licence = index.info, licence_of(index.info)
+    licence = licence_of(index)
     values = {
-        "@context": _context(),
+        "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": _VERSION,
-        "name": f"{info.scene}, stereo, {info.label} labels",
+        "name": f"{index.scene}, stereo, {index.label} labels",
         "description": f"{index.sample_count} rectified stereo pairs of {index.width}x{index.height} px, rendered from "
-        f"a Gaussian splat of photos by {info.generator}, with disparity labels by {info.provenance.name}. "
+        f"a Gaussian splat of photos by {index.generator}, with disparity labels by {index.provenance.name}. "
         f"Licence: {licence.reason}",
         "license": licence.url or licence.name or licence.identifier,
         "version": f"{FORMAT_VERSION}.0.0",
         "distribution": _files(index),
         "recordSet": [_records(index, stack_views)],
     }
-    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _context() -> dict[str, Any]:
-    return {
-        "@language": "en",
-        "@vocab": "https://schema.org/",
-        "cr": "http://mlcommons.org/croissant/",
-        "dct": "http://purl.org/dc/terms/",
-        "rai": "http://mlcommons.org/croissant/RAI/",
-        "sc": "https://schema.org/",
-        "conformsTo": "dct:conformsTo",
-        "data": {"@id": "cr:data", "@type": "@json"},
-        "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-        "description": {"@container": "@language"},
-        "examples": {"@id": "cr:examples", "@type": "@json"},
-        "name": {"@container": "@language"},
-        **{term: f"cr:{term}" for term in _TERMS},
-    }
+    return json_text(values, indent=2)
 
 
 def _files(index: DatasetIndex) -> list[dict[str, Any]]:
@@ -102,7 +82,7 @@ def _files(index: DatasetIndex) -> list[dict[str, Any]]:
         "description": "All shards; each column is an HDF5 dataset whose first axis counts the samples.",
         "containedIn": [{"@id": entry.file} for entry in index.shards],
         "encodingFormat": _HDF5,
-        "includes": f"{index.info.split}-*.h5",
+        "includes": f"{index.split}-*.h5",
     }
     return [*shards, together]
 
@@ -110,9 +90,9 @@ def _files(index: DatasetIndex) -> list[dict[str, Any]]:
 def _records(index: DatasetIndex, stack_views: int) -> dict[str, Any]:
     sizes = {"h": index.height, "w": index.width, "v": stack_views}
     fields = [
-        _field(name, _TYPES[column.dtype], [sizes[dim] if isinstance(dim, str) else dim for dim in column.dims])
+        _field(name, column.meaning, _TYPES[column.dtype], column.shape(sizes))
         for name, column in SHARD_COLUMNS.items()
-        if stack_views or not column.optional
+        if stack_views or not column.is_of_stack
     ]
     return {
         "@type": "cr:RecordSet",
@@ -120,17 +100,17 @@ def _records(index: DatasetIndex, stack_views: int) -> dict[str, Any]:
         "name": "samples",
         "description": "One labelled stereo pair.",
         "key": {"@id": "samples/sample_id"},
-        "field": [*(_field(name, "sc:Text", []) for name in TEXT_COLUMNS), *fields],
+        "field": [*(_field(name, meaning, "sc:Text", ()) for name, meaning in TEXT_COLUMNS.items()), *fields],
     }
 
 
-def _field(name: str, kind: str, shape: list[int]) -> dict[str, Any]:
+def _field(name: str, meaning: str, kind: str, shape: tuple[int, ...]) -> dict[str, Any]:
     array = {"isArray": True, "arrayShape": ",".join(map(str, shape))} if shape else {}
     return {
         "@type": "cr:Field",
         "@id": f"samples/{name}",
         "name": name,
-        "description": _MEANINGS[name],
+        "description": meaning,
         "dataType": kind,
         **array,
         "source": {"fileSet": {"@id": _SHARDS}, "extract": {"column": name}},

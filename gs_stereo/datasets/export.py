@@ -51,32 +51,45 @@ def export_dataset(
     data set is broken, has nothing that the layout can take, or `target` is not free. With `force`, `target` may hold
     an earlier export, which is replaced; a folder of anything else is never touched.
     """
-    from gs_stereo.datasets.write import read_dataset, verify_dataset
+    from gs_stereo.datasets.read import read_dataset
+    from gs_stereo.datasets.write import verify_dataset
 
     exporter = EXPORTERS.load(layout)()
-    check_target(source, target, force=force)
+    _check_target(source, target, force=force)
     index = verify_dataset(source)
-    job, counts = ExportJob(info=index.info, config=config), LabelCounts()
+    job, counts, licence = ExportJob(info=index, config=config), LabelCounts(), licence_of(index, config.photo_licence)
+    samples: list[dict[str, Any]] = []
     with atomic_folder(target) as work, progress("export", index.sample_count, "sample") as bar:
-        facts: list[dict[str, Any]] = []
         stream = selected(read_dataset(source), exporter.holds, config, counts)
-        names = exporter.write(work, _noted(stream, facts, bar), job)
+        names = exporter.write(work, _noted(stream, samples, bar), job)
         if counts.left_out.total() and not counts.labels:
             raise InputError(
                 f"Not one label of {source} would be exported; lower --min-confidence or choose webdataset."
             )
-        named = [{"name": name, **entry} for name, entry in zip(names, facts, strict=True)]
         write_text(work / README_NAME, readme(layout, exporter.holds, job, len(names), counts))
-        write_text(work / EXPORT_NAME, _export_json(layout, source, job, counts, named))
+        values = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "layout": layout,
+            "scene": index.scene,
+            "split": index.split,
+            "label": index.label,
+            "label_provenance": json.loads(index.provenance_json),
+            "licence": asdict(licence),
+            "metres_per_unit": index.metres_per_unit,
+            "generator": index.generator,
+            "settings": config.model_dump(mode="json"),
+            "source_index_sha256": sha256_file(source / INDEX_NAME),
+            "pixels": counts.pixels,
+            "labels": counts.labels,
+            "left_out": dict(sorted(counts.left_out.items())),
+            "samples": [{"name": name, **facts} for name, facts in zip(names, samples, strict=True)],
+        }
+        write_text(work / EXPORT_NAME, json_text(values))
         sizes = [path.stat().st_size for path in work.rglob("*") if path.is_file()]
-    return _summary(layout, job, counts, len(names), sizes)
-
-
-def _summary(layout: str, job: ExportJob, counts: LabelCounts, samples: int, sizes: list[int]) -> ExportSummary:
-    licence = licence_of(job.info, job.config.photo_licence)
     return ExportSummary(
         layout=layout,
-        samples=samples,
+        samples=len(names),
         files=len(sizes),
         bytes=sum(sizes),
         pixels=counts.pixels,
@@ -86,7 +99,7 @@ def _summary(layout: str, job: ExportJob, counts: LabelCounts, samples: int, siz
     )
 
 
-def check_target(source: Path, target: Path, *, force: bool) -> None:
+def _check_target(source: Path, target: Path, *, force: bool) -> None:
     """InputError unless `target` is free, or with `force` an earlier export, and apart from the data set."""
     place, data = target.resolve(), source.resolve()
     if place == data or data in place.parents or place in data.parents:
@@ -96,12 +109,11 @@ def check_target(source: Path, target: Path, *, force: bool) -> None:
     if place.is_dir() and any(place.iterdir()):
         if not force:
             raise InputError(f"The folder {target} is not empty; choose another, or replace an export with --force.")
-        if not is_export(place):
+        if not _is_export(place):
             raise InputError(f"The folder {target} holds something else than an export; delete it or choose another.")
 
 
-def is_export(folder: Path) -> bool:
-    """True if `folder` was made by `export_dataset`."""
+def _is_export(folder: Path) -> bool:
     try:
         return read_object(folder / EXPORT_NAME, fix="export again").get("format") == FORMAT
     except InputError:
@@ -122,25 +134,3 @@ def _noted(samples: Iterable[ShardSample], facts: list[dict[str, Any]], bar: Pro
             }
         )
         bar.advance()
-
-
-def _export_json(layout: str, source: Path, job: ExportJob, counts: LabelCounts, facts: list[dict[str, Any]]) -> str:
-    values = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "layout": layout,
-        "scene": job.info.scene,
-        "split": job.info.split,
-        "label": job.info.label,
-        "label_provenance": json.loads(job.info.provenance_json),
-        "licence": asdict(licence_of(job.info, job.config.photo_licence)),
-        "metres_per_unit": job.info.metres_per_unit,
-        "generator": job.info.generator,
-        "settings": job.config.model_dump(mode="json"),
-        "source_index_sha256": sha256_file(source / INDEX_NAME),
-        "pixels": counts.pixels,
-        "labels": counts.labels,
-        "left_out": dict(sorted(counts.left_out.items())),
-        "samples": facts,
-    }
-    return json_text(values)

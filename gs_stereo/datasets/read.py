@@ -2,7 +2,7 @@
 
 A shard may come from anywhere. So before a byte of data is read: only hard links (an external or soft link could
 lead to another file), no external or virtual storage, exact dtypes, bounded shapes, one sample a chunk, known filters.
-The HDF5 library itself crashes or hangs on some broken files, mostly on texts in attributes: `shard_probe` finds those
+The HDF5 library itself crashes or hangs on some broken files, mostly on texts in attributes: `probe` finds those
 in a child process, and here the texts are only read when `info` is asked for.
 """
 
@@ -27,18 +27,16 @@ from gs_stereo.datasets.schema import (
     MAX_SAMPLES_A_SHARD,
     SHARD_COLUMNS,
     TEXT_COLUMNS,
-    Column,
     DatasetInfo,
     ShardSample,
     check_sizes,
+    read_index,
 )
 from gs_stereo.errors import InputError
+from gs_stereo.io.hdf5 import HDF5_ERRORS, own_dataset
 from gs_stereo.types import Provenance
 
-_GZIP, _SHUFFLE, _FLETCHER32, _LZF, _ZSTD = 1, 2, 3, 32000, 32015
-_FILTERS = {_GZIP, _SHUFFLE, _FLETCHER32, _LZF, _ZSTD}
 _MAX_TEXT_BYTES = 4096
-_HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError, RecursionError)
 
 
 @contextmanager
@@ -52,7 +50,7 @@ def shard_errors(path: Path) -> Iterator[None]:
         raise InputError(f"The shard {path} is missing; label again or copy it again.") from error
     except PermissionError as error:
         raise InputError(f"The shard {path} is not readable; change its permissions.") from error
-    except _HDF5_ERRORS as error:
+    except HDF5_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"The shard {path} is corrupt ({reason}); delete it and label again.") from error
 
@@ -69,11 +67,14 @@ class ShardReader:
             # Published shards never change, and locks fail on some network and read-only file systems.
             self._file = h5py.File(path, "r", locking=False)
             try:
-                _check_version(self._file)
-                self.metres_per_unit = _read_scale(self._file)
+                if (version := _attribute(self._file, "format_version", int)) != FORMAT_VERSION:
+                    raise ValueError(f"format version {version}, this program reads {FORMAT_VERSION}")
+                self.metres_per_unit = (
+                    None if math.isnan(scale := _attribute(self._file, "metres_per_unit", float)) else scale
+                )
                 self._columns = _open_columns(self._file)
                 self.count, self.sizes = _common_sizes(self._columns)
-                self._texts = {name: _read_texts(self._file, name, self.count) for name in TEXT_COLUMNS}
+                self.texts = {name: _read_texts(self._file, name, self.count) for name in TEXT_COLUMNS}
             except BaseException:
                 self._file.close()
                 raise
@@ -96,21 +97,13 @@ class ShardReader:
         with shard_errors(self.path):
             return _read_info(self._file, self.metres_per_unit)
 
-    @property
-    def sample_ids(self) -> tuple[str, ...]:
-        return self._texts["sample_id"]
-
-    @property
-    def view_ids(self) -> tuple[str, ...]:
-        return self._texts["view_id"]
-
     def read(self, index: int) -> ShardSample:
         """Sample `index`, 0 <= index < len. InputError if its data cannot be decoded."""
         if not 0 <= index < self.count:
             raise IndexError(f"sample {index} of {self.count}")
         with shard_errors(self.path):
             values: dict[str, Any] = {name: column[index] for name, column in self._columns.items()}
-        texts = {name: texts[index] for name, texts in self._texts.items()}
+        texts = {name: texts[index] for name, texts in self.texts.items()}
         return ShardSample(**{**values, **texts, "baseline": float(values["baseline"])})
 
     def raw_bytes(self, index: int) -> Iterator[tuple[str, bytes]]:
@@ -118,16 +111,6 @@ class ShardReader:
         with shard_errors(self.path):
             for name, column in self._columns.items():
                 yield name, column[index].tobytes()
-
-
-def _check_version(file: h5py.File) -> None:
-    if (version := _attribute(file, "format_version", int)) != FORMAT_VERSION:
-        raise ValueError(f"format version {version}, this program reads {FORMAT_VERSION}")
-
-
-def _read_scale(file: h5py.File) -> float | None:
-    scale = float(_attribute(file, "metres_per_unit", float))
-    return None if math.isnan(scale) else scale
 
 
 def _read_info(file: h5py.File, metres_per_unit: float | None) -> DatasetInfo:
@@ -160,19 +143,7 @@ def _attribute(file: h5py.File, name: str, kind: type) -> Any:
 
 
 def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
-    """A dataset stored in this very file, or ValueError."""
-    link = file.get(name, getlink=True)
-    if not isinstance(link, h5py.HardLink):
-        raise ValueError(f"{name} is missing or a link to elsewhere")
-    if file.get(name, getclass=True) is not h5py.Dataset:
-        raise ValueError(f"{name} is no dataset")
-    data = file[name]
-    settings = data.id.get_create_plist()
-    if data.is_virtual or settings.get_external_count():
-        raise ValueError(f"{name} keeps its data in another file")
-    filters = {settings.get_filter(number)[0] for number in range(settings.get_nfilters())}
-    if unknown := filters - _FILTERS:
-        raise ValueError(f"{name} uses the unknown filter {min(unknown)}")
+    data = own_dataset(file, name)
     if not data.shape or not 1 <= data.shape[0] <= MAX_SAMPLES_A_SHARD:
         raise ValueError(f"{name} has the shape {data.shape}")
     return data
@@ -181,22 +152,18 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
 def _open_columns(file: h5py.File) -> dict[str, h5py.Dataset]:
     columns = {}
     for name, column in SHARD_COLUMNS.items():
-        if column.optional and file.get(name, getlink=True) is None:
+        if column.is_of_stack and file.get(name, getlink=True) is None:
             continue
         columns[name] = data = _dataset(file, name)
-        _check_layout(name, column, data)
+        if data.dtype != np.dtype(column.dtype):
+            raise TypeError(f"{name} is {data.dtype}, must be {column.dtype}")
+        if len(data.shape) != 1 + len(column.dims):
+            raise ValueError(f"{name} has the shape {data.shape}")
+        if data.chunks is not None and data.chunks != (1, *data.shape[1:]):
+            raise ValueError(f"{name} has chunks of {data.chunks}, must be one sample")
     if ("views" in columns) != ("offsets" in columns):
         raise ValueError("views and offsets come together or not at all")
     return columns
-
-
-def _check_layout(name: str, column: Column, data: h5py.Dataset) -> None:
-    if data.dtype != np.dtype(column.dtype):
-        raise TypeError(f"{name} is {data.dtype}, must be {column.dtype}")
-    if len(data.shape) != 1 + len(column.dims):
-        raise ValueError(f"{name} has the shape {data.shape}")
-    if data.chunks is not None and data.chunks != (1, *data.shape[1:]):
-        raise ValueError(f"{name} has chunks of {data.chunks}, must be one sample")
 
 
 def _common_sizes(columns: dict[str, h5py.Dataset]) -> tuple[int, dict[str, int]]:
@@ -222,3 +189,16 @@ def _read_texts(file: h5py.File, name: str, count: int) -> tuple[str, ...]:
     if not all(texts):
         raise ValueError(f"{name} holds an empty text")
     return texts
+
+
+def read_shard(path: Path) -> Iterator[ShardSample]:
+    """The samples of one shard in order; InputError if it is corrupt."""
+    with ShardReader(path) as reader:
+        for index in range(len(reader)):
+            yield reader.read(index)
+
+
+def read_dataset(folder: Path) -> Iterator[ShardSample]:
+    """The samples of all shards of a finished dataset in order."""
+    for entry in read_index(folder).shards:
+        yield from read_shard(folder / entry.file)

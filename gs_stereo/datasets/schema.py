@@ -1,6 +1,6 @@
 """Dataset shard format, version 1: the columns, the value rules, and the records that go in and out.
 
-`SHARD_COLUMNS` is the format. The writer (`shards`), the reader (`shard_reader`) and the checks all read this table.
+`SHARD_COLUMNS` is the format. The writer (`write`), the reader (`read`) and the checks all read this table.
 No HDF5 here, so importing it is cheap.
 """
 
@@ -35,29 +35,53 @@ _RIGID_TOLERANCE = 1e-4
 _SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.h5")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
-    """One dataset of a shard: dtype and the shape of one sample ("h", "w" and "v" stand for sizes)."""
+    """One dataset of a shard: dtype, the shape of one sample ("h", "w" and "v" stand for sizes), and what it is."""
 
     dtype: str
     dims: tuple[str | int, ...]
-    compressed: bool = False
-    optional: bool = False
+    meaning: str
+
+    @property
+    def is_image(self) -> bool:
+        """Images and maps are compressed."""
+        return "h" in self.dims
+
+    @property
+    def is_of_stack(self) -> bool:
+        """The columns of N-view stacks come together or not at all."""
+        return "v" in self.dims
+
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """Of one sample, with the values of "h", "w" and "v"."""
+        return tuple(sizes[dim] if isinstance(dim, str) else dim for dim in self.dims)
 
 
 SHARD_COLUMNS: Mapping[str, Column] = {
-    "left": Column(dtype="uint8", dims=("h", "w", 3), compressed=True),
-    "right": Column(dtype="uint8", dims=("h", "w", 3), compressed=True),
-    "disparity": Column(dtype="float32", dims=("h", "w"), compressed=True),
-    "confidence": Column(dtype="uint8", dims=("h", "w"), compressed=True),
-    "flags": Column(dtype="uint16", dims=("h", "w"), compressed=True),
-    "intrinsics": Column(dtype="float64", dims=(3, 3)),
-    "baseline": Column(dtype="float64", dims=()),
-    "cam_from_world": Column(dtype="float64", dims=(4, 4)),
-    "views": Column(dtype="uint8", dims=("v", "h", "w", 3), compressed=True, optional=True),
-    "offsets": Column(dtype="float64", dims=("v",), optional=True),
+    "left": Column("uint8", ("h", "w", 3), "Left image, 8-bit sRGB, rows x columns x channels."),
+    "right": Column("uint8", ("h", "w", 3), "Right image, rectified with the left one by construction."),
+    "disparity": Column(
+        "float32", ("h", "w"), "Disparity of the left image in pixels, x_left - x_right >= 0; NaN = no label."
+    ),
+    "confidence": Column(
+        "uint8", ("h", "w"), "round(255 * probability that the error of the disparity is under 1 px)."
+    ),
+    "flags": Column("uint16", ("h", "w"), f"Bits: {', '.join(f'{flag.bit} {flag.words}' for flag in LabelFlag)}."),
+    "intrinsics": Column("float64", (3, 3), "Camera matrix of both eyes in pixels; pixel centres at + 0.5."),
+    "baseline": Column("float64", (), "Distance of the eyes in scene units."),
+    "cam_from_world": Column(
+        "float64", (4, 4), "Rigid transform of the left camera, x_cam = R x_world + t; OpenCV's axes."
+    ),
+    "views": Column("uint8", ("v", "h", "w", 3), "More images of a rectified stack."),
+    "offsets": Column(
+        "float64", ("v",), "Positions of the stack's cameras on the left camera's x axis, in scene units."
+    ),
 }
-TEXT_COLUMNS = ("sample_id", "view_id")
+TEXT_COLUMNS: Mapping[str, str] = {
+    "sample_id": "Name of the sample, unique in the dataset.",
+    "view_id": "Name of the left view; samples of one view differ in the baseline.",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -250,8 +274,7 @@ def check_sample(sample: ShardSample) -> None:
     for name, column in SHARD_COLUMNS.items():
         if (value := getattr(sample, name)) is None:
             continue
-        shape = tuple(sizes[dim] if isinstance(dim, str) else dim for dim in column.dims)
-        array = np.asarray(value)
+        shape, array = column.shape(sizes), np.asarray(value)
         if array.shape != shape or array.dtype != np.dtype(column.dtype):
             raise ValueError(f"{name} is {array.dtype}{array.shape}, must be {column.dtype}{shape}")
     _check_values(sample)

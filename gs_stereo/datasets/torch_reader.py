@@ -10,11 +10,7 @@ for batch in loader:
 
 from __future__ import annotations
 
-import os
-from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, cast
@@ -24,12 +20,9 @@ import torch
 from jaxtyping import Bool, Float, Int32
 from torch.utils.data import Dataset
 
-from gs_stereo.datasets.probe import probe_shards
-from gs_stereo.datasets.read import ShardReader
-from gs_stereo.datasets.schema import INDEX_NAME, ShardSample, find_dataset, read_index
+from gs_stereo.datasets.samples import DatasetSamples
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
-
-_MAX_OPEN_SHARDS = 16
 
 
 class _Stack(TypedDict, total=False):
@@ -74,48 +67,23 @@ class StereoDataset(Dataset[StereoItem]):
     path: a dataset folder (it holds dataset.json), one shard (.h5), or a scene or `gsstereo/dataset` folder that
     holds exactly one dataset. transform: called with each StereoItem; must be picklable for spawned workers.
 
-    Files are opened when first needed and never shared between processes, so any number of workers is safe, forked
-    or spawned. Raises InputError for a missing, ambiguous or corrupt dataset.
+    Files are never shared between processes, so any number of workers is safe, forked or spawned. Raises InputError for
+    a missing, ambiguous or corrupt dataset.
     """
 
     def __init__(
         self, path: str | PathLike[str], *, transform: Callable[[StereoItem], StereoItem] | None = None
     ) -> None:
         self.transform = transform
-        self.shards, counts = _find_shards(Path(path))
-        self._ends = list(accumulate(counts))
-        self._forget_readers()
+        self.samples = DatasetSamples(Path(path))
 
     def __len__(self) -> int:
-        return self._ends[-1]
+        return len(self.samples)
 
     def __getitem__(self, index: int) -> StereoItem:
-        position = index + len(self) if index < 0 else index
-        if not 0 <= position < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        shard = bisect_right(self._ends, position)
-        reader = self._reader(shard)
-        start = self._ends[shard - 1] if shard else 0
-        if position - start >= len(reader):
-            raise InputError(f"The shard {reader.path} has fewer samples than {INDEX_NAME} says; copy it again.")
-        item = _to_item(reader.read(position - start), reader.metres_per_unit)
+        sample = self.samples.read(index + len(self) if index < 0 else index)
+        item = _to_item(sample, self.samples.info.metres_per_unit)
         return item if self.transform is None else self.transform(item)
-
-    def _reader(self, shard: int) -> ShardReader:
-        if self._process != os.getpid():
-            self._forget_readers()  # HDF5 handles do not survive a fork
-        reader = self._readers.pop(shard, None) or ShardReader(self.shards[shard])
-        self._readers[shard] = reader
-        if len(self._readers) > _MAX_OPEN_SHARDS:
-            self._readers.popitem(last=False)[1].close()
-        return reader
-
-    def _forget_readers(self) -> None:
-        self._readers: OrderedDict[int, ShardReader] = OrderedDict()
-        self._process = os.getpid()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_readers": OrderedDict()}
 
 
 def collate(items: Sequence[StereoItem]) -> StereoItem:
@@ -169,18 +137,3 @@ def _image(image: np.ndarray) -> Float[torch.Tensor, "3 h w"]:
 
 def _float32(value: np.ndarray | float) -> torch.Tensor:
     return torch.as_tensor(value, dtype=torch.float32)
-
-
-def _find_shards(path: Path) -> tuple[list[Path], list[int]]:
-    """The shard files of a dataset and how many samples each has."""
-    if path.is_file():
-        probe_shards([path])
-        with ShardReader(path) as reader:
-            return [path], [len(reader)]
-    folder = find_dataset(path)
-    entries = read_index(folder).shards
-    shards = [folder / entry.file for entry in entries]
-    if missing := [shard for shard in shards if not shard.is_file()]:
-        raise InputError(f"The shard {missing[0]} is missing; label again or copy it again.")
-    probe_shards(shards)
-    return shards, [entry.count for entry in entries]

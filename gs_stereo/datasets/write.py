@@ -1,4 +1,4 @@
-"""Writes and verifies datasets of HDF5 shards, format version 1 (columns and rules: `shard_schema`).
+"""Writes and verifies datasets of HDF5 shards, format version 1 (columns and rules: `schema`).
 
     <folder>/train-00000-of-00002.h5 ...   one process writes each once: temp file, closed, read back, renamed
     <folder>/dataset.json                  the index, written last: without it the dataset is not finished
@@ -25,7 +25,7 @@ import numpy as np
 from gs_stereo.core.atomic import atomic_path, write_text
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.datasets.probe import probe_shards
-from gs_stereo.datasets.read import ShardReader
+from gs_stereo.datasets.read import ShardReader, read_shard
 from gs_stereo.datasets.schema import (
     FORMAT,
     FORMAT_VERSION,
@@ -39,28 +39,9 @@ from gs_stereo.datasets.schema import (
     ShardSample,
     check_sample,
     read_index,
-    sample_of,
     shard_name,
 )
 from gs_stereo.errors import InputError, StageError
-
-__all__ = [
-    "DatasetIndex",
-    "DatasetInfo",
-    "ShardEntry",
-    "ShardReader",
-    "ShardSample",
-    "ShardWriting",
-    "WrittenShard",
-    "read_dataset",
-    "read_index",
-    "read_shard",
-    "sample_of",
-    "verify_dataset",
-    "write_dataset",
-    "write_index",
-    "write_shard",
-]
 
 # From v110 on all metadata carries checksums, so that a damaged file is refused before it is parsed.
 _LIBVER = ("v110", "v110")
@@ -103,7 +84,7 @@ def write_dataset(
     for number in range(total):
         count = min(writing.samples_per_shard, sample_count - number * writing.samples_per_shard)
         path = folder / shard_name(info.split, number, total)
-        shards.append(_finished_shard(path, islice(stream, count), count, info, writing))
+        shards.append(_write_shard(path, islice(stream, count), count, info, writing))
     if next(stream, None) is not None:
         raise StageError(f"More than the {sample_count} announced samples arrived for {folder}; label again.")
     return write_index(folder, info, shards)
@@ -125,7 +106,7 @@ def write_shard(
 
     Raises as `write_dataset` does. That sample ids are unique across shards is the caller's duty.
     """
-    return _finished_shard(path, _checked(samples), count, info, writing)
+    return _write_shard(path, _checked(samples), count, info, writing)
 
 
 def write_index(folder: Path, info: DatasetInfo, shards: Sequence[WrittenShard]) -> DatasetIndex:
@@ -139,27 +120,6 @@ def write_index(folder: Path, info: DatasetInfo, shards: Sequence[WrittenShard])
     )
     write_text(folder / INDEX_NAME, index.to_json())
     return index
-
-
-def _finished_shard(
-    path: Path, samples: Iterator[ShardSample], count: int, info: DatasetInfo, writing: ShardWriting
-) -> WrittenShard:
-    sizes = _write_shard(path, samples, count, info, writing)
-    entry = ShardEntry(file=path.name, count=count, sha256=sha256_file(path), bytes=path.stat().st_size)
-    return WrittenShard(entry=entry, height=sizes["h"], width=sizes["w"])
-
-
-def read_shard(path: Path) -> Iterator[ShardSample]:
-    """The samples of one shard in order; InputError if it is corrupt."""
-    with ShardReader(path) as reader:
-        for index in range(len(reader)):
-            yield reader.read(index)
-
-
-def read_dataset(folder: Path) -> Iterator[ShardSample]:
-    """The samples of all shards of a finished dataset in order."""
-    for entry in read_index(folder).shards:
-        yield from read_shard(folder / entry.file)
 
 
 def verify_dataset(folder: Path) -> DatasetIndex:
@@ -181,16 +141,11 @@ def verify_dataset(folder: Path) -> DatasetIndex:
         with ShardReader(path) as reader:
             if len(reader) != entry.count or (reader.sizes["h"], reader.sizes["w"]) != (index.height, index.width):
                 raise InputError(f"The shard {path} does not fit {INDEX_NAME} (count or image size); label again.")
-            if _identity(reader.info) != _identity(index.info):
+            if reader.info != index.info:
                 raise InputError(f"The shard {path} belongs to another dataset than {INDEX_NAME} says; label again.")
         for sample in _checked(read_shard(path), where=f" of {path}", seen=seen):
             del sample
     return index
-
-
-def _identity(info: DatasetInfo) -> tuple[object, ...]:
-    scale = info.metres_per_unit
-    return (info.scene, info.split, info.label, scale, info.generator, info.provenance_json, info.config_json)
 
 
 def _check_request(folder: Path, info: DatasetInfo, sample_count: int, writing: ShardWriting) -> None:
@@ -220,8 +175,8 @@ def _checked(samples: Iterable[ShardSample], *, where: str = "", seen: set[str] 
 
 def _write_shard(
     path: Path, samples: Iterator[ShardSample], count: int, info: DatasetInfo, writing: ShardWriting
-) -> dict[str, int]:
-    """Write, close, read back, rename. Returns the sizes of its samples."""
+) -> WrittenShard:
+    """Write, close, read back, rename."""
     first = next(samples, None)
     if first is None:
         raise StageError(f"Fewer samples arrived than announced for {path}; label again.")
@@ -236,7 +191,8 @@ def _write_shard(
         with ShardReader(temporary) as reader:
             if [_digest(reader.raw_bytes(index)) for index in range(len(reader))] != written:
                 raise StageError(f"{path} does not read back as it was written; check the disk and label again.")
-    return first.sizes
+    entry = ShardEntry(file=path.name, count=count, sha256=sha256_file(path), bytes=path.stat().st_size)
+    return WrittenShard(entry=entry, height=first.sizes["h"], width=first.sizes["w"])
 
 
 class _GuardedFile:
@@ -319,7 +275,7 @@ def _create_columns(file: h5py.File, sample: ShardSample, count: int, writing: S
     columns = {}
     for name, column in SHARD_COLUMNS.items():
         if (value := getattr(sample, name)) is not None:
-            shape, filters = np.shape(value), writing.filters if column.compressed else {}
+            shape, filters = np.shape(value), writing.filters if column.is_image else {}
             columns[name] = file.create_dataset(
                 name, shape=(count, *shape), dtype=column.dtype, chunks=(1, *shape), track_times=False, **filters
             )

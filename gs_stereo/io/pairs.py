@@ -26,6 +26,7 @@ from gs_stereo.core.hashing import sha256_file
 from gs_stereo.core.records import JsonObject, OpenRecord, read_record, write_record
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.imaging.images import write_png
+from gs_stereo.io.hdf5 import HDF5_ERRORS, own_dataset
 from gs_stereo.io.views import CameraRecord
 from gs_stereo.types import DepthMaps, StereoImages, StereoPair, StereoRig
 
@@ -34,10 +35,7 @@ GEOMETRY_FILE = "geometry.h5"
 
 _EYES = ("left", "right")
 _MAPS = tuple(item.name for item in fields(DepthMaps))
-_SHUFFLE, _ZSTD = 2, 32015
 _MAX_EXTRA_VIEWS = 99
-# What h5py raises on broken files, by experience and by its source: nothing else is caught.
-_HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,20 +182,14 @@ def _read_geometry(path: Path, size: tuple[int, int], eyes: Sequence[str] = _EYE
             return tuple(DepthMaps(**{name: _read_map(file, f"{eye}_{name}", size) for name in _MAPS}) for eye in eyes)
     except GsStereoError:
         raise
-    except _HDF5_ERRORS as error:
+    except HDF5_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"The file {path} is missing or corrupt ({reason}); render the pair again.") from error
 
 
 def _read_map(file: h5py.File, name: str, size: tuple[int, int]) -> Float[np.ndarray, "h w"]:
     """One map, if it lies in this very file with the size that the camera promises. ValueError otherwise."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
-        raise ValueError(f"{name} is missing or a link to elsewhere")
-    data = file[name]
-    plan = data.id.get_create_plist()
-    filters = {plan.get_filter(number)[0] for number in range(plan.get_nfilters())}
-    if data.is_virtual or plan.get_external_count() or filters - {_SHUFFLE, _ZSTD}:
-        raise ValueError(f"{name} is stored in an unknown way")
+    data = own_dataset(file, name)
     if data.shape != size or data.dtype != np.float32:
         raise ValueError(f"{name} is {data.dtype} {data.shape}, must be float32 {size}")
     values: Float[np.ndarray, "h w"] = data[()]

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from gs_stereo.core.hashing import sha256_file
-from gs_stereo.datasets.probe import probe_shards
-from gs_stereo.datasets.read import ShardReader
-from gs_stereo.datasets.schema import INDEX_NAME, DatasetIndex, ShardSample, read_index
-from gs_stereo.errors import InputError
+from gs_stereo.datasets.samples import DatasetSamples
+from gs_stereo.datasets.schema import DatasetIndex
 from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
 from gs_stereo.pipeline.manifest import PublishedFolder
 from gs_stereo.pipeline.worker_state import worker_state
@@ -32,27 +30,9 @@ class MeasureUnit:
     limits: QualityConfig
 
 
-class SampleReader:
-    """Samples of a data set by their number over all shards."""
-
-    def __init__(self, folder: Path) -> None:
-        self._readers = [ShardReader(folder / entry.file) for entry in read_index(folder).shards]
-        self._ends = np.cumsum([len(reader) for reader in self._readers])
-
-    def __call__(self, number: int) -> ShardSample:
-        shard = int(np.searchsorted(self._ends, number, side="right"))
-        if shard == len(self._readers):
-            raise InputError(f"The shards hold fewer samples than {INDEX_NAME} says; label again or copy them again.")
-        return self._readers[shard].read(number - (int(self._ends[shard - 1]) if shard else 0))
-
-    def close(self) -> None:
-        for reader in self._readers:
-            reader.close()
-
-
-def sample_reader(dataset: PublishedFolder) -> SampleReader:
-    """The reader of a data set, opened once a process; `worker_state.forget("samples")` closes it."""
-    return worker_state.get("samples", dataset.fingerprint, lambda: SampleReader(dataset.path))
+def samples_of(dataset: PublishedFolder) -> DatasetSamples:
+    """The samples of a data set, opened once a process; `worker_state.forget("samples")` closes them."""
+    return worker_state.get("samples", dataset.fingerprint, lambda: DatasetSamples(dataset.path, probed=True))
 
 
 def chosen_numbers(count: int, most: int, seed: int) -> list[int]:
@@ -64,7 +44,7 @@ def chosen_numbers(count: int, most: int, seed: int) -> list[int]:
 
 def measure_unit(unit: MeasureUnit) -> SampleMeasures:
     """Measure one sample, against the capture that it was made of if that is there."""
-    sample = sample_reader(unit.dataset)(unit.number)
+    sample = samples_of(unit.dataset).read(unit.number)
     scene, photo, source = None, None, unit.reconstruction
     if source is not None:
         scene = worker_state.get("scene", source.fingerprint, lambda: load_sparse_scene(source.path))
@@ -75,8 +55,5 @@ def measure_unit(unit: MeasureUnit) -> SampleMeasures:
 
 def damaged_shards(folder: Path, index: DatasetIndex) -> list[str]:
     """Shards that are not what the index says. InputError for one that is missing or that HDF5 cannot open."""
-    paths = [folder / entry.file for entry in index.shards]
-    if missing := [path for path in paths if not path.is_file()]:
-        raise InputError(f"The shard {missing[0]} is missing; label again or copy it again.")
-    probe_shards(paths)
-    return [entry.file for entry, path in zip(index.shards, paths, strict=True) if sha256_file(path) != entry.sha256]
+    shards = DatasetSamples(folder).shards
+    return [path.name for path, entry in zip(shards, index.shards, strict=True) if sha256_file(path) != entry.sha256]

@@ -13,7 +13,7 @@ from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scen
 from gs_stereo.pipeline.manifest import PublishedFolder, read_manifest
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
 from gs_stereo.quality.dataset import DatasetMeasures
-from gs_stereo.quality.measure import sample_reader
+from gs_stereo.quality.measure import samples_of
 from gs_stereo.quality.verdict import Verdict
 from gs_stereo.report.config import ReportConfig
 from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, ReportFacts
@@ -38,14 +38,14 @@ def report_facts(
     stages = lineage(paths, f"{DATASETS_FOLDER}/{name}")
     capture = capture_of(paths, dataset.path)
     return ReportFacts(
-        scene=index.info.scene,
+        scene=index.scene,
         dataset=name,
         other_datasets=tuple(sorted(set(paths.datasets()) - {name})),
         index=index,
         card=collect_facts(dataset.path),
         verdict=verdict,
         measures=measures,
-        pictures=dataset_pictures(sample_reader(dataset), numbers, measures, index.info.metres_per_unit or 1.0),
+        pictures=dataset_pictures(samples_of(dataset).read, numbers, measures, index.metres_per_unit or 1.0),
         stages=stages,
         licences=library_licences(stages),
         capture=CaptureFacts(summary=load_summary(capture.path), scene=load_sparse_scene(capture.path))

@@ -121,9 +121,9 @@ class ReportFacts:
     @property
     def depth_unit(self) -> str:
         """How depth is written: metres where the scale is known."""
-        return "m" if self.index.info.metres_per_unit else "units"
+        return "m" if self.index.metres_per_unit else "units"
 
     @property
     def metres(self) -> float:
         """Metres, or scene units, of one scene unit."""
-        return self.index.info.metres_per_unit or 1.0
+        return self.index.metres_per_unit or 1.0

@@ -13,20 +13,9 @@ from gs_stereo.quality.warp import FACTORS, SHIFTS_PX
 from gs_stereo.report.facts import ReportFacts
 from gs_stereo.report.gather import CONFIDENCE_BINS
 from gs_stereo.report.markup import figure, section, share_bars, table
-from gs_stereo.types import LabelFlag
 
 _PEERS_SHARE = (0.05, 0.15)
 _HISTOGRAM_BARS = 40
-_FLAG_NAMES = {
-    LabelFlag.OCCLUDED: "hidden from the right eye",
-    LabelFlag.OUT_OF_FRAME: "outside the right image",
-    LabelFlag.LOW_ALPHA: "scene not opaque",
-    LabelFlag.AMBIGUOUS_DEPTH: "depth ambiguous",
-    LabelFlag.LEFT_RIGHT_INCONSISTENT: "left-right inconsistent",
-    LabelFlag.MULTI_VIEW_INCONSISTENT: "views disagree",
-    LabelFlag.SOURCES_DISAGREE: "sources disagree",
-    LabelFlag.FROM_SPLAT: "taken from the splat",
-}
 
 
 def labels_section(facts: ReportFacts) -> Markup:
@@ -70,7 +59,7 @@ def _disparity(facts: ReportFacts) -> Markup:
 
 def _flags(facts: ReportFacts) -> Markup:
     entries = [("labelled", facts.card.coverage)]
-    entries += [(_FLAG_NAMES[flag], share) for flag, share in facts.card.flag_shares]
+    entries += [(flag.words, share) for flag, share in facts.card.flag_shares]
     return _chart(
         "Coverage and flags",
         share_bars(entries, title="Shares of pixels"),

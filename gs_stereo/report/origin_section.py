@@ -48,7 +48,7 @@ def cost_section(facts: ReportFacts) -> Markup | None:
 
 def origin_section(facts: ReportFacts) -> Markup:
     """Licences of whatever made the labels, libraries, and all settings."""
-    info = facts.index.info
+    info = facts.index
     source = info.provenance
     label_rows: list[tuple[Child, ...]] = [
         (source.name, source.version, source.licence, el("code", source.weights_sha256 or "none")),

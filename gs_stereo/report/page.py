@@ -28,7 +28,7 @@ def render_page(facts: ReportFacts) -> str:
         ("Cost", "cost", cost_section(facts)),
         ("Origin", "origin", origin_section(facts)),
     )
-    source = facts.index.info.provenance
+    source = facts.index.provenance
     lead = f"Rectified stereo pairs. Dataset {facts.dataset}, labelled by {source.name} {source.version}."
     others = ", ".join(facts.other_datasets)
     more = f" Other datasets of this scene: {others} (gsstereo report --dataset NAME)." if others else ""

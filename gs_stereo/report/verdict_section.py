@@ -73,14 +73,14 @@ def _where(check: Check, verdict: Verdict) -> Markup | None:
 def _figures(facts: ReportFacts) -> list[tuple[str, Markup]]:
     card, index = facts.card, facts.index
     least, mean, most = card.disparity_px
-    metres = index.info.metres_per_unit
+    metres = index.metres_per_unit
     scale = _value("unknown", "scene units") if metres is None else _value(f"{metres:g} m", "per unit")
     entries = [
         ("Samples", _value(str(index.sample_count), f"of {card.view_count} views")),
         ("Image size", _value(f"{index.width} x {index.height}", "px")),
         ("Labelled pixels", _value(f"{100 * card.coverage:.1f} %", f"confidence {card.mean_confidence:.2f}")),
         ("Disparity", _value(f"{mean:.1f} px", f"{least:.1f} to {most:.1f}")),
-        ("Label", _value(index.info.provenance.name, f"dataset {facts.dataset}")),
+        ("Label", _value(index.provenance.name, f"dataset {facts.dataset}")),
         ("Scale", scale),
     ]
     psnr = facts.fit.metrics.get("held_out_psnr_db") if facts.fit else None

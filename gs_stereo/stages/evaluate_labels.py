@@ -63,10 +63,10 @@ class EvaluateLabelsStage:
         from gs_stereo.benchmarks.evaluate_labels import LabelProtocol, evaluate_labels
         from gs_stereo.benchmarks.exact import load_exact_scene
         from gs_stereo.benchmarks.label_report import reliability_plot
-        from gs_stereo.datasets.write import read_index
+        from gs_stereo.datasets.schema import read_index
 
         folder = context.published(dataset_folder(config.dataset))
-        scale = read_index(folder).info.metres_per_unit
+        scale = read_index(folder).metres_per_unit
         protocol = LabelProtocol(split=config.split, mapping=config.mapping, metres_per_unit=scale)
         report = evaluate_labels(_labelled(folder), load_exact_scene(context.paths.scene / config.truth), protocol)
         values = report.to_json()
@@ -91,7 +91,8 @@ def _summary(config: EvaluateLabelsConfig, report: LabelReport) -> dict[str, str
 
 def _labelled(folder: Path) -> Iterator[LabelledView]:
     from gs_stereo.benchmarks.evaluate_labels import LabelledView
-    from gs_stereo.datasets.write import read_dataset, read_index
+    from gs_stereo.datasets.read import read_dataset
+    from gs_stereo.datasets.schema import read_index
 
     with progress("evaluate-labels", read_index(folder).sample_count, "sample") as bar:
         for sample in read_dataset(folder):

@@ -27,7 +27,7 @@ from gs_stereo.stages.render_pairs import pairs_folder
 
 if TYPE_CHECKING:
     from gs_stereo.datasets.card import CardFacts
-    from gs_stereo.datasets.write import DatasetInfo, ShardSample
+    from gs_stereo.datasets.schema import DatasetInfo, ShardSample
     from gs_stereo.labels.protocol import LabelSource
     from gs_stereo.labels.units import LabelFolders, PairUnit
 
@@ -123,7 +123,7 @@ class LabelStage:
 def _samples(units: Iterable[PairUnit]) -> Iterator[ShardSample]:
     """The samples of labelled pairs, one read while the one before is written."""
     from gs_stereo.core.prefetch import read_ahead
-    from gs_stereo.datasets.write import sample_of
+    from gs_stereo.datasets.schema import sample_of
     from gs_stereo.io.pairs import read_images
     from gs_stereo.labels.units import read_label
 
@@ -139,7 +139,7 @@ def _of_a_capture(pairs_dir: Path) -> bool:
 def _dataset_info(
     context: StageContext, config: LabelStageConfig, source: LabelSource, folders: LabelFolders
 ) -> DatasetInfo:
-    from gs_stereo.datasets.write import DatasetInfo
+    from gs_stereo.datasets.schema import DatasetInfo
     from gs_stereo.io.reconstruction import load_summary
 
     reconstruction = folders.reconstruction

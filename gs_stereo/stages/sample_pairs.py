@@ -43,7 +43,8 @@ class SamplePairsStage:
 
     def run(self, context: StageContext, config: SamplePairsConfig) -> StageOutcome:
         from gs_stereo.datasets.card import CARD_NAME, collect_facts
-        from gs_stereo.datasets.write import ShardEntry, WrittenShard, verify_dataset, write_index
+        from gs_stereo.datasets.schema import ShardEntry
+        from gs_stereo.datasets.write import WrittenShard, verify_dataset, write_index
         from gs_stereo.worlds.pairs.shards import PairShard, pair_set_card, pair_set_info, write_pair_shard
 
         folder, seed, units = context.work_dir, context.seed, context.units

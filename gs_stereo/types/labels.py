@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Annotated
@@ -25,7 +26,26 @@ class LabelFlag(IntFlag):
     SOURCES_DISAGREE = 1 << 6
     FROM_SPLAT = 1 << 7
 
+    @property
+    def bit(self) -> int:
+        return self.bit_length() - 1
 
+    @property
+    def words(self) -> str:
+        """The name in plain text."""
+        return str(self.name).lower().replace("_", " ")
+
+
+FLAG_MEANING: Mapping[LabelFlag, str] = {
+    LabelFlag.OCCLUDED: "hidden from the right camera by a nearer surface",
+    LabelFlag.OUT_OF_FRAME: "lies left of the right image",
+    LabelFlag.LOW_ALPHA: "the scene model is not opaque here",
+    LabelFlag.AMBIGUOUS_DEPTH: "depth varies along the ray",
+    LabelFlag.LEFT_RIGHT_INCONSISTENT: "matching left to right and right to left differ",
+    LabelFlag.MULTI_VIEW_INCONSISTENT: "neighbouring views disagree",
+    LabelFlag.SOURCES_DISAGREE: "matcher and splat disagree",
+    LabelFlag.FROM_SPLAT: "the label is taken from the splat",
+}
 UNSEEN_BY_RIGHT = LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME
 """Flags of pixels that only the left eye sees."""
 

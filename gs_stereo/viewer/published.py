@@ -7,10 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from gs_stereo.datasets.probe import probe_shards
-from gs_stereo.datasets.read import ShardReader
-from gs_stereo.datasets.schema import ShardSample
-from gs_stereo.datasets.write import read_index as read_dataset_index
+from gs_stereo.datasets.samples import DatasetSamples
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.io.pair_index import INDEX_NAME, read_pair_index
 from gs_stereo.io.pairs import read_rig
@@ -76,17 +73,5 @@ def _rigs(folder: Path) -> tuple[StereoRig, ...]:
 
 def _dataset(folder: Path) -> ViewedDataset:
     """The names of all samples; pixels are read when they are asked for."""
-    files = [folder / entry.file for entry in read_dataset_index(folder).shards]
-    probe_shards(files)
-    places: list[tuple[Path, int]] = []
-    names: list[str] = []
-    for file in files:
-        with ShardReader(file) as reader:
-            places += [(file, index) for index in range(len(reader))]
-            names += reader.sample_ids
-    return ViewedDataset(sample_ids=tuple(names), read=lambda index: _sample(*places[index]))
-
-
-def _sample(file: Path, index: int) -> ShardSample:
-    with ShardReader(file) as reader:
-        return reader.read(index)
+    samples = DatasetSamples(folder)
+    return ViewedDataset(sample_ids=tuple(samples.texts("sample_id")), read=samples.read)

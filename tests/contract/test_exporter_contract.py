@@ -18,7 +18,7 @@ from gs_stereo.datasets.export import ExportSummary, export_dataset
 from gs_stereo.datasets.layouts.pair_files import LabelledPair
 from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportConfig, Exporter, ExportJob
 from gs_stereo.datasets.layouts.selection import LabelCounts, selected
-from gs_stereo.datasets.write import ShardSample
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
 
 NAMES = EXPORTERS.names()

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gs_stereo.datasets.write import DatasetInfo, ShardWriting, read_dataset, write_dataset
+from gs_stereo.datasets.read import read_dataset
+from gs_stereo.datasets.schema import DatasetInfo
+from gs_stereo.datasets.write import ShardWriting, write_dataset
 from gs_stereo.errors import InputError
 from gs_stereo.io.disparity_files import read_pfm, read_steps_png, write_pfm, write_steps_png
 from gs_stereo.types import Provenance

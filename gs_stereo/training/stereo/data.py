@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from jaxtyping import Bool, Float
 from torch.utils.data import DataLoader, Dataset
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.datasets.read import ShardReader
 from gs_stereo.datasets.torch_reader import StereoDataset, StereoItem, fill_invalid
 from gs_stereo.errors import InputError
 from gs_stereo.training.stereo.augment import TrainingPair, augmented
@@ -63,7 +61,8 @@ def open_data(sources: Sequence[DataSource], validation_share: float, seed: int)
     datasets = tuple(StereoDataset(source.path) for source in sources)
     splits, provenances = [], []
     for source, dataset in zip(sources, datasets, strict=True):
-        views, provenance = _views_of(dataset.shards)
+        info = dataset.samples.info
+        views = [f"{info.scene}/{view}" for view in dataset.samples.texts("view_id")]
         held_out = np.array([_is_held_out(view, validation_share, seed) for view in views])
         if held_out.all():
             raise InputError(
@@ -71,7 +70,7 @@ def open_data(sources: Sequence[DataSource], validation_share: float, seed: int)
                 "set validation_share=0."
             )
         splits.append(held_out)
-        provenances.append(provenance)
+        provenances.append(info.provenance)
     return SplitData(
         datasets=datasets,
         weights=tuple(source.weight for source in sources),
@@ -79,15 +78,6 @@ def open_data(sources: Sequence[DataSource], validation_share: float, seed: int)
         held_out=tuple(np.flatnonzero(held_out) for held_out in splits),
         provenances=tuple(provenances),
     )
-
-
-def _views_of(shards: Sequence[Path]) -> tuple[list[str], Provenance]:
-    views: list[str] = []
-    for shard in shards:
-        with ShardReader(shard) as reader:
-            scene, provenance = reader.info.scene, reader.info.provenance
-            views += [f"{scene}/{view}" for view in reader.view_ids]
-    return views, provenance
 
 
 def _is_held_out(view: str, share: float, seed: int) -> bool:

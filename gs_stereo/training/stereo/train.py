@@ -134,7 +134,7 @@ def make_trainer(job: TrainingJob, data: SplitData, forward: Any, device: torch.
 
 def run_id_of(job: TrainingJob, data: SplitData) -> str:
     """One text for everything that decides the result: settings, seed, weights, and the content of the data."""
-    shards = [_digests(dataset.shards) for dataset in data.datasets]
+    shards = [_digests(dataset.samples.shards) for dataset in data.datasets]
     values = job.config.model_dump(mode="json", exclude={"start", "loader_workers"})
     start = None if job.config.start is None else sha256_file(weights_file(job.config.start))
     return sha256_text(canonical_json([values, start, job.seed, shards, list(data.weights)]))

@@ -77,7 +77,7 @@ def pair_set_card(facts: CardFacts, seed: int) -> str:
     return f"""# Procedural stereo pairs with exact disparity, seed {seed}
 
 Made by `gsstereo sample-pairs`: {index.sample_count} ray-cast pairs of {index.width} x {index.height}, split
-`{index.info.split}`, in {len(index.shards)} HDF5 files. Every pair has a random scene, camera, baseline and light of
+`{index.split}`, in {len(index.shards)} HDF5 files. Every pair has a random scene, camera, baseline and light of
 its own.
 
 - Label: exact, for every pixel; it belongs to the ray through the pixel's centre. Confidence is 255 everywhere.

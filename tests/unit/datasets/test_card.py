@@ -11,7 +11,8 @@ import yaml
 from builders import make_info, plain_sample
 
 from gs_stereo.datasets.card import FactCounter, collect_facts, dataset_card, write_card
-from gs_stereo.datasets.write import ShardSample, write_dataset
+from gs_stereo.datasets.schema import ShardSample
+from gs_stereo.datasets.write import write_dataset
 from gs_stereo.types import LabelFlag, Provenance
 
 INFO = make_info(

@@ -16,16 +16,9 @@ import numpy as np
 import pytest
 
 from gs_stereo.datasets.probe import probe_shards
-from gs_stereo.datasets.write import (
-    ShardReader,
-    ShardSample,
-    ShardWriting,
-    read_dataset,
-    read_index,
-    read_shard,
-    verify_dataset,
-    write_dataset,
-)
+from gs_stereo.datasets.read import ShardReader, read_dataset, read_shard
+from gs_stereo.datasets.schema import ShardSample, read_index
+from gs_stereo.datasets.write import ShardWriting, verify_dataset, write_dataset
 from gs_stereo.errors import InputError, StageError
 from gs_stereo.types import Provenance
 

@@ -13,8 +13,9 @@ from builders import make_info, plain_sample
 from torch.utils.data import DataLoader
 
 import gs_stereo
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.datasets.torch_reader import StereoDataset, StereoItem, collate, fill_invalid
-from gs_stereo.datasets.write import ShardSample, ShardWriting, write_dataset
+from gs_stereo.datasets.write import ShardWriting, write_dataset
 from gs_stereo.errors import InputError
 
 INFO = make_info()
@@ -142,7 +143,7 @@ def test_few_files_stay_open(tmp_path: Path) -> None:
     write_dataset(tmp_path, samples, INFO, sample_count=40, writing=ShardWriting(samples_per_shard=1))
     dataset = StereoDataset(tmp_path)
     assert [dataset[number]["sample_id"] for number in (*range(40), 3)] == [f"id{n}" for n in (*range(40), 3)]
-    assert len(dataset._readers) <= 16
+    assert len(dataset.samples._readers) <= 16
     assert "views" not in dataset[0]
 
 

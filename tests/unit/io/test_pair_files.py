@@ -212,7 +212,7 @@ def test_geometry_that_lies_elsewhere_is_not_followed(tmp_path):
                 layout[:] = h5py.VirtualSource(str(tmp_path / "other/geometry.h5"), "left_alpha", shape=(24, 40))
                 file.create_virtual_dataset("left_alpha", layout)
         _vouch_for(folder, "geometry.h5")
-        with pytest.raises(InputError, match=r"geometry\.h5.*(a link to elsewhere|stored in an unknown way)"):
+        with pytest.raises(InputError, match=r"geometry\.h5.*(a link to elsewhere|keeps its data in another file)"):
             read_pair(folder)
 
 

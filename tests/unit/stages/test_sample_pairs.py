@@ -66,9 +66,9 @@ def test_the_data_set_is_complete_and_readable(made: Path) -> None:
     index = verify_dataset(made)
     assert (index.sample_count, index.width, index.height) == (3, 64, 64)
     assert [entry.count for entry in index.shards] == [2, 1]
-    assert index.info.provenance.name == "exact"
-    assert index.info.provenance.licence == "Apache-2.0"
-    assert set(index.info.config) == {"count", "split", "samples_per_shard", "pairs", "seed", "version"}
+    assert index.provenance.name == "exact"
+    assert index.provenance.licence == "Apache-2.0"
+    assert set(index.config) == {"count", "split", "samples_per_shard", "pairs", "seed", "version"}
     data = StereoDataset(made)
     assert len(data) == 3
     assert bool(data[2]["valid"].all())
