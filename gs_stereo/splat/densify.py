@@ -15,18 +15,18 @@ from jaxtyping import Bool, Float, Int
 from gs_stereo.splat import schedule
 from gs_stereo.splat.raster.protocol import RenderOutput, ScreenGradients
 from gs_stereo.splat.rotations import rotation_matrices
-from gs_stereo.splat.strategy import StrategyContext
+from gs_stereo.splat.strategy import Strategy, StrategyContext
 from gs_stereo.splat.training_state import TrainingState
 from gs_stereo.types import Camera
 
 _SPLIT_SHRINK = 1.6
 
 
-class GradientStrategy:
+class GradientStrategy(Strategy):
     """gsplat's DefaultStrategy over the shared training state."""
 
     def __init__(self, context: StrategyContext) -> None:
-        self._context = context
+        super().__init__(context)
         self._config = context.config.densify
 
     def wants_screen_gradients(self, iteration: int) -> bool:

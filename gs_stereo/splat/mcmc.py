@@ -14,34 +14,21 @@ import torch
 from jaxtyping import Float, Int
 
 from gs_stereo.splat import schedule
-from gs_stereo.splat.raster.protocol import RenderOutput, ScreenGradients
 from gs_stereo.splat.rotations import rotation_matrices
-from gs_stereo.splat.strategy import StrategyContext
+from gs_stereo.splat.strategy import Strategy
 from gs_stereo.splat.training_state import TrainingState
-from gs_stereo.types import Camera
 
 _MOST_COPIES = 51
 _NOISE_SHARPNESS = 100.0
 _NOISE_OPACITY = 0.005
 
 
-class McmcStrategy:
+class McmcStrategy(Strategy):
     """Relocates, adds and shakes Gaussians."""
 
-    def __init__(self, context: StrategyContext) -> None:
-        self._context = context
-        self._config = context.config.mcmc
-
-    def wants_screen_gradients(self, iteration: int) -> bool:
-        return False
-
-    def observe(
-        self, state: TrainingState, camera: Camera, output: RenderOutput, gradients: ScreenGradients | None
-    ) -> None:
-        return
-
     def refine(self, state: TrainingState, iteration: int, means_rate: float) -> None:
-        config, run = self._config, self._context.config
+        run = self._context.config
+        config = run.mcmc
         generator = schedule.generator(self._context.seed, f"mcmc/{iteration}", state.device)
         if schedule.round_due(iteration, run.iterations, config.start, config.stop, config.rounds) is not None:
             relocate_dead(state, config.min_opacity, generator)

@@ -1,9 +1,8 @@
-"""What a densification strategy is, and which ones there are."""
+"""What a densification strategy is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.raster.protocol import RenderOutput, ScreenGradients
@@ -20,21 +19,23 @@ class StrategyContext:
     seed: int
 
 
-class Strategy(Protocol):
-    """Adds, moves and removes Gaussians while they are optimised. It keeps nothing itself: all is in the state."""
+class Strategy:
+    """Adds, moves and removes Gaussians while they are optimised; this one leaves them as they are.
 
-    def __init__(self, context: StrategyContext) -> None: ...
+    A strategy keeps nothing itself: all is in the state.
+    """
+
+    def __init__(self, context: StrategyContext) -> None:
+        self._context = context
 
     def wants_screen_gradients(self, iteration: int) -> bool:
         """Whether `observe` needs the gradients of projected centres in this iteration."""
-        ...
+        return False
 
     def observe(
         self, state: TrainingState, camera: Camera, output: RenderOutput, gradients: ScreenGradients | None
     ) -> None:
         """Gather statistics after the backward pass, before the optimizer's step."""
-        ...
 
     def refine(self, state: TrainingState, iteration: int, means_rate: float) -> None:
         """Change the Gaussians after the optimizer's step. `means_rate` is the rate of the centres in scene units."""
-        ...

@@ -14,8 +14,8 @@ from gs_stereo.splat.config import DensifyConfig, FitConfig, McmcConfig
 from gs_stereo.splat.densify import GradientStrategy
 from gs_stereo.splat.mcmc import McmcStrategy
 from gs_stereo.splat.raster.protocol import RenderOutput, ScreenGradients
-from gs_stereo.splat.strategies import FixedStrategy, make_strategy
-from gs_stereo.splat.strategy import StrategyContext
+from gs_stereo.splat.strategies import make_strategy
+from gs_stereo.splat.strategy import Strategy, StrategyContext
 from gs_stereo.splat.training_state import TrainingState
 from gs_stereo.types.gaussians import Gaussians
 
@@ -41,7 +41,7 @@ def _output(visible: torch.Tensor) -> RenderOutput:
 
 
 def test_each_name_gives_its_strategy() -> None:
-    kinds = {"default": GradientStrategy, "mcmc": McmcStrategy, "none": FixedStrategy}
+    kinds = {"default": GradientStrategy, "mcmc": McmcStrategy, "none": Strategy}
     assert {name: type(make_strategy(_context(strategy=name))) for name in kinds} == kinds
 
 
