@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,24 +72,16 @@ def find_photos(
 
 
 def in_threads(work: Callable[[T], R], items: Sequence[T], step: str, on_progress: OnProgress) -> list[R]:
-    """`work` on every item, in order, with progress. The work is decoding and resampling, which free the GIL."""
+    """`work` on every item, in order, with progress. An error stops the items that have not begun.
+
+    The work is decoding and resampling, which free the GIL.
+    """
     results = []
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 4)) as pool:
-        for done, result in enumerate(_bounded(pool, work, items), 1):
+        for done, result in enumerate(pool.map(work, items), 1):
             results.append(result)
             on_progress(Progress(step=step, done=done, total=len(items)))
     return results
-
-
-def _bounded(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
-    """Like pool.map, but an error stops the items that have not begun."""
-    futures = [pool.submit(work, item) for item in items]
-    try:
-        for future in futures:
-            yield future.result()
-    finally:
-        for future in futures:
-            future.cancel()
 
 
 def prepare_photos(

@@ -7,13 +7,13 @@ unambiguous in depth, and about as sharp as the photos.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from gs_stereo.core.records import Record
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import inside, project, unproject
 from gs_stereo.geometry.view_selection import NearestPhoto, nearest_photos
@@ -57,7 +57,7 @@ class Capture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EyeMeasures:
+class EyeMeasures(Record):
     """Measures of one rendered eye. Shares are in [0, 1]; NaN = could not be measured.
 
     covered_share: pixels whose alpha is high enough. median_depth: of the covered pixels, in scene units.
@@ -78,7 +78,7 @@ class EyeMeasures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ViewMeasures:
+class ViewMeasures(Record):
     """Measures of a pair. `right` is None, and the numbers of the pair are NaN, if the left eye was refused.
 
     baseline in scene units; median_disparity_px and high_disparity_px (95th percentile) of the left eye.
@@ -89,17 +89,6 @@ class ViewMeasures:
     baseline: float = float("nan")
     median_disparity_px: float = float("nan")
     high_disparity_px: float = float("nan")
-
-    def to_json(self) -> dict[str, Any]:
-        """Nested mapping of numbers; NaN becomes None."""
-        return _without_nan(asdict(self))
-
-
-def _without_nan(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_nan(value) if isinstance(value, dict) else None if value is None or value != value else value
-        for key, value in values.items()
-    }
 
 
 def measure_eye(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from gs_stereo.core.records import json_values
 from gs_stereo.errors import StageError
 from gs_stereo.io.pair_index import PairEntry, write_pair_index
 from gs_stereo.log import progress
@@ -106,7 +107,7 @@ def render_unit(unit: PairUnit) -> PairEntry:
         "renderer", (fit.fingerprint, backend), lambda: splat_folder.load_renderer(fit.path, backend)
     )
     outcome = render_planned_pair(unit.plan, renderer, Capture(scene=scene, photos=photos), unit.config)
-    measures = outcome.measures.to_json()
+    measures = json_values(outcome.measures)
     if outcome.pair is not None:
         write_pair(unit.folder, outcome.pair, measures)
     plan = unit.plan

@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float
 from gs_stereo.errors import GsStereoError
 from gs_stereo.geometry.view_selection import capture_spacing
 from gs_stereo.imaging.images import shrink_to_edge
-from gs_stereo.types import Camera
 from gs_stereo.viewer.config import ViewerConfig
 from gs_stereo.viewer.contents import SceneContents
 from gs_stereo.viewer.frame import DisplayFrame
@@ -69,26 +68,23 @@ class Layers:
     def _add_cameras(self, on_photo: OnPhoto) -> None:
         self._server.scene.add_frame("/photos", show_axes=False)
         for index, camera in enumerate(self._contents.sparse.cameras if self._contents.sparse else ()):
-            frustum = self._add_frustum(index, camera)
+            wxyz, position = self._frame.pose(camera)
+            frustum = self._server.scene.add_camera_frustum(
+                f"/photos/{index}",
+                fov=2 * math.atan(camera.height / 2 / camera.intrinsics[1, 1]),
+                aspect=camera.width / camera.height,
+                scale=self._frustum_size,
+                thickness=_LINE_PX,
+                thickness_units="screen",
+                color=_CAMERA_COLOUR,
+                wxyz=wxyz,
+                position=position,
+            )
             self._frusta.append(frustum)
 
             @frustum.on_click
             def _(event: viser.SceneNodePointerEvent[viser.CameraFrustumHandle], index: int = index) -> None:
                 on_photo(index, event.client)
-
-    def _add_frustum(self, index: int, camera: Camera) -> viser.CameraFrustumHandle:
-        wxyz, position = self._frame.pose(camera)
-        return self._server.scene.add_camera_frustum(
-            f"/photos/{index}",
-            fov=2 * math.atan(camera.height / 2 / camera.intrinsics[1, 1]),
-            aspect=camera.width / camera.height,
-            scale=self._frustum_size,
-            thickness=_LINE_PX,
-            thickness_units="screen",
-            color=_CAMERA_COLOUR,
-            wxyz=wxyz,
-            position=position,
-        )
 
     def add_thumbnails(self, ended: Callable[[], bool], on_error: Callable[[Exception], None]) -> None:
         """Put the photos on the cameras, one after the other, until `ended()`. Slow: not for the event thread.

@@ -47,15 +47,10 @@ def label_points(sample: ShardSample, least_confidence: float, colouring: Colour
     """The labelled pixels of a sample with at least this confidence (0 to 1), thinned evenly to `max_points`."""
     points = unproject_depth_map(sample.rig.left, sample.depth)
     kept = np.isfinite(points).all(axis=-1) & (sample.confidence >= least_confidence * 255)
-    chosen = _thinned(np.flatnonzero(kept), max_points)
+    chosen = np.flatnonzero(kept)
+    chosen = chosen[:: max(1, -(-len(chosen) // max_points))]
     colours = sample.left if colouring == "image" else colour_table("cividis")[sample.confidence]
     return ColouredPoints(xyz_in_world=points.reshape(-1, 3)[chosen], rgb=colours.reshape(-1, 3)[chosen])
-
-
-def _thinned(indices: np.ndarray, most: int) -> np.ndarray:
-    """Every k-th index, so that at most `most` stay."""
-    step = max(1, -(-len(indices) // most))
-    return indices[::step]
 
 
 def disparity_colours(disparity: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:

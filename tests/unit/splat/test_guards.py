@@ -10,6 +10,7 @@ import pytest
 from plane_rasterizer import PlaneRasterizer, no_gaussians, plane_scene, turned, view_at
 
 from gs_stereo.config import parse_config
+from gs_stereo.core.records import json_text
 from gs_stereo.splat.guards import REFUSAL_REASONS, Capture, EyeMeasures, ViewMeasures, measure_eye, refusal
 from gs_stereo.splat.pairs import SplatRenderer
 from gs_stereo.splat.pairs_config import GuardsConfig
@@ -96,8 +97,7 @@ def test_unknown_measures_refuse_nothing_and_disabled_guards_refuse_nothing():
 
 
 def test_measures_are_json_with_null_for_unknown():
-    text = json.dumps(ViewMeasures(left=replace(GOOD, sharpness=float("nan"))).to_json(), allow_nan=False)
-    values = json.loads(text)
+    values = json.loads(json_text(ViewMeasures(left=replace(GOOD, sharpness=float("nan")))))
     assert values["right"] is None
     assert values["left"]["sharpness"] is None
     assert values["left"]["seen_share"] == 1.0
