@@ -15,8 +15,8 @@ import typer
 from pydantic import BaseModel
 
 from gs_stereo.benchmarks.evaluate_matcher import EvaluateConfig
-from gs_stereo.cli.help import GROUPS, SHARED_OPTIONS
-from gs_stereo.cli.main import app
+from gs_stereo.cli.help import SHARED_OPTIONS
+from gs_stereo.cli.main import VERBS, app
 from gs_stereo.config import Config
 from gs_stereo.datasets.layouts.protocol import ExportConfig
 from gs_stereo.stages.registry import STAGES
@@ -29,7 +29,7 @@ EXIT_CODES = (
     (2, "usage or configuration"),
     (3, "bad input"),
     (4, "a stage failed"),
-    (5, "`report` and `run`: the verdict is fail"),
+    (5, "`report`: the verdict is fail"),
     (130, "interrupted; the same command goes on"),
 )
 STAGES_WITHOUT_VERB = ("import-splat", "evaluate", "compare")
@@ -62,15 +62,15 @@ def commands_page() -> str:
         "",
         *_options_table(_shared(verbs["run"])),
     ]
-    for title, names in GROUPS.items():
+    for title, names in VERBS.items():
         lines += [f"## {title}", ""]
         for name in names:
-            if name in verbs:
-                lines += _verb(name, verbs[name])
+            lines += _verb(name, verbs[name])
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _verb(name: str, verb: Any) -> Iterator[str]:
+    verb.name_choices()
     arguments = [each for each in verb.params if each.param_type_name == "argument"]
     shared = _shared(verb)
     own = [each for each in verb.params if each not in (*arguments, *shared) and each.help and each.name != "help"]

@@ -1,30 +1,64 @@
-"""What the shell offers for the values of options, by the option's name. Nothing heavy is imported."""
+"""Values of options: what help names and the shell offers, by the option's name, from the registries the verbs use.
+
+Nothing heavy is imported. Names whose registry would load torch are written out; a test compares them with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any, get_args
 
 import typer
 
 
-def offered(*values: str) -> Callable[[str], list[str]]:
-    """A completion from a fixed list."""
+def _loaded(place: str) -> Any:
+    """What `module:name` names, below gs_stereo."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"gs_stereo.{module}"), name)
+
+
+def _registered(place: str) -> Callable[[], list[str]]:
+    return lambda: _loaded(place).names()
+
+
+def _allowed(place: str, setting: str) -> Callable[[], list[str]]:
+    """What a setting's Literal allows."""
+    return lambda: [str(value) for value in get_args(_loaded(place).model_fields[setting].annotation)]
+
+
+CHOICES: dict[str, Callable[[], list[str]]] = {
+    "backend": lambda: ["auto", "cpu", "gsplat"],
+    "benchmark": _registered("benchmarks.protocol:BENCHMARKS"),
+    "expert": lambda: _loaded("labels.sources:source_names")(),
+    "fuse": lambda: ["multibaseline", *_loaded("matching.protocol:MATCHERS").names()],
+    "gps": _allowed("sfm.config:ReconstructConfig", "gps"),
+    "layout": _registered("datasets.layouts.protocol:EXPORTERS"),
+    "mapper": _allowed("sfm.config:ReconstructConfig", "mapper"),
+    "matcher": _allowed("sfm.config:ReconstructConfig", "matcher"),
+    "missing": _allowed("benchmarks.evaluate_matcher:EvaluateConfig", "missing"),
+    "model": _registered("matching.protocol:MATCHERS"),
+    "net": lambda: ["lite", "raft_stereo"],
+    "strategy": _allowed("splat.config:FitConfig", "strategy"),
+    "views": lambda: [value for value in _allowed("splat.pairs_config:PairsConfig", "views")() if value != "file"],
+}
+
+
+def completion(option: str) -> Callable[..., list[str]] | None:
+    """What the shell offers for an option of this name; None if it offers nothing."""
+    choices = CHOICES.get(option)
+    if choices is None:
+        return _FROM_FILES.get(option)
 
     def complete(incomplete: str) -> list[str]:
-        return _beginning(values, incomplete)
+        return _beginning(choices(), incomplete)
 
     return complete
 
 
-def _beginning(values: Iterable[str], incomplete: str) -> list[str]:
+def _beginning(values: list[str], incomplete: str) -> list[str]:
     return [value for value in values if value.startswith(incomplete)]
-
-
-def _experts(incomplete: str) -> list[str]:
-    from gs_stereo.labels.sources import source_names
-
-    return _beginning(source_names(), incomplete)
 
 
 def _recipes(incomplete: str) -> list[str]:
@@ -42,12 +76,11 @@ def _presets(ctx: typer.Context, incomplete: str) -> list[str]:
 def _shipped(folder: str) -> list[str]:
     from gs_stereo.config import SHIPPED_ROOTS
 
-    names = {path.stem for root in SHIPPED_ROOTS for path in root.glob(f"{folder}/*.yaml")}
-    experts = {path.stem for root in SHIPPED_ROOTS for path in root.glob("configs/experts/*.yaml")}
-    return sorted(names - experts)
+    files = {path for root in SHIPPED_ROOTS for path in root.glob(f"{folder}/*.yaml")}
+    return sorted({path.stem for path in files if path.parent.name != "experts"})
 
 
-def _made(kind: str) -> Callable[[typer.Context, str], list[str]]:
+def _published(kind: str) -> Callable[[typer.Context, str], list[str]]:
     """Names of published sets of the scene, such as its data sets."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -61,16 +94,9 @@ def _made(kind: str) -> Callable[[typer.Context, str], list[str]]:
     return complete
 
 
-COMPLETIONS: dict[str, Callable[..., list[str]]] = {
-    "backend": offered("auto", "cpu", "gsplat"),
+_FROM_FILES: dict[str, Callable[..., list[str]]] = {
     "config": _recipes,
-    "dataset": _made("dataset"),
-    "expert": _experts,
-    "gps": offered("auto", "off"),
-    "mapper": offered("incremental", "global"),
-    "matcher": offered("auto", "exhaustive", "sequential", "retrieval"),
-    "pairs": _made("pairs"),
+    "dataset": _published("dataset"),
+    "pairs": _published("pairs"),
     "preset": _presets,
-    "strategy": offered("default", "mcmc", "none"),
-    "views": offered("train", "interpolate", "perturb"),
 }

@@ -1,35 +1,26 @@
-"""Verbs around data sets: label, evaluate-labels."""
+"""Verbs around data sets: label, evaluate-labels, report."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gs_stereo.cli.options import Common, SceneArgument, given, path_text, with_common
+from gs_stereo.cli.options import Common, SceneArgument, given, path_text, shared_options
+
+FAILED_VERDICT_EXIT_CODE = 5
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the command line."""
-    app.command("label", epilog="Example: gsstereo label my_room --expert sgbm")(label)
-    example = "Example: gsstereo evaluate-labels demo/gsstereo/dataset/sgbm --truth demo"
-    app.command("evaluate-labels", epilog=example)(evaluate_labels)
-
-
-@with_common
+@shared_options()
 def label(
     *,
     scene: SceneArgument = Path(),
-    expert: Annotated[
-        str | None,
-        typer.Option(
-            help="Label source: fused, splat, multibaseline, lite, sgbm, onnx, checkpoint, foundationstereo, a plug-in."
-        ),
-    ] = None,
+    expert: Annotated[str | None, typer.Option(help="Label source: {choices}.")] = None,
     pairs: Annotated[str | None, typer.Option(help="Name of the set of pairs.", show_default="default")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set; the expert's by default.")] = None,
-    model: Annotated[Path | None, typer.Option(help="onnx: the model file.")] = None,
+    onnx_model: Annotated[Path | None, typer.Option("--model", help="onnx: the model file.")] = None,
     description: Annotated[
         str | None, typer.Option(help="onnx: a YAML that describes the model, or a shipped name.")
     ] = None,
@@ -42,7 +33,8 @@ def label(
         bool, typer.Option("--allow-unsafe-pickle", help="foundationstereo: load a checkpoint that can run code.")
     ] = False,
     fuse: Annotated[
-        list[str] | None, typer.Option(help="fused: an expert that joins; may be repeated. By default lite and sgbm.")
+        list[str] | None,
+        typer.Option(help="fused: an expert that joins, of {choices}; repeatable.", show_default="lite and sgbm"),
     ] = None,
     photos: Annotated[
         bool | None, typer.Option("--photos/--no-photos", help="fused: match the real photos too (default).")
@@ -52,15 +44,15 @@ def label(
     """Label the rendered pairs and write the HDF5 shards."""
     from gs_stereo.cli.running import run_stage
 
-    asks_net = "checkpoint" in (expert, *(fuse or ()))
-    onnx = given(model=path_text(model), description=description)
+    uses_checkpoint = "checkpoint" in (expert, *(fuse or ()))
+    onnx = given(model=path_text(onnx_model), description=description)
     foundationstereo = given(
         expert_repo=path_text(expert_repo),
         expert_python=expert_python,
-        checkpoint=None if asks_net else path_text(checkpoint),
+        checkpoint=None if uses_checkpoint else path_text(checkpoint),
         allow_unsafe_pickle=allow_unsafe_pickle or None,
     )
-    trained = given(checkpoint=path_text(checkpoint)) if asks_net else {}
+    trained = given(checkpoint=path_text(checkpoint)) if uses_checkpoint else {}
     settings = (("onnx", onnx), ("foundationstereo", foundationstereo), ("checkpoint", trained))
     experts = {name: values for name, values in settings if values}
     fused = given(experts=fuse or None, photos=photos)
@@ -68,7 +60,7 @@ def label(
     run_stage("label", scene, values, common)
 
 
-@with_common
+@shared_options()
 def evaluate_labels(
     *,
     scene: SceneArgument = Path(),
@@ -77,9 +69,61 @@ def evaluate_labels(
     common: Common,
 ) -> None:
     """Compare labels with exact truth. SCENE may also be the folder of a data set."""
-    from gs_stereo.cli.dataset_place import of_scene
     from gs_stereo.cli.running import run_stage
 
-    scene, dataset, common = of_scene(scene, dataset, common)
+    scene, dataset, common = scene_of_dataset(scene, dataset, common)
     values = given(dataset=dataset, truth=path_text(truth))
     run_stage("evaluate-labels", scene, values, common)
+
+
+@shared_options()
+def report(
+    *,
+    scene: SceneArgument = Path(),
+    dataset: Annotated[
+        str | None, typer.Option(help="Name of the data set; the one that was written last by default.")
+    ] = None,
+    common: Common,
+) -> None:
+    """Judge a data set (pass, look closer or fail, with reasons) and write an HTML page about it.
+
+    SCENE may also be the folder of a data set.
+    Exit code 0: pass or look closer; 5: fail.
+    """
+    from gs_stereo.cli.running import run_stage
+    from gs_stereo.cli.tables import print_json
+    from gs_stereo.report.stage import PAGE_NAME
+
+    scene, dataset, common = scene_of_dataset(scene, dataset, common)
+    reports = run_stage("report", scene, given(dataset=dataset), common, printing=False)
+    for done in reports:
+        page = done.folder / PAGE_NAME
+        if common.json:
+            print_json({"scene": str(scene.resolve()), "page": str(page), **done.manifest.metrics})
+        else:
+            print(done.manifest.text)
+            print(f"The report is {page}")
+        if done.manifest.metrics.get("verdict") == "fail":
+            raise typer.Exit(FAILED_VERDICT_EXIT_CODE)
+
+
+def scene_of_dataset(folder: Path, dataset: str | None, common: Common) -> tuple[Path, str | None, Common]:
+    """The scene, the name of the data set and the options that `folder` means.
+
+    A data set lies in OUTPUT/dataset/NAME: its folder stands for that output and name. A scene stays what it is.
+    Raises InputError for a data set that lies elsewhere, or whose name or output was given too.
+    """
+    from gs_stereo.datasets.schema import INDEX_NAME
+    from gs_stereo.errors import InputError
+    from gs_stereo.pipeline.scene import DATASETS_FOLDER, OUTPUT_FOLDER
+
+    if not (folder / INDEX_NAME).is_file():
+        return folder, dataset, common
+    path = folder.resolve()
+    if dataset is not None or common.out is not None:
+        raise InputError(f"{folder} is a data set itself; leave out --dataset and --out, or name its scene.")
+    if path.parent.name != DATASETS_FOLDER:
+        raise InputError(f"The data set {folder} lies in no folder of results (OUTPUT/dataset/NAME); move it there.")
+    output = path.parent.parent
+    scene = output.parent if output.name == OUTPUT_FOLDER else output
+    return scene, path.name, replace(common, out=output)

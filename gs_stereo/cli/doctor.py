@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from gs_stereo import __version__
-from gs_stereo.cli.tables import print_json, print_table
+from gs_stereo.cli.options import Common, shared_options
 from gs_stereo.errors import GsStereoError
 from gs_stereo.pipeline.environment import library_versions
 
@@ -24,10 +24,13 @@ class Finding:
     advice: str = ""
 
 
-def print_findings(*, as_json: bool) -> None:
-    """Look at everything and print it."""
+@shared_options("json")
+def doctor(*, common: Common) -> None:
+    """Say what this machine can do, and what to install for more."""
+    from gs_stereo.cli.tables import print_json, print_table
+
     findings = [check() for check in CHECKS]
-    if as_json:
+    if common.json:
         print_json({"version": __version__, "libraries": library_versions(), "checks": [asdict(f) for f in findings]})
         return
     rows = [[f.topic, "ok" if f.ok else "--", f"{f.found}: {f.advice}" if f.advice else f.found] for f in findings]
@@ -80,9 +83,7 @@ def _cuda() -> Finding:
 def _gsplat() -> Finding:
     import torch
 
-    from gs_stereo.pipeline.environment import library_versions as versions
-
-    found = versions().get("gsplat", "")
+    found = library_versions().get("gsplat", "")
     if not found:
         return Finding(topic="gsplat", ok=False, found="not installed", advice="pip install gsplat on a CUDA machine")
     usable = torch.cuda.is_available()

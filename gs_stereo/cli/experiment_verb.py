@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gs_stereo.cli.options import Common, given, path_text, weights_text, with_common
+from gs_stereo.cli.options import Common, given, path_text, shared_options, weights_text
 
 if TYPE_CHECKING:
     from gs_stereo.pipeline.cell import Cell, StageReport
@@ -18,14 +17,7 @@ if TYPE_CHECKING:
 _DEFAULT = Path("expert_vs_splat")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb to the command line."""
-    app.command("experiment", epilog="Example: gsstereo experiment room_a room_b --from weights --root pairs")(
-        experiment
-    )
-
-
-@with_common
+@shared_options()
 def experiment(
     *,
     captures: Annotated[
@@ -40,7 +32,7 @@ def experiment(
             "--from", help="Start weights: lite, a folder published by train, or a .pth.", show_default="lite"
         ),
     ] = None,
-    benchmark: Annotated[str | None, typer.Option(help="As of evaluate.", show_default="folder")] = None,
+    benchmark: Annotated[str | None, typer.Option(help="As of evaluate: {choices}.", show_default="folder")] = None,
     root: Annotated[Path | None, typer.Option(help="The benchmark's folder.", show_default=False)] = None,
     label: Annotated[list[str] | None, typer.Option(help="Only this label source of the recipe; repeatable.")] = None,
     seeds: Annotated[
@@ -50,8 +42,10 @@ def experiment(
 ) -> None:
     """Fine-tune a net on each label source of the same captures, with several seeds, and tabulate zero-shot scores."""
     from gs_stereo.benchmarks.experiment import Experiment
+    from gs_stereo.cli.running import finished_cells
     from gs_stereo.cli.tables import print_json
     from gs_stereo.config import merge, parse_overrides
+    from gs_stereo.log import logger
     from gs_stereo.pipeline.graph import assess_cells
     from gs_stereo.pipeline.recipe import load_recipe
     from gs_stereo.pipeline.scene import ScenePaths, scene_paths
@@ -76,7 +70,11 @@ def experiment(
     if common.dry_run:
         _print_plan(assess_cells(cells, STAGES), as_json=common.json)
         return
-    done = list(_finished(cells, common))
+    done = []
+    for number, (cell, report) in enumerate(finished_cells(cells, common), 1):
+        state = "up to date" if report.action == "skipped" else report.action
+        logger.info("[%d/%d] %s: %s", number, len(cells), cell.key, state)
+        done.append((cell, report))
     if common.json:
         print_json(_outcome_json(done))
         return
@@ -98,21 +96,6 @@ def _chosen(recipe: Recipe, labels: list[str], seeds: int | None) -> Recipe:
     if labels:
         changes["labels"] = {name: source for name, source in matrix.labels.items() if name in labels}
     return recipe.model_copy(update={"matrix": matrix.model_copy(update=changes)})
-
-
-def _finished(cells: list[Cell], common: Common) -> Iterator[tuple[Cell, StageReport]]:
-    """Run the cells and say how far it is. The first error ends it: the table needs every cell."""
-    from gs_stereo.cli.running import run_cells
-    from gs_stereo.errors import GsStereoError
-    from gs_stereo.log import logger
-
-    for number, result in enumerate(run_cells(cells, common), 1):
-        cell, report = result.cell, result.outcome
-        if isinstance(report, GsStereoError):
-            raise report
-        state = "up to date" if report.action == "skipped" else report.action
-        logger.info("[%d/%d] %s: %s", number, len(cells), cell.key, state)
-        yield cell, report
 
 
 def _print_plan(plan: list[CellStatus], *, as_json: bool) -> None:

@@ -12,24 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gs_stereo.cli.options import SceneArgument, given, with_errors
+from gs_stereo.cli.options import Common, SceneArgument, given, shared_options
 
 if TYPE_CHECKING:
     from gs_stereo.datasets.export import ExportSummary
 
-_LAYOUTS = ("kitti", "middlebury", "sceneflow", "nerf-stereo", "foundationstereo", "webdataset")
 _REASONS = {"low_confidence": "their confidence is too low", "too_large": "the layout cannot hold so many pixels"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb to the command line."""
-    app.command("export", epilog="Example: gsstereo export my_room --format kitti --to my_room_kitti")(export)
-
-
+@shared_options("set_", "out", "force", "json", "quiet")
 def export(
     *,
     scene: SceneArgument = Path(),
-    layout: Annotated[str, typer.Option("--format", help=f"{', '.join(_LAYOUTS)}, or a plug-in.")],
+    layout: Annotated[str, typer.Option("--format", help="{choices}.")],
     to: Annotated[Path, typer.Option("--to", help="Folder to make; must be new or empty.")],
     dataset: Annotated[
         str | None, typer.Option(help="Name of the data set, if the scene has several.", show_default=False)
@@ -37,46 +32,35 @@ def export(
     min_confidence: Annotated[
         float | None, typer.Option(help="Leave out labels below this confidence, 0 to 1.", show_default="0")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a setting: name=value.", show_default=False)
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Where the results of SCENE are, if not in SCENE/gsstereo.", show_default=False),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")] = False,
+    common: Common,
 ) -> None:
-    """Write a data set in the layout of another program's. SCENE may also be the folder of a data set."""
-    from gs_stereo.log import setup_logging
+    """Write a data set in the layout of another program's. SCENE may also be the folder of a data set.
 
-    def work() -> None:
-        from gs_stereo.config import merge, parse_config, parse_overrides
-        from gs_stereo.datasets.export import export_dataset
-        from gs_stereo.datasets.layouts.protocol import ExportConfig
+    With --force an earlier export in the folder is replaced.
+    """
+    from gs_stereo.config import merge, parse_config, parse_overrides
+    from gs_stereo.datasets.export import export_dataset
+    from gs_stereo.datasets.layouts.protocol import ExportConfig
 
-        values = merge(parse_overrides(set_ or []), given(min_confidence=min_confidence))
-        config = parse_config(ExportConfig, values, where="the options of export")
-        source = _find_dataset(scene, out, dataset)
-        summary = export_dataset(source, to, layout, config, force=force)
-        _print_summary(summary, source, to, as_json=as_json)
-
-    setup_logging(quiet=quiet or as_json)
-    with_errors(work)
+    values = merge(parse_overrides(common.set_ or []), given(min_confidence=min_confidence))
+    config = parse_config(ExportConfig, values, where="the options of export")
+    source = _find_dataset(scene, common.out, dataset)
+    summary = export_dataset(source, to, layout, config, force=common.force)
+    _print_summary(summary, source, to, as_json=common.json)
 
 
 def _find_dataset(scene: Path, out: Path | None, name: str | None) -> Path:
     """The folder of the data set; InputError lists what there is when the choice is not clear."""
     from gs_stereo.datasets.schema import find_dataset
     from gs_stereo.errors import InputError
-    from gs_stereo.pipeline.scene import ScenePaths
+    from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
 
-    root = ScenePaths.of(scene, out).published("dataset")
+    paths = ScenePaths.of(scene, out)
+    root = paths.published(DATASETS_FOLDER)
     if name is None:
         return find_dataset(root if out else scene)
     if not (root / name).is_dir():
-        known = ", ".join(sorted(path.name for path in root.glob("*") if path.is_dir())) or "none"
+        known = ", ".join(sorted(paths.datasets())) or "none"
         raise InputError(f"There is no data set {name!r} in {root}; known are: {known}.")
     return root / name
 

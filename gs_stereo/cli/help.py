@@ -9,19 +9,14 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 SHARED_OPTIONS = "Common options"
-GROUPS = {
-    "The whole way": ("run", "sample", "status", "doctor"),
-    "Step by step": ("reconstruct", "import", "fit", "render-pairs", "label", "evaluate-labels", "synthesize"),
-    "Look and judge": ("report", "view"),
-    "Use the labels": ("export", "train", "evaluate", "experiment", "sample-pairs"),
-}
-_OTHERS = "More"
+_PLACE = "{choices}"
 
 
 class Verb(TyperCommand):
-    """A verb whose help lists its own options first."""
+    """A verb whose help lists its own options first. `{choices}` in a help text stands for the values of the option."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
+        self.name_choices()
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": [], SHARED_OPTIONS: []}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -32,6 +27,19 @@ class Verb(TyperCommand):
                 with formatter.section(title):
                     formatter.write_dl(rows)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        self.name_choices()
+        return super().shell_complete(ctx, incomplete)
+
+    def name_choices(self) -> None:
+        """Put the names in; only now, because looking them up imports things."""
+        from gs_stereo.cli.completion import CHOICES
+
+        for parameter in self.params:
+            text = getattr(parameter, "help", None) or ""
+            if _PLACE in text:
+                parameter.help = text.replace(_PLACE, ", ".join(CHOICES[str(parameter.name)]()))  # type: ignore[attr-defined]
+
 
 def _section(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
@@ -40,20 +48,16 @@ def _section(parameter: Any) -> str:
 
 
 class Verbs(TyperGroup):
-    """The list of verbs, in groups, each with its whole first sentence."""
+    """The list of verbs, in the groups of their help panels, each with its whole first sentence."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        grouped = {name for names in GROUPS.values() for name in names}
-        others = tuple(name for name in self.commands if name not in grouped)
-        for title, names in {**GROUPS, _OTHERS: others}.items():
-            rows = [(name, _first_sentence(self.commands[name])) for name in names if name in self.commands]
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
-
-
-def _first_sentence(command: Any) -> str:
-    return str(command.help or "").split(". ")[0].split("\n\n")[0].rstrip(".")
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for name, verb in self.commands.items():
+            sentence = str(verb.help or "").split(". ")[0].split("\n\n")[0].rstrip(".")
+            groups.setdefault(getattr(verb, "rich_help_panel", None) or "More", []).append((name, sentence))
+        for title, rows in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
 
 class App(typer.Typer):

@@ -1,28 +1,53 @@
-"""The `gsstereo` command."""
+"""The `gsstereo` command: all verbs, with an example each."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 
 from gs_stereo import __version__
-from gs_stereo.cli import (
-    dataset_verbs,
-    evaluate_verb,
-    experiment_verb,
-    export_verb,
-    inspect_verbs,
-    report_verb,
-    run_verb,
-    sample_pairs_verb,
-    scene_verbs,
-    synthesize_verb,
-    train_verb,
-    view_verb,
-)
+from gs_stereo.cli import dataset_verbs, doctor, run_verbs, scene_verbs, training_verbs
+from gs_stereo.cli.experiment_verb import experiment
+from gs_stereo.cli.export_verb import export
 from gs_stereo.cli.help import App, Verbs
+from gs_stereo.cli.synthesize_verb import synthesize
+from gs_stereo.cli.view_verb import view
 from gs_stereo.core.memory import reuse_freed_memory
+
+VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
+    "The whole way": {
+        "run": (run_verbs.run, "run my_room --set render-pairs.target_disparity_px=48"),
+        "sample": (scene_verbs.sample, "sample demo && gsstereo run demo"),
+        "status": (run_verbs.status, "status my_room"),
+        "doctor": (doctor.doctor, "doctor"),
+    },
+    "Step by step": {
+        "reconstruct": (scene_verbs.reconstruct, "reconstruct my_room --max-image-size 1200"),
+        "import": (scene_verbs.import_scene, "import my_room --colmap sparse/0 --images images"),
+        "fit": (scene_verbs.fit, "fit my_room --iterations 10000"),
+        "render-pairs": (scene_verbs.render_pairs, "render-pairs my_room --baseline 0.1 --baseline 0.3"),
+        "label": (dataset_verbs.label, "label my_room --expert sgbm"),
+        "evaluate-labels": (
+            dataset_verbs.evaluate_labels,
+            "evaluate-labels demo/gsstereo/dataset/sgbm --truth demo",
+        ),
+        "synthesize": (synthesize, "synthesize photo.jpg --weights stereospace-v1-0 --baseline 0.15"),
+    },
+    "Look and judge": {
+        "report": (dataset_verbs.report, "report my_room --json"),
+        "view": (view, "view my_room --dataset splat"),
+    },
+    "Use the labels": {
+        "export": (export, "export my_room --format kitti --to my_room_kitti"),
+        "train": (training_verbs.train, "train my_room --net lite --from path/to/weights"),
+        "evaluate": (training_verbs.evaluate, "evaluate sgbm --benchmark motorcycle"),
+        "experiment": (experiment, "experiment room_a room_b --from weights --root pairs"),
+        "sample-pairs": (training_verbs.sample_pairs, "sample-pairs pairs/train --count 2000"),
+    },
+}
+"""Group in the help -> verb -> its function, and an example of its use."""
 
 app = App(
     name="gsstereo",
@@ -33,6 +58,9 @@ app = App(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for _group, _verbs in VERBS.items():
+    for _name, (_verb, _example) in _verbs.items():
+        app.command(_name, epilog=f"Example: gsstereo {_example}", rich_help_panel=_group)(_verb)
 
 
 def _print_version(wanted: bool) -> None:
@@ -48,20 +76,6 @@ def root(
     ] = False,
 ) -> None:
     """Photos of a scene in, rectified stereo pairs with trusted disparity labels out."""
-
-
-run_verb.register(app)
-scene_verbs.register(app)
-sample_pairs_verb.register(app)
-synthesize_verb.register(app)
-dataset_verbs.register(app)
-export_verb.register(app)
-report_verb.register(app)
-view_verb.register(app)
-train_verb.register(app)
-evaluate_verb.register(app)
-experiment_verb.register(app)
-inspect_verbs.register(app)
 
 
 def main() -> None:

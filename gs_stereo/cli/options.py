@@ -1,19 +1,19 @@
-"""Options that verbs share, added to their signatures by one decorator: all of them, or those a verb honours."""
+"""Options that verbs share, added to their signatures by one decorator: all of them, or some."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
-from typer.models import OptionInfo
+from typer.models import ParameterInfo
 
-from gs_stereo.cli.completion import COMPLETIONS
+from gs_stereo.cli.completion import completion
 from gs_stereo.cli.help import SHARED_OPTIONS
 from gs_stereo.errors import GsStereoError
 from gs_stereo.log import setup_logging
@@ -46,64 +46,48 @@ class Common:
     quiet: Annotated[bool, _shared("--quiet", "-q", help="Print only results and errors.")] = False
 
 
-def with_common(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Give `verb(…, common: Common)` all shared options and turn our errors into exit codes."""
-    return honouring(*(item.name for item in fields(Common)))(verb)
+def shared_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give `verb(…, common: Common)` the shared options `names`, or all, and turn our errors into exit codes.
 
-
-def honouring(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Like `with_common`, with no shared options but the fields `names` of `Common`; the others keep their defaults."""
+    What is not offered keeps its default. The shell completes the values of options by their names.
+    """
+    hints = inspect.get_annotations(Common, eval_str=True)
+    shared = [
+        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=hints[item.name])
+        for item in fields(Common)
+        if not names or item.name in names
+    ]
 
     def give(verb: Callable[..., Any]) -> Callable[..., Any]:
-        own = [item for item in inspect.signature(verb, eval_str=True).parameters.values() if item.name != "common"]
-        shared = _parameters(names)
-        offer_completions([*own, *shared])
+        own = [
+            item.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for item in inspect.signature(verb, eval_str=True).parameters.values()
+            if item.name != "common"
+        ]
+        for item in [*own, *shared]:
+            for info in get_args(item.annotation):
+                if isinstance(info, ParameterInfo) and info.autocompletion is None:
+                    info.autocompletion = completion(item.name)
 
         @functools.wraps(verb)
         def wrapper(**values: Any) -> None:
-            common = Common(**{name: values.pop(name) for name in names})
+            common = Common(**{item.name: values.pop(item.name) for item in shared})
             setup_logging(quiet=common.quiet or common.json)
-            with_errors(lambda: verb(**values, common=common))
+            try:
+                verb(**values, common=common)
+            except GsStereoError as error:
+                print(f"gsstereo: {error}", file=sys.stderr)
+                raise typer.Exit(error.exit_code) from None
+            except KeyboardInterrupt:
+                print("gsstereo: interrupted; the same command goes on from here.", file=sys.stderr)
+                raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
 
-        own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
         wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
         wrapper.__annotations__ = {item.name: item.annotation for item in [*own, *shared]}
         del wrapper.__wrapped__  # typer would look through it
         return wrapper
 
     return give
-
-
-def _parameters(names: tuple[str, ...]) -> list[inspect.Parameter]:
-    """Fields of Common as keyword parameters."""
-    hints, defaults = (
-        inspect.get_annotations(Common, eval_str=True),
-        {item.name: item.default for item in fields(Common)},
-    )
-    return [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hints[name])
-        for name in names
-    ]
-
-
-def offer_completions(parameters: Iterable[inspect.Parameter]) -> None:
-    """Let the shell complete the values of options by their names."""
-    for item in parameters:
-        info = get_args(item.annotation)[-1] if get_args(item.annotation) else None
-        if isinstance(info, OptionInfo) and info.autocompletion is None:
-            info.autocompletion = COMPLETIONS.get(item.name)
-
-
-def with_errors(action: Callable[[], None]) -> None:
-    """Run `action`; our errors become one line on stderr and their exit code."""
-    try:
-        action()
-    except GsStereoError as error:
-        print(f"gsstereo: {error}", file=sys.stderr)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("gsstereo: interrupted; the same command goes on from here.", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
 
 
 def given(**values: Any) -> dict[str, Any]:

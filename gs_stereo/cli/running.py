@@ -11,19 +11,33 @@ from gs_stereo.cli.options import Common
 
 if TYPE_CHECKING:
     from gs_stereo.pipeline.cell import Cell, CellResult, StageReport
-    from gs_stereo.pipeline.recipe import Recipe
+    from gs_stereo.pipeline.recipe import Recipe, RecipeEntry, Step
+
+
+def stage_entry(stage: str, values: Mapping[str, Any], common: Common) -> RecipeEntry:
+    """A stage with its settings: defaults < --preset < --set < the verb's own options."""
+    from gs_stereo.config import merge, parse_overrides
+    from gs_stereo.pipeline.recipe import RecipeEntry
+
+    return RecipeEntry(stage=stage, preset=common.preset, set=merge(parse_overrides(common.set_ or []), values))
+
+
+def stage_step(stage: str, values: Mapping[str, Any], common: Common) -> Step:
+    """The same with the settings checked."""
+    from gs_stereo.pipeline.recipe import resolve_step
+    from gs_stereo.stages.registry import STAGES
+
+    return resolve_step(stage_entry(stage, values, common), STAGES)
 
 
 def run_stage(
     stage: str, scene: Path, values: Mapping[str, Any], common: Common, *, printing: bool = True
 ) -> list[StageReport]:
-    """Run one stage on a scene: defaults < --preset < --set < the verb's own options."""
-    from gs_stereo.config import merge, parse_overrides
-    from gs_stereo.pipeline.recipe import Recipe, RecipeEntry
+    """Run one stage on a scene."""
+    from gs_stereo.pipeline.recipe import Recipe
 
-    overrides = merge(parse_overrides(common.set_ or []), values)
-    entry = RecipeEntry(stage=stage, preset=common.preset, set=overrides)
-    return run_recipe(Recipe(name=stage, stages=(entry,)), [scene], {}, common, printing=printing)
+    recipe = Recipe(name=stage, stages=(stage_entry(stage, values, common),))
+    return run_recipe(recipe, [scene], {}, common, printing=printing)
 
 
 def run_recipe(
@@ -83,3 +97,13 @@ def run_cells(cells: Sequence[Cell], common: Common) -> Iterator[CellResult]:
     from gs_stereo.stages.registry import STAGES
 
     return LocalExecutor(common.workers).run(cells, partial(run_cell, stages=STAGES, force=common.force))
+
+
+def finished_cells(cells: Sequence[Cell], common: Common) -> Iterator[tuple[Cell, StageReport]]:
+    """The same for cells that are of use together only: the first error is raised."""
+    from gs_stereo.errors import GsStereoError
+
+    for result in run_cells(cells, common):
+        if isinstance(result.outcome, GsStereoError):
+            raise result.outcome
+        yield result.cell, result.outcome

@@ -7,21 +7,10 @@ from typing import Annotated
 
 import typer
 
-from gs_stereo.cli.options import Common, SceneArgument, given, honouring, path_text, with_common
+from gs_stereo.cli.options import Common, SceneArgument, given, path_text, shared_options
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the command line."""
-    app.command("sample", epilog="Example: gsstereo sample demo && gsstereo run demo")(sample)
-    app.command("reconstruct", epilog="Example: gsstereo reconstruct my_room --max-image-size 1200")(reconstruct)
-    app.command("import", epilog="Example: gsstereo import my_room --colmap sparse/0 --images images")(import_scene)
-    app.command("fit", epilog="Example: gsstereo fit my_room --iterations 10000")(fit)
-    app.command("render-pairs", epilog="Example: gsstereo render-pairs my_room --baseline 0.1 --baseline 0.3")(
-        render_pairs
-    )
-
-
-@honouring("set_", "seed", "json", "quiet")
+@shared_options("set_", "seed", "json", "quiet")
 def sample(
     *,
     folder: Annotated[Path, typer.Argument(help="Folder to make; must be new or empty.")],
@@ -51,7 +40,7 @@ def sample(
     print(f"Next: gsstereo run {folder} --config demo")
 
 
-@with_common
+@shared_options()
 def reconstruct(
     *,
     scene: SceneArgument = Path(),
@@ -60,14 +49,14 @@ def reconstruct(
     ] = None,
     max_image_size: Annotated[int | None, typer.Option(help="Longest edge of the photos used, px.")] = None,
     matcher: Annotated[str | None, typer.Option(help="auto, exhaustive, sequential or retrieval.")] = None,
-    mapper: Annotated[str | None, typer.Option(help="incremental or global.")] = None,
+    mapper: Annotated[str | None, typer.Option(help="{choices}.")] = None,
     metres_per_unit: Annotated[float | None, typer.Option(help="Metres in one unit of the normalised frame.")] = None,
     known_distance: Annotated[
         tuple[str, str, float] | None,
         typer.Option(metavar="PHOTO PHOTO METRES", help="Distance between the cameras of two photos."),
     ] = None,
     camera_positions: Annotated[Path | None, typer.Option(help="File with lines: photo x y z, in metres.")] = None,
-    gps: Annotated[str | None, typer.Option(help="auto or off: scale from the photos' GPS.")] = None,
+    gps: Annotated[str | None, typer.Option(help="{choices}: scale from the photos' GPS.")] = None,
     common: Common,
 ) -> None:
     """Find the cameras of the photos (structure from motion)."""
@@ -86,7 +75,7 @@ def reconstruct(
     run_stage("reconstruct", scene, values, common)
 
 
-@with_common
+@shared_options()
 def import_scene(
     *,
     scene: SceneArgument = Path(),
@@ -117,13 +106,13 @@ def import_scene(
         run_stage("import-splat", scene, given(splat=path_text(splat)), common)
 
 
-@with_common
+@shared_options()
 def fit(
     *,
     scene: SceneArgument = Path(),
-    backend: Annotated[str | None, typer.Option(help="auto, cpu or gsplat.")] = None,
+    backend: Annotated[str | None, typer.Option(help="{choices}.")] = None,
     iterations: Annotated[int | None, typer.Option(help="Training steps.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="Densification: default, mcmc or none.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Densification: {choices}.")] = None,
     common: Common,
 ) -> None:
     """Learn the scene as 3D Gaussians.
@@ -136,7 +125,7 @@ def fit(
     run_stage("fit", scene, given(backend=backend, iterations=iterations, strategy=strategy), common)
 
 
-@with_common
+@shared_options()
 def render_pairs(
     *,
     scene: SceneArgument = Path(),
@@ -147,16 +136,17 @@ def render_pairs(
         list[float] | None,
         typer.Option(help="Choose each view's baseline so that its median disparity is this, px; may be repeated."),
     ] = None,
-    views: Annotated[str | None, typer.Option(help="train, interpolate, perturb, or a camera file.")] = None,
+    views: Annotated[str | None, typer.Option(help="{choices}, or a camera file.")] = None,
     width: Annotated[int | None, typer.Option(help="Width of the pairs, px; the photo's by default.")] = None,
     height: Annotated[int | None, typer.Option(help="Height of the pairs, px; the photo's by default.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of this set of pairs.", show_default="default")] = None,
     common: Common,
 ) -> None:
     """Render rectified stereo pairs with depth."""
+    from gs_stereo.cli.completion import CHOICES
     from gs_stereo.cli.running import run_stage
 
-    file = views is not None and views not in ("train", "interpolate", "perturb")
+    file = views is not None and views not in CHOICES["views"]()
     values = given(
         baselines=baseline,
         target_disparity_px=target_disparity,

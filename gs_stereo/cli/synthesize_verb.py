@@ -7,16 +7,10 @@ from typing import Annotated
 
 import typer
 
-from gs_stereo.cli.options import Common, given, path_text, with_common
+from gs_stereo.cli.options import Common, given, path_text, shared_options
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb to the command line."""
-    example = "Example: gsstereo synthesize photo.jpg --weights stereospace-v1-0 --baseline 0.15"
-    app.command("synthesize", epilog=example)(synthesize)
-
-
-@with_common
+@shared_options()
 def synthesize(
     *,
     photo: Annotated[Path, typer.Argument(metavar="PHOTO|SCENE", help="A photo, or a folder of photos.")] = Path(),

@@ -21,6 +21,7 @@ VERBS = [
     "import",
     "fit",
     "render-pairs",
+    "synthesize",
     "label",
     "evaluate-labels",
     "export",

@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from gs_stereo.benchmarks.protocol import BENCHMARKS
 from gs_stereo.cli import tables
+from gs_stereo.cli.completion import CHOICES
 from gs_stereo.cli.main import app
+from gs_stereo.nets.protocol import NETS
+from gs_stereo.splat.raster.protocol import RASTERIZERS
 
 
 def completions(words: str) -> list[str]:
@@ -31,10 +35,32 @@ def completions(words: str) -> list[str]:
         ("gsstereo run --config sm", ["smoke"]),
         ("gsstereo render-pairs --views i", ["interpolate"]),
         ("gsstereo fit --iter", ["--iterations"]),
+        ("gsstereo fit --backend g", ["gsplat"]),
+        ("gsstereo reconstruct --matcher r", ["retrieval"]),
+        ("gsstereo evaluate s", ["sgbm"]),
+        ("gsstereo evaluate sgbm --benchmark kitti-", ["kitti-2012", "kitti-2015"]),
+        ("gsstereo evaluate sgbm --missing f", ["fill"]),
+        ("gsstereo experiment --benchmark mid", ["middlebury-2014", "middlebury-2021"]),
+        ("gsstereo export --format k", ["kitti"]),
+        ("gsstereo label --fuse mu", ["multibaseline"]),
+        ("gsstereo train --net r", ["raft_stereo"]),
     ],
 )
 def test_the_shell_completes_verbs_options_and_values(words: str, offered: list[str]) -> None:
     assert set(offered) <= set(completions(words))
+
+
+def test_names_that_are_written_out_are_those_of_the_registries() -> None:
+    assert CHOICES["backend"]() == ["auto", *RASTERIZERS.names()]
+    assert CHOICES["net"]() == NETS.names()
+
+
+@pytest.mark.parametrize("verb", [command.name for command in app.registered_commands])
+def test_help_names_the_choices(verb: str) -> None:
+    output = "".join(CliRunner().invoke(app, [verb, "--help"]).output.split())  # a line may end within a name
+    assert "{choices}" not in output
+    if verb in ("evaluate", "experiment"):
+        assert all(name in output for name in BENCHMARKS.names())
 
 
 def test_the_shell_completes_what_the_scene_has(tmp_path: Path) -> None:

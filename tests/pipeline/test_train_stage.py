@@ -10,7 +10,7 @@ from builders import write_shifted_pairs
 from typer.testing import CliRunner
 
 from gs_stereo.cli.main import app
-from gs_stereo.cli.train_verb import data_source
+from gs_stereo.cli.training_verbs import data_source
 from gs_stereo.training.state import CHECKPOINT_NAME
 from gs_stereo.training.stereo.trainer import Trainer
 

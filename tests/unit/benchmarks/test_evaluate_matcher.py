@@ -128,7 +128,7 @@ def test_a_dry_run_lists_the_pairs(shifted_pairs: Path) -> None:
 
 
 def test_a_net_is_asked_through_the_expert_that_takes_its_file(tmp_path: Path) -> None:
-    from gs_stereo.cli.evaluate_verb import _expert_and_settings
+    from gs_stereo.cli.training_verbs import _expert_and_settings
 
     (tmp_path / "net").mkdir()
     (tmp_path / "net/net.json").write_text("{}")

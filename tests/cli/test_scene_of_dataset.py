@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gs_stereo.cli.dataset_place import of_scene
+from gs_stereo.cli.dataset_verbs import scene_of_dataset
 from gs_stereo.cli.main import app
 from gs_stereo.cli.options import Common
 from gs_stereo.errors import InputError
@@ -21,23 +21,27 @@ def dataset(folder: Path) -> Path:
 
 def test_a_scene_stays_a_scene(tmp_path: Path) -> None:
     common = Common(out=tmp_path / "elsewhere")
-    assert of_scene(tmp_path, "sgbm", common) == (tmp_path, "sgbm", common)
+    assert scene_of_dataset(tmp_path, "sgbm", common) == (tmp_path, "sgbm", common)
 
 
 def test_a_data_set_stands_for_its_output_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = dataset(tmp_path / "room" / "gsstereo" / "dataset" / "fused")
-    assert of_scene(inside, None, Common()) == (tmp_path / "room", "fused", Common(out=tmp_path / "room" / "gsstereo"))
+    assert scene_of_dataset(inside, None, Common()) == (
+        tmp_path / "room",
+        "fused",
+        Common(out=tmp_path / "room" / "gsstereo"),
+    )
     monkeypatch.chdir(inside)
-    assert of_scene(Path(), None, Common())[:2] == (tmp_path / "room", "fused")
+    assert scene_of_dataset(Path(), None, Common())[:2] == (tmp_path / "room", "fused")
     beside = dataset(tmp_path / "results" / "dataset" / "sgbm")
-    assert of_scene(beside, None, Common()) == (tmp_path / "results", "sgbm", Common(out=tmp_path / "results"))
+    assert scene_of_dataset(beside, None, Common()) == (tmp_path / "results", "sgbm", Common(out=tmp_path / "results"))
 
 
 def test_a_data_set_leaves_nothing_else_to_say(tmp_path: Path) -> None:
     folder = dataset(tmp_path / "gsstereo" / "dataset" / "fused")
     for name, common in (("sgbm", Common()), (None, Common(out=tmp_path))):
         with pytest.raises(InputError, match="is a data set itself"):
-            of_scene(folder, name, common)
+            scene_of_dataset(folder, name, common)
 
 
 @pytest.mark.parametrize("verb", ["evaluate-labels", "report"])
