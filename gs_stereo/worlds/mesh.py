@@ -32,11 +32,11 @@ class Piece:
         return float(np.sqrt((self.points**2).sum(axis=1).max()))
 
 
-def moved(piece: Piece, rotation: np.ndarray, offset: np.ndarray, scale: float = 1.0) -> Piece:
+def moved(piece: Piece, rotation: np.ndarray, offset: Vector, scale: float = 1.0) -> Piece:
     """Scaled, then turned, then shifted; texture coordinates are lengths and are scaled too."""
     return replace(
         piece,
-        points=((scale * piece.points) @ rotation.T + offset).astype(np.float32),
+        points=((scale * piece.points) @ rotation.T + np.asarray(offset)).astype(np.float32),
         normals=(piece.normals @ rotation.T).astype(np.float32),
         uv=(scale * piece.uv).astype(np.float32),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8, UInt16
+from jaxtyping import Bool, Float, Float32, Float64, UInt8, UInt16
 
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.types import Camera, LabelFlag, StereoRig
@@ -23,10 +23,6 @@ _DEPTH_STEP_OF_PIXELS = 0.01
 _LEAST_FOLD_COSINE = 0.9
 # A rotated grid: four different rows and columns, so that edges near both axes get four steps.
 _EDGE_OFFSETS = np.array([(-0.375, -0.125), (0.125, -0.375), (0.375, 0.125), (-0.125, 0.375)])
-_NEIGHBOURS = (
-    ((slice(None), slice(1, None)), (slice(None), slice(-1))),
-    ((slice(1, None), slice(None)), (slice(-1), slice(None))),
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,10 +37,13 @@ class RenderedView:
 
     @property
     def image(self) -> UInt8[np.ndarray, "h w 3"]:
-        """The photo: exposed light as sRGB (IEC 61966-2-1)."""
-        clipped = np.clip(self.light * self.exposure, 0.0, 1.0)
-        curve = np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)
-        return np.rint(255 * curve).astype(np.uint8)
+        """The photo: exposed light as sRGB."""
+        return np.rint(255 * srgb_from_light(np.clip(self.light * self.exposure, 0.0, 1.0))).astype(np.uint8)
+
+
+def srgb_from_light(light: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """The sRGB curve (IEC 61966-2-1) of linear light in [0, 1]."""
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def render(world: World, camera: Camera, supersampling: int | None = None) -> RenderedView:
@@ -89,7 +88,7 @@ def _borders(world: World, hits: RayHits, lit: Bool[np.ndarray, "h w"]) -> Bool[
     triangle, group = hits.triangle.reshape(shape), world.mesh.group[hits.triangle].reshape(shape)
     inverse = (1 / hits.t).reshape(shape)
     border = np.zeros(shape, bool)
-    for first, second in _NEIGHBOURS:
+    for first, second in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
         differs = (group[first] != group[second]) | (lit[first] != lit[second])
         one, other = inverse[first], inverse[second]
         step = np.abs(one - other) > _DEPTH_STEP_OF_PIXELS * np.maximum(one, other)

@@ -139,6 +139,8 @@ def baked_world(patches: Sequence[Patch], lighting: Lighting, seed: int, detail:
 
     detail: texture resolution, 1 = right for photos 640 pixels wide; kept between 1/8 and 3/2 (memory).
     """
+    import cv2
+
     mesh = join([patch.piece for patch in patches])
     caster = RayCaster(mesh.vertices, mesh.triangles)
     detail = float(np.clip(detail, *_DETAIL_RANGE))
@@ -147,7 +149,9 @@ def baked_world(patches: Sequence[Patch], lighting: Lighting, seed: int, detail:
         charts = list(pool.map(_painted, patches, generators, [detail] * len(patches)))
     albedo = np.array([chart.mean(axis=(0, 1)) for chart in charts], np.float64)
     light = bake(patches, mesh, caster, lighting, albedo)
-    atlas = pack([chart * _enlarged(lumels, chart.shape[:2]) for chart, lumels in zip(charts, light, strict=True)])
+    for chart, lumels in zip(charts, light, strict=True):
+        chart *= cv2.resize(lumels, chart.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    atlas = pack(charts)
     place = atlas.origins[mesh.piece][:, None] + mesh.uv * atlas.sizes[mesh.piece][:, None]
     steps = place[:, 1:] - place[:, :1]
     edges = mesh.corners[:, 1:] - mesh.corners[:, :1]
@@ -178,12 +182,6 @@ def _painted(patch: Patch, rng: np.random.Generator, detail: float) -> Float32[n
     )
     colour = np.clip(patch.finish.paint(Canvas(rng, (rows, columns), patch.size_m)), 0.01, 0.97)
     return np.asarray(colour**2.2, np.float32)
-
-
-def _enlarged(lumels: np.ndarray, shape: tuple[int, ...]) -> Float32[np.ndarray, "h w 3"]:
-    import cv2
-
-    return np.asarray(cv2.resize(lumels, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def bake(
@@ -253,19 +251,15 @@ def _ambient(
     other = np.cross(normal, tangent)
     tint = 0.35 + 0.65 * albedo / 0.5
     total = np.zeros((len(origin), 3))
-    for x, y, z in _hemisphere(_AMBIENT_RAYS):
+    # Cosine-distributed directions about the normal, on a Fibonacci spiral.
+    for index in range(_AMBIENT_RAYS):
+        radius, angle = np.sqrt((index + 0.5) / _AMBIENT_RAYS), index * np.pi * (3 - np.sqrt(5))
+        x, y, z = radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1 - radius**2)
         direction = x * tangent + y * other + z * normal
         hits = caster.cast(np.concatenate([origin, direction], axis=-1).astype(np.float32))
         far = 1.0 - _AMBIENT_REACH_M / (hits.t + _AMBIENT_REACH_M)
         total += far[:, None] * np.where(hits.triangle[:, None] >= 0, tint[mesh.piece[hits.triangle]], 1.0)
     return total / _AMBIENT_RAYS
-
-
-def _hemisphere(count: int) -> Float64[np.ndarray, "k 3"]:
-    """Cosine-distributed unit vectors about +z on a Fibonacci spiral."""
-    index = np.arange(count)
-    radius, angle = np.sqrt((index + 0.5) / count), index * np.pi * (3 - np.sqrt(5))
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1 - radius**2)], axis=-1)
 
 
 def _smoothed(light: np.ndarray) -> Float32[np.ndarray, "h w 3"]:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from gs_stereo.worlds.light import shade
-from gs_stereo.worlds.mesh import Mesh, Piece, Vector, join
+from gs_stereo.worlds.mesh import Piece, Vector, join
 from gs_stereo.worlds.raycast import RayCaster, RayHits, Rays
 from gs_stereo.worlds.textures.tiles import Tiles
 from gs_stereo.worlds.world import Finish, Shaded, World
@@ -98,21 +98,11 @@ class LampLight:
 def lamp_world(pieces: Sequence[Piece], finishes: Sequence[Tiled], tiles: Tiles, light: Light) -> World:
     """Join the pieces; each has its finish. One thread casts rays, so that workers can share a machine."""
     mesh = join(pieces)
-    return World(
-        mesh=mesh,
-        caster=RayCaster(mesh.vertices, mesh.triangles, threads=1),
-        finishes=tuple(finishes),
-        light=_tables(mesh, finishes, tiles, light),
-        hidden_margin_share=_HIDDEN_MARGIN_SHARE,
-    )
-
-
-def _tables(mesh: Mesh, finishes: Sequence[Tiled], tiles: Tiles, light: Light) -> LampLight:
     repeat_m = np.array([finish.repeat_m for finish in finishes], np.float32)
     uv = (mesh.uv / repeat_m[mesh.piece][:, None, None]).astype(np.float64)
     edges, steps = (corners[:, 1:] - corners[:, :1] for corners in (mesh.corners, uv))
     normals = np.concatenate([mesh.normals[:, :1], mesh.normals[:, 1:] - mesh.normals[:, :1]], axis=1)
-    return LampLight(
+    lit = LampLight(
         light=light,
         tiles=tiles,
         corner_uv=_columns(uv[:, 0]),
@@ -122,6 +112,13 @@ def _tables(mesh: Mesh, finishes: Sequence[Tiled], tiles: Tiles, light: Light) -
         corner_normals=_columns(normals),
         piece=mesh.piece.astype(np.int32),
         material=_columns(np.array([[f.tile, f.highlight, f.shininess, f.mirror, f.glows] for f in finishes])),
+    )
+    return World(
+        mesh=mesh,
+        caster=RayCaster(mesh.vertices, mesh.triangles, threads=1),
+        finishes=tuple(finishes),
+        light=lit,
+        hidden_margin_share=_HIDDEN_MARGIN_SHARE,
     )
 
 

@@ -35,24 +35,19 @@ class Composition:
 def compose(rng: np.random.Generator, config: TrainingPairConfig, kind: SceneKind, run_seed: int) -> Composition:
     """A random scene of one kind. run_seed: the textures are those of the run."""
     setting = SETTINGS[kind]
-    composer = Composer(rng, config, setting.view)
+    composer = Composer(rng, config, setting)
     setting.furnish(composer)
     wanted = int(rng.integers(config.objects[0], config.objects[1] + 1))
     for _ in range(max(1, round(wanted * rng.uniform(*setting.floating)))):
         float_something(composer)
-    _add_sky(composer)
+    # A glowing sphere about everything, so far that its disparity is a fraction of a pixel.
+    sky_m = composer.camera.focal_px * _TYPICAL_BASELINE * composer.near_m / rng.uniform(*_SKY_DISPARITY_PX)
+    sky_m = max(sky_m, 3 * composer.far_m)
+    composer.add(shapes.dome(sky_m), sky_m * rng.uniform(2.0, 5.0), glows=True)
     bank = texture_bank(run_seed, config.textures, config.texture_px)
     tiles = scene_tiles(rng, bank, config.texture_px, TILES)
     world = lamp_world(composer.pieces, composer.finishes, tiles, _light(rng, kind, composer))
     return Composition(world=world, camera=composer.camera, near_m=composer.near_m)
-
-
-def _add_sky(composer: Composer) -> None:
-    """A glowing sphere about everything, so far that its disparity is a fraction of a pixel."""
-    rng = composer.rng
-    far_m = composer.camera.focal_px * _TYPICAL_BASELINE * composer.near_m / rng.uniform(*_SKY_DISPARITY_PX)
-    radius_m = float(max(far_m, 3 * composer.far_m))
-    composer.add(shapes.dome(radius_m), radius_m * float(rng.uniform(2.0, 5.0)), glows=True)
 
 
 def _light(rng: np.random.Generator, kind: SceneKind, composer: Composer) -> Light:
@@ -61,9 +56,13 @@ def _light(rng: np.random.Generator, kind: SceneKind, composer: Composer) -> Lig
     if far:
         lamp = _upwards(rng)
     elif kind == "room":
-        lamp = _inside_the_walls(rng, composer)
+        # Under every ceiling and between every pair of walls that `furnish` draws: outside, it would light nothing.
+        aside, away = rng.uniform(-0.12, 0.12) * composer.far_m, rng.uniform(-0.5, 0.6 * composer.far_m)
+        lamp = np.array([aside, away, composer.eye_m + rng.uniform(0.1, 0.65)])
     else:
-        lamp = _near_the_viewer(rng, composer)
+        reach = composer.near_m * rng.uniform(0.5, 3)
+        forward = np.array([0, composer.near_m * rng.uniform(0, 2), 0])
+        lamp = composer.camera.centre_in_world + reach * _upwards(rng) + forward
     warm, around = rng.uniform(0.8, 1.2, 3), rng.uniform(0.15, 0.7)
     return Light(
         place=lamp,
@@ -71,22 +70,10 @@ def _light(rng: np.random.Generator, kind: SceneKind, composer: Composer) -> Lig
         lamp=warm * rng.uniform(0.4, 1.3) * (1 if far else 2.0),
         sky=around * rng.uniform(0.8, 1.2, 3),
         floor=around * rng.uniform(0.2, 0.7) * rng.uniform(0.8, 1.2, 3),
-        reach_m=float(composer.near_m * rng.uniform(2, 6)),
+        reach_m=composer.near_m * rng.uniform(2, 6),
     )
 
 
 def _upwards(rng: np.random.Generator) -> Float64[np.ndarray, "3"]:
     direction = np.array([rng.uniform(-1, 1), rng.uniform(-1, 0.6), rng.uniform(0.35, 1.2)])
     return direction / np.linalg.norm(direction)
-
-
-def _near_the_viewer(rng: np.random.Generator, composer: Composer) -> Float64[np.ndarray, "3"]:
-    reach = composer.near_m * rng.uniform(0.5, 3)
-    forward = np.array([0, composer.near_m * rng.uniform(0, 2), 0])
-    return composer.camera.centre_in_world + reach * _upwards(rng) + forward
-
-
-def _inside_the_walls(rng: np.random.Generator, composer: Composer) -> Float64[np.ndarray, "3"]:
-    """Under every ceiling and between every pair of walls that `furnish` draws: outside, it would light nothing."""
-    aside, away = rng.uniform(-0.12, 0.12) * composer.far_m, rng.uniform(-0.5, 0.6 * composer.far_m)
-    return np.array([aside, away, composer.eye_m + rng.uniform(0.1, 0.65)])

@@ -5,6 +5,7 @@ World axes: x right, y away, z up, metres; the left eye stands above the origin 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,25 +22,43 @@ TILES = 12
 """Textures of a scene."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ViewRanges:
-    """Least and most of what is drawn for a view. near_m: clearance of the eye. far_m: how far things stand."""
+@dataclass(frozen=True)
+class Setting:
+    """One kind of scene: how it is furnished, and least and most of what is drawn for it.
 
+    near_m: clearance of the eye. far_m: how far things stand. floating: share of the wanted objects that float about.
+    """
+
+    furnish: Callable[[Composer], None]
     eye_m: tuple[float, float]
     near_m: tuple[float, float]
     far_m: tuple[float, float]
     pitch_deg: tuple[float, float]
+    floating: tuple[float, float]
 
 
 class Composer:
     """Pieces and finishes as they are added, and the view they are added for."""
 
-    def __init__(self, rng: np.random.Generator, config: TrainingPairConfig, view: ViewRanges) -> None:
+    def __init__(self, rng: np.random.Generator, config: TrainingPairConfig, setting: Setting) -> None:
         self.rng = rng
-        self.near_m = float(rng.uniform(*view.near_m))
-        self.far_m = float(np.exp(rng.uniform(*np.log(view.far_m))))
-        self.eye_m = float(rng.uniform(*view.eye_m))
-        self.camera = _camera(rng, config, self.eye_m, view.pitch_deg)
+        self.near_m = float(rng.uniform(*setting.near_m))
+        self.far_m = float(np.exp(rng.uniform(*np.log(setting.far_m))))
+        self.eye_m = float(rng.uniform(*setting.eye_m))
+        view = np.deg2rad(rng.uniform(*config.field_of_view_deg))
+        focal = config.width / 2 / np.tan(view / 2)
+        shift = rng.normal(0, 0.01, 2) * config.width
+        k = [[focal, 0, config.width / 2 + shift[0]], [0, focal, config.height / 2 + shift[1]], [0, 0, 1]]
+        pitch, yaw = np.deg2rad(rng.uniform(*setting.pitch_deg)), np.deg2rad(rng.uniform(-25, 25))
+        eye = np.array([0.0, 0.0, self.eye_m])
+        aim = eye + np.array([np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), np.sin(pitch)])
+        self.camera = Camera(
+            name="left",
+            width=config.width,
+            height=config.height,
+            intrinsics=np.array(k),
+            cam_from_world=looking(eye, aim, float(np.deg2rad(rng.normal(0, 3)))),
+        )
         self.pieces: list[Piece] = []
         self.finishes: list[Tiled] = []
 
@@ -80,17 +99,3 @@ class Composer:
     def is_clear(self, centre: np.ndarray, radius: float) -> bool:
         """True if a ball keeps its distance from the eye."""
         return float(np.linalg.norm(centre - self.camera.centre_in_world)) - radius > self.near_m
-
-
-def _camera(
-    rng: np.random.Generator, config: TrainingPairConfig, eye_m: float, pitch_deg: tuple[float, float]
-) -> Camera:
-    view = np.deg2rad(rng.uniform(*config.field_of_view_deg))
-    focal = config.width / 2 / np.tan(view / 2)
-    shift = rng.normal(0, 0.01, 2) * config.width
-    k = [[focal, 0, config.width / 2 + shift[0]], [0, focal, config.height / 2 + shift[1]], [0, 0, 1]]
-    pitch, yaw = np.deg2rad(rng.uniform(*pitch_deg)), np.deg2rad(rng.uniform(-25, 25))
-    eye = np.array([0.0, 0.0, eye_m])
-    aim = eye + np.array([np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), np.sin(pitch)])
-    pose = looking(eye, aim, float(np.deg2rad(rng.normal(0, 3))))
-    return Camera(name="left", width=config.width, height=config.height, intrinsics=np.array(k), cam_from_world=pose)

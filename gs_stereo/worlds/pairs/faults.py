@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from gs_stereo.worlds.render import srgb_from_light
+
 _BRIGHT_PERCENTILE = 92.0
 _TABLE = (1 << 16) - 1
 
@@ -23,10 +25,8 @@ def develop(
 
 
 def _srgb(light: np.ndarray, gamma: float = 1.0) -> Float32[np.ndarray, "h w 3"]:
-    """IEC 61966-2-1, clipped to [0, 1], then raised to `gamma`; by a table with steps under 1/16 grey level."""
-    steps = np.arange(_TABLE + 1) / _TABLE
-    curve = np.where(steps <= 0.0031308, 12.92 * steps, 1.055 * steps ** (1 / 2.4) - 0.055)
-    table = (curve**gamma).astype(np.float32)
+    """sRGB, clipped to [0, 1], then raised to `gamma`; by a table with steps under 1/16 grey level."""
+    table = (srgb_from_light(np.arange(_TABLE + 1) / _TABLE) ** gamma).astype(np.float32)
     return table[(np.clip(light, 0, 1) * np.float32(_TABLE)).astype(np.uint16)]
 
 
@@ -50,8 +50,10 @@ class _Faults:
         import cv2
 
         gain = np.exp(rng.normal(0, self._unlike) + rng.normal(0, self._unlike / 4, 3)).astype(np.float32)
-        image = light * gain * _vignetting(light.shape[:2], self._vignette * float(rng.uniform(0.7, 1.0)))
-        blur = self._blur_px * float(rng.uniform(0.6, 1.2))
+        y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in light.shape[:2])
+        loss = np.float32(self._vignette * rng.uniform(0.7, 1.0) / 2) * (y[:, None] ** 2 + x[None, :] ** 2)
+        image = light * gain * (1 - loss)[..., None]
+        blur = self._blur_px * rng.uniform(0.6, 1.2)
         if blur > 0.25:
             image = cv2.GaussianBlur(np.minimum(image, 1.5), (0, 0), blur)
         image = _srgb(image, float(np.exp(rng.normal(0, self._unlike / 2))))
@@ -59,19 +61,8 @@ class _Faults:
             image += np.float32(self._noise) * rng.standard_normal(image.shape, np.float32)
         if self._gray:
             image = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
-        return _compressed(_bytes(image), self._jpeg)
-
-
-def _vignetting(shape: tuple[int, ...], strength: float) -> Float32[np.ndarray, "h w 1"]:
-    y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in shape)
-    return (1 - np.float32(strength / 2) * (y[:, None] ** 2 + x[None, :] ** 2))[..., None]
-
-
-def _compressed(image: UInt8[np.ndarray, "h w 3"], quality: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Through JPEG and back; quality 0 = not at all."""
-    import cv2
-
-    if quality == 0:
-        return image
-    _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
+        final = _bytes(image)
+        if self._jpeg:
+            _, data = cv2.imencode(".jpg", final[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self._jpeg])
+            final = np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
+        return final

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float64
 
 from gs_stereo.worlds import shapes
 from gs_stereo.worlds.cameras import looking
 from gs_stereo.worlds.mesh import Piece, moved, upright_turn
-from gs_stereo.worlds.pairs.composer import Composer, ViewRanges
+from gs_stereo.worlds.pairs.composer import Composer, Setting
 from gs_stereo.worlds.pairs.config import SceneKind
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One kind of scene. floating: least and most share of the wanted objects that float about."""
-
-    view: ViewRanges
-    furnish: Callable[[Composer], None]
-    floating: tuple[float, float]
+from gs_stereo.worlds.world import SurfaceClass
 
 
 def _turn(rng: np.random.Generator) -> Float64[np.ndarray, "3 3"]:
@@ -30,14 +19,6 @@ def _turn(rng: np.random.Generator) -> Float64[np.ndarray, "3 3"]:
     q = q * np.sign(np.diag(r))
     q[:, 0] *= np.linalg.det(q)
     return np.asarray(q)
-
-
-def _up(height: float) -> Float64[np.ndarray, "3"]:
-    return np.array([0.0, 0.0, height])
-
-
-def _yaw(rng: np.random.Generator) -> Float64[np.ndarray, "3 3"]:
-    return upright_turn(rng.uniform(0, 2 * np.pi))
 
 
 def _shape(rng: np.random.Generator) -> Piece:
@@ -52,18 +33,18 @@ def float_something(composer: Composer) -> None:
     """A solid, a sheet, rods or a bush somewhere in view, turned at random."""
     rng, depth = composer.rng, composer.depth()
     centre, size = composer.in_view(depth), depth * float(np.exp(rng.uniform(np.log(0.025), np.log(0.22))))
-    pick = rng.random()
+    pick, kind = rng.random(), SurfaceClass.PLAIN
     if pick < 0.14:
         _float_rods(composer, centre, depth)
         return
     if pick < 0.22:
-        piece = shapes.leaves(rng, int(rng.integers(40, 140)), rng.uniform(0.12, 0.3))
+        piece, kind = shapes.leaves(rng, int(rng.integers(40, 140)), rng.uniform(0.12, 0.3)), SurfaceClass.THIN
     elif pick < 0.36:
         piece, size = shapes.sheet(rng), size * 1.5
     else:
         piece = _shape(rng)
     if composer.is_clear(centre, size * piece.radius):
-        composer.add(moved(piece, _turn(rng), centre, size), size * rng.uniform(0.5, 3.0))
+        composer.add(moved(piece, _turn(rng), centre, size), size * rng.uniform(0.5, 3.0), kind=kind)
 
 
 def _float_rods(composer: Composer, centre: np.ndarray, depth: float) -> None:
@@ -75,13 +56,13 @@ def _float_rods(composer: Composer, centre: np.ndarray, depth: float) -> None:
     reach = float(np.linalg.norm(np.concatenate([starts, ends]) - centre, axis=-1).max())
     if composer.is_clear(centre, reach):
         radius = depth / composer.camera.focal_px * rng.uniform(0.8, 3.0)
-        composer.add(shapes.rods(starts, ends, radius), depth * 0.1)
+        composer.add(shapes.rods(starts, ends, radius), depth * 0.1, kind=SurfaceClass.THIN)
 
 
 def _stand_something(composer: Composer, floor_z: float, depth: float, size_m: float) -> None:
     """A solid that stands on a horizontal surface, sunk in by a hair."""
     rng = composer.rng
-    piece = moved(_shape(rng), _yaw(rng), np.zeros(3), size_m)
+    piece = moved(_shape(rng), upright_turn(rng.uniform(0, 2 * np.pi)), (0, 0, 0), size_m)
     place = composer.in_view(depth)
     place[2] = floor_z - float(piece.points[:, 2].min()) - 1e-3 * size_m
     if composer.is_clear(place, piece.radius):
@@ -99,8 +80,7 @@ def _room(composer: Composer) -> None:
     for _ in range(int(rng.integers(3, 9))):
         _hang_picture(composer, shell[..., 0].min(), shell[..., 0].max(), shell[..., 1].max())
     for _ in range(int(rng.integers(6, 22))):
-        depth = composer.depth()
-        _stand_something(composer, 0.0, depth, rng.uniform(0.15, 0.6))
+        _stand_something(composer, 0.0, composer.depth(), rng.uniform(0.15, 0.6))
     if rng.random() < 0.5:
         _fence(composer, composer.depth(), 0.0)
 
@@ -125,7 +105,7 @@ def _outdoors(composer: Composer) -> None:
     rng, far = composer.rng, composer.far_m
     terrain = shapes.ground(rng, 2.5 * far, float(rng.choice([0.0, 0.05, 0.3])) * composer.eye_m)
     lowest = float(np.abs(terrain.points[:, 2]).max()) * 0.5
-    composer.add(moved(terrain, np.eye(3), np.array([0, far, -lowest])), rng.uniform(0.5, 4.0))
+    composer.add(moved(terrain, np.eye(3), (0, far, -lowest)), rng.uniform(0.5, 4.0))
     for _ in range(int(rng.integers(2, 9))):
         _building(composer)
     for _ in range(int(rng.integers(2, 9))):
@@ -133,8 +113,7 @@ def _outdoors(composer: Composer) -> None:
     for _ in range(int(rng.integers(0, 3))):
         _fence(composer, composer.depth(), -lowest)
     for _ in range(int(rng.integers(5, 18))):
-        depth = composer.depth()
-        _stand_something(composer, -lowest, depth, rng.uniform(0.3, 1.2))
+        _stand_something(composer, -lowest, composer.depth(), rng.uniform(0.3, 1.2))
 
 
 def _building(composer: Composer) -> None:
@@ -145,7 +124,8 @@ def _building(composer: Composer) -> None:
     place[2] = size[2] / 2 - 0.5
     if composer.is_clear(place, float(np.linalg.norm(size)) / 2):
         house = shapes.box(np.add(size, (0, 0, 1.0)))
-        composer.add(moved(house, _yaw(rng), place), float(size[2] * rng.uniform(0.3, 1.2)))
+        turn = upright_turn(rng.uniform(0, 2 * np.pi))
+        composer.add(moved(house, turn, place), size[2] * rng.uniform(0.3, 1.2))
 
 
 def _tree(composer: Composer, floor_z: float) -> None:
@@ -155,15 +135,16 @@ def _tree(composer: Composer, floor_z: float) -> None:
     height = crown * rng.uniform(1.0, 2.5)
     foot = composer.in_view(depth)
     foot[2] = floor_z
-    if not composer.is_clear(foot + _up(height), 1.3 * crown) or not composer.is_clear(foot, crown):
+    top = np.add(foot, (0, 0, height))
+    if not composer.is_clear(top, 1.3 * crown) or not composer.is_clear(foot, crown):
         return
     trunk = shapes.revolved(np.array([0.12, 0.07]) * crown, np.array([0.0, height]), 10)
     composer.add(moved(trunk, np.eye(3), foot), crown * 0.5)
     smallest = 2.5 * depth / composer.camera.focal_px / crown
     leaf = max(rng.uniform(0.08, 0.2), smallest)
     count = int(np.clip(2.0 / leaf**2, 40, 260))
-    piece = moved(shapes.leaves(rng, count, leaf), _turn(rng), foot + _up(height), crown)
-    composer.add(piece, crown * rng.uniform(0.3, 1.0))
+    piece = moved(shapes.leaves(rng, count, leaf), _turn(rng), top, crown)
+    composer.add(piece, crown * rng.uniform(0.3, 1.0), kind=SurfaceClass.THIN)
 
 
 def _fence(composer: Composer, depth: float, floor_z: float) -> None:
@@ -174,24 +155,25 @@ def _fence(composer: Composer, depth: float, floor_z: float) -> None:
     foot = composer.in_view(depth)
     foot[2] = floor_z
     posts = foot + gap * (np.arange(count) - count / 2)[:, None] * line
-    if not all(composer.is_clear(post + _up(composer.eye_m - floor_z), 0.2) for post in posts):
+    if not all(composer.is_clear(np.add(post, (0, 0, composer.eye_m - floor_z)), 0.2) for post in posts):
         return
     high = rng.uniform(0.12, 0.3) * depth
     radius = max(gap * rng.uniform(0.05, 0.25), 0.9 * depth / composer.camera.focal_px)
-    tops = posts + _up(high)
+    tops = np.add(posts, (0, 0, high))
     rails = [(tops[0] * (1 - s) + posts[0] * s, tops[-1] * (1 - s) + posts[-1] * s) for s in (0.12, 0.7)]
     starts = np.concatenate([posts, [a for a, _ in rails]])
     ends = np.concatenate([tops, [b for _, b in rails]])
-    composer.add(shapes.rods(starts, ends, radius), gap * 3)
+    composer.add(shapes.rods(starts, ends, radius), gap * 3, kind=SurfaceClass.THIN)
 
 
 def _tabletop(composer: Composer) -> None:
     """A table seen from above, crowded, with a wall somewhere behind it."""
     rng, far = composer.rng, composer.far_m
     table = shapes.box((4 * far, 3 * far, 0.1))
-    composer.add(moved(table, _yaw(rng), np.array([0, far * 0.5, -0.05])), rng.uniform(0.3, 1.5))
+    turn = upright_turn(rng.uniform(0, 2 * np.pi))
+    composer.add(moved(table, turn, (0, far * 0.5, -0.05)), rng.uniform(0.3, 1.5))
     behind = far * rng.uniform(1.0, 3.0)
-    wall = moved(shapes.box((8 * behind, 0.1, 6 * behind)), np.eye(3), np.array([0, behind, 0]))
+    wall = moved(shapes.box((8 * behind, 0.1, 6 * behind)), np.eye(3), (0, behind, 0))
     composer.add(wall, rng.uniform(0.5, 3.0))
     for _ in range(int(rng.integers(12, 34))):
         depth = composer.depth()
@@ -220,23 +202,15 @@ def _backdrop(composer: Composer, depth: float, share: float, slant: float) -> N
 
 SETTINGS: dict[SceneKind, Setting] = {
     "room": Setting(
-        view=ViewRanges(eye_m=(0.7, 1.8), near_m=(0.7, 1.8), far_m=(3.0, 9.0), pitch_deg=(-25, 8)),
-        furnish=_room,
-        floating=(0.1, 0.6),
+        _room, eye_m=(0.7, 1.8), near_m=(0.7, 1.8), far_m=(3.0, 9.0), pitch_deg=(-25, 8), floating=(0.1, 0.6)
     ),
     "outdoors": Setting(
-        view=ViewRanges(eye_m=(1.0, 3.0), near_m=(1.5, 5.0), far_m=(15.0, 60.0), pitch_deg=(-14, 6)),
-        furnish=_outdoors,
-        floating=(0.0, 0.3),
+        _outdoors, eye_m=(1.0, 3.0), near_m=(1.5, 5.0), far_m=(15.0, 60.0), pitch_deg=(-14, 6), floating=(0.0, 0.3)
     ),
     "tabletop": Setting(
-        view=ViewRanges(eye_m=(0.35, 0.9), near_m=(0.3, 0.6), far_m=(0.9, 2.5), pitch_deg=(-45, -12)),
-        furnish=_tabletop,
-        floating=(0.1, 0.5),
+        _tabletop, eye_m=(0.35, 0.9), near_m=(0.3, 0.6), far_m=(0.9, 2.5), pitch_deg=(-45, -12), floating=(0.1, 0.5)
     ),
     "flying": Setting(
-        view=ViewRanges(eye_m=(0.0, 0.0), near_m=(0.7, 2.0), far_m=(4.0, 25.0), pitch_deg=(-30, 30)),
-        furnish=_flying,
-        floating=(0.8, 1.3),
+        _flying, eye_m=(0.0, 0.0), near_m=(0.7, 2.0), far_m=(4.0, 25.0), pitch_deg=(-30, 30), floating=(0.8, 1.3)
     ),
 }

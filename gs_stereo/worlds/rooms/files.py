@@ -24,7 +24,6 @@ from gs_stereo.types import Camera
 from gs_stereo.worlds.render import RenderedView
 from gs_stereo.worlds.rooms.config import SampleConfig
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 _DROPPED_MANTISSA_BITS = 7
 
 
@@ -36,13 +35,10 @@ def baseline_tag(baseline_m: float) -> str:
 def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Arrays as a compressed npz whose bytes depend on nothing but the arrays (no time stamps)."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, member.getvalue(), compresslevel=1)
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
 
 

@@ -32,12 +32,9 @@ def conservatory(seed: int) -> Room:
     """Hall 7 m x 10 m x 3.2 m, floor at z = 0, back wall at y = 6; plants grow by the seed."""
     rng = np.random.default_rng(unit_seed(seed, "conservatory"))
     patches = [*_shell(), *_back(), *_glossy(), *_wires(), *_matt_things()]
-    for foot, height, leaves in (
-        ((-1.0, -0.2, 0.0), 0.95, 60),
-        ((1.45, 0.9, 0.0), 1.5, 110),
-        ((-2.2, 2.6, 0.0), 1.9, 130),
-    ):
-        patches += _plant(rng, foot, height, leaves)
+    patches += _plant(rng, (-1.0, -0.2, 0.0), 0.95, 60)
+    patches += _plant(rng, (1.45, 0.9, 0.0), 1.5, 110)
+    patches += _plant(rng, (-2.2, 2.6, 0.0), 1.9, 130)
     patches += _hanging_plant(rng, (0.55, -1.05, 1.95), 46)
     lighting = Lighting(
         lamps=(
@@ -90,16 +87,9 @@ def _glossy() -> list[Patch]:
             shininess=90.0,
         )
 
-    vase = [
-        (0.06, 0.5),
-        (0.075, 0.49),
-        (0.05, 0.42),
-        (0.09, 0.33),
-        (0.15, 0.22),
-        (0.16, 0.14),
-        (0.11, 0.04),
-        (0.09, 0.0),
-    ]
+    vase = np.transpose(
+        [(0.06, 0.075, 0.05, 0.09, 0.15, 0.16, 0.11, 0.09), (0.5, 0.49, 0.42, 0.33, 0.22, 0.14, 0.04, 0.0)]
+    )
     top = Painted(
         wood((0.4, 0.24, 0.15)), texel_m=0.004, kind=SurfaceClass.GLOSSY, mirror=0.10, highlight=0.8, shininess=40.0
     )
@@ -139,17 +129,14 @@ def _matt_things() -> list[Patch]:
     ]
 
 
-def _leaf_finish(rng: np.random.Generator) -> Painted:
-    colour = rng.uniform((0.16, 0.38, 0.10), (0.36, 0.58, 0.2))
-    return Painted(leaf(colour), texel_m=0.004, kind=SurfaceClass.THIN, two_sided=True)
-
-
 def _leaf(rng: np.random.Generator, base: np.ndarray, angle: float, length: float) -> Patch:
     """One drooping leaf that grows from `base` outwards at a compass angle."""
     lift = rng.uniform(-0.15, 0.75)
     tip = base + length * np.array([np.cos(angle), np.sin(angle), lift])
-    bend = np.array([0.0, 0.0, length * rng.uniform(0.03, 0.14)])
-    return blade(base, tip, length * rng.uniform(0.24, 0.4), bend, _leaf_finish(rng))
+    bend, width = (0.0, 0.0, length * rng.uniform(0.03, 0.14)), length * rng.uniform(0.24, 0.4)
+    green = leaf(rng.uniform((0.16, 0.38, 0.10), (0.36, 0.58, 0.2)))
+    finish = Painted(green, texel_m=0.004, kind=SurfaceClass.THIN, two_sided=True)
+    return blade(base, tip, width, bend, finish)
 
 
 def _plant(rng: np.random.Generator, foot: Vector, height: float, leaves: int) -> list[Patch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Float64, UInt8
 
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.geometry.pixels import pixel_centres
@@ -31,7 +31,9 @@ def exact_model(
     world: World, cameras: list[Camera], points: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"]
 ) -> SparseScene:
     """The cameras, the points, and the views of every point; points that fewer than two views see are dropped."""
-    visible = np.stack([_visible(world, camera, points) for camera in cameras])
+    eyes = [camera.centre_in_world for camera in cameras]
+    hidden = np.stack([hidden_from(world, eye, points - eye) for eye in eyes])
+    visible = np.stack([inside(camera, project(camera, points)[0]) for camera in cameras]) & ~hidden
     keep = visible.sum(axis=0) >= _LEAST_TRACK
     visible = visible[:, keep]
     kept = SparsePoints(
@@ -46,9 +48,3 @@ def exact_model(
         visible_points=tuple(np.flatnonzero(row) for row in visible),
         metres_per_unit=1.0,
     )
-
-
-def _visible(world: World, camera: Camera, points: Float64[np.ndarray, "n 3"]) -> Bool[np.ndarray, "n"]:
-    """Points inside the image that nothing hides."""
-    eye = camera.centre_in_world
-    return inside(camera, project(camera, points)[0]) & ~hidden_from(world, eye, points - eye)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gs_stereo.worlds.light.baked import Lamp, Lighting
 from gs_stereo.worlds.patches import Painted, Patch, box, lathe, quad, rod, shell, sphere
 from gs_stereo.worlds.rooms.walk import Room
@@ -74,10 +76,7 @@ def _pictures() -> list[Patch]:
 
 
 def _table() -> list[Patch]:
-    top, legs = (
-        Painted(wood(_OAK), texel_m=0.003),
-        Painted(wood(_WALNUT, along_columns=False), texel_m=0.004),
-    )
+    top, legs = Painted(wood(_OAK), texel_m=0.003), Painted(wood(_WALNUT, along_columns=False), texel_m=0.004)
     patches = box((0.1, 0.75, 0.72), (1.7, 0.85, 0.045), top)
     for x in (-0.68, 0.88):
         for y in (0.38, 1.12):
@@ -92,16 +91,9 @@ def _on_table() -> list[Patch]:
     apple = Painted(speckled((0.72, 0.14, 0.12), (0.9, 0.62, 0.25), 0.03), texel_m=0.002)
     clay = Painted(speckled((0.22, 0.42, 0.52), (0.85, 0.8, 0.68), 0.035), texel_m=0.0025)
     jug = Painted(tiles((0.9, 0.88, 0.8), (0.2, 0.35, 0.6), 0.045), texel_m=0.002)
-    vase = [
-        (0.035, 0.34),
-        (0.045, 0.335),
-        (0.03, 0.29),
-        (0.05, 0.24),
-        (0.095, 0.16),
-        (0.1, 0.1),
-        (0.07, 0.03),
-        (0.05, 0),
-    ]
+    vase = np.transpose(
+        [(0.035, 0.045, 0.03, 0.05, 0.095, 0.1, 0.07, 0.05), (0.34, 0.335, 0.29, 0.24, 0.16, 0.1, 0.03, 0)]
+    )
     pot = [(0.06, 0.2), (0.066, 0.19), (0.075, 0.12), (0.08, 0.06), (0.07, 0.01), (0.055, 0.0)]
     bowl = [(0.10, 0.085), (0.13, 0.09), (0.12, 0.06), (0.08, 0.02), (0.05, 0.0)]
     patches = [
@@ -129,18 +121,9 @@ def _furniture() -> list[Patch]:
     cushion = Painted(fabric((0.2, 0.36, 0.42), (0.86, 0.8, 0.66), 0.04), texel_m=0.004)
     patches = [
         *box((2.25, 1.9, 0.4), (0.9, 0.5, 0.8), walnut),
-        *box(
-            (2.1, 1.9, 0.95),
-            (0.4, 0.34, 0.3),
-            Painted(printed((0.35, 0.5, 0.55), (0.95, 0.9, 0.8)), texel_m=0.003),
-        ),
+        *box((2.1, 1.9, 0.95), (0.4, 0.34, 0.3), Painted(printed((0.35, 0.5, 0.55), (0.95, 0.9, 0.8)), texel_m=0.003)),
         *box((-2.1, 1.75, 0.28), (0.62, 0.62, 0.56), Painted(printed((0.74, 0.58, 0.4), (0.2, 0.2, 0.25))), 24.0),
-        *box(
-            (-2.08, 1.77, 0.74),
-            (0.42, 0.42, 0.36),
-            Painted(tiles((0.25, 0.5, 0.4), (0.9, 0.85, 0.7), 0.06)),
-            -9.0,
-        ),
+        *box((-2.08, 1.77, 0.74), (0.42, 0.42, 0.36), Painted(tiles((0.25, 0.5, 0.4), (0.9, 0.85, 0.7), 0.06)), -9.0),
         *box((-1.35, 1.95, 0.22), (0.5, 0.4, 0.44), cushion, 6.0),
         rod((1.5, 1.75, 0.02), (1.5, 1.75, 1.5), 0.011, steel),
         lathe([(0.12, 1.75), (0.2, 1.42)], (1.5, 1.75, 0.0), Painted(shade.paint, texel_m=0.003, two_sided=True)),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +65,12 @@ def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary
     The folder appears whole or not at all. The same config and seed give the same bytes on one machine.
     Raises InputError if `folder` exists and is not empty or cannot be written, PluginError without Open3D.
     """
-    with _fresh_folder(folder) as work:
+    target = folder.resolve()
+    if target.is_dir() and any(target.iterdir()):
+        raise InputError(f"The folder {folder} is not empty; choose a new folder for the sample.")
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{folder} is a file, not a folder; choose a new folder for the sample.")
+    with atomic_folder(folder) as work:
         room = conservatory(seed) if config.hard else living_room()
         world = room.world(seed, config.width / _DETAIL_WIDTH_PX)
         size = (config.width, config.height)
@@ -78,9 +81,10 @@ def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary
         views = []
         with progress("sample", len(train) + len(test), "views") as bar, ThreadPoolExecutor(2) as pool:
             jobs = [
-                pool.submit(_write_view, work, world, config, camera, seed, "images", "gt/train") for camera in train
+                pool.submit(_write_view, work, world, config, seed, camera, held_out)
+                for cameras, held_out in ((train, False), (test, True))
+                for camera in cameras
             ]
-            jobs += [pool.submit(_write_test_view, work, world, config, camera, seed) for camera in test]
             for job in jobs:
                 views.append(job.result())
                 bar.advance()
@@ -88,7 +92,7 @@ def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary
         points, rgb = np.concatenate([view.points for view in seen]), np.concatenate([view.rgb for view in seen])
         model = exact_model(world, train, points, rgb)
         write_model(work / "sparse/0", model_from_sparse_scene(model), text=True)
-        _write(work / "poses.json", poses_text(folder.resolve().name, config, train, test).encode())
+        _write(work / "poses.json", poses_text(target.name, config, train, test).encode())
         _write(work / "camera_positions.txt", positions_text(train).encode())
         _write(work / "README.md", readme_text(config, seed).encode())
     counts = sum((view.class_counts for view in views), np.zeros(len(SurfaceClass)))
@@ -104,40 +108,21 @@ def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary
     )
 
 
-@contextmanager
-def _fresh_folder(folder: Path) -> Iterator[Path]:
-    """A work folder beside `folder` that takes its place if the block ends well, else it is removed."""
-    target = folder.resolve()
-    if target.is_dir() and any(target.iterdir()):
-        raise InputError(f"The folder {folder} is not empty; choose a new folder for the sample.")
-    if target.exists() and not target.is_dir():
-        raise InputError(f"{folder} is a file, not a folder; choose a new folder for the sample.")
-    with atomic_folder(folder) as work:
-        yield work
-
-
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
     fsync_path(path)
 
 
-def _write_test_view(work: Path, world: World, config: SampleConfig, camera: Camera, seed: int) -> _Written:
-    """A held-out view with its true right images."""
-    for baseline in config.right_baselines_m:
-        right = render(world, camera.shifted(baseline), config.supersampling)
-        path = work / f"test/right_{baseline_tag(baseline)}" / camera.name
-        _write(path, png_bytes(path, right.image, _FAST_PNG))
-    return _write_view(work, world, config, camera, seed, "test/images", "gt/test")
-
-
-def _write_view(
-    work: Path, world: World, config: SampleConfig, camera: Camera, seed: int, images: str, truths: str
-) -> _Written:
-    """Photo and truth of a view."""
+def _write_view(work: Path, world: World, config: SampleConfig, seed: int, camera: Camera, held_out: bool) -> _Written:
+    """Photo and truth of a view, and its true right images if it is held out."""
+    images, truths = ("test/images", "gt/test") if held_out else ("images", "gt/train")
     view = render(world, camera, config.supersampling)
     photo = view.image
     _write(work / images / camera.name, png_bytes(camera.name, photo, _FAST_PNG))
+    for baseline in config.right_baselines_m if held_out else ():
+        right = render(world, camera.shifted(baseline), config.supersampling).image
+        _write(work / f"test/right_{baseline_tag(baseline)}" / camera.name, png_bytes(camera.name, right, _FAST_PNG))
     occlusion = {b: stereo_truth(world, view, b).flags.astype(np.uint8) for b in config.baselines_m}
     _write(work / truths / f"{camera.name.removesuffix('.png')}.npz", npz_bytes(truth_arrays(view, occlusion)))
     points, rgb = pick(camera, photo, view.depth, seed)

@@ -31,15 +31,11 @@ class Atlas:
         scale = np.float32(0.5) ** level
         x = place[:, 0] * scale + np.where(level > 0, _WIDTH, 0) - 0.5
         y = place[:, 1] * scale + np.where(level > 1, self.texels.shape[0] // 2, 0) - 0.5
-        wide = 4096
         count = len(place)
-        pad = -count % wide
-        maps = [np.pad(axis.astype(np.float32), (0, pad)).reshape(-1, wide) for axis in (x, y)]
-        colours = [
-            cv2.remap(self.texels, maps[0][k : k + wide], maps[1][k : k + wide], cv2.INTER_LINEAR)
-            for k in range(0, len(maps[0]), wide)
-        ]
-        return np.concatenate(colours).reshape(-1, 3)[:count] if colours else np.zeros((0, 3), np.float32)
+        if count == 0:
+            return np.zeros((0, 3), np.float32)
+        x, y = (np.pad(axis.astype(np.float32), (0, -count % _WIDTH)).reshape(-1, _WIDTH) for axis in (x, y))
+        return np.asarray(cv2.remap(self.texels, x, y, cv2.INTER_LINEAR)).reshape(-1, 3)[:count]
 
 
 def pack(charts: list[Float32[np.ndarray, "h w 3"]]) -> Atlas:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.worlds.textures import paints, patterns
+from gs_stereo.worlds.textures import paints
 from gs_stereo.worlds.textures.canvas import Canvas, Colour, Paint
 
 _BORDER = 2
@@ -128,38 +128,30 @@ def _colour(rng: np.random.Generator) -> Colour:
     return rng.uniform(0.08, 0.92, 3)
 
 
-def _photo_like(rng: np.random.Generator) -> Paint:
-    return patterns.photo_like(rng.uniform(0.8, 1.4), rng.random() < 0.5)
-
-
-def _fine_grain(rng: np.random.Generator) -> Paint:
-    return patterns.grain(rng.uniform(0.1, 0.7), rng.uniform(0.08, 0.25))
-
-
 KINDS: tuple[Callable[[np.random.Generator], Paint], ...] = (
-    _photo_like,
+    lambda rng: paints.photo_like(rng.uniform(0.8, 1.4), rng.random() < 0.5),
     lambda rng: paints.bricks(_colour(rng), _colour(rng), (rng.uniform(0.05, 0.2), rng.uniform(0.1, 0.4))),
-    _fine_grain,
+    lambda rng: paints.grain(rng.uniform(0.1, 0.7), rng.uniform(0.08, 0.25)),
     lambda rng: paints.wood(_colour(rng), bool(rng.integers(2)), rng.uniform(0.1, 0.3)),
-    lambda rng: patterns.camouflage(rng.uniform(1.2, 2.0)),
+    lambda rng: paints.camouflage(rng.uniform(1.2, 2.0)),
     lambda rng: paints.shapes(_colour(rng), tuple(rng.uniform(0.08, 0.92, (5, 3))), int(rng.integers(20, 60))),
-    lambda rng: patterns.stripes(rng.uniform(0, np.pi), int(rng.integers(6, 40)), rng.random() < 0.5),
+    lambda rng: paints.stripes(rng.uniform(0, np.pi), int(rng.integers(6, 40)), rng.random() < 0.5),
     lambda rng: paints.planks(_colour(rng), (rng.uniform(0.06, 0.2), rng.uniform(0.3, 1.2))),
-    lambda rng: patterns.cells(int(rng.integers(20, 90)), rng.uniform(0.004, 0.02)),
+    lambda rng: paints.cells(int(rng.integers(20, 90)), rng.uniform(0.004, 0.02)),
     lambda rng: paints.tiles(_colour(rng), _colour(rng), rng.uniform(0.05, 0.3)),
-    _photo_like,
+    lambda rng: paints.photo_like(rng.uniform(0.8, 1.4), rng.random() < 0.5),
     lambda rng: paints.printed(_colour(rng), _colour(rng)),
-    lambda rng: patterns.marble(rng.uniform(0, np.pi), rng.uniform(3, 10), rng.uniform(1.0, 4.0)),
+    lambda rng: paints.marble(rng.uniform(0, np.pi), rng.uniform(3, 10), rng.uniform(1.0, 4.0)),
     lambda rng: paints.plaster(_colour(rng), rng.uniform(0.05, 0.4), rng.uniform(0.02, 0.2)),
-    lambda rng: patterns.windows(int(rng.integers(3, 9)), int(rng.integers(3, 12)), rng.uniform(0.1, 0.3)),
+    lambda rng: paints.windows(int(rng.integers(3, 9)), int(rng.integers(3, 12)), rng.uniform(0.1, 0.3)),
     lambda rng: paints.rug(_colour(rng), _colour(rng), _colour(rng)),
-    lambda rng: patterns.grain(rng.uniform(2.2, 3.2), 0.2),  # soft gradients
+    lambda rng: paints.grain(rng.uniform(2.2, 3.2), 0.2),  # soft gradients
     lambda rng: paints.speckled(_colour(rng), _colour(rng), rng.uniform(0.01, 0.1)),
-    lambda rng: patterns.grain(stretch=(rng.uniform(4, 12), 1.0), exponent=rng.uniform(0.6, 1.1), contrast=0.22),
+    lambda rng: paints.grain(stretch=(rng.uniform(4, 12), 1.0), exponent=rng.uniform(0.6, 1.1), contrast=0.22),
     lambda rng: paints.fabric(_colour(rng), _colour(rng), rng.uniform(0.02, 0.15)),
-    lambda rng: patterns.collage(int(rng.integers(25, 90))),
+    lambda rng: paints.collage(int(rng.integers(25, 90))),
     lambda rng: paints.landscape(_colour(rng), _colour(rng), _colour(rng)),
-    _fine_grain,
-    lambda rng: patterns.writing(int(rng.integers(10, 40)), int(rng.integers(30, 90))),
+    lambda rng: paints.grain(rng.uniform(0.1, 0.7), rng.uniform(0.08, 0.25)),
+    lambda rng: paints.writing(int(rng.integers(10, 40)), int(rng.integers(30, 90))),
 )
 """The paints of a bank in turn; each draws its parameters."""

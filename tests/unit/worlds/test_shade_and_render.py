@@ -7,13 +7,13 @@ from typing import cast
 
 import numpy as np
 import pytest
-from tiny_world import TINY, camera, facing_square, make_world, plain_tiles
+from tiny_world import DARK, TINY, camera, facing_square, make_world, plain_tiles
 from twins.shading import shade_by_numpy, texture_place, texture_steps
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.disparity import warp_right_to_left
 from gs_stereo.geometry.pixels import pixel_centres
-from gs_stereo.types import StereoRig
+from gs_stereo.types import Camera, StereoRig
 from gs_stereo.worlds.cameras import camera_rays
 from gs_stereo.worlds.light.lamp import LampLight, Light, Tiled, lamp_world
 from gs_stereo.worlds.pairs.compose import Composition, compose
@@ -21,9 +21,11 @@ from gs_stereo.worlds.pairs.config import SceneKind
 from gs_stereo.worlds.pairs.pair import RenderedPair, draw_baseline, render_pair
 from gs_stereo.worlds.raycast import RayHits
 from gs_stereo.worlds.render import render, stereo_truth
+from gs_stereo.worlds.rooms.plain_room import living_room
+from gs_stereo.worlds.rooms.walk import training_cameras
 from gs_stereo.worlds.shapes import quads
 from gs_stereo.worlds.textures.tiles import boxed
-from gs_stereo.worlds.world import World
+from gs_stereo.worlds.world import SurfaceClass, World
 
 GREY = (128 / 255) ** 2.2
 
@@ -245,3 +247,46 @@ def test_the_lamp_of_a_room_hangs_between_its_walls(seed: int) -> None:
     off = replace(scene.world, light=replace(light, light=replace(light.light, lamp=(0.0, 0.0, 0.0))))
     lit, unlit = (render(world, scene.camera).light for world in (scene.world, off))
     assert np.mean((lit > unlit + 1e-3).any(-1)) > 0.2
+
+
+@pytest.fixture(scope="module")
+def room_view() -> tuple[World, Camera]:
+    room = living_room()
+    return room.world(seed=0, detail=0.2), training_cameras(room, 3, (128, 96), seed=0)[1]
+
+
+def test_light_models_and_samplings_go_together(room_view: tuple[World, Camera]) -> None:
+    """Every world can be rendered with few rays or with many: the picture is nearly the same, the truth exactly."""
+    scene = compose(np.random.default_rng(3), TINY, "tabletop", 0)
+    for world, view in (room_view, (scene.world, scene.camera)):
+        fast, fine = render(world, view), render(world, view, supersampling=4)
+        np.testing.assert_array_equal(fast.depth, fine.depth)
+        np.testing.assert_array_equal(fast.surface, fine.surface)
+        error = np.abs(fast.image.astype(float) - fine.image).mean()
+        assert error < 0.2 * fine.image.std()
+        assert fine.image.std() > 15
+
+
+def test_supersampled_pixels_are_means_over_their_area() -> None:
+    """The border of a glowing board before a dark wall covers the right share of a pixel."""
+    board = facing_square(4.0, half=0.6, centre=(0.0125, 0.0))  # its left border is a quarter of a pixel further right
+    finishes = [Tiled(tile=0, repeat_m=1.0), Tiled(tile=0, repeat_m=1.0, glows=True)]
+    world = lamp_world([facing_square(8.0), board], finishes, plain_tiles(), DARK)
+    shares = render(world, camera(), supersampling=3).light[36, :, 0] / GREY
+    assert shares[36] == pytest.approx(0.75, abs=1e-3)  # four rays a side at the border
+    np.testing.assert_allclose(shares[[35, 37]], [0.0, 1.0], atol=1e-3)
+
+
+def test_a_photo_is_exposed_light_as_srgb() -> None:
+    world = replace(make_world([facing_square(4.0)], glows=True), exposure=0.5)
+    value = 0.5 * GREY
+    assert np.abs(render(world, camera()).image - 255 * (1.055 * value ** (1 / 2.4) - 0.055)).max() < 1
+
+
+def test_the_class_of_a_surface_is_that_of_its_finish(room_view: tuple[World, Camera]) -> None:
+    kinds = (SurfaceClass.TEXTURELESS, SurfaceClass.GLOSSY)
+    finishes = [Tiled(kind=kind, tile=0, repeat_m=1.0) for kind in kinds]
+    pieces = [facing_square(8.0), facing_square(4.0, half=0.6)]
+    surface = render(lamp_world(pieces, finishes, plain_tiles(), DARK), camera()).surface
+    assert (surface[0, 0], surface[36, 48]) == kinds
+    assert set(np.unique(render(*room_view).surface)) == {SurfaceClass.PLAIN, SurfaceClass.THIN}
