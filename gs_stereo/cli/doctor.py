@@ -60,14 +60,14 @@ def _disk() -> Finding:
 
 
 def _cpu_engine() -> Finding:
-    from gs_stereo.native import raster as native_raster
+    from gs_stereo.splat.engine import ENGINE
 
     try:
-        level = native_raster.best_level()
-        native_raster.load(level)
+        level = ENGINE.best_level()
+        ENGINE.open(level)
     except GsStereoError as error:
         return Finding(topic="CPU engine", ok=False, found="not usable", advice=str(error))
-    built = ", ".join(native_raster.available_levels())
+    built = ", ".join(ENGINE.available_levels())
     return Finding(topic="CPU engine", ok=True, found=f"level {level} (usable here: {built})")
 
 

@@ -32,6 +32,11 @@ __attribute__((format(printf, 2, 3))) inline void require(bool good, const char*
   throw kInputError;
 }
 
+inline Code failure(Code code, const char* text) {
+  std::snprintf(message, sizeof message, "%s", text);
+  return code;
+}
+
 // Runs a function's work. `exhausted` says what to do when there is not enough memory.
 template <class Work>
 int32_t guarded(const char* exhausted, Work work) {
@@ -41,8 +46,7 @@ int32_t guarded(const char* exhausted, Work work) {
   } catch (Code code) {
     return code;
   } catch (const std::exception&) {  // bad_alloc, or a vector longer than there can be
-    std::snprintf(message, sizeof message, "%s", exhausted);
-    return kStageError;
+    return failure(kStageError, exhausted);
   }
 }
 

@@ -1,4 +1,7 @@
-"""The shared libraries that the package is built with: opened once, and checked to be the ones that this code means.
+"""The shared libraries that the package is built with: found, opened once, and checked to be the ones meant.
+
+Some are built for each instruction-set level; the best one that the machine can run is chosen from its CPU flags, or
+GSSTEREO_CPU_LEVEL is.
 
 abi.h is the C++ half. A function takes structs and returns a code; the error it stands for is raised here with the
 library's message. A `Struct` holds arrays as pointers beside their sizes: it checks type, layout and shape of the numpy
@@ -9,20 +12,31 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
+import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from gs_stereo.errors import GsStereoError, InputError, PluginError, StageError
+from gs_stereo.errors import ConfigError, GsStereoError, InputError, PluginError, StageError
 
 FOLDER = Path(__file__).parent
 ABI = 2
 ERRORS: dict[int, type[GsStereoError]] = {1: InputError, 2: StageError}
 ADVICE = "install a C++17 compiler (g++ or clang++) and then the package again, with `pip install .` or `make install`"
+LEVEL_VARIABLE = "GSSTEREO_CPU_LEVEL"
+# Flags as Linux names them, for each level beyond the one before it (x86-64 psABI).
+X86_LEVELS: dict[str, frozenset[str]] = {
+    "x86-64-v2": frozenset({"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"}),
+    "x86-64-v3": frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"}),
+    "x86-64-v4": frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}),
+}
+GENERIC_LEVEL = "generic"
 
 
 class ArrayPointer(ctypes.c_void_p):
@@ -64,7 +78,7 @@ class Struct(ctypes.Structure):
         return (kind._type_ * len(value))(*value) if isinstance(value, list) else value
 
     def _checked(self, name: str, kind: type[ArrayPointer], value: Any) -> np.ndarray:
-        shape = tuple(getattr(self, size) if isinstance(size, str) else size for size in kind.shape)
+        shape = tuple(attrgetter(size)(self) if isinstance(size, str) else size for size in kind.shape)
         try:
             array = np.asarray(value)  # a tensor's own memory
         except (TypeError, RuntimeError) as error:  # on another device, or part of a graph
@@ -78,23 +92,66 @@ class Struct(ctypes.Structure):
         return array
 
 
+@cache
+def cpu_flags() -> frozenset[str]:
+    """The CPU's feature flags under Linux's names; empty where they cannot be read."""
+    if platform.system() == "Linux":
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("flags"):
+                return frozenset(line.split(":", 1)[1].split())
+    return frozenset()
+
+
+def runnable_levels() -> list[str]:
+    """The levels that this machine's CPU can run, lowest first, built or not."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return [GENERIC_LEVEL]
+    levels: list[str] = []
+    for level, needed in X86_LEVELS.items():
+        if not needed <= cpu_flags():
+            break
+        levels.append(level)
+    return levels or list(X86_LEVELS)[:1]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Library:
     """One of the libraries. functions: the structs that each takes; all return a code."""
 
     name: str
     functions: Mapping[str, tuple[type[Struct], ...]]
+    has_levels: bool = False
 
-    @property
-    def path(self) -> Path:
-        return FOLDER / f"libgsstereo-{self.name}.so"
+    def path(self, level: str | None = None) -> Path:
+        """Where the library is, or would be."""
+        return FOLDER / f"libgsstereo-{self.name}{f'-{level}' if level else ''}.so"
 
-    def call(self, function: str, *structs: Struct) -> None:
+    def available_levels(self) -> list[str]:
+        """The levels that are built and that this CPU can run, lowest first."""
+        return [level for level in runnable_levels() if self.path(level).exists()]
+
+    def best_level(self) -> str:
+        """GSSTEREO_CPU_LEVEL if set, else the highest level available. PluginError if there is none."""
+        available = self.available_levels()
+        wanted = os.environ.get(LEVEL_VARIABLE)
+        if wanted and wanted not in available:
+            raise ConfigError(
+                f"{LEVEL_VARIABLE}={wanted} cannot be used here; unset it or set it to one of: {', '.join(available)}."
+            )
+        if not available:
+            raise PluginError(f"The native library {self.path('*')} is missing; {ADVICE}.")
+        return wanted or available[-1]
+
+    def open(self, level: str | None = None) -> ctypes.CDLL:
+        """The library at a level (None = the best, if it has levels). PluginError if it cannot be used."""
+        return _opened(self, self.path(level or self.best_level() if self.has_levels else None))
+
+    def call(self, function: str, *structs: Struct, level: str | None = None) -> None:
         """Run a function; raises the error that it answers with."""
-        opened = _opened(self, self.path)
-        code = getattr(opened, function)(*structs)
+        library = self.open(level)
+        code = getattr(library, function)(*structs)
         if code:
-            raise ERRORS[code](opened.gs_message().decode())
+            raise ERRORS[code](library.gs_message().decode())
 
 
 @cache

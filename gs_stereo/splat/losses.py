@@ -6,16 +6,15 @@ makes value and gradient in one go; elsewhere plain torch does.
 
 from __future__ import annotations
 
-from ctypes import byref, c_double
 from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch.nn import functional
 
-from gs_stereo.errors import InputError, StageError
+from gs_stereo.errors import InputError
 from gs_stereo.imaging.ssim import gaussian_window, ssim_from_moments
-from gs_stereo.native import raster as native
+from gs_stereo.splat.engine import ENGINE, Loss
 
 Images = Float[torch.Tensor, "c 3 h w"]
 
@@ -63,16 +62,16 @@ class _NativeL1Dssim(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rendered: torch.Tensor, photo: torch.Tensor, dssim_weight: float) -> torch.Tensor:
         rendered, photo = rendered.contiguous(), photo.contiguous()
-        gradient, value = torch.empty_like(rendered), c_double()
-        views, channels, height, width = rendered.shape
-        status = native.load().gss_l1_dssim(
-            native.pointer(rendered), native.pointer(photo), views * channels, height, width, dssim_weight,
-            native.pointer(gradient), byref(value), native.num_threads(),
+        gradient = torch.empty_like(rendered)
+        planes, height, width = rendered.shape[0] * rendered.shape[1], *rendered.shape[2:]
+        shown, wanted, by_shown = (image.detach().view(planes, height, width) for image in (rendered, photo, gradient))
+        loss = Loss(
+            planes=planes, height=height, width=width, threads=torch.get_num_threads(),
+            rendered=shown, photo=wanted, gradient=by_shown, dssim_weight=dssim_weight,
         )  # fmt: skip
-        if status != 0:
-            raise StageError("The CPU engine ran out of memory in the loss; use smaller images.")
+        ENGINE.call("gs_l1_dssim", loss)
         ctx.save_for_backward(gradient)
-        return torch.tensor(value.value, dtype=torch.float32)
+        return torch.tensor(loss.value, dtype=torch.float32)
 
     @staticmethod
     def backward(ctx: Any, grad_loss: torch.Tensor) -> tuple[torch.Tensor, None, None]:

@@ -8,14 +8,13 @@ correction; here it stays, so that an all-true mask equals no mask).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ctypes import byref
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 
 from gs_stereo.errors import InputError
-from gs_stereo.native import raster as native
+from gs_stereo.splat.engine import ENGINE, Adam, AdamTensor
 
 
 @dataclass(kw_only=True, eq=False)
@@ -94,26 +93,19 @@ def _update_native(
     tensors: list[tuple[list[torch.Tensor], float]], rule: _Rule, visible: Bool[torch.Tensor, "n"] | None
 ) -> None:
     """The update by the CPU engine, all tensors in one call."""
-    rows = None if visible is None else visible.contiguous()
-    entries = (native.AdamTensor * len(tensors))(
-        *(
-            native.AdamTensor(
-                parameter=p.data_ptr(),
-                first=m.data_ptr(),
-                second=v.data_ptr(),
-                gradient=g.data_ptr(),
-                rows=len(p),
-                row=p.numel() // max(len(p), 1),
-                step_size=rate * rule.step_scale,
-            )
-            for (p, g, m, v), rate in tensors
+    entries = []
+    for group, rate in tensors:
+        rows, row = len(group[0]), group[0].numel() // max(len(group[0]), 1)
+        p, g, m, v = (tensor.detach().view(rows, row) for tensor in group)
+        entries.append(
+            AdamTensor(rows=rows, row=row, parameter=p, first=m, second=v, gradient=g, step_size=rate * rule.step_scale)
         )
-    )
-    options = native.AdamOptions(
+    step = Adam(
+        count=len(entries), threads=torch.get_num_threads(), tensors=entries,
         beta1=rule.betas[0], beta2=rule.betas[1], eps=rule.eps, root_scale=rule.root_scale,
-        visible=native.pointer(rows), threads=native.num_threads(),
+        rows=0 if visible is None else len(visible), visible=None if visible is None else visible.contiguous(),
     )  # fmt: skip
-    native.load().gss_adam(entries, len(tensors), byref(options))
+    ENGINE.call("gs_adam", step)
 
 
 def _update_torch(

@@ -39,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from builders import random_scene, trainable
 from twins.rasterizer import ReferenceRasterizer
 
-from gs_stereo.native import raster as native_raster
+from gs_stereo.splat.engine import ENGINE, Work
 from gs_stereo.splat.losses import l1_dssim
 from gs_stereo.splat.optimizer import AdamState, adam_step
 from gs_stereo.splat.raster.cpu import CpuRasterizer
@@ -219,17 +219,19 @@ def thread_speedup(ours: Ours, repeats: int) -> float:
 
 def fma_fraction(ours: Ours, repeats: int) -> dict[str, float]:
     """Of forward and backward together, on one thread: an upper bound on the work, as stopped pixels are counted."""
-    library = native_raster.load()
+    work = Work(rounds=10_000_000)
     start = clock()
-    peak = library.gss_multiply_adds(10_000_000) / (clock() - start)
+    ENGINE.call("gs_measure", work)
+    peak = work.multiply_adds / (clock() - start)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     times = timed({"step": lambda: ours.forward_backward(TRAINING)}, repeats)
     torch.set_num_threads(before)
     out = ours.rasterizer.render(trainable(ours.gaussians, torch.float32), [ours.camera], TRAINING)
     frame = out.rgb.grad_fn.call.frames[0]  # type: ignore[union-attr]
-    evaluations = library.gss_frame_evaluations(frame.handle)
-    rate = evaluations * (FORWARD_FMAS + BACKWARD_FMAS) / (1e-3 * times["step"]["median_ms"])
+    counted = Work(frame=frame.handle)
+    ENGINE.call("gs_measure", counted)
+    rate = counted.evaluations * (FORWARD_FMAS + BACKWARD_FMAS) / (1e-3 * times["step"]["median_ms"])
     return {"peak_gfma_per_s": round(peak / 1e9, 1), "fraction": round(rate / peak, 3)}
 
 
@@ -269,7 +271,7 @@ def main() -> None:
     bench = load_yardstick(arguments.prototype)
     report: dict[str, Any] = {
         "machine": platform.processor() or platform.machine(),
-        "level": native_raster.best_level(),
+        "level": ENGINE.best_level(),
         "threads": torch.get_num_threads(),
         "clock": clock.__name__,
         "yardstick": bench is not None,

@@ -38,7 +38,9 @@ constexpr int kTileHeight = 32;
 constexpr int kRowsPerVector = kLanes / kTileWidth;
 constexpr int kBlocks = kTileHeight / kRowsPerVector;
 
-// --- C interface: plain structs, mirrored by native/raster.py -------------------------------------------------
+struct Frame;
+
+// --- C interface: plain structs, mirrored by splat/engine.py ----------------------------------------------------
 
 extern "C" {
 
@@ -50,52 +52,85 @@ struct Camera {
 
 struct Cloud {
   int64_t count;
-  const float *means, *quats, *log_scales, *opacity_logits, *sh;
-  int32_t sh_count;   // K, coefficients stored for each Gaussian
-  int32_t sh_degree;  // highest degree to use
+  const float *means, *quats_wxyz, *log_scales, *opacity_logits, *sh;
+  int32_t sh_count;       // K, coefficients stored for each Gaussian
+  int32_t sh_degree;      // highest degree to use
+  const float* features;  // count x channels, null = none
+  int32_t channels;       // a multiple of three: they are drawn like colours
 };
 
 struct Options {
   float near, eps2d, background[3];
-  int32_t antialiased, depth_moments, median_depth, threads;
+  int32_t antialiased, threads;
 };
 
-// Planar images of one camera. The same struct carries images and, in backward, the gradients by them; null = absent.
+// One cloud seen by `views` cameras of one size. same_depths: the cameras differ only by a move in their image plane
+// (the eyes of a rig), so one depth order serves all.
+struct Render {
+  int32_t views, height, width, same_depths;
+  Frame* const* frames;  // one a view
+  const Camera* cameras;
+  Cloud cloud;
+  Options options;
+  const uint8_t* mask;  // views x height x width, null = all pixels
+  float* radii;         // views x count, for forward: half the box in which a Gaussian shows, 0 where it does not
+};
+
+// Planar images of all views, or the gradients by them; null = absent.
 struct Images {
-  float *rgb, *alpha, *z_sum, *z2_sum, *median_depth;
+  int32_t views, height, width, channels;
+  float *rgb, *alpha, *z_sum, *z2_sum, *median_depth, *features;
 };
 
 struct Gradients {
-  float *means, *quats, *log_scales, *opacity_logits, *sh;
-  float *screen_signed, *screen_absolute;  // null if not wanted
-  double* pose;                            // 12 values, the upper 3x4 of cam_from_world; null if not wanted
-  int32_t accumulate;                      // add to what is there (second and later cameras)
+  int64_t count;
+  int32_t views, sh_count, channels;
+  float *means, *quats_wxyz, *log_scales, *opacity_logits, *sh;
+  float* features;                         // zero at first; null if there are none
+  float *screen_signed, *screen_absolute;  // views x count x 2; null if not wanted
+  double* pose;                            // views x 12, the upper 3x4 of cam_from_world; null if not wanted
+};
+
+struct Loss {
+  int32_t planes, height, width, threads;
+  const float *rendered, *photo;
+  float* gradient;  // by `rendered`
+  float dssim_weight;
+  double value;
 };
 
 struct AdamTensor {
+  int64_t rows, row;  // number of rows, floats in a row
   float *parameter, *first, *second;
   const float* gradient;
-  int64_t rows, row;  // number of rows, floats in a row
-  float step_size;    // learning rate / (1 - beta1^step)
+  float step_size;  // learning rate / (1 - beta1^step)
 };
 
-struct AdamOptions {
+struct Adam {
+  int32_t count, threads;
+  const AdamTensor* tensors;
   float beta1, beta2, eps, root_scale;  // root_scale = 1 / sqrt(1 - beta2^step)
+  int64_t rows;                         // of every tensor, if only some are updated
   const uint8_t* visible;               // rows to update; null = all
-  int32_t threads;
+};
+
+// Memory that outlives a frame, for gradients.
+struct Memory {
+  int64_t bytes;
+  void* address;
+};
+
+// For benchmarks. evaluations: (Gaussian, pixel) alphas of a frame before any pixel stops. multiply_adds: how many were
+// run for `rounds`.
+struct Work {
+  const Frame* frame;
+  int64_t rounds, evaluations, multiply_adds;
+  int32_t lanes;
 };
 }
 
-enum Status : int32_t {
-  kOk = 0,
-  kBadMeans = 1,
-  kBadQuats = 2,
-  kBadLogScales = 4,
-  kBadOpacities = 8,
-  kBadSh = 16,
-  kOutOfMemory = -1,
-  kTooManyPairs = -2,
-};
+// Bits of the parameters that hold NaN or infinity.
+enum Bad : int32_t { kBadMeans = 1, kBadQuats = 2, kBadLogScales = 4, kBadOpacities = 8, kBadSh = 16 };
 
 // --- what a render keeps ---------------------------------------------------------------------------------------
 
@@ -188,23 +223,20 @@ struct Frame {
   int64_t tiles() const { return int64_t(tiles_x) * tiles_y; }
 };
 
-// projection.cpp, projection_backward.cpp. `views` frames and cameras see one cloud; radii[v] receives N values.
-int32_t project(Frame* const* frames, const Camera* cameras, int views, const Cloud& cloud, const Options& options,
-                float* const* radii);
-void project_backward(Frame& frame, const Camera& camera, const Cloud& cloud, const Options& options,
-                      const Gradients& gradients);
+// projection.cpp, projection_backward.cpp. Writes splats and radii and returns Bad bits. Views after the first add to
+// the gradients.
+int32_t project(const Render& render);
+void project_backward(const Frame& frame, const Render& render, int view, const Gradients& gradients);
 // binning.cpp
 void sort_by_depth(Frame* const* frames, int views, int threads);
 void bin(Frame& frame, const Frame& sorted, int threads);
-// forward.cpp, backward.cpp
+// forward.cpp, backward.cpp: one view, whose images have three channels in `rgb`
 void composite(const Frame& frame, const Splat* splats, const Options& options, const uint8_t* mask,
                const Images& images);
 void composite_backward(Frame& frame, const Splat* splats, const Options& options, const uint8_t* mask,
                         const Images& images, const Images& gradients, bool absolute);
-// loss.cpp: value and gradient over `planes` planar images
-double l1_dssim(const float* rendered, const float* photo, int planes, int height, int width, float weight,
-                float* gradient, int threads);
-// optimizer.cpp
-void adam(const AdamTensor* tensors, int count, const AdamOptions& options);
+// loss.cpp, optimizer.cpp
+void l1_dssim(Loss& loss);
+void adam(const Adam& step);
 
 }  // namespace gss

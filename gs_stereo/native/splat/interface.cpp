@@ -1,24 +1,83 @@
-// The C interface that native/raster.py loads: no C++ type and no exception crosses it.
+// The C interface that splat/engine.py loads: checks of what leads to an address, and the order of the passes.
 
+#include "../abi.h"
 #include "engine.h"
+#include "spherical_harmonics.h"
 
 namespace {
 
 using namespace gss;
+using gs::guarded;
+using gs::require;
 
-template <class Work>
-int32_t guarded(Work work) {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return kOutOfMemory;
+constexpr int kColours = 3;
+constexpr char kExhausted[] = "The CPU engine ran out of memory; use fewer Gaussians or a smaller image.";
+
+void check(const Render& render, const Images& images) {
+  const Cloud& cloud = render.cloud;
+  require(render.width >= 1 && render.height >= 1 && int64_t(render.width) * render.height <= INT32_MAX,
+          "The CPU engine cannot render images of %d x %d pixels.", render.width, render.height);
+  require(images.views == render.views && images.height == render.height && images.width == render.width,
+          "A render of %d x %d x %d has images of %d x %d x %d.", render.views, render.height, render.width,
+          images.views, images.height, images.width);
+  for (int v = 0; v < render.views; v++)
+    require(render.cameras[v].width == render.width && render.cameras[v].height == render.height,
+            "Camera %d and its images differ in size.", v);
+  require(render.options.threads >= 1, "A render on %d threads is asked for.", render.options.threads);
+  require(cloud.count >= 0 && cloud.count < int64_t(UINT32_MAX), "The CPU engine cannot render %lld Gaussians.",
+          static_cast<long long>(cloud.count));
+  require(cloud.sh_degree >= 0 && (cloud.sh_degree + 1) * (cloud.sh_degree + 1) <= cloud.sh_count &&
+              cloud.sh_count <= kMaxShCount,
+          "Spherical harmonics of degree %d need more than %d coefficients.", cloud.sh_degree, cloud.sh_count);
+  require(cloud.channels == images.channels && cloud.channels % kColours == 0,
+          "%d channels of features cannot be drawn into %d channels, three at a time.", cloud.channels,
+          images.channels);
+}
+
+void check(const Render& render, const Images& images, const Gradients& gradients) {
+  check(render, images);
+  require(gradients.count == render.cloud.count && gradients.views == render.views &&
+              gradients.sh_count == render.cloud.sh_count && gradients.channels == render.cloud.channels,
+          "The gradients are of another cloud.");
+  for (int v = 0; v < render.views; v++) {
+    const Frame& frame = *render.frames[v];
+    require(frame.count == render.cloud.count && frame.width == render.width && frame.height == render.height,
+            "Frame %d holds another render.", v);
   }
 }
 
+Images view_of(Images images, int view) {
+  const size_t area = size_t(images.width) * images.height;
+  const auto move = [&](float*& image, size_t planes) {
+    if (image) image += planes * area * view;
+  };
+  move(images.rgb, kColours);
+  for (float** const image : {&images.alpha, &images.z_sum, &images.z2_sum, &images.median_depth}) move(*image, 1);
+  return images;
+}
+
+// Three feature channels of a view in place of the colour.
+Images features_of(const Images& images, int view, int first) {
+  Images shown = {};
+  shown.rgb = images.features + size_t(images.width) * images.height * (size_t(images.channels) * view + first);
+  return shown;
+}
+
+const uint8_t* mask_of(const Render& render, int view) {
+  return render.mask ? render.mask + size_t(render.width) * render.height * view : nullptr;
+}
+
+Options without_background(Options options) {
+  for (float& channel : options.background) channel = 0;
+  return options;
+}
+
 // Splats with three feature channels in place of the colour.
-const Splat* with_features(Frame& frame, const float* features, int stride, [[maybe_unused]] int threads) {
+const Splat* with_features(Frame& frame, const Render& render, int first) {
   Splat* const splats = frame.feature_splats.resize(frame.count);
-#pragma omp parallel for schedule(static) num_threads(threads)
+  const float* const features = render.cloud.features + first;
+  const int64_t stride = render.cloud.channels;
+#pragma omp parallel for schedule(static) num_threads(render.options.threads)
   for (int64_t i = 0; i < frame.count; i++) {
     splats[i] = frame.splats[i];
     splats[i].red = features[i * stride];
@@ -29,11 +88,11 @@ const Splat* with_features(Frame& frame, const float* features, int stride, [[ma
 }
 
 // Moves the sums of a feature pass to the features' gradient and to the Gaussians' moments.
-void collect_feature_gradients(Frame& frame, float* by_features, int stride,
-                               [[maybe_unused]] int threads) {
+void collect_feature_gradients(Frame& frame, const Render& render, float* by_features) {
   float* const moments = frame.feature_moments.resize(8 * frame.count);
   const bool add = frame.has_feature_moments;
-#pragma omp parallel for schedule(static) num_threads(threads)
+  const int64_t stride = render.cloud.channels;
+#pragma omp parallel for schedule(static) num_threads(render.options.threads)
   for (int64_t i = 0; i < frame.count; i++) {
     PairGradient total = {};
     if (frame.splats[i].extent_x > 0)
@@ -50,113 +109,117 @@ void collect_feature_gradients(Frame& frame, float* by_features, int stride,
   frame.has_feature_moments = true;
 }
 
-}  // namespace
-
-#define GSS_EXPORT extern "C" __attribute__((visibility("default")))
-
-GSS_EXPORT int32_t gss_lanes() { return kLanes; }
-
-GSS_EXPORT Frame* gss_frame_new() { return new (std::nothrow) Frame(); }
-GSS_EXPORT void gss_frame_free(Frame* frame) { delete frame; }
-
-// Memory that outlives a frame, for gradients; null if there is none.
-GSS_EXPORT void* gss_memory_new(int64_t bytes) {
-  try {
-    return allocate(size_t(bytes));
-  } catch (const std::bad_alloc&) {
-    return nullptr;
+void project_and_bin(const Render& render) {
+  static const char* const kParameters[] = {"means", "quats_wxyz", "log_scales", "opacity_logits", "sh"};
+  const int threads = render.options.threads;
+  const int32_t bad = project(render);
+  for (int k = 0; k < 5; k++)
+    require(!(bad >> k & 1), "%s holds NaN or infinity; remove those Gaussians or lower the learning rate.",
+            kParameters[k]);
+  Frame* const* const frames = render.frames;
+  for (int v = 0; v < render.views; v++) {
+    if (v == 0 || !render.same_depths) sort_by_depth(frames + v, render.same_depths ? render.views : 1, threads);
+    bin(*frames[v], *frames[render.same_depths ? 0 : v], threads);
+    if (frames[v]->pair_count > int64_t(UINT32_MAX))
+      throw gs::failure(gs::kStageError,
+                        "The Gaussians cover too many tiles; they are too large on screen, lower their scales.");
   }
 }
-GSS_EXPORT void gss_memory_free(void* memory) { std::free(memory); }
 
-GSS_EXPORT int64_t gss_frame_pairs(const Frame* frame) { return frame->pair_count; }
+}  // namespace
 
-// How many (Gaussian, pixel) alphas a frame evaluates, before any pixel stops: for benchmarks.
-GSS_EXPORT int64_t gss_frame_evaluations(const Frame* frame) {
-  int64_t rows = 0;
-  for (int64_t k = 0; k < frame->pair_count; k++) rows += frame->pairs[k].last - frame->pairs[k].first + 1;
-  return rows * kTileWidth;
+GS_LIBRARY({"Camera", sizeof(Camera)}, {"Cloud", sizeof(Cloud)}, {"Options", sizeof(Options)},
+           {"Render", sizeof(Render)}, {"Images", sizeof(Images)}, {"Gradients", sizeof(Gradients)},
+           {"Loss", sizeof(Loss)}, {"AdamTensor", sizeof(AdamTensor)}, {"Adam", sizeof(Adam)},
+           {"Memory", sizeof(Memory)}, {"Work", sizeof(Work)})
+
+GS_EXPORT int32_t gs_frame_new(Memory* memory) {
+  return guarded("The CPU engine has no memory for a frame.", [&] { memory->address = new Frame(); });
 }
 
-// Runs multiply-adds on one thread and returns how many, with enough independent sums to fill the pipelines: for benchmarks.
-GSS_EXPORT int64_t gss_multiply_adds(int64_t rounds) {
+GS_EXPORT int32_t gs_memory_new(Memory* memory) {
+  return guarded("The CPU engine has no memory for gradients; use fewer Gaussians.",
+                 [&] { memory->address = allocate(size_t(memory->bytes)); });
+}
+
+GS_EXPORT int32_t gs_memory_free(Memory* memory) {
+  std::free(memory->address);
+  return gs::kOk;
+}
+
+// Draws all views into `images` and writes their radii.
+GS_EXPORT int32_t gs_forward(const Render* render, const Images* images) {
+  return guarded(kExhausted, [&] {
+    check(*render, *images);
+    project_and_bin(*render);
+    for (int v = 0; v < render->views; v++) {
+      Frame& frame = *render->frames[v];
+      const uint8_t* const mask = mask_of(*render, v);
+      composite(frame, frame.splats.data(), render->options, mask, view_of(*images, v));
+      for (int first = 0; first < images->channels; first += kColours)
+        composite(frame, with_features(frame, *render, first), without_background(render->options), mask,
+                  features_of(*images, v, first));
+    }
+  });
+}
+
+// `images` as forward drew them, and the gradients by them.
+GS_EXPORT int32_t gs_backward(const Render* render, const Images* images, const Images* by_images,
+                              const Gradients* gradients) {
+  return guarded(kExhausted, [&] {
+    check(*render, *images, *gradients);
+    check(*render, *by_images);
+    const bool absolute = gradients->screen_absolute != nullptr;
+    for (int v = 0; v < render->views; v++) {
+      Frame& frame = *render->frames[v];
+      const uint8_t* const mask = mask_of(*render, v);
+      for (int first = 0; by_images->features && first < images->channels; first += kColours) {
+        composite_backward(frame, with_features(frame, *render, first), without_background(render->options), mask,
+                           features_of(*images, v, first), features_of(*by_images, v, first), absolute);
+        collect_feature_gradients(frame, *render, gradients->features + first);
+      }
+      composite_backward(frame, frame.splats.data(), render->options, mask, view_of(*images, v),
+                         view_of(*by_images, v), absolute);
+      project_backward(frame, *render, v, *gradients);
+      frame.has_feature_moments = false;
+    }
+  });
+}
+
+GS_EXPORT int32_t gs_l1_dssim(Loss* loss) {
+  return guarded("The CPU engine ran out of memory in the loss; use smaller images.", [&] {
+    require(loss->planes >= 1 && loss->height >= 1 && loss->width >= 1 && loss->threads >= 1,
+            "A loss over %d images of %d x %d on %d threads is asked for.", loss->planes, loss->width, loss->height,
+            loss->threads);
+    l1_dssim(*loss);
+  });
+}
+
+GS_EXPORT int32_t gs_adam(const Adam* step) {
+  return guarded("", [&] {
+    require(step->threads >= 1, "A step on %d threads is asked for.", step->threads);
+    for (int k = 0; k < step->count; k++)
+      require(!step->visible || step->tensors[k].rows == step->rows, "Tensor %d has other rows than `visible`.", k);
+    adam(*step);
+  });
+}
+
+// Runs multiply-adds on one thread, with enough independent sums to fill the pipelines.
+GS_EXPORT int32_t gs_measure(Work* work) {
+  work->lanes = kLanes;
+  work->evaluations = 0;
+  for (int64_t k = 0; work->frame && k < work->frame->pair_count; k++)
+    work->evaluations += (work->frame->pairs[k].last - work->frame->pairs[k].first + 1) * kTileWidth;
   constexpr int kSums = 10;
   F sums[kSums];
   for (int k = 0; k < kSums; k++) sums[k] = splat(float(k));
   const F factor = splat(0.999f), term = splat(1e-3f);
-  for (int64_t round = 0; round < rounds; round++)
+  for (int64_t round = 0; round < work->rounds; round++)
     for (int k = 0; k < kSums; k++) sums[k] = sums[k] * factor + term;
   F total = splat(0);
   for (const F& value : sums) total += value;
   volatile float keep = sum(total);
   (void)keep;
-  return rounds * kSums * kLanes;
-}
-
-// Projects a cloud into `views` cameras. same_depths: the cameras differ only by a move in their image plane (the eyes
-// of a rig), so one depth order serves all. Returns a Status; positive = bits of the tensors that are not finite.
-GSS_EXPORT int32_t gss_project(Frame* const* frames, const Camera* cameras, int32_t views, const Cloud* cloud,
-                               const Options* options, float* const* radii, int32_t same_depths) {
-  return guarded([&]() -> int32_t {
-    const int32_t bad = project(frames, cameras, views, *cloud, *options, radii);
-    if (bad != kOk) return bad;
-    for (int v = 0; v < views; v++) {
-      if (v == 0 || !same_depths) sort_by_depth(frames + v, same_depths ? views : 1, options->threads);
-      bin(*frames[v], *frames[same_depths ? 0 : v], options->threads);
-      if (frames[v]->pair_count > int64_t(UINT32_MAX)) return kTooManyPairs;
-    }
-    return kOk;
-  });
-}
-
-GSS_EXPORT void gss_composite(const Frame* frame, const Options* options, const uint8_t* mask, const Images* images) {
-  composite(*frame, frame->splats.data(), *options, mask, *images);
-}
-
-GSS_EXPORT int32_t gss_composite_features(Frame* frame, const Options* options, const uint8_t* mask,
-                                          const Images* images, const float* features, int32_t stride) {
-  return guarded([&] {
-    composite(*frame, with_features(*frame, features, stride, options->threads), *options, mask, *images);
-    return kOk;
-  });
-}
-
-GSS_EXPORT int32_t gss_backward_features(Frame* frame, const Options* options, const uint8_t* mask,
-                                         const Images* images, const Images* gradients, const float* features,
-                                         float* by_features, int32_t stride, int32_t absolute) {
-  return guarded([&] {
-    const Splat* const splats = with_features(*frame, features, stride, options->threads);
-    composite_backward(*frame, splats, *options, mask, *images, *gradients, absolute != 0);
-    collect_feature_gradients(*frame, by_features, stride, options->threads);
-    return kOk;
-  });
-}
-
-GSS_EXPORT int32_t gss_backward(Frame* frame, const Camera* camera, const Cloud* cloud, const Options* options,
-                                const uint8_t* mask, const Images* images, const Images* gradients,
-                                const Gradients* out) {
-  return guarded([&] {
-    composite_backward(*frame, frame->splats.data(), *options, mask, *images, *gradients,
-                       out->screen_absolute != nullptr);
-    project_backward(*frame, *camera, *cloud, *options, *out);
-    frame->has_feature_moments = false;
-    return kOk;
-  });
-}
-
-GSS_EXPORT int32_t gss_l1_dssim(const float* rendered, const float* photo, int32_t planes, int32_t height,
-                                int32_t width, float weight, float* gradient, double* value, int32_t threads) {
-  return guarded([&] {
-    *value = l1_dssim(rendered, photo, planes, height, width, weight, gradient, threads);
-    return kOk;
-  });
-}
-
-GSS_EXPORT void gss_adam(const AdamTensor* tensors, int32_t count, const AdamOptions* options) {
-  adam(tensors, count, *options);
-}
-
-// The splats of a frame, 16 floats each (see Splat), for tests.
-GSS_EXPORT void gss_read_splats(const Frame* frame, float* to) {
-  std::memcpy(to, frame->splats.data(), sizeof(Splat) * size_t(frame->count));
+  work->multiply_adds = work->rounds * kSums * kLanes;
+  return gs::kOk;
 }

@@ -185,16 +185,17 @@ class Band {
 
 }  // namespace
 
-double l1_dssim(const float* rendered, const float* photo, int planes, int height, int width, float weight,
-                float* gradient, [[maybe_unused]] int threads) {
-  const int bands = (height + kBandRows - 1) / kBandRows, tasks = planes * bands;
-  const double scale = 1.0 / (double(planes) * height * width);
+void l1_dssim(Loss& loss) {
+  const int height = loss.height, width = loss.width;
+  const float weight = loss.dssim_weight;
+  const int bands = (height + kBandRows - 1) / kBandRows, tasks = loss.planes * bands;
+  const double scale = 1.0 / (double(loss.planes) * height * width);
   std::vector<Sums> sums(tasks);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(loss.threads)
   for (int task = 0; task < tasks; task++) {
     const size_t offset = size_t(task / bands) * height * width;
-    Band band({rendered + offset, photo + offset, gradient + offset, width, height, float((1 - weight) * scale),
-               float(-weight * scale)});
+    Band band({loss.rendered + offset, loss.photo + offset, loss.gradient + offset, width, height,
+               float((1 - weight) * scale), float(-weight * scale)});
     const int begin = task % bands * kBandRows;
     sums[task] = band.run(begin, std::min(begin + kBandRows, height));
   }
@@ -203,7 +204,7 @@ double l1_dssim(const float* rendered, const float* photo, int planes, int heigh
     total.l1 += part.l1;
     total.ssim += part.ssim;
   }
-  return (1 - weight) * total.l1 * scale + weight * (1 - total.ssim * scale);
+  loss.value = (1 - weight) * total.l1 * scale + weight * (1 - total.ssim * scale);
 }
 
 }  // namespace gss

@@ -12,48 +12,49 @@ namespace {
 
 constexpr int64_t kChunkFloats = 1 << 14;
 
-GSS_INLINE void update(const AdamTensor& tensor, const AdamOptions& options, int64_t at, int count) {
+GSS_INLINE void update(const AdamTensor& tensor, const Adam& step, int64_t at, int count) {
   F g = splat(0), m = g, v = g, p = g;
   const size_t bytes = 4 * size_t(count);
   std::memcpy(&g, tensor.gradient + at, bytes);
   std::memcpy(&m, tensor.first + at, bytes);
   std::memcpy(&v, tensor.second + at, bytes);
   std::memcpy(&p, tensor.parameter + at, bytes);
-  m += (g - m) * (1.0f - options.beta1);
-  v = v * options.beta2 + (1.0f - options.beta2) * (g * g);
-  p -= tensor.step_size * m / (sqrt(v) * options.root_scale + options.eps);
+  m += (g - m) * (1.0f - step.beta1);
+  v = v * step.beta2 + (1.0f - step.beta2) * (g * g);
+  p -= tensor.step_size * m / (sqrt(v) * step.root_scale + step.eps);
   std::memcpy(tensor.first + at, &m, bytes);
   std::memcpy(tensor.second + at, &v, bytes);
   std::memcpy(tensor.parameter + at, &p, bytes);
 }
 
-void update_range(const AdamTensor& tensor, const AdamOptions& options, int64_t begin, int64_t end) {
+void update_range(const AdamTensor& tensor, const Adam& step, int64_t begin, int64_t end) {
   int64_t at = begin;
-  for (; at + kLanes <= end; at += kLanes) update(tensor, options, at, kLanes);
-  if (at < end) update(tensor, options, at, int(end - at));
+  for (; at + kLanes <= end; at += kLanes) update(tensor, step, at, kLanes);
+  if (at < end) update(tensor, step, at, int(end - at));
 }
 
-void update_rows(const AdamTensor& tensor, const AdamOptions& options, int64_t begin, int64_t end) {
-  if (!options.visible) return update_range(tensor, options, begin * tensor.row, end * tensor.row);
+void update_rows(const AdamTensor& tensor, const Adam& step, int64_t begin, int64_t end) {
+  if (!step.visible) return update_range(tensor, step, begin * tensor.row, end * tensor.row);
   while (begin < end) {
-    while (begin < end && !options.visible[begin]) begin++;
+    while (begin < end && !step.visible[begin]) begin++;
     int64_t stop = begin;
-    while (stop < end && options.visible[stop]) stop++;
-    update_range(tensor, options, begin * tensor.row, stop * tensor.row);
+    while (stop < end && step.visible[stop]) stop++;
+    update_range(tensor, step, begin * tensor.row, stop * tensor.row);
     begin = stop;
   }
 }
 
 }  // namespace
 
-void adam(const AdamTensor* tensors, int count, const AdamOptions& options) {
-#pragma omp parallel num_threads(options.threads)
-  for (int k = 0; k < count; k++) {
-    const int64_t rows = std::max<int64_t>(1, kChunkFloats / std::max<int64_t>(1, tensors[k].row));
-    const int64_t chunks = (tensors[k].rows + rows - 1) / rows;
+void adam(const Adam& step) {
+#pragma omp parallel num_threads(step.threads)
+  for (int k = 0; k < step.count; k++) {
+    const AdamTensor& tensor = step.tensors[k];
+    const int64_t rows = std::max<int64_t>(1, kChunkFloats / std::max<int64_t>(1, tensor.row));
+    const int64_t chunks = (tensor.rows + rows - 1) / rows;
 #pragma omp for schedule(static) nowait
     for (int64_t chunk = 0; chunk < chunks; chunk++)
-      update_rows(tensors[k], options, chunk * rows, std::min((chunk + 1) * rows, tensors[k].rows));
+      update_rows(tensor, step, chunk * rows, std::min((chunk + 1) * rows, tensor.rows));
   }
 }
 

@@ -17,9 +17,9 @@ GSS_INLINE bool finite(const float* values, int64_t count) {
 }
 
 GSS_INLINE int32_t check(const Cloud& cloud, int64_t first, int64_t count) {
-  int32_t bad = kOk;
+  int32_t bad = 0;
   if (!finite(cloud.means + 3 * first, 3 * count)) bad |= kBadMeans;
-  if (!finite(cloud.quats + 4 * first, 4 * count)) bad |= kBadQuats;
+  if (!finite(cloud.quats_wxyz + 4 * first, 4 * count)) bad |= kBadQuats;
   if (!finite(cloud.log_scales + 3 * first, 3 * count)) bad |= kBadLogScales;
   if (!finite(cloud.opacity_logits + first, count)) bad |= kBadOpacities;
   if (!finite(cloud.sh + 3 * cloud.sh_count * first, 3 * cloud.sh_count * count)) bad |= kBadSh;
@@ -65,8 +65,8 @@ GSS_INLINE void write_colours(const Camera& camera, const Cloud& cloud, const Sh
   store_columns(&splats[0].red, 16, 3, rows, colour, false);
 }
 
-int32_t project_chunk(Frame* const* frames, const Camera* cameras, int views, const Cloud& cloud,
-                      const Options& options, float* const* radii, int64_t begin, int64_t end) {
+int32_t project_chunk(const Render& render, int64_t begin, int64_t end) {
+  const Cloud& cloud = render.cloud;
   const int width = 3 * (cloud.sh_degree + 1) * (cloud.sh_degree + 1);
   for (int64_t first = begin; first < end; first += kLanes) {
     const Rows rows{first, cloud.count};
@@ -74,13 +74,15 @@ int32_t project_chunk(Frame* const* frames, const Camera* cameras, int views, co
     const Shape shape = load_shape(cloud, rows);
     F sh[3 * kMaxShCount];
     bool loaded = false;
-    for (int v = 0; v < views; v++) {
-      const Posed posed = pose(cameras[v], shape, options.near);
-      const M visible = write_splats(cameras[v], options, shape, posed, rows, frames[v]->splats.data(), radii[v]);
+    for (int v = 0; v < render.views; v++) {
+      const Camera& camera = render.cameras[v];
+      Splat* const splats = render.frames[v]->splats.data();
+      const Posed posed = pose(camera, shape, render.options.near);
+      const M visible = write_splats(camera, render.options, shape, posed, rows, splats, render.radii + v * cloud.count);
       if (!any(visible)) continue;
       if (!loaded) load_columns(cloud.sh, 3 * cloud.sh_count, width, rows, sh);
       loaded = true;
-      write_colours(cameras[v], cloud, shape, sh, rows, frames[v]->splats.data());
+      write_colours(camera, cloud, shape, sh, rows, splats);
     }
   }
   return check(cloud, begin, end - begin);
@@ -88,24 +90,23 @@ int32_t project_chunk(Frame* const* frames, const Camera* cameras, int views, co
 
 }  // namespace
 
-int32_t project(Frame* const* frames, const Camera* cameras, int views, const Cloud& cloud, const Options& options,
-                float* const* radii) {
-  for (int v = 0; v < views; v++) {
-    Frame& frame = *frames[v];
-    frame.count = cloud.count;
-    frame.width = cameras[v].width;
-    frame.height = cameras[v].height;
+int32_t project(const Render& render) {
+  const int64_t count = render.cloud.count;
+  for (int v = 0; v < render.views; v++) {
+    Frame& frame = *render.frames[v];
+    frame.count = count;
+    frame.width = render.cameras[v].width;
+    frame.height = render.cameras[v].height;
     frame.tiles_x = (frame.width + kTileWidth - 1) / kTileWidth;
     frame.tiles_y = (frame.height + kTileHeight - 1) / kTileHeight;
-    frame.splats.resize(cloud.count);
+    frame.splats.resize(count);
     frame.has_feature_moments = false;
   }
-  const int64_t chunks = (cloud.count + kChunk - 1) / kChunk;
-  int32_t bad = kOk;
-#pragma omp parallel for schedule(static) num_threads(options.threads) reduction(| : bad)
+  const int64_t chunks = (count + kChunk - 1) / kChunk;
+  int32_t bad = 0;
+#pragma omp parallel for schedule(static) num_threads(render.options.threads) reduction(| : bad)
   for (int64_t chunk = 0; chunk < chunks; chunk++)
-    bad |= project_chunk(frames, cameras, views, cloud, options, radii, chunk * kChunk,
-                         std::min((chunk + 1) * kChunk, cloud.count));
+    bad |= project_chunk(render, chunk * kChunk, std::min((chunk + 1) * kChunk, count));
   return bad;
 }
 

@@ -44,7 +44,7 @@ GSS_INLINE Shape load_shape(const Cloud& cloud, Rows rows) {
   for (int k = 0; k < 3; k++) shape.scale[k] = exp(columns[k]);
   load_columns(cloud.opacity_logits, 1, 1, rows, columns);
   shape.opacity = 1.0f / (1.0f + exp(-columns[0]));
-  load_columns(cloud.quats, 4, 4, rows, columns);
+  load_columns(cloud.quats_wxyz, 4, 4, rows, columns);
   const F squared = columns[0] * columns[0] + columns[1] * columns[1] + columns[2] * columns[2] + columns[3] * columns[3];
   const M not_zero = less(splat(0), squared);
   shape.inverse_norm = keep(not_zero, 1.0f / sqrt(select(not_zero, squared, splat(1))));

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import math
-import threading
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
+
+from gs_stereo.splat.engine import ENGINE, Memory
 
 ALIGNMENT_FLOATS = 16  # a cache line
 HEADROOM = 1.25  # a fit grows by and by
@@ -21,13 +23,11 @@ HEADROOM = 1.25  # a fit grows by and by
 class TensorPool:
     """Hands out groups of uninitialised float32 tensors that share a block of memory."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self._library = library
+    def __init__(self) -> None:
         self._free: list[tuple[int, int]] = []  # address, capacity in floats
-        self._lock = threading.RLock()  # the collector may give back a block while this thread takes one
 
     def empty(self, shapes: Sequence[tuple[int, ...]]) -> list[torch.Tensor]:
-        """One contiguous tensor a shape. MemoryError if there is no memory."""
+        """One contiguous tensor a shape. StageError if there is no memory."""
         sizes = [math.prod(shape) for shape in shapes]
         starts = [0]
         for size in sizes:
@@ -45,22 +45,16 @@ class TensorPool:
     def _block(self, floats: int) -> ctypes.Array[ctypes.c_float]:
         address, capacity = self._take(floats)
         block = (ctypes.c_float * floats).from_address(address)
-        weakref.finalize(block, self._give_back, address, capacity).atexit = False
+        weakref.finalize(block, self._free.append, (address, capacity)).atexit = False
         return block
 
     def _take(self, floats: int) -> tuple[int, int]:
-        with self._lock:
-            while self._free:
+        with suppress(IndexError):  # other threads take blocks too
+            while True:
                 address, capacity = self._free.pop()
                 if capacity >= floats:
                     return address, capacity
-                self._library.gss_memory_free(address)
-        capacity = int(floats * HEADROOM)
-        address = self._library.gss_memory_new(4 * capacity)
-        if not address:
-            raise MemoryError("the CPU engine has no memory for gradients")
-        return address, capacity
-
-    def _give_back(self, address: int, capacity: int) -> None:
-        with self._lock:
-            self._free.append((address, capacity))
+                ENGINE.call("gs_memory_free", Memory(address=address))
+        memory = Memory(bytes=4 * int(floats * HEADROOM))
+        ENGINE.call("gs_memory_new", memory)
+        return memory.address, int(floats * HEADROOM)

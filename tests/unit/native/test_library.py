@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from ctypes import c_double, c_float, c_int32
+from ctypes import POINTER, c_double, c_float, c_int32
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +16,10 @@ from gs_stereo.errors import InputError, PluginError
 from gs_stereo.mvs import kernels
 from gs_stereo.native import library
 from gs_stereo.native.library import Library, Struct, array_of
+from gs_stereo.splat.engine import ENGINE
 from gs_stereo.worlds.light import shade
 
-LIBRARIES = [kernels.LIBRARY, shade.LIBRARY]
+LIBRARIES = [ENGINE, kernels.LIBRARY, shade.LIBRARY]
 
 
 class Table(Struct):
@@ -63,20 +66,21 @@ def test_a_missing_library_says_how_to_build_it(
     known: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(library, "FOLDER", tmp_path)
+    monkeypatch.delenv(library.LEVEL_VARIABLE, raising=False)
     with pytest.raises(PluginError, match="is missing; install a C\\+\\+17 compiler"):
         known.call("gs_any")
 
 
 def test_a_broken_library_is_a_plugin_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(library, "FOLDER", tmp_path)
-    kernels.LIBRARY.path.write_bytes(b"no library")
+    kernels.LIBRARY.path().write_bytes(b"no library")
     with pytest.raises(PluginError, match="cannot be loaded"):
         kernels.LIBRARY.call("gs_aggregate")
 
 
 def test_a_library_of_another_package_is_a_plugin_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As is one from before a function was added."""
-    shutil.copy(shade.LIBRARY.path, tmp_path / kernels.LIBRARY.path.name)
+    shutil.copy(shade.LIBRARY.path(), tmp_path / kernels.LIBRARY.path().name)
     monkeypatch.setattr(library, "FOLDER", tmp_path)
     with pytest.raises(PluginError, match="gs_patch_costs"):
         kernels.LIBRARY.call("gs_aggregate")
@@ -89,19 +93,20 @@ def test_another_interface_is_a_plugin_error(monkeypatch: pytest.MonkeyPatch) ->
         fresh.call("gs_aggregate")
 
 
-@pytest.mark.parametrize(("known", "name"), [(kernels.LIBRARY, "View"), (shade.LIBRARY, "Rays")])
+@pytest.mark.parametrize(("known", "name"), [(ENGINE, "Cloud"), (kernels.LIBRARY, "View"), (shade.LIBRARY, "Rays")])
 def test_a_struct_of_another_size_is_a_plugin_error(known: Library, name: str) -> None:
-    """`View` is no argument: `Sweep` points to it."""
+    """`Cloud` lies in `Render`, and `Sweep` points to `View`."""
 
-    def longer(struct: type[Struct]) -> type[Struct]:
-        fields = [
-            (field, kind if getattr(kind, "__name__", "") != "LP_View" else library.ctypes.POINTER(longer(kind._type_)))
-            for field, kind in struct._fields_
-        ]
-        if struct.__name__ == name:
-            fields.append(("more", c_double))
-        return type(struct.__name__, (Struct,), {"_fields_": tuple(fields)})
+    def changed(kind: Any) -> Any:
+        if hasattr(kind, "contents"):
+            return POINTER(changed(kind._type_))
+        if not issubclass(kind, Struct):
+            return kind
+        more = (("more", c_double),) if kind.__name__ == name else ()
+        fields = tuple((field, changed(part)) for field, part in kind._fields_)
+        return type(kind.__name__, (Struct,), {"_fields_": fields + more})
 
-    functions = {function: tuple(map(longer, structs)) for function, structs in known.functions.items()}
-    with pytest.raises(PluginError, match=rf"was built with a {name} of \d+ bytes instead of \d+; install"):
-        Library(name=known.name, functions=functions).call(next(iter(functions)))
+    functions = {function: tuple(map(changed, structs)) for function, structs in known.functions.items()}
+    altered = replace(known, functions=functions)
+    with pytest.raises(PluginError, match=r"was built with a \w+ of \d+ bytes instead of \d+; install"):
+        altered.open()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ import torch
 from builders import random_scene, relative_l2, trainable
 from twins.rasterizer import ReferenceRasterizer
 
-from gs_stereo.errors import ConfigError, InputError, PluginError
-from gs_stereo.native import raster as native_raster
+from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.native import library
+from gs_stereo.splat.engine import ENGINE, Work
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderSettings, ScreenGradients
 from gs_stereo.types import StereoRig
@@ -132,37 +132,53 @@ def test_degenerate_gaussian_keeps_everything_finite(change: dict[str, torch.Ten
 
 
 def test_levels() -> None:
-    levels = native_raster.available_levels()
+    levels = ENGINE.available_levels()
     assert levels, "the package's build makes at least one level for this machine"
-    assert set(levels) <= set(native_raster.runnable_levels())
-    lanes = [native_raster.load(level).gss_lanes() for level in levels]
+    assert set(levels) <= set(library.runnable_levels())
+    lanes = []
+    for level in levels:
+        work = Work(rounds=3)
+        ENGINE.call("gs_measure", work, level=level)
+        lanes.append(work.lanes)
+        assert work.multiply_adds % (3 * work.lanes) == 0
     assert lanes == sorted(lanes)
 
 
 def test_level_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    lowest = native_raster.available_levels()[0]
-    monkeypatch.setenv(native_raster.LEVEL_VARIABLE, lowest)
-    assert native_raster.best_level() == lowest
+    lowest = ENGINE.available_levels()[0]
+    monkeypatch.setenv(library.LEVEL_VARIABLE, lowest)
+    assert ENGINE.best_level() == lowest
     assert CpuRasterizer().level == lowest
-    monkeypatch.setenv(native_raster.LEVEL_VARIABLE, "x86-64-v9")
+    monkeypatch.setenv(library.LEVEL_VARIABLE, "x86-64-v9")
     with pytest.raises(ConfigError, match="x86-64-v9 cannot be used here"):
-        native_raster.best_level()
+        ENGINE.best_level()
 
 
 def test_levels_follow_the_cpu_flags(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native_raster.platform, "machine", lambda: "x86_64")
-    v3 = native_raster.X86_LEVELS["x86-64-v2"] | native_raster.X86_LEVELS["x86-64-v3"]
-    monkeypatch.setattr(native_raster, "cpu_flags", lambda: v3)
-    assert native_raster.runnable_levels() == ["x86-64-v2", "x86-64-v3"]
-    monkeypatch.setattr(native_raster.platform, "machine", lambda: "aarch64")
-    assert native_raster.runnable_levels() == ["generic"]
+    monkeypatch.setattr(library.platform, "machine", lambda: "x86_64")
+    v3 = library.X86_LEVELS["x86-64-v2"] | library.X86_LEVELS["x86-64-v3"]
+    monkeypatch.setattr(library, "cpu_flags", lambda: v3)
+    assert library.runnable_levels() == ["x86-64-v2", "x86-64-v3"]
+    monkeypatch.setattr(library.platform, "machine", lambda: "aarch64")
+    assert library.runnable_levels() == ["generic"]
 
 
-def test_missing_library_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(native_raster, "FOLDER", tmp_path)
-    monkeypatch.delenv(native_raster.LEVEL_VARIABLE, raising=False)
-    with pytest.raises(PluginError, match="install a C\\+\\+17 compiler"):
-        native_raster.best_level()
+def test_a_frame_of_another_render_is_refused() -> None:
+    """Backward reads what forward left in the frames, so they must fit together."""
+    gaussians, camera = random_scene(50, 20, 16)
+    leaves = trainable(gaussians, torch.float32)
+    output = CpuRasterizer().render(leaves, [camera], RenderSettings())
+    call = output.rgb.grad_fn.call  # type: ignore[union-attr]
+    other = CpuRasterizer().render(trainable(random_scene(60, 20, 16)[0], torch.float32), [camera], RenderSettings())
+    call.frames = other.rgb.grad_fn.call.frames  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="Frame 0 holds another render"):
+        output.rgb.sum().backward()
+
+
+def test_a_degree_that_does_not_fit_is_refused_by_the_engine() -> None:
+    gaussians, camera = random_scene(50, 20, 16)
+    with pytest.raises(InputError, match="Spherical harmonics of degree -1"):
+        CpuRasterizer().render(gaussians, [camera], RenderSettings(sh_degree=-1))
 
 
 def test_float64_gaussians_are_rendered_in_float32() -> None:

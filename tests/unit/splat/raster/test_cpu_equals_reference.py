@@ -14,7 +14,7 @@ import torch
 from builders import random_scene, relative_l2, trainable
 from twins.rasterizer import ReferenceRasterizer
 
-from gs_stereo.native.raster import available_levels
+from gs_stereo.splat.engine import ENGINE
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import (
     Rasterizer,
@@ -26,7 +26,7 @@ from gs_stereo.splat.raster.protocol import (
 from gs_stereo.types import Camera
 from gs_stereo.types.gaussians import Gaussians
 
-LEVELS = available_levels()
+LEVELS = ENGINE.available_levels()
 IMAGES = ("rgb", "alpha", "z_sum", "z2_sum", "features")
 # width, height, Gaussians, sigma in pixels: odd sizes, one row, one column, one pixel, taller and wider than a tile
 SIZES = [(40, 30, 300, 2.0), (37, 71, 400, 1.5), (1, 1, 20, 3.0), (1, 33, 60, 2.0), (65, 1, 100, 2.0), (9, 5, 60, 30.0)]

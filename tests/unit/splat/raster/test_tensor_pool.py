@@ -6,7 +6,6 @@ import pytest
 import torch
 from builders import random_scene, trainable
 
-from gs_stereo.native import raster as native_raster
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import RenderSettings
 from gs_stereo.splat.raster.tensor_pool import TensorPool
@@ -16,7 +15,7 @@ SHAPES = [(5, 3), (5,), (0, 4), (5, 16, 3)]
 
 @pytest.fixture
 def pool() -> TensorPool:
-    return TensorPool(native_raster.load())
+    return TensorPool()
 
 
 def test_tensors_are_apart(pool: TensorPool) -> None:
