@@ -42,7 +42,7 @@ class Library:
     flags: tuple[str, ...] = ()
 
     def path(self, root: Path) -> Path:
-        return root / NATIVE / f"lib{self.name}.so"
+        return root / NATIVE / f"libgsstereo-{self.name}.so"
 
     def sources(self, root: Path) -> list[Path]:
         return sorted((root / self.folder).glob("*.cpp"))
@@ -57,14 +57,14 @@ def libraries() -> list[Library]:
     """The CPU engine once a level, the multi-view matcher, which chooses its level by function, and the shading."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return [
-            Library(ENGINE, "gsstereo-generic"),
-            Library(MULTIVIEW, "gsstereo-mvs"),
-            Library(SHADE, "gsstereo-worlds"),
+            Library(ENGINE, "splat-generic"),
+            Library(MULTIVIEW, "mvs"),
+            Library(SHADE, "worlds"),
         ]
     wide = {"x86-64-v4": ("-mprefer-vector-width=512",)}
     levels = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
-    engines = [Library(ENGINE, f"gsstereo-{level}", (f"-march={level}", *wide.get(level, ()))) for level in levels]
-    return [*engines, Library(MULTIVIEW, "gsstereo-mvs", ("-mtune=haswell",)), Library(SHADE, "gsstereo-worlds")]
+    engines = [Library(ENGINE, f"splat-{level}", (f"-march={level}", *wide.get(level, ()))) for level in levels]
+    return [*engines, Library(MULTIVIEW, "mvs", ("-mtune=haswell",)), Library(SHADE, "worlds")]
 
 
 def find_compiler() -> list[str]:
