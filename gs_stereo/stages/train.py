@@ -8,7 +8,6 @@ is published; its own data set is used unless others are named.
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
 from typing import Any
 
 from pydantic import Field
@@ -70,8 +69,10 @@ class TrainStage:
 
     def run(self, context: StageContext, config: TrainStageConfig) -> StageOutcome:
         from gs_stereo.nets.weights import save_net
-        from gs_stereo.training.card import CARD_NAME, model_card
-        from gs_stereo.training.record import LOG_NAME, ValidationRecord, write_record
+        from gs_stereo.training.card import CARD_NAME
+        from gs_stereo.training.record import LOG_NAME, last_validation, write_record
+        from gs_stereo.training.stereo.card import stereo_card
+        from gs_stereo.training.stereo.task import CURVES
         from gs_stereo.training.stereo.train import TrainingJob, train_net
 
         name, folder = _own_dataset(context.paths, config), context.work_dir
@@ -85,16 +86,17 @@ class TrainStage:
         with progress("train", config.steps, "step") as bar:
             result = train_net(job, bar.advance)
         save_net(folder, result.net, result.description)
-        write_record(folder, result.records, tensorboard=config.tensorboard)
-        write_text(folder / CARD_NAME, model_card(result, job))
+        write_record(folder, result.records, CURVES, tensorboard=config.tensorboard)
+        write_text(folder / CARD_NAME, stereo_card(result, job))
         shutil.rmtree(checkpoints)
         summary = {"net": result.description.net, "pairs": str(result.training_pairs)}
         metrics: dict[str, Any] = {"training_pairs": result.training_pairs, "licence": result.description.licence}
-        validations = [record for record in result.records if isinstance(record, ValidationRecord)]
-        if validations:
-            last = validations[-1]
-            metrics["held_out"] = asdict(last)
-            summary["held-out EPE"] = f"{last.epe_px:.2f} px, bad-2 {last.bad_2:.1%} ({last.pairs} pairs)"
+        if (last := last_validation(result.records)) is not None:
+            scores = last.values
+            metrics["held_out"] = {"step": last.step, **scores}
+            summary["held-out EPE"] = (
+                f"{scores['epe_px']:.2f} px, bad-2 {scores['bad_2']:.1%} ({scores['pairs']} pairs)"
+            )
         return StageOutcome(metrics=metrics, summary=summary, device=result.device)
 
 

@@ -1,1 +1,1 @@
-"""Training any net: state, record, schedule, processes, card."""
+"""Training any net: loop, settings, state, record, schedule, processes, card. Stereo nets: `stereo/`."""

@@ -1,49 +1,57 @@
-"""The card of a trained net: what it is, what it was trained on, under which licence, and how it did."""
+"""The card of trained weights: what they are, what they were trained on, under which licence, and how they did."""
 
 from __future__ import annotations
 
-from gs_stereo.nets.protocol import parameter_count
-from gs_stereo.training.record import ValidationRecord
-from gs_stereo.training.stereo.train import TrainingJob, TrainingResult
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
 
 CARD_NAME = "README.md"
+OWN_LICENCE = "Apache-2.0"
+_NO_WEIGHTS = "no expert weights"  # what labels without a learned expert say
 
 
-def model_card(result: TrainingResult, job: TrainingJob) -> str:
-    """Markdown; the same run gives the same text."""
-    config, description = job.config, result.description
-    labels = description.training["labels"]
-    start = description.training["start"]
-    rows = [f"| {label['name']} | {label['version']} | {label['licence']} |" for label in labels]
-    return "\n".join(
-        [
-            f"# Stereo net {description.net}",
-            "",
-            f"{parameter_count(result.net) / 1e6:.2f} M parameters. Licence of the weights: {description.licence}.",
-            "",
-            f"Trained with seed {job.seed} for {config.steps} steps of {config.batch_size} crops of "
-            f"{config.crop_width}x{config.crop_height} from {result.training_pairs} pairs"
-            + (", from scratch." if start is None else f", from weights under: {start['licence']}."),
-            "",
-            "| label source | version | licence |",
-            "|---|---|---|",
-            *rows,
-            "",
-            *_held_out(result),
-            "`net.json` has the settings of the net, `log.jsonl` the curves that `curves.svg` draws, `manifest.json` "
-            "every setting of the run. Use it with `gsstereo label SCENE --expert checkpoint --checkpoint FOLDER`.",
-            "",
-        ]
-    )
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Data or labels that weights were trained on."""
+
+    name: str
+    version: str
+    licence: str
 
 
-def _held_out(result: TrainingResult) -> list[str]:
-    scores = [record for record in result.records if isinstance(record, ValidationRecord)]
-    if not scores:
-        return []
-    last = scores[-1]
-    text = (
-        f"On {last.pairs} held-out pairs of the same data (pixels that both eyes see): EPE {last.epe_px:.3f} px, "
-        f"bad-1 {last.bad_1:.2%}, bad-2 {last.bad_2:.2%}, bad-3 {last.bad_3:.2%}, D1 {last.d1:.2%}."
-    )
-    return [text, ""]
+def model_card(
+    title: str, net: nn.Module, licence: str, *, sources: Sequence[Source], source_kind: str, sentences: Sequence[str]
+) -> str:
+    """Markdown; the same run gives the same text.
+
+    sentences: how it was trained, which stands above the table of sources, then what follows below it.
+    """
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    paragraphs = [
+        f"# {title}",
+        f"{parameters / 1e6:.2f} M parameters. Licence of the weights: {licence}.",
+        sentences[0],
+        "\n".join(
+            [
+                f"| {source_kind} | version | licence |",
+                "|---|---|---|",
+                *(f"| {source.name} | {source.version} | {source.licence} |" for source in sources),
+            ]
+        ),
+        *sentences[1:],
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def joint_licence(licences: Sequence[str]) -> str:
+    """Ours and every other one, each once, joined by AND: what binds the data binds the weights."""
+    others = {part for licence in licences for part in _parts(licence)} - {OWN_LICENCE, _NO_WEIGHTS}
+    return " AND ".join([OWN_LICENCE, *sorted(others)])
+
+
+def _parts(licence: str) -> list[str]:
+    """The licences of a net (`A AND B`) or of a fused label (`expert: A; expert: B`)."""
+    return [re.sub(r"^[\w-]+: ", "", part) for part in re.split(r" AND |; ", licence)]

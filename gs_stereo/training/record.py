@@ -6,18 +6,18 @@ in the end is written anew from all records, so that it does not depend on inter
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from gs_stereo.core.atomic import write_errors, write_text
+from gs_stereo.core.records import json_text
 from gs_stereo.errors import PluginError
 from gs_stereo.imaging.charts import Axes, Series, chart_file
 
@@ -27,45 +27,56 @@ TENSORBOARD_NAME = "tensorboard"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossRecord:
-    """Mean loss of the steps since the record before, after `step` steps."""
+class TrainingRecord:
+    """Numbers after `step` steps: means over the steps since the record before, or scores on what is held out."""
 
+    kind: Literal["train", "validation"]
     step: int
-    loss: float
-    learning_rate: float
+    values: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidationRecord:
-    """Scores on the held-out pairs after `step` steps, whole images, all pixels pooled."""
+class Curve:
+    """A number of the records of one kind, drawn over the steps."""
 
-    step: int
-    pairs: int
-    epe_px: float
-    bad_1: float
-    bad_2: float
-    bad_3: float
-    d1: float
+    title: str
+    kind: Literal["train", "validation"]
+    value: str
 
 
-Record = LossRecord | ValidationRecord
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """What is drawn on one logarithmic axis: at most two curves of one unit."""
+
+    curves: tuple[Curve, ...] = (Curve(title="training loss", kind="train", value="loss"),)
+    unit: str = ""
+
+    def svg(self, records: Sequence[TrainingRecord]) -> str:
+        """The drawing; a logarithm has no zero and no NaN, so these are left out."""
+        series = []
+        for curve, style in zip(self.curves, "ab", strict=False):
+            points = [(record.step, record.values[curve.value]) for record in records if record.kind == curve.kind]
+            known = np.array([(x, y) for x, y in points if y > 0 and math.isfinite(y)], np.float64).reshape(-1, 2)
+            if len(known):
+                series.append(Series(name=curve.title, x=known[:, 0], y=known[:, 1], style=style))
+        return chart_file(series, Axes(x_label="step", y_label=self.unit, logarithmic=True), title="Training")
 
 
-def log_text(records: Sequence[Record]) -> str:
-    """One JSON object a line, in order; `kind` is train or validation. NaN becomes null."""
-    return "".join(json.dumps(_line(record), allow_nan=False) + "\n" for record in records)
+def last_validation(records: Sequence[TrainingRecord]) -> TrainingRecord | None:
+    """The newest scores on what is held out."""
+    return next((record for record in reversed(records) if record.kind == "validation"), None)
 
 
-def _line(record: Record) -> dict[str, Any]:
-    kind = "train" if isinstance(record, LossRecord) else "validation"
-    values = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in asdict(record).items()}
-    return {"kind": kind, **values}
+def log_text(records: Sequence[TrainingRecord]) -> str:
+    """One JSON object a line, in order. NaN becomes null."""
+    lines = ({"kind": record.kind, "step": record.step, **record.values} for record in records)
+    return "".join(json_text(line, indent=None) for line in lines)
 
 
-def write_record(folder: Path, records: Sequence[Record], *, tensorboard: bool = False) -> None:
+def write_record(folder: Path, records: Sequence[TrainingRecord], curves: Curves, *, tensorboard: bool = False) -> None:
     """`log.jsonl`, `curves.svg`, and the events if they are wanted, in place of what is there."""
     with LiveRecord(folder, records, tensorboard=tensorboard):
-        write_text(folder / CURVES_NAME, curves_svg(records))
+        write_text(folder / CURVES_NAME, curves.svg(records))
 
 
 class LiveRecord:
@@ -75,7 +86,7 @@ class LiveRecord:
     checkpoint are made again. Then every record is appended and flushed. PluginError without the tensorboard package.
     """
 
-    def __init__(self, folder: Path, records: Sequence[Record], *, tensorboard: bool = False) -> None:
+    def __init__(self, folder: Path, records: Sequence[TrainingRecord], *, tensorboard: bool = False) -> None:
         self._log = folder / LOG_NAME
         shutil.rmtree(folder / TENSORBOARD_NAME, ignore_errors=True)
         self._events = _event_writer(folder / TENSORBOARD_NAME) if tensorboard else None
@@ -83,13 +94,11 @@ class LiveRecord:
         for record in records:
             self._add_events(record)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: TrainingRecord) -> None:
         """One more record."""
         with write_errors(self._log), self._log.open("a", encoding="utf-8") as stream:
             stream.write(log_text([record]))
         self._add_events(record)
-        if self._events is not None:
-            self._events.flush()
 
     def __enter__(self) -> LiveRecord:
         return self
@@ -100,14 +109,13 @@ class LiveRecord:
         if self._events is not None:
             self._events.close()
 
-    def _add_events(self, record: Record) -> None:
+    def _add_events(self, record: TrainingRecord) -> None:
         if self._events is None:
             return
-        line = _line(record)
-        kind, step = line.pop("kind"), line.pop("step")
-        for name, value in line.items():
-            if value is not None:
-                self._events.add_scalar(f"{kind}/{name}", value, step)
+        for name, value in record.values.items():
+            if math.isfinite(value):
+                self._events.add_scalar(f"{record.kind}/{name}", value, record.step)
+        self._events.flush()
 
 
 def _event_writer(folder: Path) -> Any:
@@ -116,18 +124,3 @@ def _event_writer(folder: Path) -> Any:
     except ImportError as error:
         raise PluginError("TensorBoard is not installed; pip install tensorboard or set tensorboard=false.") from error
     return SummaryWriter(str(folder))
-
-
-def curves_svg(records: Sequence[Record]) -> str:
-    """Training loss and held-out EPE over the steps, both in px on one logarithmic axis."""
-    loss = [(record.step, record.loss) for record in records if isinstance(record, LossRecord)]
-    error = [(record.step, record.epe_px) for record in records if isinstance(record, ValidationRecord)]
-    series = [_curve("training loss", "a", loss), _curve("held-out EPE", "b", error)]
-    axes = Axes(x_label="step", y_label="px", logarithmic=True)
-    return chart_file([line for line in series if len(line.x)], axes, title="Training")
-
-
-def _curve(name: str, style: str, points: Sequence[tuple[int, float]]) -> Series:
-    """The points that a logarithm has."""
-    known = np.array([point for point in points if point[1] > 0 and math.isfinite(point[1])], np.float64).reshape(-1, 2)
-    return Series(name=name, x=known[:, 0], y=known[:, 1], style=style)

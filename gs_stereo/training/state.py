@@ -6,73 +6,89 @@ belongs to. There is no random state in it, because every draw depends on (seed,
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gs_stereo.core.atomic import atomic_path
 from gs_stereo.errors import InputError
-from gs_stereo.nets.protocol import StereoNet
-from gs_stereo.training.record import LossRecord, Record, ValidationRecord
+from gs_stereo.training.config import LoopConfig
+from gs_stereo.training.record import TrainingRecord
 
 CHECKPOINT_NAME = "checkpoint.pt"
 _FORMAT = "gs_stereo.train.checkpoint"
 _VERSION = 1
-_KINDS: dict[str, type[LossRecord] | type[ValidationRecord]] = {"train": LossRecord, "validation": ValidationRecord}
 
 
 @dataclass(kw_only=True, eq=False)
 class TrainingState:
-    """Net and optimizer after `step` steps, the losses since the last record, and the record."""
+    """Net and optimizer after `step` steps, the losses since the last record, and the records.
 
-    net: StereoNet
+    average: an exponential moving average of the weights, if the run keeps one; then it is what is validated and kept.
+    """
+
+    net: nn.Module
     optimizer: torch.optim.Optimizer
+    average: AveragedModel | None = None
     step: int = 0
     losses: list[float] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
+    records: list[TrainingRecord] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, net: nn.Module, config: LoopConfig, average_decay: float | None = None) -> TrainingState:
+        """The state before the first step: AdamW over all parameters, whose rate is set at every step."""
+        optimizer = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        average = None
+        if average_decay is not None:
+            average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(average_decay), use_buffers=True)
+        return cls(net=net.train(), optimizer=optimizer, average=average)
 
-def save_state(path: Path, state: TrainingState, run_id: str) -> None:
-    """Write the state; `run_id` identifies settings and data."""
-    content = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "run_id": run_id,
-        "step": state.step,
-        "net": state.net.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "losses": state.losses,
-        "records": [_plain(record) for record in state.records],
-    }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    @property
+    def kept_net(self) -> nn.Module:
+        """The net whose weights count: the averaged one if there is one."""
+        return self.net if self.average is None else self.average.module
 
+    def _parts(self) -> dict[str, Any]:
+        parts = {"net": self.net, "optimizer": self.optimizer, "average": self.average}
+        return {name: part for name, part in parts.items() if part is not None}
 
-def load_state(path: Path, state: TrainingState, run_id: str) -> None:
-    """Bring `state` to what was saved; InputError if the file is broken or belongs to another run."""
-    device = next(state.net.parameters()).device
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-        found_id = str(content["run_id"]) if content["format"] == _FORMAT and content["version"] == _VERSION else ""
-        if found_id == run_id:
-            _restore(state, content)
-    except Exception as error:  # torch.load raises nearly anything on a damaged archive; all of it means: broken file
-        raise InputError(f"The checkpoint {path} cannot be read; run again with --force.") from error
-    if found_id != run_id:
-        raise InputError(f"The checkpoint {path} belongs to other settings or data; run again with --force.")
+    def save(self, path: Path, run_id: str) -> None:
+        """Write the state; `run_id` identifies settings and data."""
+        content = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "run_id": run_id,
+            "step": self.step,
+            **{name: part.state_dict() for name, part in self._parts().items()},
+            "losses": self.losses,
+            "records": [(record.kind, {"step": record.step, **record.values}) for record in self.records],
+        }
+        with atomic_path(path) as temporary:
+            torch.save(content, temporary)
 
+    def load(self, path: Path, run_id: str) -> None:
+        """Become what was saved; InputError if the file is broken or belongs to another run."""
+        device = next(self.net.parameters()).device
+        try:
+            content = torch.load(path, map_location=device, weights_only=True)
+            found_id = str(content["run_id"]) if content["format"] == _FORMAT and content["version"] == _VERSION else ""
+            if found_id == run_id:
+                self._restore(content)
+        except Exception as error:  # torch.load raises nearly anything on a damaged archive: it means a broken file
+            raise InputError(f"The checkpoint {path} cannot be read; run again with --force.") from error
+        if found_id != run_id:
+            raise InputError(f"The checkpoint {path} belongs to other settings or data; run again with --force.")
 
-def _restore(state: TrainingState, content: dict[str, Any]) -> None:
-    state.net.load_state_dict(content["net"])
-    state.optimizer.load_state_dict(content["optimizer"])
-    state.step = int(content["step"])
-    state.losses = [float(loss) for loss in content["losses"]]
-    state.records = [_KINDS[kind](**values) for kind, values in content["records"]]
-
-
-def _plain(record: Record) -> tuple[str, dict[str, Any]]:
-    kind = "train" if isinstance(record, LossRecord) else "validation"
-    return kind, dataclasses.asdict(record)
+    def _restore(self, content: dict[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(content[name])
+        self.step = int(content["step"])
+        self.losses = [float(loss) for loss in content["losses"]]
+        self.records = [
+            TrainingRecord(kind=kind, step=values["step"], values={k: v for k, v in values.items() if k != "step"})
+            for kind, values in content["records"]
+        ]

@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 
 from gs_stereo.cli.main import app
 from gs_stereo.cli.training_verbs import data_source
-from gs_stereo.training.state import CHECKPOINT_NAME
-from gs_stereo.training.stereo.trainer import Trainer
+from gs_stereo.training.state import CHECKPOINT_NAME, TrainingState
 
 SMALL = [
     *("--set", "net_settings={volume_channels: [4, 4, 4], refine_channels: 8, refine_steps: 1}"),
@@ -35,15 +34,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_interrupted_run_is_resumed_published_and_then_skipped(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save, steps = Trainer._save, []
+    save, steps = TrainingState.save, []
 
-    def save_then_stop(self: Trainer, state: object) -> None:
-        save(self, state)  # type: ignore[arg-type]
-        steps.append(getattr(state, "step", 0))
+    def save_then_stop(self: TrainingState, path: Path, run_id: str) -> None:
+        save(self, path, run_id)
+        steps.append(self.step)
         if len(steps) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Trainer, "_save", save_then_stop)
+    monkeypatch.setattr(TrainingState, "save", save_then_stop)
     scene, whole = tmp_path / "scene", tmp_path / "whole"
     scene.mkdir()
     whole.mkdir()

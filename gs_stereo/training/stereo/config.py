@@ -1,13 +1,14 @@
-"""Settings of a training run. No torch here, so that the command line can show them."""
+"""Settings of the training of a stereo net. No torch here, so that the command line can show them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from gs_stereo.config import Config
+from gs_stereo.training.config import LoopConfig
 
 
 class AugmentConfig(Config):
@@ -69,8 +70,8 @@ class DataSource(Config):
     weight: float = Field(default=1.0, gt=0, description="How often it is drawn, relative to the others")
 
 
-class TrainConfig(Config):
-    """One training run."""
+class TrainConfig(LoopConfig):
+    """One training run of a stereo net."""
 
     net: str = Field(default="lite", description="Name of the net: lite, raft_stereo, or a plug-in")
     variant: str = Field(default="full", description="Named settings of the net, for example realtime")
@@ -80,23 +81,9 @@ class TrainConfig(Config):
         description="Start weights: a folder published by train, an official RAFT-Stereo .pth, or lite (the shipped "
         "net); None = scratch",
     )
-    steps: int = Field(default=5000, ge=1, description="Optimizer steps")
-    batch_size: int = Field(default=4, ge=1, le=1024, description="Pairs in one step, over all devices")
     crop_height: int = Field(default=256, ge=32, le=4096, description="Height of the training crops")
     crop_width: int = Field(default=320, ge=32, le=4096, description="Width of the training crops")
-    learning_rate: float = Field(default=4e-4, gt=0, le=1, description="Peak of the one-cycle schedule")
-    warm_up_share: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps in which the rate rises")
-    weight_decay: float = Field(default=1e-5, ge=0, le=1, description="Of AdamW")
-    clip_norm: float = Field(default=1.0, gt=0, description="Largest norm of the gradient")
     loss: LossConfig = Field(default=LossConfig(), description="Supervised and photometric loss")
     augment: AugmentConfig = Field(default=AugmentConfig(), description="Augmentation of the pairs")
     validation_share: float = Field(default=0.05, ge=0, lt=1, description="Share of the views held out")
     validation_pairs: int = Field(default=16, ge=1, le=10000, description="Most held-out pairs that are looked at")
-    validate_every: int = Field(default=500, ge=1, description="Steps between two validations")
-    record_every: int = Field(default=20, ge=1, description="Steps between two lines of the log")
-    checkpoint_every: int = Field(default=200, ge=1, description="Steps between two checkpoints")
-    loader_workers: int = Field(default=0, ge=0, le=64, description="Processes that read and augment; 0 = none")
-    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
-    devices: int = Field(default=1, ge=1, le=64, description="Processes, one a device (distributed data parallel)")
-    mixed_precision: bool = Field(default=True, description="bfloat16 on CUDA; the CPU always computes in float32")
-    tensorboard: bool = Field(default=False, description="Also write TensorBoard events (needs tensorboard)")

@@ -19,19 +19,14 @@ from builders import write_shifted_pairs
 from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, InputError, PluginError
 from gs_stereo.nets.weights import save_net
-from gs_stereo.training.record import (
-    LOG_NAME,
-    LossRecord,
-    ValidationRecord,
-    curves_svg,
-    log_text,
-    write_record,
-)
+from gs_stereo.training.card import joint_licence
+from gs_stereo.training.record import LOG_NAME, TrainingRecord, log_text, write_record
 from gs_stereo.training.schedule import learning_rate
 from gs_stereo.training.state import CHECKPOINT_NAME
 from gs_stereo.training.stereo.config import DataSource, TrainConfig
 from gs_stereo.training.stereo.data import open_data, plan_draws
-from gs_stereo.training.stereo.train import TrainingJob, TrainingResult, joint_licence, train_net
+from gs_stereo.training.stereo.task import CURVES
+from gs_stereo.training.stereo.train import TrainingJob, TrainingResult, train_net
 
 SMALL: dict[str, Any] = {
     "net_settings": {"volume_channels": [4, 4, 4], "refine_channels": 8, "refine_steps": 1},
@@ -109,7 +104,7 @@ def test_it_learns(data: Path, tmp_path: Path) -> None:
     result = train_net(
         job(data, tmp_path, steps=30, learning_rate=3e-3, record_every=6, checkpoint_every=100, validation_share=0)
     )
-    losses = [record.loss for record in result.records if isinstance(record, LossRecord)]
+    losses = [record.values["loss"] for record in result.records if record.kind == "train"]
     assert losses[-1] < 0.6 * losses[0]
 
 
@@ -177,7 +172,7 @@ def test_draws_follow_the_weights_and_repeat_no_sample_within_a_round(data: Path
 @pytest.mark.slow
 def test_two_processes_train_together(data: Path, tmp_path: Path) -> None:
     result = train_net(job(data, tmp_path, devices=2, steps=2, validate_every=2))
-    assert [type(record) for record in result.records] == [LossRecord, ValidationRecord]
+    assert [record.kind for record in result.records] == ["train", "validation"]
     with pytest.raises(ConfigError, match="multiple of devices"):
         train_net(job(data, tmp_path / "odd", devices=2, batch_size=3))
 
@@ -200,19 +195,19 @@ def test_the_log_and_the_curves(uninterrupted: TrainingResult) -> None:
         ("train", 6),
         ("validation", 6),
     ]
-    drawing = ElementTree.fromstring(curves_svg(uninterrupted.records))
+    drawing = ElementTree.fromstring(CURVES.svg(uninterrupted.records))
     curves = list(drawing.iter("{http://www.w3.org/2000/svg}polyline"))
     assert [len(str(curve.get("points")).split()) for curve in curves] == [3, 2]
-    ElementTree.fromstring(curves_svg([]))
-    assert "held-out" not in curves_svg([LossRecord(step=1, loss=1.0, learning_rate=1e-3)])
-    blank = ValidationRecord(step=1, pairs=1, epe_px=float("nan"), bad_1=0, bad_2=0, bad_3=0, d1=0)
+    ElementTree.fromstring(CURVES.svg([]))
+    assert "held-out" not in CURVES.svg([TrainingRecord(kind="train", step=1, values={"loss": 1.0})])
+    blank = TrainingRecord(kind="validation", step=1, values={"epe_px": float("nan")})
     assert json.loads(log_text([blank]))["epe_px"] is None
 
 
 def test_tensorboard_is_optional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(PluginError, match="pip install tensorboard"):
-        write_record(tmp_path, [], tensorboard=True)
+        write_record(tmp_path, [], CURVES, tensorboard=True)
 
 
 def test_the_log_can_be_watched_and_is_consistent_after_an_interruption(
@@ -262,5 +257,5 @@ def test_events_are_written_as_the_run_goes_and_again_in_the_end(
     result = train_net(run)
     live = list(_Events.written)
     assert [(name, step) for name, _, step in live if name == "train/loss"] == [("train/loss", 1), ("train/loss", 2)]
-    write_record(tmp_path, result.records, tensorboard=True)
+    write_record(tmp_path, result.records, CURVES, tensorboard=True)
     assert _Events.written == live + live
