@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from gs_stereo.config import Config
+from gs_stereo.core.records import finite
 from gs_stereo.errors import InputError
 
 Scores = Mapping[str, Any]
@@ -58,6 +59,10 @@ class Entry:
     def spread(self) -> float | None:
         return stdev(self.values) if len(self.values) > 1 else None
 
+    def to_json(self) -> dict[str, Any]:
+        """Numbers, NaN too."""
+        return {"values": self.values, "mean": self.mean, "standard_deviation": self.spread, "change": self.change}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -74,8 +79,8 @@ class Comparison:
             {**measure.model_dump(), "pair_count": count}
             for measure, count in zip(self.measures, self.pair_counts, strict=True)
         ]
-        rows = [{"name": name, "scores": [_entry_json(each) for each in row]} for name, row in self.rows.items()]
-        return {"caption": self.caption, "measures": heads, "rows": rows}
+        rows = [{"name": name, "scores": [each.to_json() for each in row]} for name, row in self.rows.items()]
+        return {"caption": self.caption, "measures": heads, "rows": finite(rows)}
 
     def to_markdown(self) -> str:
         """A padded table, which reads well in a terminal too, and the caption below it."""
@@ -169,9 +174,3 @@ def _mean(scores: Scores, measure: Measure) -> float:
 def _same_pairs(names: Sequence[list[str]]) -> None:
     if any(each != names[0] for each in names):
         raise InputError("The rows of the table were scored on different pairs; evaluate them again on the same ones.")
-
-
-def _entry_json(entry: Entry) -> dict[str, Any]:
-    numbers = {"mean": entry.mean, "standard_deviation": entry.spread, "change": entry.change}
-    plain = {name: value if value is not None and math.isfinite(value) else None for name, value in numbers.items()}
-    return {"values": [value if math.isfinite(value) else None for value in entry.values], **plain}

@@ -89,11 +89,10 @@ class ExactView:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExactScene:
-    """A scene: its name, views in file order, and the baselines in metres for which truth is stored."""
+    """A scene: its name, and views in file order."""
 
     name: str
     folder: Path
-    baselines_m: tuple[float, ...]
     train: tuple[ExactView, ...]
     test: tuple[ExactView, ...]
 
@@ -125,12 +124,11 @@ def load_exact_scene(folder: Path) -> ExactScene:
         if not (min(size) > 0 and max(size) <= _LARGEST_EDGE_PX and np.isfinite(k).all() and min(k[0, 0], k[1, 1]) > 0):
             raise ValueError("width, height, fx or fy is out of range")
         views = {split: tuple(_view(folder, item, split, size, k) for item in values[split]) for split in _SPLITS}
-        baselines = tuple(float(value) for value in values["baselines"])
         name = str(values["scene"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(f"{path} does not describe an exact scene ({reason}); write it again.") from error
-    return ExactScene(name=name, folder=folder, baselines_m=baselines, train=views["train"], test=views["test"])
+    return ExactScene(name=name, folder=folder, train=views["train"], test=views["test"])
 
 
 def _view(

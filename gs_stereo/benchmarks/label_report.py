@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from gs_stereo.core.records import finite
 from gs_stereo.metrics.calibration import Reliability, Sparsification
 from gs_stereo.metrics.disparity import DetectionScores, DisparityScores
 
@@ -31,29 +32,20 @@ class RegionScores:
     sparsification: Sparsification
 
     def to_json(self) -> dict[str, Any]:
-        """Numbers only; NaN becomes None."""
+        """Numbers only, NaN too."""
         scores, bins, sparse = self.disparity, self.reliability, self.sparsification
         return {
             "region": self.region,
             "pixels": scores.pixels,
-            "coverage": _plain(scores.coverage),
-            "epe_all_pixels": _plain(scores.epe_all_pixels),
-            "bad_all_pixels": {f"{limit:g}": _plain(share) for limit, share in scores.bad_all_pixels.items()},
-            "d1_all_pixels": _plain(scores.d1_all_pixels),
-            "ece_all_pixels": _plain(bins.ece_all_pixels),
-            "ause_px": _plain(sparse.ause_px),
-            "ause_relative": _plain(sparse.ause_relative),
-            "reliability": {
-                "edges": bins.edges.tolist(),
-                "pixels": bins.pixels.tolist(),
-                "confidence": [_plain(value) for value in bins.confidence.tolist()],
-                "accuracy": [_plain(value) for value in bins.accuracy.tolist()],
-            },
-            "sparsification": {
-                "removed": sparse.removed.tolist(),
-                "error_px": [_plain(value) for value in sparse.error_px.tolist()],
-                "oracle_px": [_plain(value) for value in sparse.oracle_px.tolist()],
-            },
+            "coverage": scores.coverage,
+            "epe_all_pixels": scores.epe_all_pixels,
+            "bad_all_pixels": {f"{limit:g}": share for limit, share in scores.bad_all_pixels.items()},
+            "d1_all_pixels": scores.d1_all_pixels,
+            "ece_all_pixels": bins.ece_all_pixels,
+            "ause_px": sparse.ause_px,
+            "ause_relative": sparse.ause_relative,
+            "reliability": _lists(bins, "edges", "pixels", "confidence", "accuracy"),
+            "sparsification": _lists(sparse, "removed", "error_px", "oracle_px"),
         }
 
 
@@ -70,12 +62,12 @@ class LabelScores:
     out_of_frame: DetectionScores
 
     def to_json(self) -> dict[str, Any]:
-        """Numbers only; NaN becomes None."""
+        """Numbers only, NaN too."""
         return {
             "views": self.views,
             "regions": [region.to_json() for region in self.regions],
-            "occlusion": _detection(self.occlusion),
-            "out_of_frame": _detection(self.out_of_frame),
+            "occlusion": asdict(self.occlusion),
+            "out_of_frame": asdict(self.out_of_frame),
         }
 
 
@@ -84,10 +76,6 @@ class BaselineScores(LabelScores):
     """Scores of the labels of one baseline in metres."""
 
     baseline_m: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Numbers only; NaN becomes None."""
-        return {"baseline_m": self.baseline_m, **super().to_json()}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,16 +99,10 @@ class LabelReport:
             yield f"{len(metres)} baselines, {metres[0]:.3g} to {metres[-1]:.3g} m", self.together
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary that `json.dumps` takes."""
-        return {
-            "scene": self.scene,
-            "split": self.split,
-            "mapping": self.mapping,
-            "metres_per_unit": self.metres_per_unit,
-            "scale_was_estimated": self.scale_was_estimated,
-            "together": self.together.to_json(),
-            "baselines": [baseline.to_json() for baseline in self.baselines],
-        }
+        """A dictionary that `json.dumps` takes; NaN becomes None."""
+        baselines = [{"baseline_m": each.baseline_m, **each.to_json()} for each in self.baselines]
+        values = {**vars(self), "together": self.together.to_json(), "baselines": baselines}
+        return {name: finite(value) for name, value in values.items()}
 
     def to_table(self) -> str:
         """Text of at most 80 columns: for each group a line a region, and how well occlusion was found."""
@@ -187,15 +169,5 @@ def _percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{100 * value:.2f}%"
 
 
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _detection(scores: DetectionScores) -> dict[str, Any]:
-    return {
-        "true_pixels": scores.true_pixels,
-        "found_pixels": scores.found_pixels,
-        "precision_all_pixels": _plain(scores.precision_all_pixels),
-        "recall_all_pixels": _plain(scores.recall_all_pixels),
-        "f1_all_pixels": _plain(scores.f1_all_pixels),
-    }
+def _lists(curve: object, *names: str) -> dict[str, list[float]]:
+    return {name: getattr(curve, name).tolist() for name in names}

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from gs_stereo.benchmarks.protocol import OfficialProtocol, Pooling, Region
+from gs_stereo.core.records import finite
 from gs_stereo.metrics.disparity import DisparityScores
 
 _MIB = 1 << 20
@@ -47,12 +48,12 @@ class PairScores:
     regions: Mapping[Region, RegionScores]
 
     def to_json(self, *, costs: bool = True) -> dict[str, Any]:
-        """Numbers and texts only; NaN becomes None. A single image needs no pooling in the names."""
+        """Numbers, NaN too, and texts only. A single image needs no pooling in the names."""
         left_out = {"regions"} if costs else {"regions", "seconds", "peak_memory_bytes"}
         own = {key: value for key, value in vars(self).items() if key not in left_out}
         regions = {
-            region: {"pixels": found.scores.pixels, "density": _plain(found.density)}
-            | {metric: _plain(found.value(metric, "all_pixels")) for metric in found.metrics}
+            region: {"pixels": found.scores.pixels, "density": found.density}
+            | {metric: found.value(metric, "all_pixels") for metric in found.metrics}
             for region, found in self.regions.items()
         }
         return {**own, "regions": regions}
@@ -84,24 +85,26 @@ class BenchmarkReport:
         return max((pair.peak_memory_bytes for pair in self.pairs if pair.peak_memory_bytes is not None), default=None)
 
     def to_json(self, *, costs: bool = True) -> dict[str, Any]:
-        """A dictionary that `json.dumps` takes. Shares lie between 0 and 1. costs: with seconds and memory."""
+        """A dictionary that `json.dumps` takes; NaN becomes None. Shares lie between 0 and 1.
+
+        costs: with seconds and memory, which no two runs share.
+        """
+        spent = {"seconds_a_frame_median": self.seconds_a_frame, "peak_memory_bytes": self.peak_memory_bytes}
         totals = {
-            region: {"images": found.scores.images, "pixels": found.scores.pixels, "density": _plain(found.density)}
-            | {f"{name}_{pool}": _plain(found.value(name, pool)) for pool in _POOLINGS for name in found.metrics}
+            region: {"images": found.scores.images, "pixels": found.scores.pixels, "density": found.density}
+            | {f"{name}_{pool}": found.value(name, pool) for pool in _POOLINGS for name in found.metrics}
             for region, found in self.totals.items()
         }
-        return {
+        values = {
             "benchmark": self.benchmark,
             "protocol": asdict(self.protocol),
-            "headline": _plain(self.headline),
+            "headline": self.headline,
             "missing": self.missing,
-            **(self._costs() if costs else {}),
+            **(spent if costs else {}),
             "totals": totals,
             "pairs": [pair.to_json(costs=costs) for pair in self.pairs],
         }
-
-    def _costs(self) -> dict[str, Any]:
-        return {"seconds_a_frame_median": self.seconds_a_frame, "peak_memory_bytes": self.peak_memory_bytes}
+        return {name: finite(value) for name, value in values.items()}
 
     def to_table(self) -> str:
         """Fixed-width text: a line for each pair and region, then the totals with their pooling in the name."""
@@ -147,7 +150,3 @@ def _cells(found: RegionScores, pooling: Pooling) -> str:
 
 def _percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{100 * value:.2f} %"
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -36,16 +36,16 @@ MAX_BYTES = 1 << 26
 _REASON_CHARACTERS = 300
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The same JSON values, with None for NaN and infinity."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
-    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+        return {key: finite(each) for key, each in value.items()}
+    return [finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-JsonObject = Annotated[Mapping[str, Any], AfterValidator(_finite)]
+JsonObject = Annotated[Mapping[str, Any], AfterValidator(finite)]
 """Type of a field that holds JSON values of any kind; NaN and infinity in them are read as None."""
 
 
@@ -85,13 +85,13 @@ def _reader(kind: type[Record]) -> _Reader:
 
 def json_values(record: Record) -> dict[str, Any]:
     """A record as values that `json.dumps` takes; NaN and infinity become None."""
-    values: dict[str, Any] = _finite(_reader(type(record)).adapter.dump_python(record, by_alias=True, warnings=False))
+    values: dict[str, Any] = finite(_reader(type(record)).adapter.dump_python(record, by_alias=True, warnings=False))
     return values
 
 
 def json_text(value: Record | Mapping[str, Any] | list[Any], *, indent: int | None = 1, sort_keys: bool = False) -> str:
     """A record, or values, as the text of a file. The same value gives the same text."""
-    plain = json_values(value) if isinstance(value, Record) else _finite(value)
+    plain = json_values(value) if isinstance(value, Record) else finite(value)
     return json.dumps(plain, indent=indent, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from gs_stereo.core.atomic import write_text
-from gs_stereo.core.records import json_text
+from gs_stereo.core.records import finite, json_text
 from gs_stereo.log import progress
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
@@ -75,10 +74,10 @@ def _quality(result: FitResult) -> dict[str, object]:
 def _outcome(result: FitResult) -> StageOutcome:
     metrics = {
         "gaussians": len(result.gaussians),
-        "photos_psnr_db": _finite(result.photos.psnr_db),
-        "photos_ssim": _finite(result.photos.ssim),
-        "held_out_psnr_db": _finite(result.held_out.psnr_db),
-        "held_out_ssim": _finite(result.held_out.ssim),
+        "photos_psnr_db": finite(result.photos.psnr_db),
+        "photos_ssim": finite(result.photos.ssim),
+        "held_out_psnr_db": finite(result.held_out.psnr_db),
+        "held_out_ssim": finite(result.held_out.ssim),
         "held_out": result.held_out_names,
     }
     summary = {"Gaussians": str(len(result.gaussians)), "PSNR": f"{result.photos.psnr_db:.2f} dB on photos"}
@@ -86,7 +85,3 @@ def _outcome(result: FitResult) -> StageOutcome:
         held_out = f"{result.held_out.psnr_db:.2f} dB, SSIM {result.held_out.ssim:.3f}"
         summary["held-out PSNR"] = f"{held_out} ({len(result.held_out_names)} photos)"
     return StageOutcome(metrics=metrics, summary=summary, device="cuda" if result.backend == "gsplat" else "cpu")
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
