@@ -13,10 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from gs_stereo.errors import InputError
-from gs_stereo.geometry.rotations import quaternion_from_matrix
 from gs_stereo.io import colmap_binary, colmap_text
 from gs_stereo.io.colmap_model import (
     ColmapCamera,
@@ -25,7 +24,10 @@ from gs_stereo.io.colmap_model import (
     ColmapPoints,
     check_image_name,
     check_model,
+    pinhole_camera,
     pinhole_intrinsics,
+    posed_image,
+    with_tracks,
 )
 from gs_stereo.types import Camera, SparsePoints, SparseScene
 
@@ -109,28 +111,21 @@ def model_from_sparse_scene(scene: SparseScene) -> ColmapModel:
 
     cameras, camera_ids = _unique_cameras(scene.cameras)
     visible = scene.visible_points or tuple(np.empty(0, dtype=np.int64) for _ in scene.cameras)
-    images, rows = {}, []
+    images = {}
     for image_id, (camera, camera_id, seen) in enumerate(zip(scene.cameras, camera_ids, visible, strict=True), 1):
         xy, _ = project(camera, scene.points.xyz_in_world[seen])
         in_front = np.isfinite(xy).all(axis=1)
         seen, xy = seen[in_front], xy[in_front]
-        images[image_id] = image_from_camera(camera, camera_id, xy, seen + 1)
-        rows.append(np.column_stack([seen, np.full_like(seen, image_id), np.arange(len(seen))]))
-    return ColmapModel(cameras=cameras, images=images, points=_colmap_points(scene.points, rows))
-
-
-def image_from_camera(
-    camera: Camera, camera_id: int, points_xy: Float[np.ndarray, "n 2"], point_ids: Int[np.ndarray, "n"]
-) -> ColmapImage:
-    """A camera's name and pose as a COLMAP image."""
-    return ColmapImage(
-        name=camera.name,
-        camera_id=camera_id,
-        qvec_wxyz=quaternion_from_matrix(camera.cam_from_world[:3, :3]),
-        tvec=np.array(camera.cam_from_world[:3, 3], dtype=np.float64),
-        points_xy=points_xy,
-        point_ids=point_ids.astype(np.int64),
+        images[image_id] = posed_image(camera.name, camera_id, camera.cam_from_world, xy, seen + 1)
+    points = ColmapPoints(
+        ids=np.arange(1, len(scene.points) + 1, dtype=np.int64),
+        xyz_in_world=scene.points.xyz_in_world,
+        rgb=scene.points.rgb,
+        error_px=np.where(np.isfinite(scene.points.error_px), scene.points.error_px, -1.0),
+        track_start=np.zeros(len(scene.points) + 1, dtype=np.int64),
+        track=np.empty((0, 2), dtype=np.int64),
     )
+    return ColmapModel(cameras=cameras, images=images, points=with_tracks(points, images))
 
 
 def _unique_cameras(cameras: Iterable[Camera]) -> tuple[dict[int, ColmapCamera], list[int]]:
@@ -138,24 +133,8 @@ def _unique_cameras(cameras: Iterable[Camera]) -> tuple[dict[int, ColmapCamera],
     unique: dict[int, ColmapCamera] = {}
     ids = []
     for camera in cameras:
-        k = camera.intrinsics
-        params = np.array([k[0, 0], k[1, 1], k[0, 2], k[1, 2]], dtype=np.float64)
-        camera_id = found.setdefault((camera.width, camera.height, *params.tolist()), len(found) + 1)
-        size = {"width": camera.width, "height": camera.height}
-        unique.setdefault(camera_id, ColmapCamera(model="PINHOLE", params=params, **size))
+        pinhole = pinhole_camera(camera.intrinsics, camera.width, camera.height)
+        camera_id = found.setdefault((camera.width, camera.height, *pinhole.params.tolist()), len(found) + 1)
+        unique.setdefault(camera_id, pinhole)
         ids.append(camera_id)
     return unique, ids
-
-
-def _colmap_points(points: SparsePoints, rows: list[Int[np.ndarray, "_ 3"]]) -> ColmapPoints:
-    table = np.concatenate(rows) if rows else np.empty((0, 3), dtype=np.int64)
-    table = table[np.argsort(table[:, 0], kind="stable")]
-    lengths = np.bincount(table[:, 0], minlength=len(points))
-    return ColmapPoints(
-        ids=np.arange(1, len(points) + 1, dtype=np.int64),
-        xyz_in_world=points.xyz_in_world,
-        rgb=points.rgb,
-        error_px=np.where(np.isfinite(points.error_px), points.error_px, -1.0),
-        track_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        track=np.ascontiguousarray(table[:, 1:]),
-    )

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from gs_stereo.errors import InputError
-from gs_stereo.geometry.rotations import matrix_from_quaternion
+from gs_stereo.geometry.rotations import matrix_from_quaternion, quaternion_from_matrix
 
 CAMERA_MODELS: Mapping[str, tuple[int, int]] = {
     "SIMPLE_PINHOLE": (0, 3),
@@ -97,6 +97,27 @@ class ColmapModel:
     points: ColmapPoints
 
 
+def with_tracks(points: ColmapPoints, images: Mapping[int, ColmapImage]) -> ColmapPoints:
+    """The points, in the order of their ids, with the tracks that the observations of `images` tell."""
+    order = np.argsort(points.ids, kind="stable")
+    ids, tables = points.ids[order], [np.empty((0, 3), dtype=np.int64)]
+    for image_id, image in sorted(images.items()):
+        index = np.flatnonzero(image.point_ids >= 0)
+        rows = np.searchsorted(ids, image.point_ids[index])
+        tables.append(np.column_stack([rows, np.full_like(rows, image_id), index]))
+    table = np.concatenate(tables)
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    lengths = np.bincount(table[:, 0], minlength=len(ids))
+    return ColmapPoints(
+        ids=ids,
+        xyz_in_world=points.xyz_in_world[order],
+        rgb=points.rgb[order],
+        error_px=points.error_px[order],
+        track_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        track=np.ascontiguousarray(table[:, 1:]),
+    )
+
+
 def check_model(model: ColmapModel, folder: Path) -> None:
     """InputError unless every number is finite and every reference leads somewhere."""
     for camera_id, camera in model.cameras.items():
@@ -163,3 +184,28 @@ def pinhole_intrinsics(camera: ColmapCamera) -> Float[np.ndarray, "3 3"]:
     else:
         raise InputError(f"A camera has the model {camera.model}, which has distortion; undistort the images first.")
     return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+
+
+def pinhole_camera(intrinsics: Float[np.ndarray, "3 3"], width: int, height: int) -> ColmapCamera:
+    """The PINHOLE camera with this K."""
+    k = np.asarray(intrinsics, dtype=np.float64)
+    params = np.array([k[0, 0], k[1, 1], k[0, 2], k[1, 2]])
+    return ColmapCamera(model="PINHOLE", width=width, height=height, params=params)
+
+
+def posed_image(
+    name: str,
+    camera_id: int,
+    cam_from_world: Float[np.ndarray, "4 4"],
+    points_xy: Float[np.ndarray, "n 2"],
+    point_ids: Int[np.ndarray, "n"],
+) -> ColmapImage:
+    """An image with the pose of a matrix."""
+    return ColmapImage(
+        name=name,
+        camera_id=camera_id,
+        qvec_wxyz=quaternion_from_matrix(cam_from_world[:3, :3]),
+        tvec=np.array(cam_from_world[:3, 3], dtype=np.float64),
+        points_xy=points_xy,
+        point_ids=point_ids.astype(np.int64),
+    )

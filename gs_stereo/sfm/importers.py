@@ -10,13 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from gs_stereo.errors import InputError
-from gs_stereo.geometry.rotations import quaternion_from_matrix
 from gs_stereo.imaging.images import fitting_scale, fitting_size, photo_size, read_photo, shrink_to_edge, write_png
 from gs_stereo.io.colmap import read_model
-from gs_stereo.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints, check_image_name
+from gs_stereo.io.colmap_model import (
+    ColmapCamera,
+    ColmapImage,
+    ColmapModel,
+    ColmapPoints,
+    check_image_name,
+    posed_image,
+)
 from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.io.transforms import TransformsFrame, read_transforms
 from gs_stereo.sfm.config import ImportConfig
@@ -175,20 +180,10 @@ def _given_transforms(frames: tuple[TransformsFrame, ...], transforms: Path) -> 
         key = (lens.width, lens.height, *lens.intrinsics.ravel(), *lens.coefficients)
         camera_id = known.setdefault(key, len(known) + 1)
         cameras.setdefault(camera_id, colmap_from_lens(lens))
-        images[len(images) + 1] = _image(frame.name, camera_id, frame.cam_from_world)
+        nothing = np.empty((0, 2)), np.empty(0, dtype=np.int64)
+        images[len(images) + 1] = posed_image(frame.name, camera_id, frame.cam_from_world, *nothing)
         sources[frame.name] = source
     return _Given(model=ColmapModel(cameras=cameras, images=images, points=_NO_POINTS), sources=sources, failed=failed)
-
-
-def _image(name: str, camera_id: int, cam_from_world: Float[np.ndarray, "4 4"]) -> ColmapImage:
-    return ColmapImage(
-        name=name,
-        camera_id=camera_id,
-        qvec_wxyz=quaternion_from_matrix(cam_from_world[:3, :3]),
-        tvec=cam_from_world[:3, 3],
-        points_xy=np.empty((0, 2)),
-        point_ids=np.empty(0, dtype=np.int64),
-    )
 
 
 def _lens_of_frame(frame: TransformsFrame, transforms: Path) -> tuple[Lens, PhotoSource]:

@@ -7,10 +7,11 @@ of which COLMAP's SIMPLE_RADIAL, RADIAL, OPENCV and FULL_OPENCV are special case
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import PIXEL_CENTRE, intrinsics_to_opencv
@@ -27,6 +28,9 @@ _LAYOUT = {  # model -> (has fy, places of its distortion parameters among the e
 }
 _BORDER_SAMPLES = 257
 MAX_OVERSAMPLING = 4
+
+Undistorter = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "i j 3"]]
+"""Turns a photo into the image of a pinhole camera."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -156,31 +160,12 @@ def _rays(intrinsics: Float[np.ndarray, "3 3"], image_xy: Float[np.ndarray, "...
     return (image_xy - intrinsics[:2, 2]) / intrinsics[[0, 1], [0, 1]]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Undistorter:
-    """Turns photos of one lens into pinhole images of a given size and K.
-
-    The photo may be larger than the result: it is sampled at `oversampling` points a pixel edge and averaged, so the
-    result is no blurrier than plain shrinking. Maps are array coordinates as cv2.remap wants them.
-    """
-
-    width: int
-    height: int
-    oversampling: int
-    map_x: Float32[np.ndarray, "a b"]
-    map_y: Float32[np.ndarray, "a b"]
-
-    def __call__(self, photo: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "i j 3"]:
-        import cv2
-
-        fine = cv2.remap(photo, self.map_x, self.map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        if self.oversampling == 1:
-            return np.asarray(fine)
-        return np.asarray(cv2.resize(fine, (self.width, self.height), interpolation=cv2.INTER_AREA))
-
-
 def undistorter(lens: Lens, intrinsics: Float[np.ndarray, "3 3"], width: int, height: int) -> Undistorter:
-    """Build the maps from a pinhole image (`intrinsics`, `width`, `height`) to the photo that `lens` describes."""
+    """Turns photos of `lens` into pinhole images of this K and size.
+
+    The photo may be larger than the result: it is then sampled at several points a pixel edge and averaged, so that
+    the result is no blurrier than plain shrinking.
+    """
     import cv2
 
     zoom_out = max(lens.intrinsics[0, 0] / intrinsics[0, 0], lens.intrinsics[1, 1] / intrinsics[1, 1])
@@ -194,4 +179,9 @@ def undistorter(lens: Lens, intrinsics: Float[np.ndarray, "3 3"], width: int, he
         (width * fine, height * fine),
         cv2.CV_32FC1,
     )
-    return Undistorter(width=width, height=height, oversampling=fine, map_x=map_x, map_y=map_y)
+
+    def resample(photo: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "i j 3"]:
+        sampled = cv2.remap(photo, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(cv2.resize(sampled, (width, height), interpolation=cv2.INTER_AREA) if fine > 1 else sampled)
+
+    return resample

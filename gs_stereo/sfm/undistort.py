@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float
 
 from gs_stereo.imaging.images import fitting_scale, fitting_size, read_photo, shrink_to_edge, write_png
-from gs_stereo.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
+from gs_stereo.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, pinhole_camera, with_tracks
 from gs_stereo.sfm.job import OnProgress, Progress
 from gs_stereo.sfm.lens import (
     MAX_OVERSAMPLING,
     Lens,
+    Undistorter,
     lens_from_colmap,
     pinhole_intrinsics_inside,
     undistort,
@@ -46,9 +47,7 @@ class _View:
 
     @property
     def camera(self) -> ColmapCamera:
-        k = self.intrinsics
-        params = np.array([k[0, 0], k[1, 1], k[0, 2], k[1, 2]])
-        return ColmapCamera(model="PINHOLE", width=self.width, height=self.height, params=params)
+        return pinhole_camera(self.intrinsics, self.width, self.height)
 
 
 def undistorted_model(
@@ -88,30 +87,6 @@ def _undistorted_image(image: ColmapImage, camera_id: int, view: _View) -> Colma
     return replace(image, camera_id=camera_id, points_xy=xy[sound], point_ids=image.point_ids[seen][sound])
 
 
-def with_tracks(points: ColmapPoints, images: Mapping[int, ColmapImage]) -> ColmapPoints:
-    """The points with the tracks that the observations of `images` tell."""
-    order = np.argsort(points.ids, kind="stable")
-    ids = points.ids[order]
-    rows = [_track_rows(image_id, image, ids) for image_id, image in sorted(images.items())]
-    table = np.concatenate(rows) if rows else np.empty((0, 3), dtype=np.int64)
-    table = table[np.argsort(table[:, 0], kind="stable")]
-    lengths = np.bincount(table[:, 0], minlength=len(ids))
-    return ColmapPoints(
-        ids=ids,
-        xyz_in_world=points.xyz_in_world[order],
-        rgb=points.rgb[order],
-        error_px=points.error_px[order],
-        track_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        track=np.ascontiguousarray(table[:, 1:]),
-    )
-
-
-def _track_rows(image_id: int, image: ColmapImage, ids: Int[np.ndarray, "n"]) -> Int[np.ndarray, "m 3"]:
-    index = np.flatnonzero(image.point_ids >= 0)
-    rows = np.searchsorted(ids, image.point_ids[index])
-    return np.column_stack([rows, np.full_like(rows, image_id), index])
-
-
 def write_images(
     model: ColmapModel,
     views: Mapping[int, _View],
@@ -135,7 +110,7 @@ def write_images(
 def _write_view(view: _View, jobs: list[tuple[PhotoSource, Path]], on_progress: OnProgress) -> None:
     """Shrink, or resample through the lens, the photos of one camera."""
     edge_px = max(view.width, view.height) * (1 if view.lens.is_pinhole else MAX_OVERSAMPLING)
-    resample: Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "i j 3"]] | None = None
+    resample: Undistorter | None = None
     if not view.lens.is_pinhole:
         source = view.source
         scale = fitting_scale(source.width, source.height, edge_px) / source.scale
