@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import h5py
 import hdf5plugin
@@ -24,11 +24,10 @@ import numpy as np
 
 from gs_stereo.core.atomic import atomic_path, write_text
 from gs_stereo.core.hashing import sha256_file
+from gs_stereo.core.records import json_values
 from gs_stereo.datasets.probe import probe_shards
 from gs_stereo.datasets.read import ShardReader, read_shard
 from gs_stereo.datasets.schema import (
-    FORMAT,
-    FORMAT_VERSION,
     INDEX_NAME,
     MAX_SAMPLES_A_SHARD,
     SHARD_COLUMNS,
@@ -42,6 +41,9 @@ from gs_stereo.datasets.schema import (
     shard_name,
 )
 from gs_stereo.errors import InputError, StageError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # From v110 on all metadata carries checksums, so that a damaged file is refused before it is parsed.
 _LIBVER = ("v110", "v110")
@@ -181,8 +183,7 @@ def _write_shard(
     if first is None:
         raise StageError(f"Fewer samples arrived than announced for {path}; label again.")
     with atomic_path(path) as temporary:
-        with temporary.open("wb+", buffering=0) as raw:
-            guarded = _GuardedFile(raw)
+        with _GuardedFile(temporary, "wb+") as guarded:
             try:
                 written = _fill(guarded, chain([first], samples), count, info, writing)
             finally:
@@ -195,47 +196,30 @@ def _write_shard(
     return WrittenShard(entry=entry, height=first.sizes["h"], width=first.sizes["w"])
 
 
-class _GuardedFile:
+class _GuardedFile(io.FileIO):
     """The file that HDF5 writes to. It keeps the first OSError and feigns success from then on.
 
     HDF5 that meets a full disk while it closes a file leaves its state broken and crashes when the program ends.
     """
 
-    def __init__(self, raw: io.FileIO) -> None:
-        self._raw = raw
-        self.error: OSError | None = None
+    error: OSError | None = None
 
-    def write(self, data: memoryview) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         left = memoryview(data).cast("B")
         size = len(left)
         try:
             while self.error is None and len(left):
-                left = left[self._raw.write(left) :]
+                left = left[super().write(left) :]
         except OSError as error:
             self.error = error
         return size
 
-    def truncate(self, size: int) -> int:
+    def truncate(self, size: int | None = None) -> int:
         try:
-            self._raw.truncate(size)
+            return super().truncate(size)
         except OSError as error:
             self.error = self.error or error
-        return size
-
-    def read(self, size: int = -1) -> bytes:
-        return self._raw.read(size) or b""
-
-    def readinto(self, buffer: memoryview) -> int:
-        return self._raw.readinto(buffer) or 0
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._raw.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._raw.tell()
-
-    def flush(self) -> None:
-        """Unbuffered: nothing to do."""
+            return size or 0
 
 
 def _fill(
@@ -247,7 +231,10 @@ def _fill(
     columns: dict[str, h5py.Dataset] = {}
     sizes: dict[str, int] = {}
     with h5py.File(target, "w", libver=_LIBVER) as file:
-        _write_attributes(file, info)
+        scale = math.nan if info.metres_per_unit is None else info.metres_per_unit
+        texts_of_json = {"label_provenance": info.provenance_json, "config": info.config_json}
+        for name, value in {**json_values(info), **texts_of_json, "metres_per_unit": scale}.items():
+            file.attrs[name] = value
         for index, sample in enumerate(samples):
             if not columns:
                 sizes, columns = sample.sizes, _create_columns(file, sample, count, writing)
@@ -280,18 +267,6 @@ def _create_columns(file: h5py.File, sample: ShardSample, count: int, writing: S
                 name, shape=(count, *shape), dtype=column.dtype, chunks=(1, *shape), track_times=False, **filters
             )
     return columns
-
-
-def _write_attributes(file: h5py.File, info: DatasetInfo) -> None:
-    file.attrs["format"] = FORMAT
-    file.attrs["format_version"] = FORMAT_VERSION
-    file.attrs["scene"] = info.scene
-    file.attrs["split"] = info.split
-    file.attrs["label"] = info.label
-    file.attrs["label_provenance"] = info.provenance_json
-    file.attrs["metres_per_unit"] = math.nan if info.metres_per_unit is None else float(info.metres_per_unit)
-    file.attrs["config"] = info.config_json
-    file.attrs["generator"] = info.generator
 
 
 def _digest(columns: Iterable[tuple[str, bytes]]) -> bytes:
