@@ -44,19 +44,20 @@ def label(
     """Label the rendered pairs and write the HDF5 shards."""
     from gs_stereo.cli.running import run_stage
 
-    uses_checkpoint = "checkpoint" in (expert, *(fuse or ()))
-    onnx = given(model=path_text(onnx_model), description=description)
-    foundationstereo = given(
-        expert_repo=path_text(expert_repo),
-        expert_python=expert_python,
-        checkpoint=None if uses_checkpoint else path_text(checkpoint),
-        allow_unsafe_pickle=allow_unsafe_pickle or None,
+    weights = path_text(checkpoint)
+    trained = "checkpoint" in (expert, *(fuse or ()))  # else the weights are those of foundationstereo
+    experts = given(
+        onnx=given(model=path_text(onnx_model), description=description),
+        foundationstereo=given(
+            expert_repo=path_text(expert_repo),
+            expert_python=expert_python,
+            checkpoint=None if trained else weights,
+            allow_unsafe_pickle=allow_unsafe_pickle or None,
+        ),
+        checkpoint=given(checkpoint=weights if trained else None),
     )
-    trained = given(checkpoint=path_text(checkpoint)) if uses_checkpoint else {}
-    settings = (("onnx", onnx), ("foundationstereo", foundationstereo), ("checkpoint", trained))
-    experts = {name: values for name, values in settings if values}
-    fused = given(experts=fuse or None, photos=photos)
-    values = given(expert=expert, pairs=pairs, name=name, experts=experts or None, fused=fused or None)
+    fused = given(experts=fuse, photos=photos)
+    values = given(expert=expert, pairs=pairs, name=name, experts=experts, fused=fused)
     run_stage("label", scene, values, common)
 
 

@@ -59,18 +59,6 @@ def _disk() -> Finding:
     return Finding(topic="free disk here", ok=free > 5, found=f"{free:.0f} GiB", advice="" if free > 5 else "free some")
 
 
-def _cpu_engine() -> Finding:
-    from gs_stereo.splat.engine import ENGINE
-
-    try:
-        level = ENGINE.best_level()
-        ENGINE.open(level)
-    except GsStereoError as error:
-        return Finding(topic="CPU engine", ok=False, found="not usable", advice=str(error))
-    built = ", ".join(ENGINE.available_levels())
-    return Finding(topic="CPU engine", ok=True, found=f"level {level} (usable here: {built})")
-
-
 def _cuda() -> Finding:
     import torch
 
@@ -90,38 +78,49 @@ def _gsplat() -> Finding:
     return Finding(topic="gsplat", ok=usable, found=found, advice="" if usable else "it needs CUDA; our engine is used")
 
 
-def _importable(topic: str, module: str, advice: str) -> Callable[[], Finding]:
+def _cpu_engine() -> str:
+    from gs_stereo.splat.engine import ENGINE
+
+    level = ENGINE.best_level()
+    ENGINE.open(level)
+    return f"level {level} (usable here: {', '.join(ENGINE.available_levels())})"
+
+
+def _ray_casting() -> str:
+    from gs_stereo.worlds import raycast
+
+    raycast.load_open3d()
+    return library_versions().get("open3d", "importable")
+
+
+def _tried(topic: str, attempt: Callable[[], str], advice: str = "") -> Callable[[], Finding]:
+    """Whether an attempt works, which says what was found. The advice is the error itself if none is given."""
+
     def check() -> Finding:
         try:
-            imported = importlib.import_module(module)
+            return Finding(topic=topic, ok=True, found=attempt())
         except (ImportError, GsStereoError) as error:
             reason = str(error).splitlines()[0]
-            return Finding(topic=topic, ok=False, found=f"not importable: {reason}", advice=advice)
-        return Finding(topic=topic, ok=True, found=str(getattr(imported, "__version__", "importable")))
+            found = f"not importable: {reason}" if advice else "not usable"
+            return Finding(topic=topic, ok=False, found=found, advice=advice or reason)
 
     return check
 
 
-def _ray_casting() -> Finding:
-    from gs_stereo.worlds import raycast
-
-    try:
-        raycast.load_open3d()
-    except GsStereoError as error:
-        return Finding(topic="Open3D", ok=False, found="not importable", advice=str(error))
-    return Finding(topic="Open3D", ok=True, found=library_versions().get("open3d", "importable"))
+def _importable(topic: str, module: str, advice: str) -> Callable[[], Finding]:
+    return _tried(topic, lambda: str(getattr(importlib.import_module(module), "__version__", "importable")), advice)
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
     _machine,
     _memory,
     _disk,
-    _cpu_engine,
+    _tried("CPU engine", _cpu_engine),
     _cuda,
     _gsplat,
     _importable("pycolmap", "pycolmap", "pip install pycolmap"),
     _importable("OpenCV", "cv2", "pip install opencv-python; on Debian also apt install libgl1"),
     _importable("HDF5 filters", "hdf5plugin", "pip install hdf5plugin"),
-    _ray_casting,
+    _tried("Open3D", _ray_casting),
     _importable("viewer", "viser", "for `gsstereo view`, pip install 'gs_stereo[viewer]'"),
 )

@@ -10,7 +10,6 @@ import typer
 from gs_stereo.cli.options import Common, given, path_text, shared_options, weights_text
 
 if TYPE_CHECKING:
-    from gs_stereo.pipeline.cell import Cell, StageReport
     from gs_stereo.pipeline.graph import CellStatus
     from gs_stereo.pipeline.recipe import Recipe
 
@@ -43,19 +42,17 @@ def experiment(
     """Fine-tune a net on each label source of the same captures, with several seeds, and tabulate zero-shot scores."""
     from gs_stereo.benchmarks.experiment import Experiment
     from gs_stereo.cli.running import finished_cells
-    from gs_stereo.cli.tables import print_json
+    from gs_stereo.cli.tables import print_json, report_json
     from gs_stereo.config import merge, parse_overrides
-    from gs_stereo.log import logger
+    from gs_stereo.log import duration, logger
     from gs_stereo.pipeline.graph import assess_cells
     from gs_stereo.pipeline.recipe import load_recipe
     from gs_stereo.pipeline.scene import ScenePaths, scene_paths
+    from gs_stereo.stages.compare import read_table
     from gs_stereo.stages.registry import STAGES
 
     recipe = _chosen(load_recipe(config), label or [], seeds)
-    own = {
-        "train": given(start=weights_text(start)),
-        "evaluate": given(benchmark=benchmark, root=path_text(root)),
-    }
+    own = given(train=given(start=weights_text(start)), evaluate=given(benchmark=benchmark, root=path_text(root)))
     folders = captures or [Path(name) for name in recipe.scenes or ("",)]
     home = common.out or Path("gsstereo") / "experiment" / recipe.name
     cells = Experiment(
@@ -63,7 +60,7 @@ def experiment(
         stages=STAGES,
         captures=scene_paths(folders, common.out),
         home=ScenePaths.of(Path(), home),
-        overrides=merge(parse_overrides(common.set_ or []), {name: values for name, values in own.items() if values}),
+        overrides=merge(parse_overrides(common.set_ or []), own),
         preset=common.preset,
         seed=recipe.seed if common.seed is None else common.seed,
     ).cells()
@@ -75,10 +72,18 @@ def experiment(
         state = "up to date" if report.action == "skipped" else report.action
         logger.info("[%d/%d] %s: %s", number, len(cells), cell.key, state)
         done.append((cell, report))
+    table = done[-1][1]
     if common.json:
-        print_json(_outcome_json(done))
+        ran = [{"cell": cell.key, **report_json(report)} for cell, report in done]
+        print_json({"folder": str(table.folder), "cells": ran, "table": read_table(table.folder)})
         return
-    _print_outcome(done)
+    print(f"{table.manifest.text}\n")
+    if fresh := [report for _, report in done if report.action != "skipped"]:
+        took = duration(sum(report.manifest.seconds for report in fresh))
+        print(f"{len(fresh)} of {len(done)} cells were run in {took}, the others were up to date.")
+    else:
+        print(f"Nothing to do: all {len(done)} cells are up to date.")
+    print(f"The table is in {table.folder}")
 
 
 def _chosen(recipe: Recipe, labels: list[str], seeds: int | None) -> Recipe:
@@ -101,41 +106,13 @@ def _chosen(recipe: Recipe, labels: list[str], seeds: int | None) -> Recipe:
 def _print_plan(plan: list[CellStatus], *, as_json: bool) -> None:
     from gs_stereo.cli.tables import print_json, print_table
 
-    states = [("waiting", f"for {s.waits_for}") if s.waits_for else (s.state, s.reason) for s in plan]
+    rows = []
+    for status in plan:
+        state, reason = ("waiting", f"for {status.waits_for}") if status.waits_for else (status.state, status.reason)
+        rows.append({"cell": status.cell.key, "folder": str(status.cell.published), "state": state, "reason": reason})
     if as_json:
-        print_json(
-            [
-                {"cell": s.cell.key, "folder": str(s.cell.published), "state": state, "reason": reason}
-                for s, (state, reason) in zip(plan, states, strict=True)
-            ]
-        )
+        print_json(rows)
         return
-    print_table(["cell", "state", "why"], [[s.cell.key, *state] for s, state in zip(plan, states, strict=True)])
-    left = sum(state != "up to date" for state, _ in states)
+    print_table(["cell", "state", "why"], [[row["cell"], row["state"], row["reason"]] for row in rows])
+    left = sum(row["state"] != "up to date" for row in rows)
     print(f"\n{left} of {len(plan)} cells would run.")
-
-
-def _outcome_json(done: list[tuple[Cell, StageReport]]) -> dict[str, Any]:
-    from gs_stereo.cli.tables import report_json
-    from gs_stereo.stages.compare import read_table
-
-    table = done[-1][1].folder
-    return {
-        "folder": str(table),
-        "cells": [{"cell": cell.key, **report_json(report)} for cell, report in done],
-        "table": read_table(table),
-    }
-
-
-def _print_outcome(done: list[tuple[Cell, StageReport]]) -> None:
-    from gs_stereo.log import duration
-
-    table = done[-1][1]
-    fresh = [report for _, report in done if report.action != "skipped"]
-    print(f"{table.manifest.text}\n")
-    if fresh:
-        took = duration(sum(report.manifest.seconds for report in fresh))
-        print(f"{len(fresh)} of {len(done)} cells were run in {took}, the others were up to date.")
-    else:
-        print(f"Nothing to do: all {len(done)} cells are up to date.")
-    print(f"The table is in {table.folder}")

@@ -92,7 +92,7 @@ def shared_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., 
 
 def given(**values: Any) -> dict[str, Any]:
     """The settings that were given on the command line: those that are not None or empty."""
-    return {name: value for name, value in values.items() if value is not None and value != []}
+    return {name: value for name, value in values.items() if value not in (None, [], {})}
 
 
 def path_text(path: Path | None) -> str | None:

@@ -102,7 +102,7 @@ def evaluate(
     from gs_stereo.core.atomic import write_text
 
     expert, experts = _expert_and_settings(model, description)
-    values = given(missing=missing, search_range=search_range, limit=limit, experts=experts or None)
+    values = given(missing=missing, search_range=search_range, limit=limit, experts=experts)
     config: Any = stage_step("evaluate", values, replace(common, preset=preset)).config
     chosen = open_benchmark(benchmark, root, split)
     if common.dry_run:
@@ -151,8 +151,7 @@ def sample_pairs(
     from gs_stereo.stages.registry import STAGES
 
     target = folder.resolve()
-    size = given(width=width, height=height)
-    values = given(count=count, split=split, pairs=size or None, folder=target.name)
+    values = given(count=count, split=split, pairs=given(width=width, height=height), folder=target.name)
     step = stage_step("sample-pairs", values, common)
     if common.dry_run:
         config: Any = step.config

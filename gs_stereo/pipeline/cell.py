@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
+from gs_stereo.core.records import JsonObject, Record
 from gs_stereo.errors import GsStereoError
 from gs_stereo.pipeline.manifest import Manifest
 from gs_stereo.pipeline.scene import ScenePaths
@@ -16,7 +17,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resources:
+class Resources(Record):
     """What a stage asks for: cores that it keeps busy, GPUs, and the memory of all its processes in MB.
 
     gpus counts what the settings ask for by name; `auto` uses a GPU where there is one, and asks for none. Memory is
@@ -29,8 +30,8 @@ class Resources:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One run of one stage. It can be pickled, written as JSON, and run by another process or machine.
+class Cell(Record):
+    """One run of one stage: a record that can be written as JSON, or pickled, and run by another process or machine.
 
     key: what it is, in words, unique in its graph. scene, output: as of `ScenePaths`. folder: where the result is
     published, relative to output. stage: its name in the registry. config: all its settings as JSON values. needs: keys
@@ -42,7 +43,7 @@ class Cell:
     output: str
     folder: str
     stage: str
-    config: Mapping[str, Any]
+    config: JsonObject
     seed: int
     resources: Resources
     needs: tuple[str, ...] = ()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import pickle
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from gs_stereo.pipeline.cell import Cell, Resources
+from gs_stereo.core.records import json_text, record_from_json
+from gs_stereo.pipeline.cell import Cell
 from gs_stereo.pipeline.graph import load_cell, make_cell, unfold
 from gs_stereo.pipeline.recipe import RecipeEntry, Step, load_recipe, resolve, resolve_step
 from gs_stereo.pipeline.scene import ScenePaths
@@ -25,9 +24,7 @@ def step(stage: str, **settings: object) -> Step:
 
 
 def check_round_trip(cell: Cell, made_of: Step) -> None:
-    values = json.loads(json.dumps(asdict(cell), allow_nan=False))
-    resources, needs = Resources(**values.pop("resources")), tuple(values.pop("needs"))
-    assert Cell(**values, resources=resources, needs=needs) == pickle.loads(pickle.dumps(cell)) == cell
+    assert record_from_json(Cell, json_text(cell)) == pickle.loads(pickle.dumps(cell)) == cell
     run = load_cell(cell, STAGES)
     assert (type(run.stage), run.config) == (type(made_of.stage), made_of.config)
     assert cell.published == run.folder
