@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from gs_stereo.cli.options import Common, SceneArgument, given, path_text, shared_options
+from gs_stereo.cli.running import run_stage
+from gs_stereo.cli.tables import print_json
 
 FAILED_VERDICT_EXIT_CODE = 5
 
@@ -42,8 +44,6 @@ def label(
     common: Common,
 ) -> None:
     """Label the rendered pairs and write the HDF5 shards."""
-    from gs_stereo.cli.running import run_stage
-
     weights = path_text(checkpoint)
     trained = "checkpoint" in (expert, *(fuse or ()))  # else the weights are those of foundationstereo
     experts = given(
@@ -70,8 +70,6 @@ def evaluate_labels(
     common: Common,
 ) -> None:
     """Compare labels with exact truth. SCENE may also be the folder of a data set."""
-    from gs_stereo.cli.running import run_stage
-
     scene, dataset, common = scene_of_dataset(scene, dataset, common)
     values = given(dataset=dataset, truth=path_text(truth))
     run_stage("evaluate-labels", scene, values, common)
@@ -91,8 +89,6 @@ def report(
     SCENE may also be the folder of a data set.
     Exit code 0: pass or look closer; 5: fail.
     """
-    from gs_stereo.cli.running import run_stage
-    from gs_stereo.cli.tables import print_json
     from gs_stereo.report.stage import PAGE_NAME
 
     scene, dataset, common = scene_of_dataset(scene, dataset, common)

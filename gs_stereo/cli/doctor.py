@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 from gs_stereo import __version__
 from gs_stereo.cli.options import Common, shared_options
+from gs_stereo.cli.tables import print_json, print_table
 from gs_stereo.errors import GsStereoError
 from gs_stereo.pipeline.environment import library_versions
 
@@ -27,8 +28,6 @@ class Finding:
 @shared_options("json")
 def doctor(*, common: Common) -> None:
     """Say what this machine can do, and what to install for more."""
-    from gs_stereo.cli.tables import print_json, print_table
-
     findings = [check() for check in CHECKS]
     if common.json:
         print_json({"version": __version__, "libraries": library_versions(), "checks": [asdict(f) for f in findings]})

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gs_stereo.cli.options import Common, given, path_text, shared_options, weights_text
+from gs_stereo.cli.running import finished_cells
+from gs_stereo.cli.tables import print_json, print_table, report_json
 
 if TYPE_CHECKING:
     from gs_stereo.pipeline.graph import CellStatus
@@ -41,14 +43,13 @@ def experiment(
 ) -> None:
     """Fine-tune a net on each label source of the same captures, with several seeds, and tabulate zero-shot scores."""
     from gs_stereo.benchmarks.experiment import Experiment
-    from gs_stereo.cli.running import finished_cells
-    from gs_stereo.cli.tables import print_json, report_json
     from gs_stereo.config import merge, parse_overrides
+    from gs_stereo.core.records import read_object
     from gs_stereo.log import duration, logger
     from gs_stereo.pipeline.graph import assess_cells
     from gs_stereo.pipeline.recipe import load_recipe
     from gs_stereo.pipeline.scene import ScenePaths, scene_paths
-    from gs_stereo.stages.compare import read_table
+    from gs_stereo.stages.compare import TABLE_NAME
     from gs_stereo.stages.registry import STAGES
 
     recipe = _chosen(load_recipe(config), label or [], seeds)
@@ -75,7 +76,8 @@ def experiment(
     table = done[-1][1]
     if common.json:
         ran = [{"cell": cell.key, **report_json(report)} for cell, report in done]
-        print_json({"folder": str(table.folder), "cells": ran, "table": read_table(table.folder)})
+        scores = read_object(table.folder / TABLE_NAME, fix="run the experiment again")
+        print_json({"folder": str(table.folder), "cells": ran, "table": scores})
         return
     print(f"{table.manifest.text}\n")
     if fresh := [report for _, report in done if report.action != "skipped"]:
@@ -104,7 +106,6 @@ def _chosen(recipe: Recipe, labels: list[str], seeds: int | None) -> Recipe:
 
 
 def _print_plan(plan: list[CellStatus], *, as_json: bool) -> None:
-    from gs_stereo.cli.tables import print_json, print_table
 
     rows = []
     for status in plan:

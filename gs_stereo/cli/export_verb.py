@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gs_stereo.cli.options import Common, SceneArgument, given, shared_options
+from gs_stereo.cli.tables import print_json
 
 if TYPE_CHECKING:
     from gs_stereo.datasets.export import ExportSummary
@@ -67,8 +68,6 @@ def _find_dataset(scene: Path, out: Path | None, name: str | None) -> Path:
 
 def _print_summary(summary: ExportSummary, source: Path, to: Path, *, as_json: bool) -> None:
     from dataclasses import asdict
-
-    from gs_stereo.cli.tables import print_json
 
     if as_json:
         print_json({**asdict(summary), "dataset": str(source), "folder": str(to)})

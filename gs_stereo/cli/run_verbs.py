@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gs_stereo.cli.options import Common, SceneArgument, shared_options
+from gs_stereo.cli.running import run_recipe
+
+if TYPE_CHECKING:
+    from gs_stereo.pipeline.recipe import Recipe
 
 RecipeOption = Annotated[
     Path | None, typer.Option("--config", help="Recipe file, or the name of a shipped one (smoke, ...).")
@@ -25,23 +29,19 @@ def run(
     common: Common,
 ) -> None:
     """Run a recipe: photos in, labelled shards out. Skips what is up to date and resumes what was interrupted."""
-    from gs_stereo.cli.running import run_recipe
-    from gs_stereo.config import parse_overrides
-    from gs_stereo.pipeline.recipe import load_recipe
-    from gs_stereo.stages.registry import DEFAULT_RECIPE
-
-    recipe = load_recipe(config) if config else DEFAULT_RECIPE
+    recipe = _recipe(config)
     scenes = [scene] if scene else [Path(folder) for folder in recipe.scenes or ("",)]
-    run_recipe(recipe, scenes, parse_overrides(common.set_ or []), common)
+    run_recipe(recipe, scenes, common)
 
 
 @shared_options("out", "preset", "set_", "seed", "json", "quiet")
 def status(*, scene: SceneArgument = Path(), config: RecipeOption = None, common: Common) -> None:
     """Show each stage of a recipe, whether it is up to date, and if not, why."""
-    from gs_stereo.cli.running import run_recipe
-    from gs_stereo.config import parse_overrides
+    run_recipe(_recipe(config), [scene], replace(common, dry_run=True))
+
+
+def _recipe(config: Path | None) -> Recipe:
     from gs_stereo.pipeline.recipe import load_recipe
     from gs_stereo.stages.registry import DEFAULT_RECIPE
 
-    recipe = load_recipe(config) if config else DEFAULT_RECIPE
-    run_recipe(recipe, [scene], parse_overrides(common.set_ or []), replace(common, dry_run=True))
+    return load_recipe(config) if config else DEFAULT_RECIPE

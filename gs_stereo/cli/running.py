@@ -8,61 +8,60 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gs_stereo.cli.options import Common
+from gs_stereo.cli.tables import print_json, print_plan, print_reports, reports_json
 
 if TYPE_CHECKING:
     from gs_stereo.pipeline.cell import Cell, CellResult, StageReport
-    from gs_stereo.pipeline.recipe import Recipe, RecipeEntry, Step
-
-
-def stage_entry(stage: str, values: Mapping[str, Any], common: Common) -> RecipeEntry:
-    """A stage with its settings: defaults < --preset < --set < the verb's own options."""
-    from gs_stereo.config import merge, parse_overrides
-    from gs_stereo.pipeline.recipe import RecipeEntry
-
-    return RecipeEntry(stage=stage, preset=common.preset, set=merge(parse_overrides(common.set_ or []), values))
+    from gs_stereo.pipeline.recipe import Recipe, Step
 
 
 def stage_step(stage: str, values: Mapping[str, Any], common: Common) -> Step:
-    """The same with the settings checked."""
-    from gs_stereo.pipeline.recipe import resolve_step
+    """A stage with its settings: defaults < --preset < --set < the verb's own options."""
+    from gs_stereo.config import merge, parse_overrides
+    from gs_stereo.pipeline.recipe import RecipeEntry, resolve_step
     from gs_stereo.stages.registry import STAGES
 
-    return resolve_step(stage_entry(stage, values, common), STAGES)
+    settings = merge(parse_overrides(common.set_ or []), values)
+    return resolve_step(RecipeEntry(stage=stage, preset=common.preset, set=settings), STAGES)
 
 
 def run_stage(
     stage: str, scene: Path, values: Mapping[str, Any], common: Common, *, printing: bool = True
 ) -> list[StageReport]:
     """Run one stage on a scene."""
-    from gs_stereo.pipeline.recipe import Recipe
-
-    recipe = Recipe(name=stage, stages=(stage_entry(stage, values, common),))
-    return run_recipe(recipe, [scene], {}, common, printing=printing)
+    return run_steps([stage_step(stage, values, common)], [scene], common, printing=printing)
 
 
-def run_recipe(
-    recipe: Recipe, scenes: Sequence[Path], overrides: Mapping[str, Any], common: Common, *, printing: bool = True
-) -> list[StageReport]:
-    """Run a recipe on scenes, print a summary table a scene or JSON if `printing`, and return what was done.
-
-    A scene that fails does not stop the others; its error is raised at the end.
-    """
-    from gs_stereo.cli.tables import print_json, print_plan, print_reports, reports_json
-    from gs_stereo.errors import ConfigError, GsStereoError
-    from gs_stereo.log import duration, logger
-    from gs_stereo.pipeline.graph import assess_cells, unfold
+def run_recipe(recipe: Recipe, scenes: Sequence[Path], common: Common) -> None:
+    """Run a recipe on scenes."""
+    from gs_stereo.config import parse_overrides
+    from gs_stereo.errors import ConfigError
     from gs_stereo.pipeline.recipe import resolve
-    from gs_stereo.pipeline.scene import ScenePaths, scene_paths
     from gs_stereo.stages.registry import STAGES
 
     if recipe.matrix is not None:
         raise ConfigError(f"The recipe {recipe.name!r} is an experiment; run it with `gsstereo experiment`.")
-    preset = common.preset if len(recipe.stages) > 1 else None
-    steps = resolve(recipe, STAGES, overrides, preset)
+    steps = resolve(recipe, STAGES, parse_overrides(common.set_ or []), common.preset)
+    run_steps(steps, scenes, common, seed=recipe.seed)
+
+
+def run_steps(
+    steps: Sequence[Step], scenes: Sequence[Path], common: Common, *, seed: int = 0, printing: bool = True
+) -> list[StageReport]:
+    """Run stages on scenes, print a summary table a scene or JSON if `printing`, and return what was done.
+
+    A scene that fails does not stop the others; its error is raised at the end. seed: where --seed is not given.
+    """
+    from gs_stereo.errors import GsStereoError
+    from gs_stereo.log import duration, logger
+    from gs_stereo.pipeline.graph import assess_cells, unfold
+    from gs_stereo.pipeline.scene import ScenePaths, scene_paths
+    from gs_stereo.stages.registry import STAGES
+
     several = len(scenes) > 1
     apart = several and common.out is not None
     paths = scene_paths(scenes, common.out) if apart else tuple(ScenePaths.of(scene, common.out) for scene in scenes)
-    cells = unfold(steps, paths, recipe.seed if common.seed is None else common.seed)
+    cells = unfold(steps, paths, seed if common.seed is None else common.seed)
     if common.dry_run:
         print_plan(assess_cells(cells, STAGES), as_json=common.json)
         return []

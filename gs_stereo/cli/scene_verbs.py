@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from gs_stereo.cli.options import Common, SceneArgument, given, path_text, shared_options
+from gs_stereo.cli.running import run_stage
+from gs_stereo.cli.tables import print_json
 
 
 @shared_options("set_", "seed", "json", "quiet")
@@ -23,7 +25,6 @@ def sample(
     """Write a capture with exact depth, disparity and occlusion, to try things on without a download."""
     from dataclasses import asdict
 
-    from gs_stereo.cli.tables import print_json
     from gs_stereo.config import merge, parse_config, parse_overrides
     from gs_stereo.worlds.rooms.config import SampleConfig
     from gs_stereo.worlds.rooms.write import write_sample
@@ -60,8 +61,6 @@ def reconstruct(
     common: Common,
 ) -> None:
     """Find the cameras of the photos (structure from motion)."""
-    from gs_stereo.cli.running import run_stage
-
     values = given(
         images=path_text(images),
         max_image_size=max_image_size,
@@ -88,7 +87,6 @@ def import_scene(
     common: Common,
 ) -> None:
     """Bring your own cameras (poses and frame are kept exactly as given) or your own splat."""
-    from gs_stereo.cli.running import run_stage
     from gs_stereo.errors import ConfigError
 
     if colmap is None and transforms is None and splat is None:
@@ -120,8 +118,6 @@ def fit(
     Every eighth photo is held out to measure the quality of new views, so the views there are the worst of the set; for
     a data set to keep, fit to all photos with `--set test_every=0` (with run: `--set fit.test_every=0`).
     """
-    from gs_stereo.cli.running import run_stage
-
     run_stage("fit", scene, given(backend=backend, iterations=iterations, strategy=strategy), common)
 
 
@@ -144,7 +140,6 @@ def render_pairs(
 ) -> None:
     """Render rectified stereo pairs with depth."""
     from gs_stereo.cli.completion import CHOICES
-    from gs_stereo.cli.running import run_stage
 
     file = views is not None and views not in CHOICES["views"]()
     values = given(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gs_stereo.cli.options import Common, given, path_text, shared_options
+from gs_stereo.cli.running import run_stage
 
 
 @shared_options()
@@ -31,8 +32,6 @@ def synthesize(
     The generated pixels are invented, not observed. Label the pairs with a matcher: `gsstereo label SCENE --pairs
     generated --expert lite`.
     """
-    from gs_stereo.cli.running import run_stage
-
     scene, photos = photo, None
     if photo.is_file():
         scene = photo.parent.parent if photo.parent.name == "images" else photo.parent

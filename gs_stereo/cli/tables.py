@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gs_stereo.log import duration
-from gs_stereo.pipeline.cell import StageReport
-from gs_stereo.pipeline.graph import CellStatus
-from gs_stereo.pipeline.scene import ScenePaths
+
+if TYPE_CHECKING:
+    from gs_stereo.pipeline.cell import StageReport
+    from gs_stereo.pipeline.graph import CellStatus
+    from gs_stereo.pipeline.scene import ScenePaths
 
 _MIB, _GIB = 1 << 20, 1 << 30
 _GAP = "  "
@@ -58,8 +59,11 @@ def memory(size_bytes: int) -> str:
     return f"{size_bytes / _GIB:.1f} GiB" if size_bytes >= _GIB else f"{size_bytes / _MIB:.0f} MiB"
 
 
-def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+def print_json(value: Mapping[str, Any] | list[Any]) -> None:
+    """NaN and infinity become null."""
+    from gs_stereo.core.records import json_text
+
+    print(json_text(value), end="")
 
 
 def print_reports(paths: ScenePaths, reports: Sequence[StageReport], *, as_json: bool) -> None:
@@ -69,9 +73,10 @@ def print_reports(paths: ScenePaths, reports: Sequence[StageReport], *, as_json:
         return
     if all(report.action == "skipped" for report in reports):
         print(f"Nothing to do: everything in {paths.output} is up to date.")
+    stages = [report.stage for report in reports]
     rows = [
         [
-            _name(report, reports),
+            f"{report.stage} {report.folder.name}" if stages.count(report.stage) > 1 else report.stage,
             report.action if report.action != "skipped" else "up to date",
             duration(report.manifest.seconds),
             memory(report.manifest.peak_memory_bytes),
@@ -87,12 +92,6 @@ def print_reports(paths: ScenePaths, reports: Sequence[StageReport], *, as_json:
         if report.manifest.text:
             print(f"\n{report.manifest.text}")
     print(f"\nResults are in {reports[-1].folder}")
-
-
-def _name(report: StageReport, reports: Sequence[StageReport]) -> str:
-    """The stage, with the folder it filled where a stage ran twice: `label sgbm`."""
-    twice = sum(other.stage == report.stage for other in reports) > 1
-    return f"{report.stage} {report.folder.name}" if twice else report.stage
 
 
 def reports_json(scene: Path, reports: Sequence[StageReport]) -> dict[str, Any]:

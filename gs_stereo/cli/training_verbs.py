@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from gs_stereo.cli.options import Common, SceneArgument, given, path_text, shared_options, weights_text
+from gs_stereo.cli.running import finished_cells, run_stage, stage_step
+from gs_stereo.cli.tables import print_json
 
 # The expert that a file is asked through, and the name of its setting that takes the file.
 _EXPERT_OF_SUFFIX = {".onnx": ("onnx", "model"), ".pth": ("checkpoint", "checkpoint")}
@@ -41,8 +43,6 @@ def train(
     common: Common,
 ) -> None:
     """Train or fine-tune a stereo net on labelled data sets."""
-    from gs_stereo.cli.running import run_stage
-
     values = given(
         data=[data_source(text) for text in data or []],
         dataset=dataset,
@@ -97,8 +97,6 @@ def evaluate(
 
     from gs_stereo.benchmarks.evaluate_matcher import evaluate_expert
     from gs_stereo.benchmarks.protocol import open_benchmark
-    from gs_stereo.cli.running import stage_step
-    from gs_stereo.cli.tables import print_json
     from gs_stereo.core.atomic import write_text
 
     expert, experts = _expert_and_settings(model, description)
@@ -143,8 +141,6 @@ def sample_pairs(
     common: Common,
 ) -> None:
     """Write random stereo pairs with exact disparity as a data set, to train nets on. Resumes."""
-    from gs_stereo.cli.running import finished_cells, stage_step
-    from gs_stereo.cli.tables import print_json
     from gs_stereo.errors import InputError
     from gs_stereo.pipeline.graph import assess_cells, unfold
     from gs_stereo.pipeline.scene import ScenePaths

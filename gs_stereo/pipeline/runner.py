@@ -15,6 +15,7 @@ from typing import Literal
 import gs_stereo
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import fsync_path, write_errors
+from gs_stereo.core.records import finite
 from gs_stereo.errors import GsStereoError, InputError, StageError
 from gs_stereo.log import logger
 from gs_stereo.pipeline.cell import Executor, StageReport
@@ -56,7 +57,6 @@ class Assessment:
 
     state: State
     reason: str
-    parts: FingerprintParts
     manifest: Manifest | None
 
 
@@ -103,7 +103,7 @@ def assess(run: Run, parts: FingerprintParts) -> Assessment:
     try:
         manifest = read_manifest(folder)
     except InputError as error:
-        return Assessment(state="damaged", reason=str(error), parts=parts, manifest=None)
+        return Assessment(state="damaged", reason=str(error), manifest=None)
     state: State
     if manifest is None:
         state, reason = "missing", "it has not been made"
@@ -117,7 +117,7 @@ def assess(run: Run, parts: FingerprintParts) -> Assessment:
         state, reason = "stale", ", ".join(changed_keys(manifest.parts, asdict(parts)))
     if state != "up to date" and resumable:
         state, reason = "interrupted", "an interrupted run can be resumed"
-    return Assessment(state=state, reason=reason, parts=parts, manifest=manifest)
+    return Assessment(state=state, reason=reason, manifest=manifest)
 
 
 def execute(run: Run, executor: Executor, *, force: bool = False) -> StageReport:
@@ -176,7 +176,7 @@ def _make(run: Run, executor: Executor, work_dir: Path, parts: FingerprintParts)
         device=outcome.device,
         seconds=round(seconds, 2),
         peak_memory_bytes=peak_bytes,
-        metrics=dict(outcome.metrics),
+        metrics=finite(outcome.metrics),
         drops=dict(outcome.drops),
         summary=dict(outcome.summary),
         text=outcome.text,

@@ -85,12 +85,12 @@ class StageOutcome:
 
 
 class Stage(Protocol):
-    """One verb of the pipeline. Implementations are small classes in `gs_stereo.stages` without state."""
+    """One verb of the pipeline. Implementations are stateless classes in `gs_stereo.stages` that derive from it."""
 
     name: str
     version: int
     config_type: type[Config]
-    replaces_others: bool  # publish over a result that another kind of stage put into the same folder?
+    replaces_others: bool = False  # publish over a result that another kind of stage put into the same folder?
 
     def folder(self, config: Any) -> str:
         """Where the result is published, relative to the scene's output folder."""

@@ -12,7 +12,7 @@ from gs_stereo.log import progress
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.manifest import MANIFEST_NAME, PublishedFolder
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.report.config import ReportConfig
 from gs_stereo.stages import reconstruct
@@ -22,13 +22,12 @@ PAGE_NAME = "index.html"
 QUALITY_NAME = "quality.json"
 
 
-class ReportStage:
+class ReportStage(Stage):
     """Publishes `index.html` and `quality.json`."""
 
     name = "report"
     version = 1
     config_type = ReportConfig
-    replaces_others = False
 
     def folder(self, config: ReportConfig) -> str:
         return FOLDER

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from pydantic import Field
 
 from gs_stereo.benchmarks.comparison import MEASURES, Measure, compare
@@ -14,16 +11,11 @@ from gs_stereo.core.records import json_text, read_object
 from gs_stereo.errors import ConfigError
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.evaluate import SCORES_NAME, scores_folder
 
 FOLDER = "comparison"
 TABLE_NAME = "table.json"
-
-
-def read_table(folder: Path) -> dict[str, Any]:
-    """The table that the stage published in `folder`."""
-    return read_object(folder / TABLE_NAME, fix="run the experiment again")
 
 
 class CompareConfig(Config):
@@ -37,13 +29,12 @@ class CompareConfig(Config):
     caption: str = Field(default="", description="A sentence below the table.")
 
 
-class CompareStage:
+class CompareStage(Stage):
     """Publishes `table.json`, `table.md` and `table.csv`."""
 
     name = "compare"
     version = 1
     config_type = CompareConfig
-    replaces_others = False
 
     def folder(self, config: CompareConfig) -> str:
         return FOLDER

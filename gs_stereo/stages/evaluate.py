@@ -13,7 +13,7 @@ from gs_stereo.core.atomic import write_text
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.train import run_folder
 
 SCORES_NAME = "scores.json"
@@ -39,13 +39,12 @@ def scores_folder(name: str) -> str:
     return f"benchmark/{name}"
 
 
-class EvaluateStage:
+class EvaluateStage(Stage):
     """See the module."""
 
     name = "evaluate"
     version = 1
     config_type = EvaluateStageConfig
-    replaces_others = False
 
     def folder(self, config: EvaluateStageConfig) -> str:
         return scores_folder(config.name or config.run or config.expert)

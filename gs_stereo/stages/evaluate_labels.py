@@ -15,7 +15,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.log import progress
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder
 
 if TYPE_CHECKING:
@@ -34,13 +34,12 @@ class EvaluateLabelsConfig(Config):
     )
 
 
-class EvaluateLabelsStage:
+class EvaluateLabelsStage(Stage):
     """See the module."""
 
     name = "evaluate-labels"
     version = 3
     config_type = EvaluateLabelsConfig
-    replaces_others = False
 
     def folder(self, config: EvaluateLabelsConfig) -> str:
         return f"evaluation/{config.dataset}"

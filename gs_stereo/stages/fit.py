@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from gs_stereo.core.atomic import write_text
-from gs_stereo.core.records import finite, json_text
+from gs_stereo.core.records import json_text
 from gs_stereo.log import progress
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
 from gs_stereo.stages import reconstruct
 
-if TYPE_CHECKING:
-    from gs_stereo.splat.fit import FitResult
 
-
-class FitStage:
+class FitStage(Stage):
     """Publishes `splat.ply` (the standard 3DGS layout), `splat.json`, and `quality.json` with curves and metrics."""
 
     name = "fit"
     version = 2
     config_type = FitConfig
-    replaces_others = False
 
     def folder(self, config: FitConfig) -> str:
         return FOLDER
@@ -54,34 +49,27 @@ class FitStage:
                 seed=context.seed,
                 progress=bar,
             )
+        settings, photos, held_out = result.settings, result.photos, result.held_out
+        quality = {
+            "photos": [asdict(view) for view in photos.views],
+            "held_out": [asdict(view) for view in held_out.views],
+            "curves": [asdict(record) for record in result.records],
+        }
         save_splat(context.work_dir / SPLAT_NAME, result.gaussians)
-        settings = result.settings
         info = SplatInfo(antialiased=settings.antialiased, background=settings.background)
         write_splat_info(context.work_dir, info)
-        write_text(context.work_dir / "quality.json", json_text(_quality(result)))
+        write_text(context.work_dir / "quality.json", json_text(quality))
         shutil.rmtree(checkpoints)
-        return _outcome(result)
-
-
-def _quality(result: FitResult) -> dict[str, object]:
-    return {
-        "photos": [asdict(view) for view in result.photos.views],
-        "held_out": [asdict(view) for view in result.held_out.views],
-        "curves": [asdict(record) for record in result.records],
-    }
-
-
-def _outcome(result: FitResult) -> StageOutcome:
-    metrics = {
-        "gaussians": len(result.gaussians),
-        "photos_psnr_db": finite(result.photos.psnr_db),
-        "photos_ssim": finite(result.photos.ssim),
-        "held_out_psnr_db": finite(result.held_out.psnr_db),
-        "held_out_ssim": finite(result.held_out.ssim),
-        "held_out": result.held_out_names,
-    }
-    summary = {"Gaussians": str(len(result.gaussians)), "PSNR": f"{result.photos.psnr_db:.2f} dB on photos"}
-    if result.held_out_names:
-        held_out = f"{result.held_out.psnr_db:.2f} dB, SSIM {result.held_out.ssim:.3f}"
-        summary["held-out PSNR"] = f"{held_out} ({len(result.held_out_names)} photos)"
-    return StageOutcome(metrics=metrics, summary=summary, device="cuda" if result.backend == "gsplat" else "cpu")
+        metrics = {
+            "gaussians": len(result.gaussians),
+            "photos_psnr_db": photos.psnr_db,
+            "photos_ssim": photos.ssim,
+            "held_out_psnr_db": held_out.psnr_db,
+            "held_out_ssim": held_out.ssim,
+            "held_out": result.held_out_names,
+        }
+        summary = {"Gaussians": str(len(result.gaussians)), "PSNR": f"{photos.psnr_db:.2f} dB on photos"}
+        if result.held_out_names:
+            scores = f"{held_out.psnr_db:.2f} dB, SSIM {held_out.ssim:.3f}"
+            summary["held-out PSNR"] = f"{scores} ({len(result.held_out_names)} photos)"
+        return StageOutcome(metrics=metrics, summary=summary, device="cuda" if result.backend == "gsplat" else "cpu")

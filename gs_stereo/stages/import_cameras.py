@@ -11,7 +11,7 @@ from gs_stereo.imaging.images import list_photos
 from gs_stereo.io.transforms import read_transforms
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.sfm.config import ImportConfig
 from gs_stereo.stages.reconstruct import FOLDER, outcome_of, photo_progress
 
@@ -30,7 +30,7 @@ class ImportCamerasConfig(ImportConfig):
         return self
 
 
-class ImportCamerasStage:
+class ImportCamerasStage(Stage):
     """See the module."""
 
     name = "import"

@@ -10,7 +10,7 @@ from gs_stereo.config import Config
 from gs_stereo.errors import ConfigError
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
 
 
@@ -21,7 +21,7 @@ class ImportSplatConfig(Config):
     antialiased: bool = Field(default=False, description="Whether it was fitted in antialiased (Mip-Splatting) mode.")
 
 
-class ImportSplatStage:
+class ImportSplatStage(Stage):
     """Checks the file and publishes a clean copy; values are kept exactly."""
 
     name = "import-splat"

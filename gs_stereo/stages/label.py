@@ -20,7 +20,7 @@ from gs_stereo.log import logger
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, FOLDER_NAME, ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.stages import reconstruct
 from gs_stereo.stages.render_pairs import pairs_folder
@@ -58,13 +58,12 @@ def dataset_folder(name: str) -> str:
     return f"{DATASETS_FOLDER}/{name}"
 
 
-class LabelStage:
+class LabelStage(Stage):
     """Publishes `<split>-*.h5`, `dataset.json`, the card `README.md` and `croissant.json`."""
 
     name = "label"
     version = 5
     config_type = LabelStageConfig
-    replaces_others = False
 
     def folder(self, config: LabelStageConfig) -> str:
         return dataset_folder(config.dataset_name)

@@ -13,7 +13,7 @@ from gs_stereo.log import Progress as Bar
 from gs_stereo.log import progress as bar_of
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.sfm.config import ReconstructConfig
 from gs_stereo.sfm.source import find_source
 
@@ -33,13 +33,12 @@ class ReconstructStageConfig(ReconstructConfig):
     )
 
 
-class ReconstructStage:
+class ReconstructStage(Stage):
     """See the module."""
 
     name = "reconstruct"
     version = 1
     config_type = ReconstructStageConfig
-    replaces_others = False
 
     def folder(self, config: ReconstructStageConfig) -> str:
         return FOLDER

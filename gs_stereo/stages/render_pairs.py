@@ -16,7 +16,7 @@ from gs_stereo.log import progress
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.manifest import PublishedFolder
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.splat.pairs_config import PairsConfig
@@ -38,13 +38,12 @@ def pairs_folder(name: str) -> str:
     return f"pairs/{name}"
 
 
-class RenderPairsStage:
+class RenderPairsStage(Stage):
     """Publishes a folder a pair and `pairs.json`: what was rendered, what was refused and why."""
 
     name = "render-pairs"
     version = 1
     config_type = RenderPairsConfig
-    replaces_others = False
 
     def folder(self, config: RenderPairsConfig) -> str:
         return pairs_folder(config.name)

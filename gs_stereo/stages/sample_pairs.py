@@ -10,7 +10,7 @@ from gs_stereo.core.atomic import write_text
 from gs_stereo.log import progress
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.worlds.pairs.config import PairSetConfig
 
 
@@ -24,13 +24,12 @@ class SamplePairsConfig(PairSetConfig):
     )
 
 
-class SamplePairsStage:
+class SamplePairsStage(Stage):
     """Publishes `<split>-*.h5`, `dataset.json` and the card `README.md`."""
 
     name = "sample-pairs"
     version = 2
     config_type = SamplePairsConfig
-    replaces_others = False
 
     def folder(self, config: SamplePairsConfig) -> str:
         return config.folder

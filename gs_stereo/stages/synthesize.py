@@ -12,7 +12,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.io.pair_index import PairEntry, write_pair_index
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.stages.render_pairs import pairs_folder
 from gs_stereo.synthesis.config import SynthesisConfig
@@ -38,13 +38,12 @@ class PairUnit:
     folder: Path
 
 
-class SynthesizeStage:
+class SynthesizeStage(Stage):
     """Publishes a folder a pair and `pairs.json`, as render-pairs does, but without depth."""
 
     name = "synthesize"
     version = 1
     config_type = SynthesizeConfig
-    replaces_others = False
 
     def folder(self, config: SynthesizeConfig) -> str:
         return pairs_folder(config.name)

@@ -18,7 +18,7 @@ from gs_stereo.log import logger, progress
 from gs_stereo.nets.shipped import net_files
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
-from gs_stereo.pipeline.stage import StageContext, StageInputs, StageOutcome
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder
 from gs_stereo.training.stereo.config import DataSource, TrainConfig
 
@@ -42,13 +42,12 @@ class TrainStageConfig(TrainConfig):
     data: tuple[DataSource, ...] = Field(default=(), description="Data sets elsewhere, each with a weight.")
 
 
-class TrainStage:
+class TrainStage(Stage):
     """Publishes `weights.safetensors`, `net.json`, `log.jsonl`, `curves.svg` and the card `README.md`."""
 
     name = "train"
     version = 1
     config_type = TrainStageConfig
-    replaces_others = False
 
     def folder(self, config: TrainStageConfig) -> str:
         return run_folder(config.name or config.net)
