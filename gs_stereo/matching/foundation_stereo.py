@@ -6,17 +6,18 @@ which every label carries on. Nothing of it is part of this package: `expert_wor
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from gs_stereo.core.child import Answer, Child, Fixes, Program
 from gs_stereo.core.hashing import sha256_file
@@ -24,15 +25,16 @@ from gs_stereo.errors import ConfigError, GsStereoError, InputError, PluginError
 from gs_stereo.imaging.images import resize_to
 from gs_stereo.imaging.resampling import resize_disparity
 from gs_stereo.log import logger
-from gs_stereo.matching.both_sides import mirrored
-from gs_stereo.matching.contracts import agreeing, announce_licence, check_pair, positive_or_nan
+from gs_stereo.matching.both_sides import OneDirectionMatcher, Pair, announce_licence, positive_or_nan
 from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig
+from gs_stereo.matching.sizing import scaled_size
 from gs_stereo.types import DisparityPrediction, Provenance
 
 LICENCE = "LicenseRef-NVIDIA-Source-Code-License-NC (non-commercial: research purposes only)"
 
 _WORKER = Path(__file__).with_name("expert_worker.py")
 _PLACES = {"expert_repo", "expert_python", "checkpoint", "device"}
+_ASKED = {"valid_iters", "hierarchical", "mixed_precision", "device", "allow_unsafe_pickle"}
 _TIMEOUTS = {"start_timeout_s", "pair_timeout_s", "silence_timeout_s"}
 _FIXES = Fixes(
     killed="use a smaller scale or batch_size",
@@ -41,21 +43,20 @@ _FIXES = Fixes(
     slow="raise its timeout setting, use a smaller scale, or a GPU",
     not_started="check expert_python",
 )
-_SMALLEST_SIDE_PX = 32
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-Pair = tuple[np.ndarray, np.ndarray]
 
 
-class FoundationStereoMatcher:
+class FoundationStereoMatcher(OneDirectionMatcher):
     """StereoMatcher by FoundationStereo. The child starts with the first prediction; `close()` ends it.
 
     A failed prediction ends the child; the next one starts a new child. Confidence is None: the net has none.
-    max_disparity_px is taken for the sake of other matchers' callers; the net's range is fixed (see the config).
+    The range is that of the config or the weights, whatever the caller says.
     """
 
-    def __init__(self, config: FoundationStereoConfig, *, max_disparity_px: float | None = None) -> None:
+    config: FoundationStereoConfig
+
+    def __init__(self, config: FoundationStereoConfig) -> None:
         self.config = config
-        self.max_disparity_px = max_disparity_px
         self._cfg = config.checkpoint.parent / "cfg.yaml"
         self._python = _find_python(config.expert_python)
         self._child: Child | None = None
@@ -74,75 +75,38 @@ class FoundationStereoMatcher:
             settings={**settings, "cfg_sha256": sha256_file(self._cfg)},
         )
 
-    def predict(
-        self,
-        left: UInt8[np.ndarray, "h w 3"],
-        right: UInt8[np.ndarray, "h w 3"],
-        *,
-        max_disparity_px: float | None = None,
-    ) -> DisparityPrediction:
-        """Left disparity; NaN where the net has none, or where the two directions disagree if that is checked."""
-        return self.predict_batch([(left, right)])[0]
-
-    def predict_both(
-        self,
-        left: UInt8[np.ndarray, "h w 3"],
-        right: UInt8[np.ndarray, "h w 3"],
-        *,
-        max_disparity_px: float | None = None,
-    ) -> tuple[DisparityPrediction, DisparityPrediction]:
-        """(left, right) disparities without a check; the right one by mirrored and swapped images."""
-        forward, backward = self._disparities([(left, right), _swapped(left, right)])
-        return DisparityPrediction(disparity=forward), DisparityPrediction(disparity=mirrored(backward))
-
-    def predict_batch(self, pairs: Sequence[Pair]) -> list[DisparityPrediction]:
-        """`predict` for each (left, right); neighbours of one size go through the net together."""
-        threshold = self.config.left_right_px
-        if threshold is None:
-            return [DisparityPrediction(disparity=each) for each in self._disparities(pairs)]
-        answers = self._disparities([both for pair in pairs for both in (pair, _swapped(*pair))])
-        sides = [DisparityPrediction(disparity=each) for each in answers]
-        return [
-            agreeing(left, DisparityPrediction(disparity=mirrored(flipped.disparity)), threshold)
-            for left, flipped in zip(sides[::2], sides[1::2], strict=True)
-        ]
-
     def close(self) -> None:
         """End the child process."""
         child, self._child = self._child, None
         if child is not None:
             child.close()
 
-    def _disparities(self, pairs: Sequence[Pair]) -> list[Float[np.ndarray, "h w"]]:
-        """Left disparity of each pair, in its own pixels."""
-        for left, right in pairs:
-            check_pair(left, right)
+    def left_disparities(self, pairs: Sequence[Pair], max_disparity_px: float | None) -> list[DisparityPrediction]:
+        size, most = (pairs[0][0].shape[0], pairs[0][0].shape[1]), self.config.batch_size
         with self._lock:
-            return [
-                positive_or_nan(resize_disparity(small, (left.shape[0], left.shape[1])))
-                for batch in _batches(pairs, self.config.batch_size)
-                for small, (left, _) in zip(self._infer(batch), batch, strict=True)
-            ]
+            found = [each for first in range(0, len(pairs), most) for each in self._infer(pairs[first : first + most])]
+        return [DisparityPrediction(disparity=positive_or_nan(resize_disparity(each, size))) for each in found]
 
     def _infer(self, pairs: Sequence[Pair]) -> Float[np.ndarray, "b h w"]:
-        """Disparities of pairs of one size at the scaled size, in pixels of the scaled size."""
-        size = _scaled((pairs[0][0].shape[0], pairs[0][0].shape[1]), self.config.scale)
-        sides = [[resize_to(pair[side], size[1], size[0]) for pair in pairs] for side in (0, 1)]
-        images = np.ascontiguousarray(sides)
-        shape = (len(pairs), *size)
+        """Disparities at the scaled size, in pixels of the scaled size."""
+        height, width = scaled_size((pairs[0][0].shape[0], pairs[0][0].shape[1]), self.config.scale)
+        images = np.ascontiguousarray([[resize_to(pair[side], width, height) for pair in pairs] for side in (0, 1)])
+        shape = (len(pairs), height, width)
         answer = self._ask(
+            self._open(),
             {"kind": "predict", "shape": images.shape},
             images.tobytes(),
             timeout_s=self.config.pair_timeout_s * len(pairs),
-            answer_bytes=int(np.prod(shape)) * 4,
+            answer_bytes=math.prod(shape) * 4,
         )
-        if answer.header.get("kind") != "result" or len(answer.payload) != int(np.prod(shape)) * 4:
+        if answer.header.get("kind") != "result" or len(answer.payload) != math.prod(shape) * 4:
             self.close()
             raise StageError(f"FoundationStereo gave no disparity map of {shape}; check the version of your checkout.")
         return np.frombuffer(answer.payload, dtype="<f4").reshape(shape)
 
     def _open(self) -> Child:
         if self._child is None:
+            config = self.config
             announce_licence("FoundationStereo", LICENCE)
             self._child = Child(
                 Program(
@@ -150,17 +114,26 @@ class FoundationStereoMatcher:
                     command=[self._python, str(_WORKER)],
                     environment=their_environment(),
                     fixes=_FIXES,
-                    folder=self.config.expert_repo,
-                    silence_timeout_s=self.config.silence_timeout_s,
+                    folder=config.expert_repo,
+                    silence_timeout_s=config.silence_timeout_s,
                 )
             )
-            ready = self._ask({"kind": "start", "settings": self._settings()}, timeout_s=self.config.start_timeout_s)
+            settings = {
+                "repo": str(config.expert_repo.resolve()),
+                "checkpoint": str(config.checkpoint.resolve()),
+                "cfg": str(self._cfg.resolve()),
+                "max_disparity": config.max_disparity_px,
+                **config.model_dump(include=_ASKED),
+            }
+            start = {"kind": "start", "settings": settings}
+            ready = self._ask(self._child, start, timeout_s=config.start_timeout_s)
             logger.info("FoundationStereo runs on %s.", ready.header.get("device", "an unknown device"))
         return self._child
 
-    def _ask(self, header: dict[str, Any], payload: bytes = b"", *, timeout_s: float, answer_bytes: int = 0) -> Answer:
+    def _ask(
+        self, child: Child, header: Mapping[str, Any], payload: bytes = b"", *, timeout_s: float, answer_bytes: int = 0
+    ) -> Answer:
         """One request; whatever fails, no child is left."""
-        child = self._child or self._open()
         try:
             answer = child.request(header, payload, timeout_s=timeout_s, answer_bytes=answer_bytes)
             if answer.header.get("kind") == "error":
@@ -170,20 +143,6 @@ class FoundationStereoMatcher:
             self.close()
             raise
         return answer
-
-    def _settings(self) -> dict[str, Any]:
-        config = self.config
-        return {
-            "repo": str(config.expert_repo.resolve()),
-            "checkpoint": str(config.checkpoint.resolve()),
-            "cfg": str(self._cfg.resolve()),
-            "valid_iters": config.valid_iters,
-            "hierarchical": config.hierarchical,
-            "mixed_precision": config.mixed_precision,
-            "max_disparity": config.max_disparity_px,
-            "device": config.device,
-            "allow_unsafe_pickle": config.allow_unsafe_pickle,
-        }
 
 
 def checkout_commit(repo: Path) -> str | None:
@@ -243,28 +202,7 @@ def _check_files(config: FoundationStereoConfig, cfg: Path) -> None:
             raise InputError(f"There is no file {path} ({what}); download the whole folder of the model.")
 
 
-def _swapped(left: np.ndarray, right: np.ndarray) -> Pair:
-    return mirrored(right), mirrored(left)
-
-
-def _batches(pairs: Sequence[Pair], limit: int) -> Iterator[list[Pair]]:
-    """Runs of neighbours of one size, at most `limit` long."""
-    batch: list[Pair] = []
-    for pair in pairs:
-        if batch and (len(batch) == limit or pair[0].shape != batch[0][0].shape):
-            yield batch
-            batch = []
-        batch.append(pair)
-    if batch:
-        yield batch
-
-
-def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    height, width = (max(round(side * scale), min(side, _SMALLEST_SIDE_PX)) for side in size)
-    return height, width
-
-
-def _explained(header: Any, log: str, config: FoundationStereoConfig) -> GsStereoError:
+def _explained(header: Mapping[str, Any], log: str, config: FoundationStereoConfig) -> GsStereoError:
     """What the worker refused or what failed there, as one sentence with the fix."""
     message = str(header.get("message", "")).rstrip(".")
     match header.get("reason"):

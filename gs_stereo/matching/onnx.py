@@ -6,6 +6,7 @@ not code: no custom operators are loaded, and a run that takes too long is ended
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,7 @@ from jaxtyping import Float, UInt8
 from gs_stereo.core.hashing import sha256_file, sha256_text
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.resampling import resize_surface
-from gs_stereo.matching.both_sides import OneDirectionMatcher
-from gs_stereo.matching.contracts import announce_licence, check_pair, positive_or_nan
+from gs_stereo.matching.both_sides import OneDirectionMatcher, Pair, announce_licence, positive_or_nan
 from gs_stereo.matching.onnx_config import OnnxConfig, OnnxModelDescription, load_description
 from gs_stereo.matching.onnx_session import OpenModel, open_model, run_model
 from gs_stereo.matching.sizing import SizePolicy, run_at_any_size
@@ -30,16 +30,14 @@ _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 class OnnxMatcher(OneDirectionMatcher):
     """StereoMatcher by an ONNX model. The model is loaded by the first prediction; `close()` frees it.
 
-    config: which model, where it runs, and what happens to sizes that it does not accept.
-    max_disparity_px: range used for the tiles of large images when the config leaves it open.
-    Confidence is the model's own if its description names one, else None.
+    config: which model, where it runs, and what happens to sizes that it does not accept. The range is used for the
+    tiles of large images. Confidence is the model's own if its description names one, else None.
     """
 
     config: OnnxConfig
 
-    def __init__(self, config: OnnxConfig, *, max_disparity_px: float | None = None) -> None:
+    def __init__(self, config: OnnxConfig) -> None:
         self.config = config
-        self.max_disparity_px = max_disparity_px
         self.description = load_description(config.description)
         self._model: OpenModel | None = None
         if not config.model.is_file():
@@ -67,8 +65,7 @@ class OnnxMatcher(OneDirectionMatcher):
             announce_licence(self.description.name, self.description.licence)
         return self._model
 
-    def one_direction(self, left: np.ndarray, right: np.ndarray, hint_px: float | None) -> DisparityPrediction:
-        check_pair(left, right)
+    def left_disparities(self, pairs: Sequence[Pair], max_disparity_px: float | None) -> list[DisparityPrediction]:
         fixed = self._open().fixed_size
         policy = SizePolicy(
             fixed=fixed,
@@ -78,15 +75,17 @@ class OnnxMatcher(OneDirectionMatcher):
             smallest_scale=self.config.smallest_scale,
             tile_overlap_px=self.config.tile_overlap_px,
         )
-        margin = self._margin_px(fixed[1] if fixed else left.shape[1], hint_px)
-        disparity, *confidence = run_at_any_size(self._run, left, right, policy, margin_px=margin)
-        return DisparityPrediction(
-            disparity=positive_or_nan(disparity), confidence=_probability(confidence[0]) if confidence else None
-        )
-
-    def _margin_px(self, tile_width: int, hint_px: float | None) -> float:
-        known = (self.config.max_disparity_px, hint_px, self.max_disparity_px)
-        return next((value for value in known if value is not None), self.config.max_disparity_share * tile_width)
+        margin = max_disparity_px
+        if margin is None:
+            margin = self.config.max_disparity_share * (fixed[1] if fixed else pairs[0][0].shape[1])
+        found = []
+        for left, right in pairs:
+            disparity, *confidence = run_at_any_size(self._run, left, right, policy, margin_px=margin)
+            probability = (
+                np.clip(np.nan_to_num(confidence[0], nan=0.0), 0, 1).astype(np.float32) if confidence else None
+            )
+            found.append(DisparityPrediction(disparity=positive_or_nan(disparity), confidence=probability))
+        return found
 
     def _run(self, left: np.ndarray, right: np.ndarray) -> Float[np.ndarray, "k h w"]:
         """One run of the model at a size that it accepts."""
@@ -135,10 +134,6 @@ def _plane(
         )
     plane = batch.astype(np.float32)
     return plane if stride == 1 else resize_surface(plane, size)
-
-
-def _probability(confidence: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    return np.clip(np.nan_to_num(confidence, nan=0.0), 0.0, 1.0).astype(np.float32)
 
 
 def _weights_sha256(model: Path) -> str:

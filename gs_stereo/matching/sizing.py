@@ -14,6 +14,14 @@ from gs_stereo.imaging.resampling import resize_confidence, resize_disparity
 from gs_stereo.matching.tiling import Network, TileLayout, run_tiled
 from gs_stereo.nets.padding import PadSide, next_multiple, padding_to
 
+_SMALLEST_SIDE_PX = 32
+
+
+def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """(height, width) at a share of the resolution; a side does not become smaller than 32 pixels."""
+    height, width = (max(round(side * scale), min(side, _SMALLEST_SIDE_PX)) for side in size)
+    return height, width
+
 
 @dataclass(frozen=True, kw_only=True)
 class SizePolicy:
@@ -39,19 +47,17 @@ def run_at_any_size(
     size = left.shape[0], left.shape[1]
     if policy.fixed is None:
         return _run_padded(network, left, right, next_multiple(size, policy.multiple), policy.pad_side)
+    height, width = policy.fixed
+    layout = TileLayout(size=policy.fixed, overlap_px=policy.tile_overlap_px, margin_px=math.ceil(margin_px))
+    shrinks = min(height / size[0], width / size[1]) < policy.smallest_scale
     if size == policy.fixed:
         return network(left, right)
-    layout = TileLayout(size=policy.fixed, overlap_px=policy.tile_overlap_px, margin_px=math.ceil(margin_px))
-    if _tiles(size, policy, layout):
-        return _run_padded_tiles(network, left, right, layout, policy.pad_side)
-    return _run_resized(network, left, right, policy.fixed)
-
-
-def _tiles(size: tuple[int, int], policy: SizePolicy, layout: TileLayout) -> bool:
-    if policy.when_differs != "auto":
-        return policy.when_differs == "tile"
-    scale = min(layout.size[0] / size[0], layout.size[1] / size[1])
-    return scale < policy.smallest_scale and layout.fits()
+    if policy.when_differs == "tile" or (policy.when_differs == "auto" and shrinks and layout.fits()):
+        # a side shorter than a tile is padded to it first
+        target = max(size[0], height), max(size[1], width)
+        return _run_padded(lambda a, b: run_tiled(network, a, b, layout), left, right, target, policy.pad_side)
+    disparity, *confidence = network(resize_to(left, width, height), resize_to(right, width, height))
+    return np.stack([resize_disparity(disparity, size), *(resize_confidence(each, size) for each in confidence)])
 
 
 def _run_padded(
@@ -59,18 +65,3 @@ def _run_padded(
 ) -> np.ndarray:
     padding = padding_to((left.shape[0], left.shape[1]), target, side)
     return padding.crop(network(padding.pad(left), padding.pad(right)))
-
-
-def _run_padded_tiles(
-    network: Network, left: np.ndarray, right: np.ndarray, layout: TileLayout, side: PadSide
-) -> np.ndarray:
-    """Tiles; a side shorter than a tile is padded to it first."""
-    target = max(left.shape[0], layout.size[0]), max(left.shape[1], layout.size[1])
-    return _run_padded(lambda a, b: run_tiled(network, a, b, layout), left, right, target, side)
-
-
-def _run_resized(network: Network, left: np.ndarray, right: np.ndarray, fixed: tuple[int, int]) -> np.ndarray:
-    size = left.shape[0], left.shape[1]
-    height, width = fixed
-    disparity, *confidence = network(resize_to(left, width, height), resize_to(right, width, height))
-    return np.stack([resize_disparity(disparity, size), *(resize_confidence(each, size) for each in confidence)])

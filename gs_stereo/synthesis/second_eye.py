@@ -15,8 +15,7 @@ from gs_stereo.core.hashing import unit_seed
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.imaging.exif import read_metadata
 from gs_stereo.imaging.images import photo_size, read_photo
-from gs_stereo.matching.both_sides import predict_both
-from gs_stereo.matching.contracts import agreeing
+from gs_stereo.matching.both_sides import agreeing, predict_both
 from gs_stereo.matching.sgbm import SgbmMatcher
 from gs_stereo.synthesis.config import SynthesisConfig
 from gs_stereo.synthesis.framing import Framing, square_framing, whole_framing

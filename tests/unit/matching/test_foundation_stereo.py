@@ -87,13 +87,12 @@ def test_it_finds_the_disparity_and_leaves_its_inputs_alone(matcher: FoundationS
     assert not list((folder / "repo").rglob("__pycache__")), "nothing is written into the checkout"
 
 
-def test_batches_keep_the_order_and_may_mix_sizes(matcher: FoundationStereoMatcher) -> None:
-    truths = [(SIZE, 3.0), (SIZE, 4.0), (SIZE, 5.0), ((40, 90), 6.0), (SIZE, 7.0)]
-    predictions = matcher.predict_batch([textured_pair(*truth) for truth in truths])
-    for (size, disparity), prediction in zip(truths, predictions, strict=True):
-        assert prediction.disparity.shape == size
+def test_batches_keep_the_order(matcher: FoundationStereoMatcher) -> None:
+    truths = [3.0, 4.0, 5.0, 6.0, 7.0]
+    predictions = matcher.left_disparities([textured_pair(SIZE, truth) for truth in truths], None)
+    for disparity, prediction in zip(truths, predictions, strict=True):
+        assert prediction.disparity.shape == SIZE
         np.testing.assert_array_equal(inner(prediction.disparity), disparity)
-    assert matcher.predict_batch([]) == []
 
 
 def test_the_right_disparity_comes_from_flipping(matcher: FoundationStereoMatcher) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.io.disparity_files import read_pfm
-from gs_stereo.matching.both_sides import predict_right
 from gs_stereo.matching.sgbm import SgbmMatcher
 from gs_stereo.mvs.sgbm import searched_disparities
 from gs_stereo.mvs.sgbm_config import SgbmConfig
@@ -30,7 +29,7 @@ def shifted_pair(disparity: int, height: int = 60, width: int = 120) -> tuple[np
 @pytest.mark.parametrize("disparity", [0, 1, 13, 31])
 def test_constant_shift(disparity: int, paths: str) -> None:
     left, right = shifted_pair(disparity)
-    answer = SgbmMatcher(SgbmConfig(paths=paths), max_disparity_px=32).predict(left, right).disparity
+    answer = SgbmMatcher(SgbmConfig(paths=paths, max_disparity_px=32)).predict(left, right).disparity
     assert answer.shape == (60, 120)
     assert answer.dtype == np.float32
     known = np.isfinite(answer)
@@ -46,20 +45,21 @@ def test_step_between_two_planes() -> None:
     background, foreground = texture(80, 200, 1), texture(80, 60, 2)
     left, right = background[:, :160].copy(), background[:, 8:168].copy()
     left[:, 60:120], right[:, 36:96] = foreground, foreground
-    answer = SgbmMatcher(max_disparity_px=32).predict(left, right).disparity
+    answer = SgbmMatcher(SgbmConfig(max_disparity_px=32)).predict(left, right).disparity
     assert np.abs(np.nanmedian(answer[:, 66:114]) - 24) < 0.1
     assert np.abs(np.nanmedian(answer[:, 130:150]) - 8) < 0.1
     assert np.isfinite(answer[:, 46:58]).mean() < 0.2  # columns 44 to 59 are occluded
-    unchecked = SgbmMatcher(SgbmConfig(left_right_px=None), max_disparity_px=32).predict(left, right).disparity
+    unchecked = SgbmMatcher(SgbmConfig(left_right_px=None, max_disparity_px=32)).predict(left, right).disparity
     assert np.isfinite(unchecked).sum() > np.isfinite(answer).sum()
 
 
 def test_both_sides_agree_with_flipping() -> None:
     left, right = shifted_pair(9)
-    matcher = SgbmMatcher(max_disparity_px=20)
+    matcher = SgbmMatcher(SgbmConfig(max_disparity_px=20))
     _, other = matcher.predict_both(left, right)
-    single = SgbmMatcher(SgbmConfig(left_right_px=None), max_disparity_px=20)
-    np.testing.assert_array_equal(predict_right(single, left, right).disparity, other.disparity)
+    single = SgbmMatcher(SgbmConfig(left_right_px=None, max_disparity_px=20))
+    flipped = single.predict(right[:, ::-1], left[:, ::-1]).disparity
+    np.testing.assert_array_equal(flipped[:, ::-1], other.disparity)
     assert np.nanmedian(other.disparity) == pytest.approx(9, abs=0.1)
     assert np.isnan(other.disparity[:, -8:]).all()
 
@@ -77,25 +77,26 @@ def test_search_range() -> None:
             searched_disparities(640, config, hint)
 
 
-def test_a_hint_comes_before_the_range_of_the_constructor() -> None:
+def test_a_hint_is_taken_where_the_settings_leave_the_range_open() -> None:
     left, right = shifted_pair(20)
-    wide, narrow = SgbmMatcher(max_disparity_px=64), SgbmMatcher(max_disparity_px=4)
-    np.testing.assert_array_equal(
-        wide.predict(left, right).disparity, narrow.predict(left, right, max_disparity_px=64).disparity
-    )
+    wide, narrow = (SgbmMatcher(SgbmConfig(max_disparity_px=px)) for px in (64, 4))
+    found = wide.predict(left, right).disparity
+    np.testing.assert_array_equal(SgbmMatcher().predict(left, right, max_disparity_px=64).disparity, found)
+    np.testing.assert_array_equal(wide.predict(left, right, max_disparity_px=4).disparity, found)
+    assert np.nanmax(narrow.predict(left, right, max_disparity_px=64).disparity, initial=0) < 16
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 3), (7, 15)])
 def test_tiny_images(size: tuple[int, int]) -> None:
     image = texture(*size)
-    answer = SgbmMatcher(max_disparity_px=64).predict(image, image).disparity
+    answer = SgbmMatcher(SgbmConfig(max_disparity_px=64)).predict(image, image).disparity
     assert answer.shape == size
     assert not (answer > size[1]).any()
 
 
 def test_flat_images_have_no_disparity_that_is_sure() -> None:
     flat = np.full((40, 60, 3), 90, np.uint8)
-    answer = SgbmMatcher(max_disparity_px=16).predict(flat, flat).disparity
+    answer = SgbmMatcher(SgbmConfig(max_disparity_px=16)).predict(flat, flat).disparity
     assert not (answer > 1).any()
 
 
