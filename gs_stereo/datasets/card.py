@@ -1,6 +1,6 @@
 """The dataset card: README.md of a dataset in Hugging Face's form, a pure function of facts counted from its shards.
 
-The licence in its header is computed from what the photos and the expert declare (`io.licences`). Beside it lies
+The licence in its header is computed from what the photos and the expert declare (`licences`). Beside it lies
 `croissant.json`, the same facts for machines.
 """
 

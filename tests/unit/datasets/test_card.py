@@ -14,6 +14,7 @@ from gs_stereo.datasets.card import FactCounter, collect_facts, dataset_card, wr
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.datasets.write import write_dataset
 from gs_stereo.types import LabelFlag, Provenance
+from gs_stereo.types.labels import FLAG_MEANING
 
 INFO = make_info(
     scene="the: kitchen | äöü",
@@ -148,3 +149,8 @@ def test_written_beside_each_other_and_the_same_each_time(folder: Path) -> None:
     first = [(folder / name).read_bytes() for name in ("README.md", "croissant.json")]
     write_card(folder, collect_facts(folder))
     assert [(folder / name).read_bytes() for name in ("README.md", "croissant.json")] == first
+
+
+def test_every_flag_says_what_it_means() -> None:
+    assert list(FLAG_MEANING) == list(LabelFlag)
+    assert [flag.bit for flag in LabelFlag] == list(range(len(LabelFlag)))
