@@ -95,6 +95,11 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, [], {})}
 
 
+def path_near_scene(path: Path | None, scene: Path) -> str | None:
+    """A path as its user means it: in the scene if there is such a file, else from the current folder."""
+    return None if path is None else path_text(scene / path if (scene / path).exists() else path)
+
+
 def path_text(path: Path | None) -> str | None:
     """An absolute path as text for the settings, which outlive the current folder."""
     return str(path.resolve()) if path else None

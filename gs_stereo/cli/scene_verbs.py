@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gs_stereo.cli.options import Common, SceneArgument, given, path_text, shared_options
+from gs_stereo.cli.options import Common, SceneArgument, given, path_near_scene, path_text, shared_options
 from gs_stereo.cli.running import run_stage
 from gs_stereo.cli.tables import print_json
 
@@ -93,15 +93,15 @@ def import_scene(
         raise ConfigError("Nothing to import; give --colmap and --images, --transforms, or --splat.")
     if colmap is not None or transforms is not None:
         values = given(
-            colmap=path_text(colmap),
-            images=path_text(images),
-            transforms=path_text(transforms),
+            colmap=path_near_scene(colmap, scene),
+            images=path_near_scene(images, scene),
+            transforms=path_near_scene(transforms, scene),
             metres_per_unit=metres_per_unit,
             max_image_size=max_image_size,
         )
         run_stage("import", scene, values, common)
     if splat is not None:
-        run_stage("import-splat", scene, given(splat=path_text(splat)), common)
+        run_stage("import-splat", scene, given(splat=path_near_scene(splat, scene)), common)
 
 
 @shared_options()

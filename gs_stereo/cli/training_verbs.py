@@ -13,7 +13,10 @@ from gs_stereo.cli.running import finished_cells, run_stage, stage_step
 from gs_stereo.cli.tables import print_json
 
 # The expert that a file is asked through, and the name of its setting that takes the file.
-_EXPERT_OF_SUFFIX = {".onnx": ("onnx", "model"), ".pth": ("checkpoint", "checkpoint")}
+_EXPERT_OF_SUFFIX = {
+    ".onnx": ("onnx", "model"),
+    **dict.fromkeys((".pth", ".pt", ".tar", ".ckpt", ".bin"), ("checkpoint", "checkpoint")),
+}
 _OUR_NET = "net.json"
 
 

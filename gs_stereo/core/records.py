@@ -112,9 +112,9 @@ def record_from_json(kind: type[R], text: str | bytes) -> R:
     return record
 
 
-def object_from_json(text: str | bytes) -> dict[str, Any]:
+def object_from_json(text: str | bytes, *, allow_inf_nan: bool = False) -> dict[str, Any]:
     """The values of a JSON object of any kind; ValueError says in a few words what is wrong."""
-    values = from_json(text, allow_inf_nan=False)
+    values = from_json(text, allow_inf_nan=allow_inf_nan)
     if not isinstance(values, dict):
         raise ValueError(f"it must hold a JSON object, not a {type(values).__name__}")
     return values
@@ -125,9 +125,9 @@ def read_record(kind: type[R], path: Path, *, fix: str) -> R:
     return _read(partial(record_from_json, kind), path, fix)
 
 
-def read_object(path: Path, *, fix: str) -> dict[str, Any]:
-    """Read a JSON object of any kind; InputError as for `read_record`."""
-    return _read(object_from_json, path, fix)
+def read_object(path: Path, *, fix: str, allow_inf_nan: bool = False) -> dict[str, Any]:
+    """Read a JSON object of any kind; InputError as for `read_record`. allow_inf_nan: in files of other programs."""
+    return _read(partial(object_from_json, allow_inf_nan=allow_inf_nan), path, fix)
 
 
 def _read(check: Callable[[bytes], T], path: Path, fix: str) -> T:

@@ -28,6 +28,7 @@ from gs_stereo.io.colmap_model import (
     pinhole_intrinsics,
     posed_image,
     with_tracks,
+    without_dangling,
 )
 from gs_stereo.types import Camera, SparsePoints, SparseScene
 
@@ -51,10 +52,42 @@ def _model_suffix(folder: Path) -> str | None:
     return None
 
 
+def read_best_model(folder: Path) -> tuple[ColmapModel, tuple[str, ...]]:
+    """The model in or below `folder` that holds most images, and what the user should know about it.
+
+    COLMAP writes a folder for each part of a capture that it could not join to the others: `sparse/0` need not be the
+    largest. A model that `folder` itself holds is taken as asked for, and a larger one beside it is named.
+    """
+    inner = [path for parent in (folder, folder / "sparse") for path in sorted(parent.glob("*")) if path.is_dir()]
+    below = [path for path in (folder / "sparse", *inner) if _model_suffix(path) is not None]
+    own = _model_suffix(folder) is not None
+    beside = [path for path in sorted(folder.parent.glob("[0-9]*")) if own and _model_suffix(path) and path != folder]
+    if own or not below:
+        model = read_model(folder)
+        larger = [(count, path) for path in beside if (count := len(read_model(path).images)) > len(model.images)]
+        notes = tuple(
+            f"The model in {folder} has {len(model.images)} images; {path} has {count}, give that to use it."
+            for count, path in sorted(larger, reverse=True)[:1]
+        )
+        return model, (*model_notes(model), *notes)
+    models = {path: read_model(path) for path in dict.fromkeys(below)}
+    best = max(models, key=lambda path: len(models[path].images))
+    others = ", ".join(f"{path.name} with {len(models[path].images)}" for path in models if path != best)
+    note = (f"{best} with {len(models[best].images)} images was taken; smaller models beside it: {others}.",)
+    return models[best], (*model_notes(models[best]), *(note if others else ()))
+
+
+def model_notes(model: ColmapModel) -> tuple[str, ...]:
+    """What was put right in a model."""
+    count = model.dropped_observations
+    return (f"{count} observations of points or images that are not in the model were left out.",) if count else ()
+
+
 def read_model(folder: Path) -> ColmapModel:
     """Read and check a model (binary if it is there, else text); InputError on anything missing or broken."""
     found = find_model_folder(folder)
     model = colmap_binary.read(found) if _model_suffix(found) == ".bin" else colmap_text.read(found)
+    model = without_dangling(model)
     check_model(model, found)
     return model
 

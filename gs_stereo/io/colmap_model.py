@@ -6,7 +6,7 @@ Poses are `cam_from_world` as a wxyz quaternion and a translation; pixels have t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -90,11 +90,35 @@ class ColmapPoints:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ColmapModel:
-    """Cameras and images by id, and the points."""
+    """Cameras and images by id, and the points. dropped_observations: of points or images that are not there."""
 
     cameras: Mapping[int, ColmapCamera]
     images: Mapping[int, ColmapImage]
     points: ColmapPoints
+    dropped_observations: int = 0
+
+
+def without_dangling(model: ColmapModel) -> ColmapModel:
+    """The model without observations that lead nowhere; scripts thin out images or points, and COLMAP leaves some.
+
+    The numbers of what remains do not change; points keep their place even if nobody is left who sees them.
+    """
+    points = model.points
+    sizes = {image_id: len(image.points_xy) for image_id, image in model.images.items()}
+    observed = np.array([sizes.get(int(image_id), 0) for image_id in points.track[:, 0]], dtype=np.int64)
+    sound = (points.track[:, 1] >= 0) & (points.track[:, 1] < observed)
+    images, dropped = {}, int((~sound).sum())
+    for image_id, image in model.images.items():
+        gone = (image.point_ids != _NO_POINT) & ~np.isin(image.point_ids, points.ids)
+        dropped += int(gone.sum())
+        images[image_id] = replace(image, point_ids=np.where(gone, _NO_POINT, image.point_ids)) if gone.any() else image
+    if not dropped:
+        return model
+    owner = np.repeat(np.arange(len(points)), np.diff(points.track_start))
+    counts = np.bincount(owner[sound], minlength=len(points))
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    kept = replace(points, track_start=start, track=points.track[sound])
+    return replace(model, images=images, points=kept, dropped_observations=dropped)
 
 
 def with_tracks(points: ColmapPoints, images: Mapping[int, ColmapImage]) -> ColmapPoints:

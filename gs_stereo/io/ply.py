@@ -16,7 +16,9 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.core.atomic import atomic_path
+from gs_stereo.core.foreign import what_it_is_instead
 from gs_stereo.errors import InputError
+from gs_stereo.log import logger
 
 if TYPE_CHECKING:
     from gs_stereo.types.gaussians import Gaussians
@@ -63,8 +65,9 @@ def save_splat(path: Path, gaussians: Gaussians) -> None:
 def load_splat(path: Path) -> Gaussians:
     """Read Gaussians (float32, on the CPU).
 
-    Raises InputError if the file is no splat, is truncated, declares more than it holds, or has values that are not
-    finite. Nothing is allocated before the declared size is checked against the file's.
+    Gaussians with NaN or infinity are left out, and counted in a warning. Raises InputError if the file is no splat,
+    is truncated, declares more than it holds, or has no usable Gaussian. Nothing is allocated before the declared size
+    is checked against the file's.
     """
     table = _read_vertices(path)
     names = table.dtype.names or ()
@@ -94,10 +97,28 @@ def _gaussians(path: Path, table: np.ndarray, rest_names: list[str]) -> Gaussian
         "opacity_logits": _stack(table, ("opacity",))[:, 0],
         "sh": np.concatenate([_stack(table, _DC)[:, None], rest], axis=1),
     }
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise _broken(path, f"its {name} hold NaN or infinity")
+    usable = np.logical_and.reduce(
+        [np.isfinite(array).reshape(len(table), -1).all(axis=1) for array in arrays.values()]
+    )
+    if not usable.any():
+        raise _broken(path, "none of its Gaussians is finite" if len(table) else "it holds no Gaussian")
+    if not usable.all():
+        lost = len(table) - int(usable.sum())
+        logger.warning("%s: %d of %d Gaussians hold NaN or infinity and are left out.", path, lost, len(table))
+        arrays = {name: array[usable] for name, array in arrays.items()}
+    if _looks_activated(arrays):
+        logger.warning(
+            "%s seems to hold activated values (opacities from 0 to 1, positive scales), not the logits and logarithms "
+            "of a 3DGS .ply; if it looks like fog, export it again.",
+            path,
+        )
     return Gaussians(**{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()})
+
+
+def _looks_activated(arrays: dict[str, np.ndarray]) -> bool:
+    """Logits and log-scales of a real splat are negative somewhere."""
+    opacities, scales = arrays["opacity_logits"], arrays["log_scales"]
+    return bool((opacities >= 0).all() and (opacities <= 1).all() and (scales > 0).all())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +162,11 @@ def _parse_header(path: Path, start: bytes) -> _Header:
     elements = [index for index, line in enumerate(lines) if line[0] == "element"]
     if len(formats) != 1 or formats[0] not in _ORDERS:
         raise _broken(path, "its header names no known format")
+    if elements and lines[elements[0]][1:2] == ["chunk"]:
+        raise _broken(
+            path,
+            "it is a compressed .ply of SuperSplat, which must be decompressed first (SuperSplat, splat-transform)",
+        )
     if not elements or lines[elements[0]][1:2] != ["vertex"]:
         raise _broken(path, "its first element is not 'vertex'")
     last = elements[1] if len(elements) > 1 else len(lines)
@@ -192,4 +218,6 @@ def _stack(table: np.ndarray, names: tuple[str, ...]) -> Float[np.ndarray, "n c"
 
 
 def _broken(path: Path, problem: str) -> InputError:
+    if instead := what_it_is_instead(path):
+        return InputError(f"The file {path} cannot be used: {instead}.")
     return InputError(f"The file {path} cannot be used: {problem}; export it again as a 3DGS .ply.")

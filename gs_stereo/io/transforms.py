@@ -26,6 +26,7 @@ from gs_stereo.io.views import Row4
 _PINHOLE_MODELS = frozenset({"", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE"})
 _DISTORTION = ("k1", "k2", "p1", "p2", "k3")
 _MAX_SKEW_OF_ROTATION = 1e-3
+_LEAST_SCALE = 1e-6
 _WANTED = "give a transforms.json of nerfstudio or instant-ngp"
 _OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 
@@ -73,7 +74,8 @@ class TransformsFrame:
 
     name: path without the folder that all frames share. path: the image, None if there is none.
     size: width and height if the file tells, else None. focal: fx, fy in pixels, or as a field of view (radians).
-    centre: principal point in pixels, None for the middle. distortion: k1 k2 p1 p2 k3, OpenCV's order.
+    centre: principal point in pixels, None for the middle. distortion: k1 k2 p1 p2 k3, OpenCV's order. pose_scale:
+    length of the axes of the pose as it is written, for example of a scaled camera in Blender.
     """
 
     name: str
@@ -84,6 +86,7 @@ class TransformsFrame:
     centre: tuple[float, float] | None
     distortion: tuple[float, ...]
     cam_from_world: Float[np.ndarray, "4 4"]
+    pose_scale: float = 1.0
 
     def intrinsics(self, width: int, height: int) -> Float[np.ndarray, "3 3"]:
         """K for the size that the file states, or for `width` x `height` (the image's) if it states none."""
@@ -99,9 +102,20 @@ class TransformsFrame:
         return fx, fx if along_y is None else height / 2 / math.tan(along_y / 2)
 
 
-def read_transforms(path: Path) -> tuple[TransformsFrame, ...]:
-    """Read the frames of a transforms.json in the order of the file; InputError names what is wrong and where."""
-    document = read_object(path, fix=_WANTED)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Transforms:
+    """The usable frames in the order of the file, and why others are not, by name. notes: what was put right."""
+
+    frames: tuple[TransformsFrame, ...]
+    failed: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def read_transforms(path: Path) -> Transforms:
+    """Read a transforms.json; InputError if it is none, or if no frame can be used: then it names the first fault."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; {_WANTED}, for example {path / 'transforms.json'}.")
+    document = read_object(path, fix=_WANTED, allow_inf_nan=True)
     frames = document.get("frames")
     if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
         raise InputError(f"The file {path} has no list of frames; {_WANTED}.")
@@ -111,13 +125,22 @@ def read_transforms(path: Path) -> tuple[TransformsFrame, ...]:
     names = [str(file.relative_to(shared)) for file in files]
     if len(set(names)) < len(names):
         raise InputError(f"Two frames in {path} have the same file_path; remove one of them.")
-    result = []
+    result: list[TransformsFrame] = []
+    failed: dict[str, str] = {}
     for number, (frame, name) in enumerate(zip(frames, names, strict=True)):
         try:
             result.append(_frame(path.parent, record_from_json(_Entry, json.dumps({**common, **frame})), name))
         except ValueError as error:
-            raise InputError(f"Frame {number} ({name}) in {path} cannot be used ({error}); correct it.") from error
-    return tuple(result)
+            failed[name] = f"Frame {number} ({name}) in {path} cannot be used ({error}); correct it."
+    if not result:
+        raise InputError(next(iter(failed.values())))
+    scales = [frame.pose_scale for frame in result if abs(frame.pose_scale - 1) > _MAX_SKEW_OF_ROTATION]
+    notes: tuple[str, ...] = ()
+    if scales:
+        notes = (
+            f"The axes of {len(scales)} poses have length {np.median(scales):.4g}, not 1: the scale was taken out.",
+        )
+    return Transforms(frames=tuple(result), failed=failed, notes=notes)
 
 
 def _file_path(path: Path, number: int, frame: Mapping[str, Any]) -> PurePosixPath:
@@ -137,6 +160,7 @@ def _shared_folder(files: list[PurePosixPath]) -> PurePosixPath:
 
 def _frame(folder: Path, entry: _Entry, name: str) -> TransformsFrame:
     """ValueError if the pose is none."""
+    cam_from_world, pose_scale = _cam_from_world(entry.transform_matrix)
     found = _find_image(folder, entry.file_path.replace("\\", "/"))
     fx, fy = entry.fl_x or entry.fl_y, entry.fl_y or entry.fl_x
     return TransformsFrame(
@@ -147,7 +171,8 @@ def _frame(folder: Path, entry: _Entry, name: str) -> TransformsFrame:
         field_of_view=(entry.camera_angle_x, entry.camera_angle_y) if entry.camera_angle_x else None,
         centre=None if entry.cx is None or entry.cy is None else (entry.cx, entry.cy),
         distortion=tuple(getattr(entry, key) or 0.0 for key in _DISTORTION),
-        cam_from_world=_cam_from_world(entry.transform_matrix),
+        cam_from_world=cam_from_world,
+        pose_scale=pose_scale,
     )
 
 
@@ -160,15 +185,22 @@ def _find_image(folder: Path, file_path: str) -> Path | None:
     return None
 
 
-def _cam_from_world(rows: tuple[Row4, ...]) -> Float[np.ndarray, "4 4"]:
-    """Of a camera-to-world matrix; its rounded rotation becomes the nearest exact one. ValueError if it is none."""
+def _cam_from_world(rows: tuple[Row4, ...]) -> tuple[Float[np.ndarray, "4 4"], float]:
+    """Of a camera-to-world matrix, and the length of its axes; ValueError if it is no rotation, but for one scale.
+
+    Its rounded rotation becomes the nearest exact one.
+    """
     world_from_gl = np.vstack([rows[:3], [0.0, 0.0, 0.0, 1.0]])
     world_from_cam = world_from_gl @ _OPENGL_FROM_OPENCV
     u, singular, vt = np.linalg.svd(world_from_cam[:3, :3])
     rotation = u @ vt
-    if np.abs(singular - 1).max() > _MAX_SKEW_OF_ROTATION or np.linalg.det(rotation) < 0:
-        raise ValueError("its pose is no rotation and translation")
+    scale = float(singular.mean())
+    if scale < _LEAST_SCALE or np.abs(singular / scale - 1).max() > _MAX_SKEW_OF_ROTATION:
+        lengths = ", ".join(f"{length:.4g}" for length in singular)
+        raise ValueError(f"its pose is no rotation and translation: its axes have the lengths {lengths}")
+    if np.linalg.det(rotation) < 0:
+        raise ValueError("its pose is a mirror, no rotation")
     cam_from_world = np.eye(4)
     cam_from_world[:3, :3] = rotation.T
     cam_from_world[:3, 3] = -rotation.T @ world_from_cam[:3, 3]
-    return cam_from_world
+    return cam_from_world, scale

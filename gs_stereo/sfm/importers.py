@@ -12,18 +12,25 @@ from pathlib import Path
 import numpy as np
 
 from gs_stereo.errors import InputError
-from gs_stereo.imaging.images import fitting_scale, fitting_size, photo_size, read_photo, shrink_to_edge, write_png
-from gs_stereo.io.colmap import read_model
+from gs_stereo.imaging.images import (
+    fitting_scale,
+    fitting_size,
+    list_photos,
+    photo_size,
+    read_photo,
+    shrink_to_edge,
+    write_png,
+)
+from gs_stereo.io.colmap import read_best_model, read_model
 from gs_stereo.io.colmap_model import (
     ColmapCamera,
     ColmapImage,
     ColmapModel,
     ColmapPoints,
-    check_image_name,
     posed_image,
 )
 from gs_stereo.io.reconstruction import ReconstructionSummary
-from gs_stereo.io.transforms import TransformsFrame, read_transforms
+from gs_stereo.io.transforms import Transforms, TransformsFrame, read_transforms
 from gs_stereo.sfm.config import ImportConfig
 from gs_stereo.sfm.job import CameraGroup, Job, OnProgress, ignore_progress, run_job
 from gs_stereo.sfm.lens import Lens, colmap_from_lens, lens_from_colmap
@@ -44,11 +51,12 @@ _NO_POINTS = ColmapPoints(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Given:
-    """A model whose cameras fit its photos exactly, the photos, and what could not be taken over."""
+    """A model whose cameras fit its photos exactly, the photos, what is left out, and what was put right."""
 
     model: ColmapModel
     sources: Mapping[str, PhotoSource]
     failed: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def import_colmap(
@@ -65,8 +73,8 @@ def import_colmap(
     Images with lens distortion are undistorted; fisheye models are refused. Images that are missing or broken are
     listed in the summary. Raises InputError for a broken model and StageError if triangulation is needed and fails.
     """
-    model = read_model(model_folder)
-    return _take_over(_given_colmap(model, image_folder), "colmap", work_dir, config, seed, on_progress)
+    model, notes = read_best_model(model_folder)
+    return _take_over(_given_colmap(model, image_folder, notes), "colmap", work_dir, config, seed, on_progress)
 
 
 def import_transforms(
@@ -78,8 +86,9 @@ def import_transforms(
     on_progress: OnProgress = ignore_progress,
 ) -> ReconstructionResult:
     """Take over a transforms.json of nerfstudio or instant-ngp; see `import_colmap`. Points are triangulated."""
-    frames = read_transforms(transforms)
-    return _take_over(_given_transforms(frames, transforms), "transforms", work_dir, config, seed, on_progress)
+    return _take_over(
+        _given_transforms(read_transforms(transforms), transforms), "transforms", work_dir, config, seed, on_progress
+    )
 
 
 def _take_over(
@@ -96,11 +105,14 @@ def _take_over(
         scale_source="none" if config.metres_per_unit is None else "given",
         failed=given.failed,
         models=(len(model.images),),
+        notes=given.notes,
     )
     return publish(model, given.sources, work_dir, summary, config.max_image_size, on_progress)
 
 
-def _given_colmap(model: ColmapModel, image_folder: Path) -> _Given:
+def _given_colmap(model: ColmapModel, image_folder: Path, notes: tuple[str, ...]) -> _Given:
+    photos = PhotosByName(image_folder)
+    renamed = 0
     images: dict[int, ColmapImage] = {}
     sources: dict[str, PhotoSource] = {}
     failed: dict[str, str] = {}
@@ -109,7 +121,8 @@ def _given_colmap(model: ColmapModel, image_folder: Path) -> _Given:
     for image_id, image in sorted(model.images.items()):
         lens = lens_from_colmap(model.cameras[image.camera_id])
         try:
-            source = _source(image_folder / check_image_name(image.name), lens.width, lens.height)
+            name = photos.find(image.name)
+            source = _source(image_folder / name, lens.width, lens.height)
         except InputError as error:
             failed[image.name] = str(error)
             continue
@@ -117,10 +130,53 @@ def _given_colmap(model: ColmapModel, image_folder: Path) -> _Given:
         fitted_lens = _fitted(lens, source)
         cameras.setdefault(camera_id, colmap_from_lens(fitted_lens))
         stretch = np.array([source.width / lens.width, source.height / lens.height])
-        images[image_id] = replace(image, camera_id=camera_id, points_xy=image.points_xy * stretch)
-        sources[image.name] = source
+        images[image_id] = replace(image, name=name, camera_id=camera_id, points_xy=image.points_xy * stretch)
+        sources[name] = source
+        renamed += name != image.name
+    unused = len(photos) - len(images)
+    if renamed:
+        notes = (*notes, f"{renamed} image names of the model differ from the files (separators, folders, case).")
+    if unused > 0:
+        notes = (*notes, f"{unused} photos of {image_folder} are not in the model.")
     kept = replace(model, cameras=cameras, images=images)
-    return _Given(model=kept, sources=sources, failed=failed)
+    return _Given(model=kept, sources=sources, failed=failed, notes=notes)
+
+
+class PhotosByName:
+    """The photos of a folder by names that other programs wrote: absolute, with back-slashes, in another case."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        names = [path.relative_to(folder).as_posix() for path in list_photos(folder)]
+        self._by_lower: dict[str, list[str]] = {}
+        for name in names:
+            for tail in _tails(name.lower()):
+                self._by_lower.setdefault(tail, []).append(name)
+        self._names = frozenset(names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def find(self, name: str) -> str:
+        """The photo's path in the folder; InputError if there is none, or more than one that is as good."""
+        plain = name.replace("\\", "/")
+        if plain in self._names:
+            return plain
+        for tail in _tails(plain.lower()):  # the longest first
+            found = self._by_lower.get(tail, [])
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise InputError(
+                    f"The image {name!r} could be any of {', '.join(sorted(found)[:3])}; rename the files."
+                )
+        raise InputError(f"There is no image {name!r} in {self._folder}; add it or name the right image folder.")
+
+
+def _tails(path: str) -> list[str]:
+    """a/b/c -> a/b/c, b/c, c."""
+    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _without_broken(given: _Given, on_progress: OnProgress) -> _Given:
@@ -144,7 +200,7 @@ def _without_broken(given: _Given, on_progress: OnProgress) -> _Given:
         raise InputError(f"Only {count} can be used ({first}); give the folder that holds them.")
     images = {image_id: image for image_id, image in given.model.images.items() if image.name in sources}
     model = replace(given.model, images=images)
-    return _Given(model=replace(model, points=_seen_points(model)), sources=sources, failed=failed)
+    return replace(given, model=replace(model, points=_seen_points(model)), sources=sources, failed=failed)
 
 
 def _seen_points(model: ColmapModel) -> ColmapPoints:
@@ -165,13 +221,13 @@ def _seen_points(model: ColmapModel) -> ColmapPoints:
     )
 
 
-def _given_transforms(frames: tuple[TransformsFrame, ...], transforms: Path) -> _Given:
+def _given_transforms(read: Transforms, transforms: Path) -> _Given:
     images: dict[int, ColmapImage] = {}
     sources: dict[str, PhotoSource] = {}
-    failed: dict[str, str] = {}
+    failed = dict(read.failed)
     cameras: dict[int, ColmapCamera] = {}
     known: dict[tuple[float, ...], int] = {}
-    for frame in sorted(frames, key=lambda frame: frame.name):
+    for frame in sorted(read.frames, key=lambda frame: frame.name):
         try:
             lens, source = _lens_of_frame(frame, transforms)
         except InputError as error:
@@ -183,7 +239,8 @@ def _given_transforms(frames: tuple[TransformsFrame, ...], transforms: Path) -> 
         nothing = np.empty((0, 2)), np.empty(0, dtype=np.int64)
         images[len(images) + 1] = posed_image(frame.name, camera_id, frame.cam_from_world, *nothing)
         sources[frame.name] = source
-    return _Given(model=ColmapModel(cameras=cameras, images=images, points=_NO_POINTS), sources=sources, failed=failed)
+    model = ColmapModel(cameras=cameras, images=images, points=_NO_POINTS)
+    return _Given(model=model, sources=sources, failed=failed, notes=read.notes)
 
 
 def _lens_of_frame(frame: TransformsFrame, transforms: Path) -> tuple[Lens, PhotoSource]:

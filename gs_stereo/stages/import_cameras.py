@@ -44,7 +44,8 @@ class ImportCamerasStage(Stage):
     def inputs(self, paths: ScenePaths, config: ImportCamerasConfig) -> StageInputs:
         if config.transforms is not None:
             transforms = paths.scene / config.transforms
-            photos = sorted({frame.path for frame in read_transforms(transforms) if frame.path is not None})
+            frames = read_transforms(transforms).frames
+            photos = sorted({frame.path for frame in frames if frame.path is not None})
             return StageInputs(external={_name(path, transforms.parent): path for path in [transforms, *photos]})
         folder = paths.scene / str(config.colmap)
         if not folder.is_dir():
@@ -65,12 +66,13 @@ class ImportCamerasStage(Stage):
     def run(self, context: StageContext, config: ImportCamerasConfig) -> StageOutcome:
         from gs_stereo.sfm.importers import import_colmap, import_transforms
 
-        scene, folder, seed = context.paths.scene, context.work_dir, context.seed
+        folder, seed = context.work_dir, context.seed
         with photo_progress("import") as show:
             if config.transforms is not None:
-                result = import_transforms(scene / config.transforms, folder, config, seed=seed, on_progress=show)
+                transforms = context.paths.scene / config.transforms
+                result = import_transforms(transforms, folder, config, seed=seed, on_progress=show)
             else:
-                model, images = scene / str(config.colmap), _image_folder(context.paths, config)
+                model, images = context.paths.scene / str(config.colmap), _image_folder(context.paths, config)
                 result = import_colmap(model, images, folder, config, seed=seed, on_progress=show)
         return outcome_of(result)
 

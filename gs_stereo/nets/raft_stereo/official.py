@@ -4,35 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from gs_stereo.config import parse_config
+from gs_stereo.core.foreign import what_it_is_instead
 from gs_stereo.errors import InputError
 from gs_stereo.nets.config import VARIANTS, RaftStereoConfig
 
 OFFICIAL_LICENCE = "MIT"
-_PREFIX = "module."
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of data-parallel training, torch.compile and Lightning
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")
 _RADIUS = 4
 
 
 def read_official(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a `.pth` state dict, without the `module.` that data-parallel training puts before each name.
+    """The tensors of a state dict, whatever the suffix, out of the wrappers that trainers put around them.
 
-    InputError if it is damaged, holds anything but tensors, or is not of RAFT-Stereo.
+    A wrapper is a dictionary with the state dict under a usual name, or a prefix before each name. InputError if it is
+    damaged, holds anything but tensors, or is not of RAFT-Stereo.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises nearly anything on a foreign file
+        instead = what_it_is_instead(path) or "it is damaged or holds more than tensors"
         raise InputError(
-            f"The weights {path} cannot be read, or hold more than tensors; give a RAFT-Stereo state dict (.pth) or a "
-            "folder with net.json."
+            f"The weights {path} cannot be read ({instead}); give a RAFT-Stereo state dict or a folder with net.json."
         ) from error
-    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    tensors = _unwrapped(content)
+    if tensors is None:
         raise InputError(f"The weights {path} are no state dict of tensors; give a RAFT-Stereo .pth.")
-    tensors = {str(name).removeprefix(_PREFIX): value for name, value in content.items()}
     if "update_block.gru08.convz.weight" not in tensors:
         raise InputError(f"The weights {path} are not of RAFT-Stereo; only its official checkpoints load from a .pth.")
+    return tensors
+
+
+def _unwrapped(content: Any) -> dict[str, torch.Tensor] | None:
+    """The state dict inside a checkpoint; None if there is none."""
+    if not isinstance(content, Mapping):
+        return None
+    for name in _WRAPPERS:
+        if isinstance(content.get(name), Mapping):
+            return _unwrapped(content[name])
+    if not content or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        return None
+    tensors = {str(name): value for name, value in content.items()}
+    while any(prefix := [each for each in _PREFIXES if all(name.startswith(each) for name in tensors)]):
+        tensors = {name.removeprefix(prefix[0]): value for name, value in tensors.items()}
     return tensors
 
 
