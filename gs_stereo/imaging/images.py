@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import warnings
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,15 +20,26 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gs_stereo.core.atomic import write_bytes
+from gs_stereo.core.foreign import what_it_is_instead
 from gs_stereo.errors import InputError, StageError
 
 if TYPE_CHECKING:
     from PIL import Image
 
 PHOTO_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 OUTPUT_FOLDERS = frozenset({"gsstereo"})
+_NO_PHOTO_FOLDER = re.compile(
+    r"images?_\d+|masks?|depths?|normals?|segmentations?|semantics?|sparse|dense|stereo|colmap|undistorted|renders?|output"
+)
+"""Folders beside photos that hold smaller copies, maps of other kinds, or results of programs."""
+OTHER_PHOTO_SUFFIXES = frozenset(
+    {".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".jxl"}
+)
+"""Photos that cannot be decoded here: of phones, and raw ones of cameras."""
 _FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 _PNG_COMPRESSION = 3
+_MOST_PIXELS = 512 * 10**6  # phones have 200 since 2022; a small file must not ask for all memory
 _UINT8_FROM_UINT16 = 257.0
 _ROTATED_BY_QUARTER = frozenset({5, 6, 7, 8})
 _ORIENTATION_TAG = 0x0112
@@ -35,16 +48,36 @@ _ORIENTATION_TAG = 0x0112
 def list_photos(folder: Path, skip_folders: Collection[str] = OUTPUT_FOLDERS) -> list[Path]:
     """Every photo below `folder`, chosen by suffix and sorted by relative path.
 
-    Hidden files and folders, folders named in `skip_folders`, and links to folders are left out.
+    Hidden files and folders, folders named in `skip_folders`, links to folders, and folders that hold smaller copies
+    (`images_4`), masks, depth or results of other programs are left out.
     """
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}; name the folder that holds the photos.")
     found = []
     for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in skip_folders]
+        folders[:] = [
+            name
+            for name in folders
+            if not (name.startswith(".") or name in skip_folders or _NO_PHOTO_FOLDER.fullmatch(name.lower()))
+        ]
         shown = (name for name in files if not name.startswith("."))
         found += [Path(root, name) for name in shown if Path(name).suffix.lower() in PHOTO_SUFFIXES]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def unused_files(folder: Path) -> str | None:
+    """A sentence about photos and videos of a photo folder that cannot be used as they are; None if there are none."""
+    suffixes = Counter(path.suffix.lower() for path in folder.rglob("*") if not path.name.startswith("."))
+    photos = {suffix: count for suffix, count in sorted(suffixes.items()) if suffix in OTHER_PHOTO_SUFFIXES}
+    videos = {suffix: count for suffix, count in sorted(suffixes.items()) if suffix in VIDEO_SUFFIXES}
+    told = []
+    if photos:
+        counted = ", ".join(f"{count} {suffix}" for suffix, count in photos.items())
+        told.append(f"{counted} files are not used: convert them to JPEG or PNG")
+    if videos:
+        counted = ", ".join(f"{count} {suffix}" for suffix, count in videos.items())
+        told.append(f"{counted} videos are not used: give one with --images")
+    return f"In {folder} {'; '.join(told)}." if told else None
 
 
 @contextmanager
@@ -54,6 +87,7 @@ def open_photo(path: Path) -> Iterator[Image.Image]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about odd metadata and, below its limit, about large images
+        Image.MAX_IMAGE_PIXELS = _MOST_PIXELS // 2  # Pillow refuses what has more than twice as many
         try:
             with Image.open(path, formats=_FORMATS) as image:
                 yield image
@@ -68,11 +102,13 @@ def open_photo(path: Path) -> Iterator[Image.Image]:
 def _reason(path: Path, error: Exception) -> str:
     from PIL import Image, UnidentifiedImageError
 
+    if instead := what_it_is_instead(path):
+        return instead
     if isinstance(error, UnidentifiedImageError):
         empty = path.is_file() and path.stat().st_size == 0
         return "the file is empty" if empty else "it is no JPEG, PNG, TIFF, WebP or BMP image"
     if isinstance(error, Image.DecompressionBombError):
-        return "it has more pixels than can be handled safely"
+        return f"it has more than {_MOST_PIXELS // 10**6} megapixels; shrink it"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
 

@@ -16,7 +16,6 @@ from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import write_png
 from gs_stereo.imaging.sharpness import frame_sharpness
 
-VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 _LAST_PART_OF_WINDOW = 0.6
 
 

@@ -26,6 +26,11 @@ class ScenePaths:
     @classmethod
     def of(cls, scene: Path, output: Path | None = None) -> ScenePaths:
         """Absolute paths; InputError if the scene folder is not there."""
+        if scene.is_file():
+            raise InputError(
+                f"{scene} is a file; put it into a folder of its own and give the folder, for example "
+                f"`mkdir {scene.stem} && mv {scene.name} {scene.stem}/`."
+            )
         if not scene.is_dir():
             raise InputError(f"The scene folder {scene} does not exist; give a folder with photos in it.")
         root = scene.resolve()

@@ -13,8 +13,17 @@ import numpy as np
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.exif import GpsPosition, read_metadata
-from gs_stereo.imaging.images import fitting_scale, fitting_size, list_photos, read_photo, shrink_to_edge, write_png
-from gs_stereo.imaging.video import VIDEO_SUFFIXES, extract_frames
+from gs_stereo.imaging.images import (
+    VIDEO_SUFFIXES,
+    fitting_scale,
+    fitting_size,
+    list_photos,
+    read_photo,
+    shrink_to_edge,
+    unused_files,
+    write_png,
+)
+from gs_stereo.imaging.video import extract_frames
 from gs_stereo.io.colmap_model import CAMERA_MODELS
 from gs_stereo.sfm.config import ReconstructConfig
 from gs_stereo.sfm.job import CameraGroup, OnProgress, Progress, ignore_progress
@@ -67,7 +76,9 @@ def find_photos(
         return PhotoSet(root=frame_folder, paths=tuple(frames), is_video=True)
     paths = list_photos(source)
     if not paths:
-        raise InputError(f"There are no photos in {source}; put JPEG, PNG, TIFF, WebP or BMP files there.")
+        unused = unused_files(source)
+        reason = f" {unused}" if unused else ""
+        raise InputError(f"There are no photos in {source}; put JPEG, PNG, TIFF, WebP or BMP files there.{reason}")
     return PhotoSet(root=source, paths=tuple(paths))
 
 

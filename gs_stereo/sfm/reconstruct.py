@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gs_stereo.errors import InputError
-from gs_stereo.imaging.images import fitting_scale
+from gs_stereo.imaging.images import fitting_scale, unused_files
 from gs_stereo.io.colmap import read_model
 from gs_stereo.io.colmap_model import ColmapModel
 from gs_stereo.io.reconstruction import ReconstructionSummary
@@ -55,11 +55,12 @@ def _reconstruct_photos(
     failed |= {photo.name: _why_not(photo, result) for photo in usable if photo.name not in registered}
     gps = {photo.name: photo.gps for photo in usable if photo.gps is not None}
     scaling = choose_scaling(model, config, gps, seed)
+    unused = None if photos.is_video else unused_files(photos.root)
     summary = ReconstructionSummary(
         source="video" if photos.is_video else "photos",
         metres_per_unit=scaling.metres_per_unit,
         scale_source=scaling.source,
-        notes=(*_model_notes(result.models), *scaling.notes),
+        notes=(*_model_notes(result.models), *scaling.notes, *([unused] if unused else [])),
         failed=failed,
         models=tuple(result.models),
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from gs_stereo.errors import InputError
-from gs_stereo.imaging.video import VIDEO_SUFFIXES
+from gs_stereo.imaging.images import VIDEO_SUFFIXES
+
+PHOTO_FOLDERS = ("images", "input")
 
 
 def find_source(scene: Path, images: str | None) -> Path:
     """The photo folder or the video of a scene; InputError if it is missing, or if there are several videos.
 
-    images: folder or file, relative to the scene; by default SCENE/images, a video in SCENE, or SCENE itself.
+    images: folder or file, relative to the scene; by default SCENE/images, SCENE/input (as 3DGS has it), a video in
+    SCENE, or SCENE itself.
     """
     if images is not None:
         source = Path(images)
@@ -19,8 +22,9 @@ def find_source(scene: Path, images: str | None) -> Path:
         if not source.exists():
             raise InputError(f"{source} does not exist; give --images a photo folder or a video file.")
         return source
-    if (scene / "images").is_dir():
-        return scene / "images"
+    for name in PHOTO_FOLDERS:
+        if (scene / name).is_dir():
+            return scene / name
     videos = sorted(path for path in scene.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
     if len(videos) > 1:
         raise InputError(f"There are {len(videos)} videos in {scene}; choose one with --images.")

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from gs_stereo.core.atomic import atomic_path
+from gs_stereo.core.checkpoint import write_checkpoint
 from gs_stereo.errors import InputError
 from gs_stereo.splat.optimizer import AdamState
 from gs_stereo.splat.training_state import FitRecord, TrainingState
@@ -37,8 +37,7 @@ def save_checkpoint(path: Path, state: TrainingState, run_id: str) -> None:
         "statistics": state.statistics,
         "records": [list(dataclasses.astuple(record)) for record in state.records],
     }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    write_checkpoint(path, content)
 
 
 def load_checkpoint(path: Path, run_id: str, device: torch.device) -> TrainingState:

@@ -13,12 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+from jaxtyping import Float
 from pydantic import Field
 
 from gs_stereo.core.records import OpenRecord, read_record
 from gs_stereo.datasets.layouts.pair_files import Calibration, PairFiles, PairSource, sorted_sources
 from gs_stereo.errors import InputError
+from gs_stereo.io.disparity_files import read_pfm
+from gs_stereo.log import logger
 
+_MANY_ZEROS = 0.01
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -36,9 +41,26 @@ def _pair(folder: Path) -> PairSource:
         left=_image(folder, "left"),
         right=_image(folder, "right"),
         disparity=folder / "disp_left.pfm",
+        read_disparity=_read_truth,
         mask=folder / "nonocc_left.png",
         calibration=partial(_read_calibration, calibration) if calibration.is_file() else None,
     ).source()
+
+
+def _read_truth(path: Path) -> Float[np.ndarray, "h w"]:
+    """The true disparity; InputError for a negative one, a warning where many pixels are exactly 0."""
+    truth = read_pfm(path)
+    known = np.isfinite(truth)
+    if (truth[known] < 0).any():
+        raise InputError(f"{path} has negative disparities; x_left - x_right is positive: give it with the other sign.")
+    zeros = float((truth[known] == 0).mean()) if known.any() else 0.0
+    if zeros > _MANY_ZEROS:
+        logger.warning(
+            "%s: %.0f %% of the true disparity is exactly zero and counts as such; write NaN where it is unknown.",
+            path,
+            100 * zeros,
+        )
+    return truth
 
 
 def _image(folder: Path, stem: str) -> Path:
