@@ -97,11 +97,13 @@ def _gaussians(path: Path, table: np.ndarray, rest_names: list[str]) -> Gaussian
         "opacity_logits": _stack(table, ("opacity",))[:, 0],
         "sh": np.concatenate([_stack(table, _DC)[:, None], rest], axis=1),
     }
+    if not len(table):
+        raise _broken(path, "it holds no Gaussian")
     usable = np.logical_and.reduce(
         [np.isfinite(array).reshape(len(table), -1).all(axis=1) for array in arrays.values()]
     )
     if not usable.any():
-        raise _broken(path, "none of its Gaussians is finite" if len(table) else "it holds no Gaussian")
+        raise _broken(path, "none of its Gaussians is finite")
     if not usable.all():
         lost = len(table) - int(usable.sum())
         logger.warning("%s: %d of %d Gaussians hold NaN or infinity and are left out.", path, lost, len(table))

@@ -15,6 +15,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.io.colmap import (
     find_model_folder,
     model_from_sparse_scene,
+    read_best_model,
     read_model,
     sparse_scene_from_model,
     write_model,
@@ -26,6 +27,8 @@ from gs_stereo.io.colmap_model import (
     ColmapModel,
     ColmapPoints,
     check_image_name,
+    check_model,
+    without_dangling,
 )
 from gs_stereo.types import SparseScene
 
@@ -243,3 +246,30 @@ def test_a_distorted_camera_is_refused_with_the_fix() -> None:
 def test_names_that_leave_the_folder_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="image"):
         check_image_name(name)
+
+
+def test_observations_that_lead_nowhere_are_dropped_and_counted(tmp_path: Path) -> None:
+    model = small_model()
+    points = replace(model.points, track=np.array([[3, 0], [77, 2]]))  # the second point's image is gone
+    first = model.images[3]
+    ids = np.where(first.point_ids == 5, 123, first.point_ids)  # and so is a point that an image sees
+    kept = without_dangling(replace(model, points=points, images={**model.images, 3: replace(first, point_ids=ids)}))
+    check_model(kept, tmp_path)
+    assert kept.dropped_observations == 1 + np.count_nonzero(first.point_ids == 5)
+    assert kept.points.track.tolist() == [[3, 0]]
+    assert kept.points.track_start.tolist() == [0, 1, 1]
+    assert 123 not in kept.images[3].point_ids
+    assert without_dangling(kept) is kept
+
+
+def test_the_model_with_most_images_is_taken_and_a_larger_one_beside_it_is_named(tmp_path: Path) -> None:
+    model = small_model()
+    small = replace(model, images=dict(list(model.images.items())[:1]))
+    write_model(tmp_path / "sparse/0", without_dangling(small))
+    write_model(tmp_path / "sparse/1", model)
+    taken, notes = read_best_model(tmp_path)
+    assert len(taken.images) == len(model.images)
+    assert "sparse/1" in notes[0]
+    asked, notes = read_best_model(tmp_path / "sparse/0")
+    assert len(asked.images) == 1
+    assert f"sparse/1 has {len(model.images)}" in notes[-1]

@@ -42,7 +42,7 @@ def _write(path: Path, names: list[str], rows: np.ndarray, kind: str = "float", 
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
-@pytest.mark.parametrize("count", [0, 1, 17])
+@pytest.mark.parametrize("count", [1, 17])
 def test_round_trip_is_exact(tmp_path: Path, degree: int, count: int) -> None:
     before = _gaussians(count, degree)
     save_splat(tmp_path / "a.ply", before)
@@ -84,11 +84,15 @@ def test_ascii_and_further_elements_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite_are_refused_both_ways(tmp_path: Path, value: float) -> None:
+def test_rows_that_are_not_finite_are_left_out_and_never_written(
+    tmp_path: Path, value: float, caplog: pytest.LogCaptureFixture
+) -> None:
     rows = np.zeros((3, 14), "<f4")
-    rows[1, 7] = value
-    with pytest.raises(InputError, match="log_scales hold NaN or infinity"):
-        load_splat(_write(tmp_path / "a.ply", _NAMES, rows))
+    rows[:, 0], rows[1, 7] = (1, 2, 3), value
+    with caplog.at_level("WARNING"):
+        kept = load_splat(_write(tmp_path / "a.ply", _NAMES, rows))
+    assert kept.means[:, 0].tolist() == [1, 3]
+    assert "1 of 3 Gaussians hold NaN or infinity and are left out" in caplog.text
     gaussians = _gaussians(3, 0)
     gaussians.means[1, 1] = value
     with pytest.raises(InputError, match="NaN or infinity"):
@@ -98,8 +102,38 @@ def test_values_that_are_not_finite_are_refused_both_ways(tmp_path: Path, value:
 
 def test_a_double_too_large_for_float32_is_refused(tmp_path: Path) -> None:
     rows = np.full((1, 14), 1e300, "<f8")
-    with pytest.raises(InputError, match="infinity"):
+    with pytest.raises(InputError, match="none of its Gaussians is finite"):
         load_splat(_write(tmp_path / "a.ply", _NAMES, rows, kind="double"))
+
+
+def test_an_empty_splat_is_refused(tmp_path: Path) -> None:
+    save_splat(tmp_path / "a.ply", _gaussians(0, 1))
+    with pytest.raises(InputError, match="holds no Gaussian"):
+        load_splat(tmp_path / "a.ply")
+
+
+def test_activated_values_are_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = np.full((5, 14), 0.5, "<f4")
+    with caplog.at_level("WARNING"):
+        load_splat(_write(tmp_path / "a.ply", _NAMES, rows))
+    assert "activated values" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html><body>Google Drive</body></html>", "web page"),
+        (
+            b"ply\nformat binary_little_endian 1.0\nelement chunk 1\nproperty float min_x\nend_header\n0000",
+            "compressed",
+        ),
+    ],
+)
+def test_what_is_no_splat_is_named_with_its_remedy(tmp_path: Path, content: bytes, remedy: str) -> None:
+    (tmp_path / "a.ply").write_bytes(content)
+    with pytest.raises(InputError, match=remedy):
+        load_splat(tmp_path / "a.ply")
 
 
 @pytest.mark.parametrize("count", [4, 10**11, 10**12 - 1])

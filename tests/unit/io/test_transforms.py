@@ -36,7 +36,7 @@ def test_pose_becomes_opencv_and_the_world_stays(tmp_path: Path) -> None:
     image(tmp_path, "images/a.png")
     (frame,) = read_transforms(
         write(tmp_path, [{"file_path": "images/a.png", "transform_matrix": matrix(1)}], **GLOBAL)
-    )
+    ).frames
     assert frame.name == "a.png"
     world_from_cam = np.linalg.inv(frame.cam_from_world)
     np.testing.assert_allclose(world_from_cam[:3, 3], [1, 2, 3], atol=1e-15)
@@ -50,7 +50,7 @@ def test_frame_values_override_global_ones(tmp_path: Path) -> None:
         {"file_path": "a.png", "transform_matrix": matrix()},
         {"file_path": "b.png", "transform_matrix": matrix(), "fl_x": 70.0, "k1": 0.1, "w": 32},
     ]
-    first, second = read_transforms(write(tmp_path, frames, **GLOBAL, k2=0.2))
+    first, second = read_transforms(write(tmp_path, frames, **GLOBAL, k2=0.2)).frames
     assert (first.focal, second.focal) == ((50.0, 51.0), (70.0, 51.0))
     assert (first.distortion, second.distortion) == ((0.0, 0.2, 0.0, 0.0, 0.0), (0.1, 0.2, 0.0, 0.0, 0.0))
     assert second.size == (32, 48)
@@ -61,7 +61,7 @@ def test_ways_to_write_a_path(tmp_path: Path, written: str) -> None:
     folder = tmp_path / "scene"
     image(folder, "train/r_0.png")
     frames = [{"file_path": written, "transform_matrix": matrix()}]
-    (frame,) = read_transforms(write(folder, frames, camera_angle_x=1.0))
+    (frame,) = read_transforms(write(folder, frames, camera_angle_x=1.0)).frames
     assert frame.path is not None
     assert frame.path.samefile(folder / "train/r_0.png")
     assert frame.name == "r_0.png"
@@ -70,11 +70,13 @@ def test_ways_to_write_a_path(tmp_path: Path, written: str) -> None:
 
 def test_shared_folder_is_left_out_of_names(tmp_path: Path) -> None:
     frames = [{"file_path": f"data/{name}", "transform_matrix": matrix()} for name in ("x/1.png", "y/1.png")]
-    assert [frame.name for frame in read_transforms(write(tmp_path, frames, **GLOBAL))] == ["x/1.png", "y/1.png"]
+    assert [frame.name for frame in read_transforms(write(tmp_path, frames, **GLOBAL)).frames] == ["x/1.png", "y/1.png"]
 
 
 def test_missing_image_is_reported_not_fatal(tmp_path: Path) -> None:
-    (frame,) = read_transforms(write(tmp_path, [{"file_path": "no.png", "transform_matrix": matrix()}], **GLOBAL))
+    (frame,) = read_transforms(
+        write(tmp_path, [{"file_path": "no.png", "transform_matrix": matrix()}], **GLOBAL)
+    ).frames
     assert frame.path is None
 
 
@@ -84,7 +86,7 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no focal": ({}, {"w": 64, "h": 48}, "focal"),
     "negative focal": ({"fl_x": -5}, GLOBAL, "fl_x"),
     "text": ({"fl_x": "50"}, GLOBAL, "fl_x"),
-    "scaled rotation": ({"transform_matrix": (2 * np.eye(4)).tolist()}, GLOBAL, "no rotation"),
+    "stretched rotation": ({"transform_matrix": np.diag([2.0, 1, 1, 1]).tolist()}, GLOBAL, "lengths 2, 1, 1"),
     "mirror": ({"transform_matrix": np.diag([-1.0, 1, 1, 1]).tolist()}, GLOBAL, "no rotation"),
     "no pose": ({"transform_matrix": None}, GLOBAL, "transform_matrix"),
     "short pose": ({"transform_matrix": [[1, 2], [3, 4]]}, GLOBAL, "transform_matrix"),
@@ -120,3 +122,24 @@ def test_same_image_twice_is_refused(tmp_path: Path) -> None:
     frames = [{"file_path": name, "transform_matrix": matrix()} for name in ("a.png", "./a.png")]
     with pytest.raises(InputError, match="same file_path"):
         read_transforms(write(tmp_path, frames, **GLOBAL))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_one_bad_frame_is_left_out_and_named(tmp_path: Path, bad: float) -> None:
+    broken = matrix()
+    broken[0][3] = bad
+    frames = [{"file_path": f"{name}.png", "transform_matrix": pose} for name, pose in (("a", matrix()), ("b", broken))]
+    read = read_transforms(write(tmp_path, frames, **GLOBAL))
+    assert [frame.name for frame in read.frames] == ["a.png"]
+    assert list(read.failed) == ["b.png"]
+
+
+def test_the_scale_of_a_pose_is_taken_out_and_told(tmp_path: Path) -> None:
+    scaled = np.diag([1.3, 1.3, 1.3, 1.0])
+    scaled[:3, 3] = 1, 2, 3
+    read = read_transforms(write(tmp_path, [{"file_path": "a.png", "transform_matrix": scaled.tolist()}], **GLOBAL))
+    (frame,) = read.frames
+    world_from_cam = np.linalg.inv(frame.cam_from_world)
+    np.testing.assert_allclose(np.linalg.svd(world_from_cam[:3, :3])[1], 1)
+    np.testing.assert_allclose(world_from_cam[:3, 3], [1, 2, 3])
+    assert "length 1.3" in read.notes[0]

@@ -95,7 +95,7 @@ def test_missing_broken_and_alien_images_are_listed(capture: Any, tmp_path: Path
     assert [camera.name for camera in result.scene.cameras] == names[:2]
     assert "its camera 320 x 240" in result.summary.failed[names[2]]
     assert "cannot be read" in result.summary.failed[names[3]]
-    assert "is not there" in result.summary.failed[names[4]]
+    assert "There is no image" in result.summary.failed[names[4]]
     assert len(load_summary(tmp_path / "out").failed) == 3
 
 
