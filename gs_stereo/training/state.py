@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gs_stereo.core.atomic import atomic_path
+from gs_stereo.core.checkpoint import write_checkpoint
 from gs_stereo.errors import InputError
 from gs_stereo.training.config import LoopConfig
 from gs_stereo.training.record import TrainingRecord
@@ -67,8 +67,7 @@ class TrainingState:
             "losses": self.losses,
             "records": [(record.kind, {"step": record.step, **record.values}) for record in self.records],
         }
-        with atomic_path(path) as temporary:
-            torch.save(content, temporary)
+        write_checkpoint(path, content)
 
     def load(self, path: Path, run_id: str) -> None:
         """Become what was saved; InputError if the file is broken or belongs to another run."""
