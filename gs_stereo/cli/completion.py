@@ -13,19 +13,19 @@ from typing import Any, get_args
 import typer
 
 
-def _loaded(place: str) -> Any:
+def _loaded(target: str) -> Any:
     """What `module:name` names, below gs_stereo."""
-    module, _, name = place.partition(":")
+    module, _, name = target.partition(":")
     return getattr(import_module(f"gs_stereo.{module}"), name)
 
 
-def _registered(place: str) -> Callable[[], list[str]]:
-    return lambda: _loaded(place).names()
+def _registered(target: str) -> Callable[[], list[str]]:
+    return lambda: _loaded(target).names()
 
 
-def _allowed(place: str, setting: str) -> Callable[[], list[str]]:
+def _allowed(target: str, setting: str) -> Callable[[], list[str]]:
     """What a setting's Literal allows."""
-    return lambda: [str(value) for value in get_args(_loaded(place).model_fields[setting].annotation)]
+    return lambda: [str(value) for value in get_args(_loaded(target).model_fields[setting].annotation)]
 
 
 CHOICES: dict[str, Callable[[], list[str]]] = {

@@ -7,16 +7,14 @@ and is never replaced unasked. Where it comes from is in its own `export.json`.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gs_stereo.cli.options import Common, SceneArgument, given, shared_options
 from gs_stereo.cli.tables import print_json
-
-if TYPE_CHECKING:
-    from gs_stereo.datasets.export import ExportSummary
 
 _REASONS = {"low_confidence": "their confidence is too low", "too_large": "the layout cannot hold so many pixels"}
 
@@ -42,34 +40,20 @@ def export(
     from gs_stereo.config import merge, parse_config, parse_overrides
     from gs_stereo.datasets.export import export_dataset
     from gs_stereo.datasets.layouts.protocol import ExportConfig
-
-    values = merge(parse_overrides(common.set_ or []), given(min_confidence=min_confidence))
-    config = parse_config(ExportConfig, values, where="the options of export")
-    source = _find_dataset(scene, common.out, dataset)
-    summary = export_dataset(source, to, layout, config, force=common.force)
-    _print_summary(summary, source, to, as_json=common.json)
-
-
-def _find_dataset(scene: Path, out: Path | None, name: str | None) -> Path:
-    """The folder of the data set; InputError lists what there is when the choice is not clear."""
     from gs_stereo.datasets.schema import find_dataset
     from gs_stereo.errors import InputError
     from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
 
-    paths = ScenePaths.of(scene, out)
+    values = merge(parse_overrides(common.set_ or []), given(min_confidence=min_confidence))
+    config = parse_config(ExportConfig, values, where="the options of export")
+    paths = ScenePaths.of(scene, common.out)
     root = paths.published(DATASETS_FOLDER)
-    if name is None:
-        return find_dataset(root if out else scene)
-    if not (root / name).is_dir():
+    source = root / dataset if dataset else find_dataset(root if common.out else scene)
+    if not source.is_dir():
         known = ", ".join(sorted(paths.datasets())) or "none"
-        raise InputError(f"There is no data set {name!r} in {root}; known are: {known}.")
-    return root / name
-
-
-def _print_summary(summary: ExportSummary, source: Path, to: Path, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    if as_json:
+        raise InputError(f"There is no data set {dataset!r} in {root}; known are: {known}.")
+    summary = export_dataset(source, to, layout, config, force=common.force)
+    if common.json:
         print_json({**asdict(summary), "dataset": str(source), "folder": str(to)})
         return
     share = summary.labels / summary.pixels if summary.pixels else 0.0

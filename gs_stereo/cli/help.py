@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 SHARED_OPTIONS = "Common options"
-_PLACE = "{choices}"
+_CHOICES = "{choices}"
 
 
 class Verb(TyperCommand):
@@ -19,9 +19,10 @@ class Verb(TyperCommand):
         self.name_choices()
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": [], SHARED_OPTIONS: []}
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                sections[_section(parameter)].append(record)
+            shared = getattr(parameter, "rich_help_panel", None) == SHARED_OPTIONS
+            own = "Arguments" if parameter.param_type_name == "argument" else "Options"
+            if (record := parameter.get_help_record(ctx)) is not None:
+                sections[SHARED_OPTIONS if shared else own].append(record)
         for title, rows in sections.items():
             if rows:
                 with formatter.section(title):
@@ -37,14 +38,8 @@ class Verb(TyperCommand):
 
         for parameter in self.params:
             text = getattr(parameter, "help", None) or ""
-            if _PLACE in text:
-                parameter.help = text.replace(_PLACE, ", ".join(CHOICES[str(parameter.name)]()))  # type: ignore[attr-defined]
-
-
-def _section(parameter: Any) -> str:
-    if parameter.param_type_name == "argument":
-        return "Arguments"
-    return SHARED_OPTIONS if getattr(parameter, "rich_help_panel", None) == SHARED_OPTIONS else "Options"
+            if _CHOICES in text:
+                parameter.help = text.replace(_CHOICES, ", ".join(CHOICES[str(parameter.name)]()))  # type: ignore[attr-defined]
 
 
 class Verbs(TyperGroup):

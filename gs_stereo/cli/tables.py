@@ -27,31 +27,19 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Numbers (a column whose cells all begin with a digit) are right-aligned.
     """
     texts = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
-    widths[-1] = min(widths[-1], _room(widths[:-1]))
+    *widths, last = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
+    margin = sum(widths) + len(_GAP) * len(widths)
+    if sys.stdout.isatty():
+        last = min(last, max(shutil.get_terminal_size().columns - margin, _NARROWEST))
     numeric = [bool(texts) and all(row[column][:1].isdigit() for row in texts) for column in range(len(header))]
-    for row in [list(header), ["-" * width for width in widths], *texts]:
-        for line in _lines(row, widths, numeric):
+    for row in [list(header), ["-" * width for width in [*widths, last]], *texts]:
+        cells = [
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row[:-1], widths, numeric, strict=False)
+        ]
+        first, *more = textwrap.wrap(row[-1], last, break_on_hyphens=False) or [""]
+        for line in [_GAP.join([*cells, first]).rstrip(), *(" " * margin + line for line in more)]:
             print(line)
-
-
-def _room(widths: Sequence[int]) -> int:
-    """What a terminal leaves for the last column; no limit where the output is no terminal."""
-    if not sys.stdout.isatty():
-        return sys.maxsize
-    left = shutil.get_terminal_size().columns - sum(widths) - len(_GAP) * len(widths)
-    return max(left, _NARROWEST)
-
-
-def _lines(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> list[str]:
-    """One row of a table as lines: more than one where the last cell is wrapped."""
-    cells = [
-        text.rjust(width) if right else text.ljust(width)
-        for text, width, right in zip(row[:-1], widths, numeric, strict=False)
-    ]
-    first, *more = textwrap.wrap(row[-1], widths[-1], break_on_hyphens=False) or [""]
-    indent = " " * (sum(widths[:-1]) + len(_GAP) * len(cells))
-    return [_GAP.join([*cells, first]).rstrip(), *(indent + line for line in more)]
 
 
 def memory(size_bytes: int) -> str:

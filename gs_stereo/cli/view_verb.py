@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gs_stereo.cli.options import Common, SceneArgument, shared_options
 from gs_stereo.errors import InputError, PluginError
 from gs_stereo.log import logger
-
-if TYPE_CHECKING:
-    from gs_stereo.pipeline.scene import ScenePaths
-    from gs_stereo.viewer.contents import SceneContents
 
 
 @shared_options("out", "json", "quiet")
@@ -32,6 +28,7 @@ def view(
     from gs_stereo.config import parse_config
     from gs_stereo.pipeline.scene import ScenePaths
     from gs_stereo.viewer.config import ViewerConfig
+    from gs_stereo.viewer.published import published_contents
 
     config = parse_config(ViewerConfig, {"host": host, "port": port}, where="the options of view")
     paths = ScenePaths.of(scene, common.out)
@@ -41,7 +38,12 @@ def view(
         raise PluginError(
             f"The viewer needs the package viser ({error}); install it with: pip install 'gs_stereo[viewer]'."
         ) from error
-    contents = _contents(paths, backend, dataset)
+    contents = published_contents(paths, backend)
+    if contents.is_empty:
+        raise InputError(f"There is nothing to see in {paths.output} yet. {contents.notes[0]}")
+    if dataset is not None and dataset not in contents.datasets:
+        known = ", ".join(contents.datasets) or "none"
+        raise InputError(f"There is no data set {dataset!r} in {paths.output}; there are: {known}.")
     if not config.is_local:
         logger.warning(
             "Warning: there is no password; whoever can reach %s, port %d, can look at this scene.",
@@ -61,16 +63,3 @@ def view(
         logger.info("The viewer is closed.")
     finally:
         viewer.stop()
-
-
-def _contents(paths: ScenePaths, backend: str, dataset: str | None) -> SceneContents:
-    """What there is to see; InputError if that is nothing, or not the data set that was asked for."""
-    from gs_stereo.viewer.published import published_contents
-
-    contents = published_contents(paths, backend)
-    if contents.is_empty:
-        raise InputError(f"There is nothing to see in {paths.output} yet. {contents.notes[0]}")
-    if dataset is not None and dataset not in contents.datasets:
-        known = ", ".join(contents.datasets) or "none"
-        raise InputError(f"There is no data set {dataset!r} in {paths.output}; there are: {known}.")
-    return contents

@@ -30,32 +30,24 @@ class MemoryPeak:
     """
 
     def __init__(self) -> None:
-        self._children_before = _children_peak_bytes()
+        self._children_before = _peak_bytes(resource.RUSAGE_CHILDREN)
         try:
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         except OSError:
             return
 
     def bytes(self) -> int:
-        children = _children_peak_bytes()
-        own = _own_peak_bytes()
+        children = _peak_bytes(resource.RUSAGE_CHILDREN)
+        own = _peak_bytes(resource.RUSAGE_SELF)
+        try:
+            for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+                if line.startswith("VmHWM:"):
+                    own = int(line.split()[1]) * _KIB
+        except OSError:
+            pass
         return max(own, children) if children > self._children_before else own
 
 
-def _own_peak_bytes() -> int:
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * _KIB
-    except OSError:
-        pass
-    return _rusage_bytes(resource.RUSAGE_SELF)
-
-
-def _children_peak_bytes() -> int:
-    return _rusage_bytes(resource.RUSAGE_CHILDREN)
-
-
-def _rusage_bytes(who: int) -> int:
+def _peak_bytes(who: int) -> int:
     peak = resource.getrusage(who).ru_maxrss
     return peak if sys.platform == "darwin" else peak * _KIB

@@ -12,7 +12,7 @@ from pydantic import Field
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
-from gs_stereo.log import progress
+from gs_stereo.log import Progress, progress
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
@@ -20,7 +20,6 @@ from gs_stereo.stages.label import dataset_folder
 
 if TYPE_CHECKING:
     from gs_stereo.benchmarks.evaluate_labels import LabelledView
-    from gs_stereo.benchmarks.label_report import LabelReport
 
 
 class EvaluateLabelsConfig(Config):
@@ -65,42 +64,35 @@ class EvaluateLabelsStage(Stage):
         from gs_stereo.datasets.schema import read_index
 
         folder = context.published(dataset_folder(config.dataset))
-        scale = read_index(folder).metres_per_unit
-        protocol = LabelProtocol(split=config.split, mapping=config.mapping, metres_per_unit=scale)
-        report = evaluate_labels(_labelled(folder), load_exact_scene(context.paths.scene / config.truth), protocol)
+        index = read_index(folder)
+        protocol = LabelProtocol(split=config.split, mapping=config.mapping, metres_per_unit=index.metres_per_unit)
+        scene = load_exact_scene(context.paths.scene / config.truth)
+        with progress("evaluate-labels", index.sample_count, "sample") as bar:
+            report = evaluate_labels(_labelled(folder, bar), scene, protocol)
         values = report.to_json()
         write_text(context.work_dir / "report.json", json.dumps(values, indent=1) + "\n")
         write_text(context.work_dir / "report.txt", f"{report.to_table()}\n\n{reliability_plot(report)}\n")
-        return StageOutcome(
-            metrics=values, summary=_summary(config, report), text=f"Data set {config.dataset}. {report.to_table()}"
-        )
+        scores = next(region for region in report.together.regions if region.region == "non_occluded").disparity
+        summary = {
+            "labels": config.dataset,
+            "EPE": f"{scores.epe_all_pixels:.3f} px where both eyes see",
+            "bad-1": f"{scores.bad_all_pixels[1.0]:.2%}",
+            "coverage": f"{scores.coverage:.1%}",
+        }
+        return StageOutcome(metrics=values, summary=summary, text=f"Data set {config.dataset}. {report.to_table()}")
 
 
-def _summary(config: EvaluateLabelsConfig, report: LabelReport) -> dict[str, str]:
-    """What matters most: the pixels that both eyes see."""
-    region = next(region for region in report.together.regions if region.region == "non_occluded")
-    scores = region.disparity
-    return {
-        "labels": config.dataset,
-        "EPE": f"{scores.epe_all_pixels:.3f} px where both eyes see",
-        "bad-1": f"{scores.bad_all_pixels[1.0]:.2%}",
-        "coverage": f"{scores.coverage:.1%}",
-    }
-
-
-def _labelled(folder: Path) -> Iterator[LabelledView]:
+def _labelled(folder: Path, bar: Progress) -> Iterator[LabelledView]:
     from gs_stereo.benchmarks.evaluate_labels import LabelledView
     from gs_stereo.datasets.read import read_dataset
-    from gs_stereo.datasets.schema import read_index
 
-    with progress("evaluate-labels", read_index(folder).sample_count, "sample") as bar:
-        for sample in read_dataset(folder):
-            yield LabelledView(
-                view_name=sample.view_id,
-                intrinsics=sample.intrinsics,
-                baseline=sample.baseline,
-                disparity=sample.disparity,
-                confidence=sample.confidence,
-                flags=sample.flags,
-            )
-            bar.advance()
+    for sample in read_dataset(folder):
+        yield LabelledView(
+            view_name=sample.view_id,
+            intrinsics=sample.intrinsics,
+            baseline=sample.baseline,
+            disparity=sample.disparity,
+            confidence=sample.confidence,
+            flags=sample.flags,
+        )
+        bar.advance()
