@@ -1,4 +1,4 @@
-"""Image quality: PSNR and SSIM of rendered images against photos, with update and compute.
+"""Image quality: PSNR and SSIM of rendered images against photos.
 
 Images are (H, W, 3) in [0, 1]. SSIM (Wang et al. 2004) is defined exactly as in the fit's D-SSIM loss: Gaussian
 window of 11 taps with sigma 1.5, zero padding, C1 = 0.01^2, C2 = 0.03^2, the mean over all pixels and channels.
@@ -44,26 +44,3 @@ def _require_same_shape(image: np.ndarray, reference: np.ndarray) -> None:
         raise InputError(
             f"Images of shapes {image.shape} and {reference.shape} cannot be compared; render at the photo's size."
         )
-
-
-class ImageQuality:
-    """Mean PSNR and SSIM over images: each image counts once, whatever its size."""
-
-    def __init__(self) -> None:
-        self._psnr: list[float] = []
-        self._ssim: list[float] = []
-
-    def update(self, image: Float[np.ndarray, "h w 3"], reference: Float[np.ndarray, "_ _ 3"]) -> None:
-        """Add one image; values outside [0, 1] are clipped first, as a screen would."""
-        clipped = np.clip(image, 0, 1)
-        self._psnr.append(psnr(clipped, reference))
-        self._ssim.append(ssim(clipped, reference))
-
-    def compute(self) -> dict[str, float]:
-        """`psnr_db_mean_over_images` and `ssim_mean_over_images`; NaN without images."""
-        if not self._psnr:
-            return {"psnr_db_mean_over_images": math.nan, "ssim_mean_over_images": math.nan}
-        return {
-            "psnr_db_mean_over_images": float(np.mean(self._psnr)),
-            "ssim_mean_over_images": float(np.mean(self._ssim)),
-        }

@@ -22,13 +22,12 @@ class MatchAgreement:
 
     count: matches on smooth, confident, visible label pixels. factor: label disparity over matched disparity.
     shift_px: label disparity minus matched disparity. The residuals are median distances in pixels that remain after
-    nothing, the factor, or the shift is taken away: the smaller one tells what is wrong. NaN without enough matches.
+    the factor or the shift is taken away: the smaller one tells what is wrong. NaN without enough matches.
     """
 
     count: int
     factor: float = float("nan")
     shift_px: float = float("nan")
-    residual_px: float = float("nan")
     residual_after_factor_px: float = float("nan")
     residual_after_shift_px: float = float("nan")
 
@@ -67,7 +66,6 @@ def compare_with_matches(
         count=len(label),
         factor=1 / seen_over_label,
         shift_px=shift,
-        residual_px=_median_size(label - seen),
         residual_after_factor_px=_median_size(label * seen_over_label - seen),
         residual_after_shift_px=_median_size(label - shift - seen),
     )

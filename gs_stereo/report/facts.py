@@ -61,10 +61,8 @@ class Thumbnail:
     """One pair of the contact sheet. Pictures are data URIs."""
 
     sample_id: str
-    view_id: str
     left: str
     disparity: str
-    consistency: float
     median_disparity_px: float
 
 
@@ -76,7 +74,6 @@ class ShownSample:
     """
 
     sample_id: str
-    view_id: str
     rank: str
     left: str
     right: str

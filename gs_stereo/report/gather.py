@@ -131,10 +131,8 @@ def _ranks(consistency: Float[np.ndarray, "n"]) -> dict[int, str]:
 def _thumbnail(sample: ShardSample, measures: DatasetMeasures, position: int, limits: tuple[float, float]) -> Thumbnail:
     return Thumbnail(
         sample_id=sample.sample_id,
-        view_id=sample.view_id,
         left=data_uri(sample.left, _THUMBNAIL_EDGE_PX, 70),
         disparity=data_uri(coloured(shrunk_map(sample.disparity, _THUMBNAIL_EDGE_PX), *limits), _THUMBNAIL_EDGE_PX, 70),
-        consistency=float(measures.consistency[position]),
         median_disparity_px=measures.samples[position].disparity_px,
     )
 
@@ -151,7 +149,6 @@ def _shown(
     height, width = sample.left.shape[:2]
     return ShownSample(
         sample_id=sample.sample_id,
-        view_id=sample.view_id,
         rank=rank,
         left=data_uri(sample.left, _SHOWN_EDGE_PX),
         right=data_uri(sample.right, _SHOWN_EDGE_PX),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from gs_stereo.log import progress
-from gs_stereo.metrics.image import ImageQuality
+from gs_stereo.metrics.image import psnr, ssim
 from gs_stereo.splat.raster.protocol import Rasterizer, RenderSettings
 from gs_stereo.types import Camera
 from gs_stereo.types.gaussians import Gaussians
@@ -51,19 +51,10 @@ def evaluate_views(
     with progress("compare with the photos", len(cameras), "views") as bar:
         scores = []
         for camera in cameras:
-            scores.append(_quality(rasterizer, gaussians, camera, photos(camera.name), settings))
+            with torch.no_grad():
+                rgb = rasterizer.render(gaussians, [camera], settings).rgb[0]
+            shown = np.clip(rgb.permute(1, 2, 0).cpu().numpy(), 0, 1)  # as a screen would
+            photo = photos(camera.name).astype(np.float64) / 255
+            scores.append(ViewQuality(name=camera.name, psnr_db=psnr(shown, photo), ssim=ssim(shown, photo)))
             bar.advance()
     return SplatQuality(views=tuple(scores))
-
-
-def _quality(
-    rasterizer: Rasterizer, gaussians: Gaussians, camera: Camera, photo: np.ndarray, settings: RenderSettings
-) -> ViewQuality:
-    with torch.no_grad():
-        rgb = rasterizer.render(gaussians, [camera], settings).rgb[0]
-    quality = ImageQuality()
-    quality.update(rgb.permute(1, 2, 0).cpu().numpy(), photo.astype(np.float64) / 255)
-    values = quality.compute()
-    return ViewQuality(
-        name=camera.name, psnr_db=values["psnr_db_mean_over_images"], ssim=values["ssim_mean_over_images"]
-    )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gs_stereo.errors import InputError
-from gs_stereo.metrics.image import ImageQuality, psnr, ssim
+from gs_stereo.metrics.image import psnr, ssim
 
 
 def _images(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -36,17 +36,6 @@ def test_ssim_is_one_only_for_equal_images() -> None:
     assert ssim(first, first) == pytest.approx(1.0)
     assert ssim(first, second) < 0.99
     assert ssim(first, second) == pytest.approx(ssim(second, first))
-
-
-def test_quality_is_the_mean_over_images_of_clipped_values() -> None:
-    quality = ImageQuality()
-    quality.update(np.full((12, 12, 3), 1.7), np.full((12, 12, 3), 0.9))
-    quality.update(np.full((24, 12, 3), 0.5), np.full((24, 12, 3), 0.51))
-    assert quality.compute()["psnr_db_mean_over_images"] == pytest.approx((20 + 40) / 2)
-
-
-def test_no_images_have_no_quality() -> None:
-    assert all(math.isnan(value) for value in ImageQuality().compute().values())
 
 
 def test_images_of_different_shape_are_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +28,18 @@ def test_the_true_splat_shows_its_photos_up_to_rounding() -> None:
 def test_a_wrong_splat_does_not() -> None:
     scene, photos = tiny_scene(4)
     assert evaluate_views(ReferenceRasterizer(), true_gaussians(seed=4), scene.cameras[:2], photos).psnr_db < 20
+
+
+def test_what_is_brighter_than_white_counts_as_white() -> None:
+    class TooBright(ReferenceRasterizer):
+        def render(self, *arguments, **extras):
+            found = super().render(*arguments, **extras)
+            return replace(found, rgb=torch.full_like(found.rgb, 1.7))
+
+    scene, photos = tiny_scene(2)
+    white = evaluate_views(TooBright(), true_gaussians(), scene.cameras, lambda name: np.full_like(photos(name), 255))
+    assert white.psnr_db == np.inf
+    assert white.ssim == pytest.approx(1.0)
 
 
 def test_no_views_have_no_quality() -> None:
