@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -16,7 +16,14 @@ from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.features import PairMatches, match_features
 from gs_stereo.quality.neighbours import MAP_EDGE_PX, THUMBNAIL, SmallView
 from gs_stereo.quality.points import PointAgreement, compare_with_points
-from gs_stereo.quality.warp import WarpCurves, best_row_offset_px, different_share, moved_rows, warp_curves
+from gs_stereo.quality.warp import (
+    ComparedPair,
+    WarpCurves,
+    best_row_offset_px,
+    different_share,
+    moved_rows,
+    warp_curves,
+)
 from gs_stereo.types import SparseScene
 
 _NAN = float("nan")
@@ -70,11 +77,12 @@ def measure_sample(
     matches = match_features(sample.left, sample.right)
     enough = len(matches) >= config.min_matches
     comparable = trusted(sample, config.min_confidence)
-    by_pixels = _NAN if enough else best_row_offset_px(sample.left, sample.right, sample.disparity, comparable)
-    rows = matches.row_offset_px if enough else np.full(1, by_pixels)
+    pair = ComparedPair(left=sample.left, right=sample.right, disparity=sample.disparity, comparable=comparable)
+    rows = matches.row_offset_px if enough else np.full(1, best_row_offset_px(pair))
     offset = float(np.median(rows))
     # A wrong row must not look like a wrong disparity.
-    right = moved_rows(sample.right, -offset) if abs(offset) > _CLEARLY_MOVED_PX else sample.right
+    if abs(offset) > _CLEARLY_MOVED_PX:
+        pair = replace(pair, right=moved_rows(sample.right, -offset))
     return SampleMeasures(
         sample_id=sample.sample_id,
         view_id=sample.view_id,
@@ -84,8 +92,8 @@ def measure_sample(
         row_distance_p90_px=float(np.percentile(np.abs(rows), 90)),
         to_the_right=_share_to_the_right(matches) if enough else _NAN,
         labels=compare_with_matches(sample, matches, comparable, config.min_matches),
-        warp=warp_curves(sample.left, right, sample.disparity, comparable),
-        different_share=different_share(sample.left, right, sample.disparity, comparable),
+        warp=warp_curves(pair),
+        different_share=different_share(pair),
         points=compare_with_points(sample, scene, config.min_matches) if scene else None,
         left=_look(sample.left),
         right=_look(sample.right),

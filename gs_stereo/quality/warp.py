@@ -38,18 +38,23 @@ class WarpCurves:
     negative: float
 
 
-def warp_curves(
-    left: UInt8[np.ndarray, "h w 3"],
-    right: UInt8[np.ndarray, "h w 3"],
-    disparity: Float[np.ndarray, "h w"],
-    comparable: Bool[np.ndarray, "h w"],
-) -> WarpCurves | None:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ComparedPair:
+    """Both images, the left label, and the pixels whose label is to be compared with the images."""
+
+    left: UInt8[np.ndarray, "h w 3"]
+    right: UInt8[np.ndarray, "h w 3"]
+    disparity: Float[np.ndarray, "h w"]
+    comparable: Bool[np.ndarray, "h w"]
+
+
+def warp_curves(pair: ComparedPair) -> WarpCurves | None:
     """Evaluate the candidates on the textured comparable pixels; None if there are too few."""
-    rows, columns = _textured_pixels(left, disparity, comparable)
+    rows, columns = _textured_pixels(pair, axis=1)
     if len(rows) < _LEAST_PIXELS:
         return None
-    here, there = _detail(left), _detail(right)
-    values = disparity[rows, columns].astype(np.float64)
+    here, there = _detail(pair.left), _detail(pair.right)
+    values = pair.disparity[rows, columns].astype(np.float64)
 
     def errors(candidates: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k"]:
         x = columns - candidates
@@ -68,35 +73,26 @@ def warp_curves(
     )
 
 
-def best_row_offset_px(
-    left: UInt8[np.ndarray, "h w 3"],
-    right: UInt8[np.ndarray, "h w 3"],
-    disparity: Float[np.ndarray, "h w"],
-    comparable: Bool[np.ndarray, "h w"],
-) -> float:
+def best_row_offset_px(pair: ComparedPair) -> float:
     """How much lower the right image lies, judged by the pixels; NaN if too few are comparable."""
-    rows, columns = _textured_pixels(left, disparity, comparable, axis=0)
-    x = columns - disparity[rows, columns].astype(np.float64)
-    inside = (x >= 0) & (x <= left.shape[1] - 1)
+    rows, columns = _textured_pixels(pair, axis=0)
+    x = columns - pair.disparity[rows, columns].astype(np.float64)
+    inside = (x >= 0) & (x <= pair.left.shape[1] - 1)
     rows, columns, x = rows[inside], columns[inside], x[inside]
     if len(rows) < _LEAST_PIXELS:
         return float("nan")
-    here = _detail(left)[rows, columns]
+    here = _detail(pair.left)[rows, columns]
     errors = [
-        float(np.abs(_at(_detail(moved_rows(right, -offset)), rows, x[None])[0] - here).mean())
+        float(np.abs(_at(_detail(moved_rows(pair.right, -offset)), rows, x[None])[0] - here).mean())
         for offset in ROW_OFFSETS_PX
     ]
     return minimum_of(ROW_OFFSETS_PX, np.array(errors))
 
 
-def different_share(
-    left: UInt8[np.ndarray, "h w 3"],
-    right: UInt8[np.ndarray, "h w 3"],
-    disparity: Float[np.ndarray, "h w"],
-    comparable: Bool[np.ndarray, "h w"],
-) -> float:
+def different_share(pair: ComparedPair) -> float:
     """Share of comparable pixels in frame whose warped right pixel differs by more than 16 levels; NaN without any."""
-    residual = warp_residual(left, right, np.where(comparable, disparity.astype(np.float64), np.nan))
+    disparity = np.where(pair.comparable, pair.disparity.astype(np.float64), np.nan)
+    residual = warp_residual(pair.left, pair.right, disparity)
     known = np.isfinite(residual)
     return float((residual[known] > _DIFFERENT_LEVELS).mean()) if known.any() else float("nan")
 
@@ -127,15 +123,10 @@ def minimum_of(candidates: Float[np.ndarray, "k"], errors: Float[np.ndarray, "k"
     return float(candidates[best] + offset * (candidates[1] - candidates[0]))
 
 
-def _textured_pixels(
-    left: UInt8[np.ndarray, "h w 3"],
-    disparity: Float[np.ndarray, "h w"],
-    comparable: Bool[np.ndarray, "h w"],
-    axis: int = 1,
-) -> tuple[np.ndarray, np.ndarray]:
+def _textured_pixels(pair: ComparedPair, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the comparable pixels with the steeper half of the gradients along an axis, thinned out."""
-    slope = np.abs(np.gradient(_detail(left), axis=axis))
-    chosen = comparable & np.isfinite(disparity)
+    slope = np.abs(np.gradient(_detail(pair.left), axis=axis))
+    chosen = pair.comparable & np.isfinite(pair.disparity)
     if not chosen.any():
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     rows, columns = np.nonzero(chosen & (slope >= np.percentile(slope[chosen], _TEXTURED_PERCENTILE)))

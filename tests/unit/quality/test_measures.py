@@ -10,7 +10,7 @@ from builders import camera_at, plain_sample
 from gs_stereo.quality.agreement import compare_with_matches
 from gs_stereo.quality.features import PairMatches, match_features
 from gs_stereo.quality.neighbours import SmallView, conflict_shares, repeats
-from gs_stereo.quality.warp import FACTORS, SHIFTS_PX, minimum_of, moved_rows, warp_curves
+from gs_stereo.quality.warp import FACTORS, SHIFTS_PX, ComparedPair, minimum_of, moved_rows, warp_curves
 
 HEIGHT, WIDTH = 120, 160
 
@@ -58,7 +58,8 @@ def test_the_warp_curve_is_lowest_at_the_true_disparity() -> None:
     wide = texture()
     left, right = wide[:, :WIDTH], wide[:, 20 : WIDTH + 20]
     label = np.full((HEIGHT, WIDTH), 22.0, np.float32)  # 1.1 times too large
-    curves = warp_curves(left, right, label, np.ones((HEIGHT, WIDTH), bool))
+    everywhere = np.ones((HEIGHT, WIDTH), bool)
+    curves = warp_curves(ComparedPair(left=left, right=right, disparity=label, comparable=everywhere))
     assert curves is not None
     assert 1 / minimum_of(FACTORS, curves.by_factor) == pytest.approx(1.1, abs=0.01)
     assert minimum_of(SHIFTS_PX, curves.by_shift) == pytest.approx(-2.0, abs=0.1)
@@ -67,9 +68,9 @@ def test_the_warp_curve_is_lowest_at_the_true_disparity() -> None:
 
 def test_too_few_pixels_are_no_warp_curve() -> None:
     image = texture()[:, :WIDTH]
-    assert (
-        warp_curves(image, image, np.full((HEIGHT, WIDTH), np.nan, np.float32), np.zeros((HEIGHT, WIDTH), bool)) is None
-    )
+    nothing = np.full((HEIGHT, WIDTH), np.nan, np.float32)
+    pair = ComparedPair(left=image, right=image, disparity=nothing, comparable=np.zeros((HEIGHT, WIDTH), bool))
+    assert warp_curves(pair) is None
 
 
 def test_the_minimum_of_a_parabola_lies_between_the_samples() -> None:
