@@ -6,7 +6,7 @@ A video is cut into as many windows of equal length as frames are wanted; from e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import write_png
 from gs_stereo.imaging.sharpness import frame_sharpness
 
-_LAST_PART_OF_WINDOW = 0.6
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    index: int
-    sharpness: float
-    image: UInt8[np.ndarray, "h w 3"]
+_FIRST_PART_OF_WINDOW = 0.6
 
 
 OnFrame = Callable[[int, int], None]
@@ -45,26 +38,20 @@ def extract_frames(video: Path, folder: Path, max_frames: int, on_frame: OnFrame
         raise InputError(f"The video {video} holds no frame that can be decoded; convert it to MP4 (H.264) or photos.")
     bounds = np.linspace(0, total, min(max_frames, total) + 1)
     written: list[Path] = []
-    best: _Candidate | None = None
-    for index, image in _frames(video, decode=True):
-        on_frame(index + 1, total)
-        window = int(np.searchsorted(bounds, index, side="right")) - 1
-        if best is not None and best.index < bounds[min(window, len(bounds) - 1)]:
-            written.append(_write(folder, best))
-            best = None
-        if window >= len(bounds) - 1 or not _counts(index, bounds[window], bounds[window + 1]):
-            continue
-        sharpness = frame_sharpness(image)
-        if best is None or sharpness > best.sharpness:
-            best = _Candidate(index=index, sharpness=sharpness, image=image)
-    if best is not None:
-        written.append(_write(folder, best))
+    frames = _frames(video, decode=True)
+    for window, members in groupby(frames, lambda frame: int(np.searchsorted(bounds, frame[0], side="right")) - 1):
+        start, *ends = bounds[window : window + 2]
+        # A window has at least its first frame; frames that were not there when they were counted belong to none.
+        last = start + max(1, _FIRST_PART_OF_WINDOW * (ends[0] - start)) if ends else 0
+        best, sharpest = None, -1.0
+        for index, image in members:
+            on_frame(index + 1, total)
+            if index < last and (sharpness := frame_sharpness(image)) > sharpest:
+                best, sharpest = (index, image), sharpness
+        if best is not None:
+            written.append(folder / f"frame_{best[0]:06d}.png")
+            write_png(written[-1], best[1])
     return written
-
-
-def _counts(index: int, start: float, end: float) -> bool:
-    """True in the first part of a window; a window always has at least its first frame."""
-    return index < start + 1 or index < start + _LAST_PART_OF_WINDOW * (end - start)
 
 
 def _frames(video: Path, *, decode: bool) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"]]]:
@@ -88,9 +75,3 @@ def _frames(video: Path, *, decode: bool) -> Iterator[tuple[int, UInt8[np.ndarra
             index += 1
     finally:
         capture.release()
-
-
-def _write(folder: Path, frame: _Candidate) -> Path:
-    path = folder / f"frame_{frame.index:06d}.png"
-    write_png(path, frame.image)
-    return path
