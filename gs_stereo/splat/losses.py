@@ -6,6 +6,7 @@ makes value and gradient in one go; elsewhere plain torch does.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, cast
 
 import torch
@@ -42,7 +43,7 @@ def l1_dssim_torch(rendered: Images, photo: Images, dssim_weight: float = 0.2) -
 
 def ssim_map(first: Images, second: Images) -> Images:
     """SSIM of every pixel and channel."""
-    window = torch.as_tensor(gaussian_window()).to(first)
+    window = _window(first.dtype, first.device)
     reach = len(window) // 2
 
     def blur(image: torch.Tensor) -> torch.Tensor:
@@ -54,6 +55,11 @@ def ssim_map(first: Images, second: Images) -> Images:
     variance_sum = blur(first.square() + second.square()) - mean_1.square() - mean_2.square()
     ssim: Images = ssim_from_moments(mean_1, mean_2, variance_sum, blur(first * second) - mean_1 * mean_2)
     return ssim
+
+
+@lru_cache
+def _window(dtype: torch.dtype, device: torch.device) -> Float[torch.Tensor, "taps"]:
+    return torch.as_tensor(gaussian_window()).to(device, dtype)
 
 
 class _NativeL1Dssim(torch.autograd.Function):
