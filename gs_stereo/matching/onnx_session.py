@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,68 +42,47 @@ def open_model(config: OnnxConfig, description: OnnxModelDescription) -> OpenMod
         raise PluginError(
             "The matcher 'onnx' needs onnxruntime; pip install 'gs_stereo[experts]' (or onnxruntime-gpu)."
         ) from error
-    wanted = _choose_provider(config, onnxruntime.get_available_providers())
+    offered = onnxruntime.get_available_providers()
+    auto = "cuda" if _PROVIDERS["cuda"] in offered else "cpu"
+    wanted = auto if config.provider == "auto" else config.provider
+    if _PROVIDERS[wanted] not in offered:
+        raise PluginError(
+            f"This onnxruntime has no {wanted} (it has {', '.join(offered)}); "
+            "pip install onnxruntime-gpu, or set provider=auto."
+        )
+    reason = "its libraries are missing"
     try:
         session = _start(config, wanted)
     except Exception as error:  # onnxruntime's errors share no other base
-        if wanted != "cpu" and _starts_on_cpu(config):
-            session = _on_cpu_instead(config, wanted, _reason(error))
-        else:
-            raise InputError(
-                f"Cannot load the ONNX model {config.model} ({_reason(error)}); export it again."
-            ) from error
-    if _PROVIDERS[wanted] not in session.get_providers():
-        session = _on_cpu_instead(config, wanted, "its libraries are missing")
+        session, reason = None, _reason(error)
+    if session is None or _PROVIDERS[wanted] not in session.get_providers():
+        try:
+            session = _start(config, "cpu")  # tells a provider that does not work from a model that is broken
+        except Exception as error:
+            raise InputError(f"Cannot load the ONNX model {config.model} ({reason}); export it again.") from error
+        if config.provider != "auto":
+            raise PluginError(
+                f"onnxruntime cannot start {wanted} ({reason}); install what it needs, or set provider=cpu."
+            )
+        logger.warning("onnxruntime cannot start %s (%s) and runs on the CPU.", wanted, reason)
     return _checked(session, description, config.model)
 
 
 def _start(config: OnnxConfig, provider: str) -> Any:
+    """A session with the provider, then those that take over the operators that it does not know."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = config.threads
     options.log_severity_level = _SILENT
     options.use_deterministic_compute = True
-    offered = onnxruntime.get_available_providers()
-    # Its own fallback would try again by itself and print to stdout.
-    return onnxruntime.InferenceSession(
-        str(config.model), options, providers=_with_fallbacks(provider, offered, config.device_index), enable_fallback=0
-    )
-
-
-def _starts_on_cpu(config: OnnxConfig) -> bool:
-    """Tells a provider that does not work from a model that is broken."""
-    try:
-        _start(config, "cpu")
-    except Exception:  # onnxruntime's errors share no other base
-        return False
-    return True
-
-
-def _on_cpu_instead(config: OnnxConfig, wanted: str, reason: str) -> Any:
-    if config.provider != "auto":
-        raise PluginError(f"onnxruntime cannot start {wanted} ({reason}); install what it needs, or set provider=cpu.")
-    logger.warning("onnxruntime cannot start %s (%s) and runs on the CPU.", wanted, reason)
-    return _start(config, "cpu")
-
-
-def _choose_provider(config: OnnxConfig, offered: Sequence[str]) -> str:
-    if config.provider == "auto":
-        return "cuda" if _PROVIDERS["cuda"] in offered else "cpu"
-    if _PROVIDERS[config.provider] not in offered:
-        raise PluginError(
-            f"This onnxruntime has no {config.provider} (it has {', '.join(offered)}); "
-            "pip install onnxruntime-gpu, or set provider=auto."
-        )
-    return config.provider
-
-
-def _with_fallbacks(wanted: str, offered: Sequence[str], device_index: int) -> list[tuple[str, dict[str, str]]]:
-    """The wanted provider, then those that take over the operators that it does not know."""
-    order = {"tensorrt": ("tensorrt", "cuda", "cpu"), "cuda": ("cuda", "cpu"), "cpu": ("cpu",)}[wanted]
-    device = {"device_id": str(device_index)}
+    device = {"device_id": str(config.device_index)}
     settings = {"tensorrt": device, "cuda": {**device, **_REPEATABLE_CUDA}, "cpu": {}}
-    return [(_PROVIDERS[name], settings[name]) for name in order if _PROVIDERS[name] in offered]
+    names = list(settings)[list(settings).index(provider) :]
+    offered = onnxruntime.get_available_providers()
+    providers = [(_PROVIDERS[name], settings[name]) for name in names if _PROVIDERS[name] in offered]
+    # Its own fallback would try again by itself and print to stdout.
+    return onnxruntime.InferenceSession(str(config.model), options, providers=providers, enable_fallback=0)
 
 
 def _checked(session: Any, description: OnnxModelDescription, model: Path) -> OpenModel:
@@ -151,46 +129,26 @@ def run_model(
     model: OpenModel, names: Sequence[str], tensors: Mapping[str, np.ndarray], config: OnnxConfig
 ) -> list[Any]:
     """The outputs called `names`; tensors are converted to the types of the inputs. StageError if the run fails."""
-    feed = {name: tensor.astype(model.types[name]) for name, tensor in tensors.items()}
-    with _time_limit(config.timeout_s) as options:
-        return _guarded_run(model.session, names, feed, options, config)
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[Any]:
-    """Run options that onnxruntime gives up on after `seconds`."""
     import onnxruntime
 
+    feed = {name: tensor.astype(model.types[name]) for name, tensor in tensors.items()}
     options = onnxruntime.RunOptions()
     options.log_severity_level = _SILENT
-    timer = threading.Timer(seconds, setattr, (options, "terminate", True))
+    timer = threading.Timer(config.timeout_s, setattr, (options, "terminate", True))
     timer.daemon = True
     timer.start()
     try:
-        yield options
+        return list(model.session.run(list(names), feed, options))
+    except Exception as error:  # onnxruntime's errors share no other base
+        reason = _reason(error)
+        how, fix = f"failed ({reason})", "check its description, or export it again"
+        if options.terminate:
+            how, fix = f"ran longer than {config.timeout_s:g} s", "raise timeout_s or use a GPU"
+        elif "allocate" in reason or "out of memory" in reason.lower():
+            how, fix = f"ran out of memory ({reason})", "use smaller images, or a model exported at a smaller size"
+        raise StageError(f"The ONNX model {config.model} {how}; {fix}.") from error
     finally:
         timer.cancel()
-
-
-def _guarded_run(
-    session: Any, names: Sequence[str], feed: Mapping[str, np.ndarray], options: Any, config: OnnxConfig
-) -> list[Any]:
-    try:
-        return session.run(list(names), dict(feed), options)
-    except Exception as error:  # onnxruntime's errors share no other base
-        if options.terminate:
-            raise StageError(
-                f"The ONNX model {config.model} ran longer than {config.timeout_s:g} s; raise timeout_s or use a GPU."
-            ) from error
-        reason = _reason(error)
-        if "allocate" in reason or "out of memory" in reason.lower():
-            raise StageError(
-                f"The ONNX model {config.model} ran out of memory ({reason}); "
-                "use smaller images, or a model exported at a smaller size."
-            ) from error
-        raise StageError(
-            f"The ONNX model {config.model} failed ({reason}); check its description, or export it again."
-        ) from error
 
 
 def _reason(error: Exception) -> str:
