@@ -1,13 +1,14 @@
-"""The child's side of `core.child`: requests come in on stdin, answers go out on stdout, both as frames.
+"""Frames between a process and its child, and the child's side of `core.child`: requests on stdin, answers on stdout.
 
-A frame is magic, length of a JSON header, length of a payload (`FRAME`), then both. A header has a `kind`; `alive` and
-`progress` are no answers. This file imports the standard library only, so that a worker can load it by its path into an
+A frame is magic, length of a JSON header, length of a payload, then both. A header has a `kind`; `alive` and `progress`
+are no answers. This file imports the standard library only, so that a worker can load it by its path into an
 interpreter that does not have this package. Python 3.8 is enough.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
 import select
@@ -15,12 +16,48 @@ import signal
 import struct
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-FRAME = struct.Struct("<4sIQ")
-MAGIC = b"GSX1"
 LIFELINE = "GS_STEREO_LIFELINE"
+_FRAME = struct.Struct("<4sIQ")
+_MAGIC = b"GSX1"
+_HEADER_BYTES = 1 << 26
 _ALIVE_EVERY_S = 1.0
+
+
+def write_frame(write: Callable[[Any], int | None], header: dict[str, Any], payload: Any = b"") -> None:
+    """Write all of it; `write` says how many bytes it took. payload: bytes, or an array in one piece."""
+    text, data = json.dumps(header).encode("utf-8"), memoryview(payload).cast("B")
+    for part in (_FRAME.pack(_MAGIC, len(text), data.nbytes) + text, data):
+        view = memoryview(part)
+        while view:
+            view = view[write(view) :]
+
+
+def read_frame(
+    read: Callable[[int], bytes | None], payload_limit: Callable[[], float] = lambda: math.inf
+) -> tuple[dict[str, Any], bytearray]:
+    """Header and payload of the next frame. EOFError at the end, ValueError for what is no frame or a larger one.
+
+    read: at most so many bytes, and none at the end. payload_limit: is asked when the frame arrives.
+    """
+    magic, header_bytes, payload_bytes = _FRAME.unpack(_exactly(read, _FRAME.size))
+    if magic != _MAGIC or header_bytes > _HEADER_BYTES or payload_bytes > payload_limit():
+        raise ValueError("no frame")
+    header = json.loads(bytes(_exactly(read, header_bytes)).decode("utf-8"))
+    return dict(header), _exactly(read, payload_bytes)
+
+
+def _exactly(read: Callable[[int], bytes | None], count: int) -> bytearray:
+    data = bytearray()
+    while len(data) < count:
+        part = read(min(count - len(data), 1 << 20))
+        if not part:
+            raise EOFError
+        data += part
+    return data
 
 
 class Channel:
@@ -44,21 +81,16 @@ class Channel:
         return self._requests.get()
 
     def send(self, header: dict[str, Any], payload: Any = b"") -> None:
-        """payload: bytes, or an array in one piece."""
-        text, data = json.dumps(header).encode("utf-8"), memoryview(payload).cast("B")
+        """payload: as for `write_frame`."""
         with self._lock:
-            for part in (FRAME.pack(MAGIC, len(text), data.nbytes) + text, data):
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(self._out, view) :]
+            write_frame(partial(os.write, self._out), header, payload)
 
     def _read(self) -> None:
-        while True:
-            magic, header_bytes, payload_bytes = FRAME.unpack(_exactly(FRAME.size))
-            if magic != MAGIC:
-                os._exit(2)
-            header = json.loads(bytes(_exactly(header_bytes)).decode("utf-8"))
-            self._requests.put((header, _exactly(payload_bytes)))
+        try:
+            while True:
+                self._requests.put(read_frame(partial(os.read, 0)))
+        except EOFError:
+            os._exit(0)
 
     def _say_alive(self) -> None:
         while True:
@@ -67,18 +99,6 @@ class Channel:
                 self.send({"kind": "alive"})
             except OSError:
                 os._exit(0)
-
-
-def _exactly(count: int) -> bytearray:
-    data = bytearray(count)
-    view = memoryview(data)
-    while view:
-        part = os.read(0, min(len(view), 1 << 20))
-        if not part:
-            os._exit(0)
-        view[: len(part)] = part
-        view = view[len(part) :]
-    return data
 
 
 def _end_with_parent() -> None:

@@ -7,7 +7,6 @@ to the child (crash, kill, silence, nonsense) is a `ChildError` with the end of 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import signal
@@ -22,11 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from gs_stereo.core.channel import FRAME, LIFELINE, MAGIC
+from gs_stereo.core.channel import LIFELINE, read_frame, write_frame
 from gs_stereo.errors import PluginError, StageError
 
 _LOG_BYTES, _LOG_LINES, _LOG_CHARACTERS = 16384, 4, 600
-_HEADER_BYTES = 1 << 20
 _GRACE_S = 2.0
 _POLL_S = 0.5
 
@@ -81,7 +79,7 @@ class Answer:
     """A frame from the child: its JSON header and its payload."""
 
     header: Mapping[str, Any]
-    payload: bytes
+    payload: bytes | bytearray
 
 
 class Child:
@@ -89,9 +87,8 @@ class Child:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._log = _LogTail()
         self._inbox = _Inbox()
-        held_by_child, self._lifeline = os.pipe()
+        held_by_child, lifeline = os.pipe()
         try:
             self._process = subprocess.Popen(
                 list(program.command),
@@ -105,7 +102,7 @@ class Child:
                 bufsize=0,
             )
         except OSError as error:
-            os.close(self._lifeline)
+            os.close(lifeline)
             raise PluginError(
                 f"Cannot start {program.command[0]} for {program.name}: {error.strerror}; {program.fixes.not_started}."
             ) from error
@@ -113,15 +110,11 @@ class Child:
             os.close(held_by_child)
         if program.memory_bytes is not None:
             _limit_memory(self._process.pid, program.memory_bytes)
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self._threads = [
-            threading.Thread(target=self._inbox.follow, args=(self._process.stdout,), daemon=True),
-            threading.Thread(target=self._log.follow, args=(self._process.stderr,), daemon=True),
-        ]
-        for thread in self._threads:
+        pipes = {self._inbox.follow_answers: self._process.stdout, self._inbox.follow_log: self._process.stderr}
+        threads = [threading.Thread(target=follow, args=(pipe,), daemon=True) for follow, pipe in pipes.items()]
+        for thread in threads:
             thread.start()
-        self._finalizer = weakref.finalize(self, _end, self._process, self._threads, self._lifeline)
+        self._finalizer = weakref.finalize(self, _end, self._process, threads, lifeline)
 
     def request(
         self,
@@ -139,7 +132,7 @@ class Child:
         self._inbox.payload_limit = answer_bytes
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
-            self._send(header, payload, self._program.silence_timeout_s or timeout_s)
+            self._send(dict(header), payload, self._program.silence_timeout_s or timeout_s)
             while (answer := self._wait(deadline, timeout_s)).header.get("kind") == "progress":
                 on_progress(answer.header)
         except BaseException:
@@ -161,14 +154,18 @@ class Child:
 
     def log_tail(self) -> str:
         """The last lines of what the child printed."""
-        return self._log.text()
+        lines = [line.strip() for line in self._inbox.log.decode("utf-8", errors="replace").splitlines()]
+        return " | ".join([line for line in lines if line][-_LOG_LINES:])[-_LOG_CHARACTERS:] or "nothing"
 
-    def _send(self, header: Mapping[str, Any], payload: bytes, patience_s: float | None) -> None:
+    def _send(self, header: dict[str, Any], payload: bytes, patience_s: float | None) -> None:
         """Write from a thread, so that a child that does not read cannot block this one."""
-        text = json.dumps(header).encode("utf-8")
-        assert self._process.stdin is not None
-        parts = (FRAME.pack(MAGIC, len(text), len(payload)), text, payload)
-        writer = threading.Thread(target=_write, args=(self._process.stdin, parts), daemon=True)
+
+        def write() -> None:
+            assert self._process.stdin is not None
+            with contextlib.suppress(OSError, ValueError):  # a broken pipe is no news: the child's output ends too
+                write_frame(self._process.stdin.write, header, payload)
+
+        writer = threading.Thread(target=write, daemon=True)
         writer.start()
         writer.join(patience_s)
         if writer.is_alive():
@@ -210,21 +207,6 @@ class Child:
         return ChildError(f"{self._program.name} {how} (its log ends with: {self.log_tail()}); {fix}.", code)
 
 
-class _LogTail:
-    """Follows a stream and keeps its last bytes."""
-
-    def __init__(self) -> None:
-        self._last = b""
-
-    def follow(self, stream: IO[bytes]) -> None:
-        while part := _read_some(stream, 4096):
-            self._last = (self._last + part)[-_LOG_BYTES:]
-
-    def text(self) -> str:
-        lines = [line.strip() for line in self._last.decode("utf-8", errors="replace").splitlines()]
-        return " | ".join([line for line in lines if line][-_LOG_LINES:])[-_LOG_CHARACTERS:] or "nothing"
-
-
 class _Inbox:
     """What the child has sent. `answers` ends with None, `heard` is the time of its last sign of life."""
 
@@ -232,48 +214,23 @@ class _Inbox:
         self.answers: queue.Queue[Answer | None] = queue.Queue()
         self.heard = time.monotonic()
         self.payload_limit = 0
+        self.log = b""
 
-    def follow(self, stream: IO[bytes]) -> None:
-        """Read frames until the stream ends or holds what is no frame."""
-        with contextlib.suppress(EOFError, ValueError, TypeError, RecursionError):
+    def follow_answers(self, pipe: IO[bytes]) -> None:
+        """Read frames until the pipe ends or holds what is no frame."""
+        with contextlib.suppress(EOFError, OSError, ValueError, TypeError, RecursionError):
             while True:
-                magic, header_bytes, payload_bytes = FRAME.unpack(_exactly(stream, FRAME.size))
-                if magic != MAGIC or header_bytes > _HEADER_BYTES or payload_bytes > self.payload_limit:
-                    break
-                header = dict(json.loads(_exactly(stream, header_bytes)))
-                payload = _exactly(stream, payload_bytes)
+                header, payload = read_frame(pipe.read, lambda: self.payload_limit)
                 self.heard = time.monotonic()
                 if header.get("kind") != "alive":
                     self.answers.put(Answer(header=header, payload=payload))
         self.answers.put(None)
 
-
-def _exactly(stream: IO[bytes], count: int) -> bytes:
-    parts = []
-    while count:
-        part = _read_some(stream, min(count, 1 << 20))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
-
-
-def _read_some(stream: IO[bytes], count: int) -> bytes:
-    """At least one byte, or none at the end of the stream."""
-    try:
-        return stream.read(count) or b""
-    except (OSError, ValueError):  # closed under us
-        return b""
-
-
-def _write(stream: IO[bytes], parts: Sequence[bytes]) -> None:
-    """A broken pipe is no news here: the end of the child's output tells it too."""
-    with contextlib.suppress(OSError, ValueError):
-        for part in parts:
-            view = memoryview(part)
-            while view:
-                view = view[stream.write(view) :]
+    def follow_log(self, pipe: IO[bytes]) -> None:
+        """Keep the last bytes."""
+        with contextlib.suppress(OSError, ValueError):
+            while part := pipe.read(4096):
+                self.log = (self.log + part)[-_LOG_BYTES:]
 
 
 def _limit_memory(pid: int, most_bytes: int) -> None:

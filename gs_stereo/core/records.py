@@ -100,7 +100,7 @@ def write_record(path: Path, value: Record, *, indent: int | None = 1, sort_keys
     write_text(path, json_text(value, indent=indent, sort_keys=sort_keys))
 
 
-def record_from_json(kind: type[R], text: str | bytes) -> R:
+def record_from_json(kind: type[R], text: str | bytes | bytearray) -> R:
     """Check a record that is given as text; ValueError says in a few words what is wrong."""
     reader = _reader(kind)
     try:

@@ -37,7 +37,7 @@ def main() -> None:
     def emit(step: str, done: int, total: int) -> None:
         channel.send({"kind": "progress", "step": step, "done": done, "total": total})
 
-    result = run(record_from_json(Job, bytes(job)), emit)
+    result = run(record_from_json(Job, job), emit)
     channel.send({"kind": "result"}, json_text(result).encode("utf-8"))
     channel.receive()  # the process ends when the parent has read it
 
