@@ -31,6 +31,10 @@ class TrainingPair:
     confidence: Float[np.ndarray, "h w"]
     hidden: Bool[np.ndarray, "h w"]
 
+    def cut(self, window: tuple[slice, ...]) -> TrainingPair:
+        """The same part of every array."""
+        return TrainingPair(**{name: array[window] for name, array in vars(self).items()})
+
 
 def augmented(
     pair: TrainingPair, crop: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
@@ -38,7 +42,7 @@ def augmented(
     """A (height, width) `crop` of the pair, changed as `config` says. The input is not modified."""
     pair = _cropped(_resized(pair, crop, config, rng), crop, rng)
     if rng.random() < config.flip_share:
-        pair = _upside_down(pair)
+        pair = pair.cut((slice(None, None, -1),))
     left, right = _coloured(pair.left, pair.right, config, rng)
     left, right = (_blurred(image, config, rng) for image in (left, right))
     right = _erased(_shifted_down(right, rng.uniform(-1, 1) * config.vertical_px), config, rng)
@@ -78,70 +82,29 @@ def _resized(
 def _cropped(pair: TrainingPair, crop: tuple[int, int], rng: np.random.Generator) -> TrainingPair:
     height, width = pair.disparity.shape
     top, first = int(rng.integers(height - crop[0] + 1)), int(rng.integers(width - crop[1] + 1))
-    window = slice(top, top + crop[0]), slice(first, first + crop[1])
-    return TrainingPair(
-        left=pair.left[window],
-        right=pair.right[window],
-        disparity=pair.disparity[window],
-        confidence=pair.confidence[window],
-        hidden=pair.hidden[window],
-    )
-
-
-def _upside_down(pair: TrainingPair) -> TrainingPair:
-    return TrainingPair(
-        left=pair.left[::-1],
-        right=pair.right[::-1],
-        disparity=pair.disparity[::-1],
-        confidence=pair.confidence[::-1],
-        hidden=pair.hidden[::-1],
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Colour:
-    """Changes relative to none: gain, contrast, saturation, and the logarithm of gamma."""
-
-    gain: float
-    contrast: float
-    saturation: float
-    log_gamma: float
-
-    @classmethod
-    def drawn(cls, config: AugmentConfig, strength: float, rng: np.random.Generator) -> _Colour:
-        draws = strength * rng.uniform(-1, 1, 4)
-        return cls(
-            gain=float(draws[0]) * config.brightness,
-            contrast=float(draws[1]) * config.contrast,
-            saturation=float(draws[2]) * config.saturation,
-            log_gamma=float(draws[3] * np.log1p(config.gamma)),
-        )
-
-    def plus(self, other: _Colour) -> _Colour:
-        return _Colour(
-            gain=self.gain + other.gain,
-            contrast=self.contrast + other.contrast,
-            saturation=self.saturation + other.saturation,
-            log_gamma=self.log_gamma + other.log_gamma,
-        )
-
-    def applied(self, image: np.ndarray) -> np.ndarray:
-        grey = (image @ _GREY)[..., None]
-        changed = grey + (image - grey) * max(0.0, 1 + self.saturation)
-        mean = grey.mean()
-        changed = (mean + (changed - mean) * max(0.1, 1 + self.contrast)) * max(0.1, 1 + self.gain)
-        return np.clip(changed, 0, 1) ** np.float32(np.exp(self.log_gamma))
+    return pair.cut((slice(top, top + crop[0]), slice(first, first + crop[1])))
 
 
 def _coloured(
     left: np.ndarray, right: np.ndarray, config: AugmentConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    common = _Colour.drawn(config, 1.0, rng)
-    other = common.plus(_Colour.drawn(config, config.asymmetric, rng))
-    images = common.applied(left), other.applied(right)
+    """Changes of gain, contrast, saturation and the logarithm of gamma: those of both images, and more of the right."""
+    limits = np.array([config.brightness, config.contrast, config.saturation, np.log1p(config.gamma)])
+    common = rng.uniform(-1, 1, 4) * limits
+    other = common + config.asymmetric * rng.uniform(-1, 1, 4) * limits
+    left, right = _recoloured(left, *common.tolist()), _recoloured(right, *other.tolist())
     if rng.random() < config.grey_share:
-        images = _grey(images[0]), _grey(images[1])
-    return images[0].astype(np.float32), images[1].astype(np.float32)
+        left, right = _grey(left), _grey(right)
+    return left.astype(np.float32), right.astype(np.float32)
+
+
+def _recoloured(image: np.ndarray, gain: float, contrast: float, saturation: float, log_gamma: float) -> np.ndarray:
+    """Each change is relative to none, 0."""
+    grey = (image @ _GREY)[..., None]
+    changed = grey + (image - grey) * max(0.0, 1 + saturation)
+    mean = grey.mean()
+    changed = (mean + (changed - mean) * max(0.1, 1 + contrast)) * max(0.1, 1 + gain)
+    return np.clip(changed, 0, 1) ** np.float32(np.exp(log_gamma))
 
 
 def _grey(image: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch.utils.data import DataLoader, Dataset
 
 from gs_stereo.core.hashing import unit_seed
@@ -39,63 +39,57 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SplitData:
-    """Data sets with the samples to train on and those held out."""
+    """A data set: how often it is drawn, the samples to train on, those held out, and where its labels come from."""
 
-    datasets: tuple[StereoDataset, ...]
-    weights: tuple[float, ...]
-    training: tuple[np.ndarray, ...]
-    held_out: tuple[np.ndarray, ...]
-    provenances: tuple[Provenance, ...]
-
-    @property
-    def training_count(self) -> int:
-        return sum(len(each) for each in self.training)
+    dataset: StereoDataset
+    weight: float
+    training: Int[np.ndarray, "n"]
+    held_out: Int[np.ndarray, "m"]
+    provenance: Provenance
 
 
-def open_data(sources: Sequence[DataSource], validation_share: float, seed: int) -> SplitData:
+def open_data(sources: Sequence[DataSource], validation_share: float, seed: int) -> tuple[SplitData, ...]:
     """Open the data sets and hold out a share of the views.
 
     All samples of a view (several baselines) go to the same side, and a view keeps its side when data sets are added.
     InputError for a data set that cannot be read or has no view left to train on.
     """
-    datasets = tuple(StereoDataset(source.path) for source in sources)
-    splits, provenances = [], []
-    for source, dataset in zip(sources, datasets, strict=True):
-        info = dataset.samples.info
-        views = [f"{info.scene}/{view}" for view in dataset.samples.texts("view_id")]
-        held_out = np.array([_is_held_out(view, validation_share, seed) for view in views])
-        if held_out.all():
-            raise InputError(
-                f"The data set {source.path} has too few views ({len(set(views))}) to hold some out; "
-                "set validation_share=0."
-            )
-        splits.append(held_out)
-        provenances.append(info.provenance)
+    return tuple(_split(source, validation_share, seed) for source in sources)
+
+
+def _split(source: DataSource, validation_share: float, seed: int) -> SplitData:
+    dataset = StereoDataset(source.path)
+    info = dataset.samples.info
+    views = [f"{info.scene}/{view}" for view in dataset.samples.texts("view_id")]
+    held_out = np.array([unit_seed(seed, f"held out/{view}") / 2**63 < validation_share for view in views])
+    if held_out.all():
+        raise InputError(
+            f"The data set {source.path} has too few views ({len(set(views))}) to hold some out; "
+            "set validation_share=0."
+        )
     return SplitData(
-        datasets=datasets,
-        weights=tuple(source.weight for source in sources),
-        training=tuple(np.flatnonzero(~held_out) for held_out in splits),
-        held_out=tuple(np.flatnonzero(held_out) for held_out in splits),
-        provenances=tuple(provenances),
+        dataset=dataset,
+        weight=source.weight,
+        training=np.flatnonzero(~held_out),
+        held_out=np.flatnonzero(held_out),
+        provenance=info.provenance,
     )
 
 
-def _is_held_out(view: str, share: float, seed: int) -> bool:
-    return unit_seed(seed, f"held out/{view}") / 2**63 < share
-
-
-def plan_draws(data: SplitData, count: int, seed: int) -> np.ndarray:
-    """(count, 2): data set and sample of each draw. Data sets by weight, samples in shuffled rounds without repeats."""
-    weights = np.asarray(data.weights) / sum(data.weights)
-    choice = np.random.default_rng(unit_seed(seed, "data sets")).choice(len(weights), size=count, p=weights)
+def plan_draws(data: Sequence[SplitData], count: int, seed: int) -> Int[np.ndarray, "count 2"]:
+    """Data set and sample of each draw. Data sets by weight, samples in shuffled rounds without repeats."""
+    weights = np.array([each.weight for each in data])
+    choice = np.random.default_rng(unit_seed(seed, "data sets")).choice(
+        len(data), size=count, p=weights / sum(weights.tolist())
+    )
     samples = np.empty(count, np.int64)
-    for number, pool in enumerate(data.training):
+    for number, each in enumerate(data):
         drawn = np.flatnonzero(choice == number)
-        rounds = -(-len(drawn) // len(pool))
         orders = [
-            np.random.default_rng(unit_seed(seed, f"round {number}/{k}")).permutation(pool) for k in range(rounds)
+            np.random.default_rng(unit_seed(seed, f"round {number}/{k}")).permutation(each.training)
+            for k in range(-(-len(drawn) // len(each.training)))
         ]
-        if rounds:
+        if orders:
             samples[drawn] = np.concatenate(orders)[: len(drawn)]
     return np.stack([choice, samples], axis=1)
 
@@ -103,9 +97,8 @@ def plan_draws(data: SplitData, count: int, seed: int) -> np.ndarray:
 class TrainingDraws(Dataset[TrainingPair]):
     """Draw n of a run, augmented."""
 
-    def __init__(self, data: SplitData, config: TrainConfig, seed: int) -> None:
-        self._datasets = data.datasets
-        self._config, self._seed = config, seed
+    def __init__(self, data: Sequence[SplitData], config: TrainConfig, seed: int) -> None:
+        self._data, self._config, self._seed = data, config, seed
         self._plan = plan_draws(data, config.steps * config.batch_size, seed)
 
     def __len__(self) -> int:
@@ -113,14 +106,14 @@ class TrainingDraws(Dataset[TrainingPair]):
 
     def __getitem__(self, draw: int) -> TrainingPair:
         source, index = self._plan[draw]
-        pair = to_pair(self._datasets[source][int(index)])
+        pair = to_pair(self._data[source].dataset[int(index)])
         rng = np.random.default_rng(unit_seed(self._seed, f"draw {draw}"))
         crop = self._config.crop_height, self._config.crop_width
         return augmented(pair, crop, self._config.augment, rng)
 
 
 def training_batches(
-    data: SplitData, config: TrainConfig, seed: int, *, first_step: int, rank: int = 0
+    data: Sequence[SplitData], config: TrainConfig, seed: int, *, first_step: int, rank: int = 0
 ) -> Iterator[Batch]:
     """The batches from `first_step` on; with several devices, the part of process `rank`."""
     draws = TrainingDraws(data, config, seed)
@@ -148,16 +141,8 @@ def to_pair(item: StereoItem) -> TrainingPair:
 
 def to_batch(pairs: Sequence[TrainingPair]) -> Batch:
     """Pairs of one size as tensors."""
-    images = [
-        torch.from_numpy(np.stack([getattr(pair, side) for pair in pairs])).permute(0, 3, 1, 2).contiguous()
-        for side in ("left", "right")
-    ]
-    disparity, valid = fill_invalid(torch.from_numpy(np.stack([pair.disparity for pair in pairs]))[:, None])
-    return Batch(
-        left=images[0],
-        right=images[1],
-        disparity=disparity,
-        valid=valid,
-        confidence=torch.from_numpy(np.stack([pair.confidence for pair in pairs]))[:, None],
-        hidden=torch.from_numpy(np.stack([pair.hidden for pair in pairs]))[:, None],
-    )
+    arrays = {name: np.stack([getattr(pair, name) for pair in pairs]) for name in vars(pairs[0])}
+    left, right = (torch.from_numpy(arrays.pop(eye)).permute(0, 3, 1, 2).contiguous() for eye in ("left", "right"))
+    maps = {name: torch.from_numpy(array)[:, None] for name, array in arrays.items()}
+    disparity, valid = fill_invalid(maps.pop("disparity"))
+    return Batch(left=left, right=right, disparity=disparity, valid=valid, **maps)

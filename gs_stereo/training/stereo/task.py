@@ -30,7 +30,7 @@ CURVES = Curves(
 class StereoTask(Task):
     """The part of process `rank` in the training of a stereo net. start: the weights it begins with, None = fresh."""
 
-    data: SplitData
+    data: tuple[SplitData, ...]
     config: TrainConfig
     seed: int
     device: torch.device
@@ -53,7 +53,7 @@ class StereoTask(Task):
             return None
         metrics, most_px = DisparityMetrics((1.0, 2.0, 3.0)), self.config.loss.max_disparity_px
         for source, index in chosen:
-            pair = to_pair(self.data.datasets[source][index])
+            pair = to_pair(self.data[source].dataset[index])
             batch = to_batch([pair]).to(self.device)
             with autocast(self.device, self.config):
                 answer = net(batch.left, batch.right, max_disparity_px=most_px)[-1]
@@ -69,7 +69,7 @@ class StereoTask(Task):
 
     def _held_out_samples(self) -> list[tuple[int, int]]:
         """(data set, sample) of at most `validation_pairs` held-out samples, spread evenly over all data sets."""
-        everything = [(source, int(index)) for source, held_out in enumerate(self.data.held_out) for index in held_out]
+        everything = [(source, int(index)) for source, each in enumerate(self.data) for index in each.held_out]
         most = self.config.validation_pairs
         if len(everything) <= most:
             return everything

@@ -62,7 +62,7 @@ def train_net(job: TrainingJob, advance: Advance = lambda steps, note: None) -> 
         description=describe(training.task, net.config),
         records=tuple(training.state.records),
         device=training.task.device.type,
-        training_pairs=training.task.data.training_count,
+        training_pairs=sum(len(each.training) for each in training.task.data),
     )
 
 
@@ -103,12 +103,12 @@ def net_config_of(config: TrainConfig, start: TrainedNet | None) -> Config:
     return resolve_net(config.net, settings={**start.description.settings, **config.net_settings})
 
 
-def run_id_of(job: TrainingJob, data: SplitData) -> str:
+def run_id_of(job: TrainingJob, data: Sequence[SplitData]) -> str:
     """One text for everything that decides the result: settings, seed, weights, and the content of the data."""
-    shards = [_digests(dataset.samples.shards) for dataset in data.datasets]
+    shards = [_digests(each.dataset.samples.shards) for each in data]
     values = job.config.model_dump(mode="json", exclude={"start", "loader_workers"})
     start = None if job.config.start is None else sha256_file(weights_file(job.config.start))
-    return sha256_text(canonical_json([values, start, job.seed, shards, list(data.weights)]))
+    return sha256_text(canonical_json([values, start, job.seed, shards, [each.weight for each in data]]))
 
 
 def _digests(shards: Sequence[Path]) -> list[str]:
@@ -121,9 +121,8 @@ def _digests(shards: Sequence[Path]) -> list[str]:
 def describe(task: StereoTask, net: Config) -> NetDescription:
     """What is published beside the weights; the licences of labels and start weights are carried on."""
     config, start = task.config, task.start
-    labels = dict.fromkeys(
-        (each.name, each.version, each.licence, each.weights_sha256) for each in task.data.provenances
-    )
+    sources = [each.provenance for each in task.data]
+    labels = dict.fromkeys((each.name, each.version, each.licence, each.weights_sha256) for each in sources)
     names = ("name", "version", "licence", "weights_sha256")
     return NetDescription(
         net=config.net,

@@ -148,8 +148,8 @@ def test_labels_bind_the_weights(tmp_path: Path) -> None:
 
 
 def test_views_are_held_out_as_a_whole(data: Path) -> None:
-    split = open_data([DataSource(path=data)], 0.4, seed=0)
-    held_out, training = ({int(index) // 2 for index in part[0]} for part in (split.held_out, split.training))
+    (split,) = open_data([DataSource(path=data)], 0.4, seed=0)
+    held_out, training = ({int(index) // 2 for index in part} for part in (split.held_out, split.training))
     assert held_out
     assert training
     assert not held_out & training
