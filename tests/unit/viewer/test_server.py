@@ -109,13 +109,11 @@ def test_an_impossible_address_is_a_sentence_and_not_a_hang(host: str) -> None:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C as soon as the address was said."""
-    announce = view_verb._announce
 
-    def say_and_interrupt(url: str, as_json: bool) -> None:
-        announce(url, as_json)
+    def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(view_verb, "_announce", say_and_interrupt)
+    monkeypatch.setattr(view_verb, "threading", SimpleNamespace(Event=lambda: SimpleNamespace(wait=interrupt)))
 
 
 @pytest.mark.usefixtures("at_once")
