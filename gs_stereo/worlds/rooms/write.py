@@ -16,15 +16,8 @@ from gs_stereo.io.colmap import model_from_sparse_scene, write_model
 from gs_stereo.log import progress
 from gs_stereo.types import Camera, LabelFlag
 from gs_stereo.worlds.render import render, stereo_truth
+from gs_stereo.worlds.rooms import files
 from gs_stereo.worlds.rooms.config import SampleConfig
-from gs_stereo.worlds.rooms.files import (
-    baseline_tag,
-    npz_bytes,
-    poses_text,
-    positions_text,
-    readme_text,
-    truth_arrays,
-)
 from gs_stereo.worlds.rooms.hard_room import conservatory
 from gs_stereo.worlds.rooms.landmarks import exact_model, pick
 from gs_stereo.worlds.rooms.plain_room import living_room
@@ -92,9 +85,9 @@ def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary
         points, rgb = np.concatenate([view.points for view in seen]), np.concatenate([view.rgb for view in seen])
         model = exact_model(world, train, points, rgb)
         write_model(work / "sparse/0", model_from_sparse_scene(model), text=True)
-        _write(work / "poses.json", poses_text(target.name, config, train, test).encode())
-        _write(work / "camera_positions.txt", positions_text(train).encode())
-        _write(work / "README.md", readme_text(config, seed).encode())
+        _write(work / "poses.json", files.poses_text(target.name, config, train, test).encode())
+        _write(work / "camera_positions.txt", files.positions_text(train).encode())
+        _write(work / "README.md", files.readme_text(config, seed).encode())
     counts = sum((view.class_counts for view in views), np.zeros(len(SurfaceClass)))
     near, far = zip(*(view.depth_range_m for view in views), strict=True)
     return SampleSummary(
@@ -122,9 +115,11 @@ def _write_view(work: Path, world: World, config: SampleConfig, seed: int, camer
     _write(work / images / camera.name, png_bytes(camera.name, photo, _FAST_PNG))
     for baseline in config.right_baselines_m if held_out else ():
         right = render(world, camera.shifted(baseline), config.supersampling).image
-        _write(work / f"test/right_{baseline_tag(baseline)}" / camera.name, png_bytes(camera.name, right, _FAST_PNG))
+        path = work / f"test/right_{files.baseline_tag(baseline)}" / camera.name
+        _write(path, png_bytes(path, right, _FAST_PNG))
     occlusion = {b: stereo_truth(world, view, b).flags.astype(np.uint8) for b in config.baselines_m}
-    _write(work / truths / f"{camera.name.removesuffix('.png')}.npz", npz_bytes(truth_arrays(view, occlusion)))
+    arrays = files.truth_arrays(view, occlusion)
+    _write(work / truths / f"{camera.name.removesuffix('.png')}.npz", files.npz_bytes(arrays))
     points, rgb = pick(camera, photo, view.depth, seed)
     return _Written(
         points=points,
