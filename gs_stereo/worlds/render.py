@@ -148,10 +148,14 @@ def stereo_truth(world: World, left: RenderedView, baseline: float) -> StereoTru
     centres = pixel_centres(rig.left.width, rig.left.height)
     depth = left.depth.astype(np.float64)
     disparity = rig.focal_times_baseline / depth
-    rows = camera_rays(rig.left, centres.reshape(-1, 2)).rows.astype(np.float64)
-    eye, from_left = rig.right.centre_in_world, depth.reshape(-1, 1) * rows[:, 3:]
+    rows = camera_rays(rig.left, centres.reshape(-1, 2)).rows
+    eye, way = rig.right.centre_in_world, depth.reshape(-1, 1) * rows[:, 3:]
     # The left eye as the rays have it, rounded, or exactly: the published bytes of samples and of pairs depend on it.
-    way = (rows[:, :3] + from_left) - eye if world.hidden_margin_m else (rig.left.centre_in_world - eye) + from_left
+    if world.hidden_margin_m:
+        way += rows[:, :3]
+        way -= eye
+    else:
+        way += rig.left.centre_in_world - eye
     return StereoTruth(
         disparity=disparity.astype(np.float32),
         hidden=hidden_from(world, eye, way).reshape(depth.shape),
@@ -163,5 +167,7 @@ def hidden_from(world: World, eye: Float64[np.ndarray, "3"], way: Float64[np.nda
     """True where a surface lies between an eye and a surface point, `way` from it, by more than the world's margin."""
     rows = np.empty((len(way), 6), np.float32)
     rows[:, :3] = eye
-    rows[:, 3:] = way * (1 - world.hidden_margin_m / np.sqrt(np.einsum("ij,ij->i", way, way)))[:, None]
+    if world.hidden_margin_m:
+        way = way * (1 - world.hidden_margin_m / np.sqrt(np.einsum("ij,ij->i", way, way)))[:, None]
+    rows[:, 3:] = way
     return world.caster.blocked(rows, 0.0, 1 - world.hidden_margin_share)
