@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from functools import partial
 from pathlib import Path
 
@@ -66,7 +67,8 @@ def test_a_failed_cell_blocks_only_what_needs_it(rooms: tuple[ScenePaths, ...]) 
     cells = cells_of(rooms)
     states = [(status.state, status.waits_for) for status in assess_cells(cells, TOY_STAGES)]
     assert states == [("blocked", None), ("blocked", "count room_a"), ("missing", None), ("missing", "count room_b")]
-    results = list(LocalExecutor(1).run(cells, partial(run_cell, stages=TOY_STAGES)))
+    sent = pickle.loads(pickle.dumps((cells, partial(run_cell, stages=TOY_STAGES))))  # as to another process
+    results = list(LocalExecutor(1).run(*sent))
     assert [result.cell.key for result in results] == ["count room_a", "count room_b", "sum room_b"]
     assert isinstance(results[0].outcome, InputError)
     assert all(isinstance(result.outcome, StageReport) for result in results[1:])
