@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-NATIVE := $(wildcard gs_stereo/native/*/*.cpp gs_stereo/native/*/*.h)
+NATIVE := $(wildcard gs_stereo/native/*.txt gs_stereo/native/*.h gs_stereo/native/*/*.cpp gs_stereo/native/*/*.h)
 
 .PHONY: help install demo test lint unit clean
 
@@ -14,7 +14,7 @@ help:
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml setup.py constraints.txt $(NATIVE)
+$(VENV)/.installed: pyproject.toml hatch_build.py constraints.txt $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
@@ -35,4 +35,4 @@ unit: install
 	$(BIN)/python -m pytest -q -n auto
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info gs_stereo/native/*.so
+	rm -rf $(VENV) demo build gs_stereo/native/*.so
