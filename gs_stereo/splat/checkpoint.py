@@ -1,8 +1,6 @@
-"""Checkpoints of a fit: one file, replaced atomically, that resumes to the same result.
+"""Checkpoints of a fit, which resume to the same result.
 
-The file is a torch archive of plain values and tensors and is read with `weights_only=True`. It names the run it
-belongs to (settings, seed, cameras, points, photos), so that it is never continued with other inputs. There is no
-state of a random number generator to keep, because every random draw depends on (seed, iteration) only.
+There is no state of a random number generator to keep, because every random draw depends on (seed, iteration) only.
 """
 
 from __future__ import annotations
@@ -13,22 +11,17 @@ from typing import Any
 
 import torch
 
-from gs_stereo.core.checkpoint import write_checkpoint
-from gs_stereo.errors import InputError
+from gs_stereo.core.checkpoint import read_checkpoint, write_checkpoint
 from gs_stereo.splat.optimizer import AdamState
 from gs_stereo.splat.training_state import FitRecord, TrainingState
 
 CHECKPOINT_NAME = "checkpoint.pt"
-_FORMAT = "gs_stereo.fit.checkpoint"
-_VERSION = 1
+_KIND = "gs_stereo.fit.checkpoint"
 
 
 def save_checkpoint(path: Path, state: TrainingState, run_id: str) -> None:
-    """Write the state; `run_id` identifies settings and inputs."""
+    """Write the state; `run_id` identifies settings, seed, cameras, points and photos."""
     content = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "run_id": run_id,
         "iteration": state.iteration,
         "parameters": state.parameters,
         "adam": _adam_values(state.adam),
@@ -37,22 +30,12 @@ def save_checkpoint(path: Path, state: TrainingState, run_id: str) -> None:
         "statistics": state.statistics,
         "records": [list(dataclasses.astuple(record)) for record in state.records],
     }
-    write_checkpoint(path, content)
+    write_checkpoint(path, _KIND, run_id, content)
 
 
 def load_checkpoint(path: Path, run_id: str, device: torch.device) -> TrainingState:
     """Read a state back; InputError if the file is broken or belongs to another run."""
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-        found_id = str(content["run_id"]) if content["format"] == _FORMAT and content["version"] == _VERSION else ""
-        state = _parse(content)
-    except Exception as error:  # torch.load raises nearly anything on a damaged archive; all of it means: broken file
-        raise InputError(f"The checkpoint {path} cannot be read; delete it or run again with --force.") from error
-    if found_id != run_id:
-        raise InputError(
-            f"The checkpoint {path} belongs to other settings or inputs; delete it or run again with --force."
-        )
-    return state
+    return read_checkpoint(path, _KIND, run_id, device=device, restore=_parse)
 
 
 def _parse(content: dict[str, Any]) -> TrainingState:

@@ -1,7 +1,6 @@
-"""What changes while a net is trained, and its checkpoint: one file, replaced atomically, that resumes exactly.
+"""What changes while a net is trained, and its checkpoint, which resumes exactly.
 
-The file is a torch archive of plain values and tensors and is read with `weights_only=True`. It names the run it
-belongs to. There is no random state in it, because every draw depends on (seed, number of the draw) only.
+There is no random state in it, because every draw depends on (seed, number of the draw) only.
 """
 
 from __future__ import annotations
@@ -14,14 +13,12 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gs_stereo.core.checkpoint import write_checkpoint
-from gs_stereo.errors import InputError
+from gs_stereo.core.checkpoint import read_checkpoint, write_checkpoint
 from gs_stereo.training.config import LoopConfig
 from gs_stereo.training.record import TrainingRecord
 
 CHECKPOINT_NAME = "checkpoint.pt"
-_FORMAT = "gs_stereo.train.checkpoint"
-_VERSION = 1
+_KIND = "gs_stereo.train.checkpoint"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -59,28 +56,17 @@ class TrainingState:
     def save(self, path: Path, run_id: str) -> None:
         """Write the state; `run_id` identifies settings and data."""
         content = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "run_id": run_id,
             "step": self.step,
             **{name: part.state_dict() for name, part in self._parts().items()},
             "losses": self.losses,
             "records": [(record.kind, {"step": record.step, **record.values}) for record in self.records],
         }
-        write_checkpoint(path, content)
+        write_checkpoint(path, _KIND, run_id, content)
 
     def load(self, path: Path, run_id: str) -> None:
         """Become what was saved; InputError if the file is broken or belongs to another run."""
         device = next(self.net.parameters()).device
-        try:
-            content = torch.load(path, map_location=device, weights_only=True)
-            found_id = str(content["run_id"]) if content["format"] == _FORMAT and content["version"] == _VERSION else ""
-            if found_id == run_id:
-                self._restore(content)
-        except Exception as error:  # torch.load raises nearly anything on a damaged archive: it means a broken file
-            raise InputError(f"The checkpoint {path} cannot be read; run again with --force.") from error
-        if found_id != run_id:
-            raise InputError(f"The checkpoint {path} belongs to other settings or data; run again with --force.")
+        read_checkpoint(path, _KIND, run_id, device=device, restore=self._restore)
 
     def _restore(self, content: dict[str, Any]) -> None:
         for name, part in self._parts().items():
