@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def read_ahead(read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def prefetched(read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`read` of every item, in order, by a thread that is one item ahead. An error appears at its item's turn."""
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(1) as pool:

@@ -18,14 +18,14 @@ from typing import Annotated, Any, Literal
 import h5py
 import hdf5plugin
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from pydantic import Field
 
 from gs_stereo.core.atomic import atomic_folder, write_bytes
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.core.records import JsonObject, OpenRecord, read_record, write_record
 from gs_stereo.errors import GsStereoError, InputError
-from gs_stereo.imaging.images import write_png
+from gs_stereo.imaging.images import read_photo, write_png
 from gs_stereo.io.hdf5 import HDF5_ERRORS, own_dataset
 from gs_stereo.io.views import CameraRecord
 from gs_stereo.types import DepthMaps, StereoImages, StereoPair, StereoRig
@@ -127,10 +127,15 @@ def _extra_name(number: int) -> str:
 
 
 def _images(folder: Path, header: PairHeader) -> StereoImages:
-    names = ("left.png", "right.png", *map(_extra_name, range(len(header.extra_offsets))))
-    for name in names:
+    images = []
+    for name in ("left.png", "right.png", *map(_extra_name, range(len(header.extra_offsets)))):
         _check_unchanged(folder / name, header)
-    left, right, *extra = (_read_image(folder / name, header.size) for name in names)
+        image = read_photo(folder / name, upright=False)
+        if image.shape[:2] != header.size:
+            found, wanted = (f"{size[1]} x {size[0]}" for size in (image.shape, header.size))
+            raise InputError(f"The image {folder / name} is {found}, its camera {wanted}; render the pair again.")
+        images.append(image)
+    left, right, *extra = images
     return StereoImages(
         sample_id=header.sample_id,
         view_id=header.view_id,
@@ -145,20 +150,6 @@ def _images(folder: Path, header: PairHeader) -> StereoImages:
 def _check_unchanged(path: Path, header: PairHeader) -> None:
     if sha256_file(path) != header.sha256.get(path.name):
         raise InputError(f"The file {path} is not the one that was written; render the pair again.")
-
-
-def _read_image(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """An RGB PNG of this (height, width); the size is checked before a pixel is decoded."""
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            if (image.height, image.width) != size or image.mode != "RGB":
-                raise ValueError(f"it is {image.mode} {image.width} x {image.height}, its camera {size[1]} x {size[0]}")
-            return np.array(image)
-    except Exception as error:  # decoders raise nearly anything on hostile bytes; all of it means: broken file
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"The image {path} is missing or corrupt ({reason}); render the pair again.") from error
 
 
 def _geometry_bytes(pair: StereoPair) -> bytes:

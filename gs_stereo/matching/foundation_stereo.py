@@ -154,26 +154,19 @@ def checkout_commit(repo: Path) -> str | None:
         folder = repo / ".git"
         if folder.is_file():  # a worktree or submodule
             folder = repo / folder.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
-        head = (folder / "HEAD").read_text(encoding="utf-8").strip()
-        if not head.startswith("ref:"):
-            return head if _COMMIT.fullmatch(head) else None
-        return _commit_of(folder, head.removeprefix("ref:").strip())
+        commit = (folder / "HEAD").read_text(encoding="utf-8").strip()
+        if commit.startswith("ref:"):
+            name, common = commit.removeprefix("ref:").strip(), folder / "commondir"
+            shared = folder / common.read_text(encoding="utf-8").strip() if common.is_file() else folder
+            loose = next((each / name for each in (folder, shared) if (each / name).is_file()), None)
+            if loose is not None:
+                commit = loose.read_text(encoding="utf-8").strip()
+            else:
+                packed = (shared / "packed-refs").read_text(encoding="utf-8").splitlines()
+                commit = next((line.split()[0] for line in packed if line.split()[1:] == [name]), "")
+        return commit if _COMMIT.fullmatch(commit) else None
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _commit_of(folder: Path, reference: str) -> str | None:
-    common = folder / "commondir"
-    shared = folder / common.read_text(encoding="utf-8").strip() if common.is_file() else folder
-    for place in (folder, shared):
-        if (place / reference).is_file():
-            commit = (place / reference).read_text(encoding="utf-8").strip()
-            return commit if _COMMIT.fullmatch(commit) else None
-    for line in (shared / "packed-refs").read_text(encoding="utf-8").splitlines():
-        commit, _, name = line.partition(" ")
-        if name == reference and _COMMIT.fullmatch(commit):
-            return commit
-    return None
 
 
 def their_environment() -> dict[str, str]:

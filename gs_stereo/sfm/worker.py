@@ -17,7 +17,7 @@ import pycolmap
 
 from gs_stereo.core.channel import Channel
 from gs_stereo.core.records import json_text, record_from_json
-from gs_stereo.sfm.job import CameraGroup, Job, JobResult
+from gs_stereo.sfm.job import Job, JobResult
 from gs_stereo.sfm.retrieval import similar_pairs
 
 Emit = Callable[[str, int, int], None]
@@ -72,36 +72,27 @@ def _import(job: Job, database: Path) -> None:
         options.camera_params = ",".join(repr(value) for value in group.params)
         names = sorted(group.names)
         pycolmap.import_images(database, job.folder, pycolmap.CameraMode.SINGLE, names, options)
-        _mark_prior(database, group, names[0])
+        with pycolmap.Database.open(database) as store:
+            camera = store.read_camera(store.read_image_with_name(names[0]).camera_id)
+            camera.has_prior_focal_length = group.prior
+            store.update_camera(camera)
 
 
-def _mark_prior(database: Path, group: CameraGroup, name: str) -> None:
-    with pycolmap.Database.open(database) as store:
-        camera = store.read_camera(store.read_image_with_name(name).camera_id)
-        camera.has_prior_focal_length = group.prior
-        store.update_camera(camera)
-
-
-def _threads(job: Job) -> int:
-    return job.threads or os.cpu_count() or 1
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+def _in_chunks(step: str, items: Sequence[T], size: int, emit: Emit) -> Iterator[Sequence[T]]:
+    """The items, `size` at a time, with a word of progress after each."""
+    emit(step, 0, len(items))
     for start in range(0, len(items), size):
         yield items[start : start + size]
+        emit(step, min(start + size, len(items)), len(items))
 
 
 def _extract(job: Job, database: Path, emit: Emit) -> None:
-    names, options = job.names, pycolmap.FeatureExtractionOptions()
-    options.num_threads = _threads(job)
-    done = 0
-    emit("features", done, len(names))
-    for chunk in _chunks(names, _IMAGES_PER_THREAD * options.num_threads):
+    options = pycolmap.FeatureExtractionOptions()
+    options.num_threads = job.threads or os.cpu_count() or 1
+    for names in _in_chunks("features", job.names, _IMAGES_PER_THREAD * options.num_threads, emit):
         pycolmap.extract_features(
-            database, job.folder, list(chunk), extraction_options=options, device=pycolmap.Device.cpu
+            database, job.folder, list(names), extraction_options=options, device=pycolmap.Device.cpu
         )
-        done += len(chunk)
-        emit("features", done, len(names))
 
 
 def _match(job: Job, database: Path, emit: Emit) -> None:
@@ -114,13 +105,9 @@ def _match(job: Job, database: Path, emit: Emit) -> None:
     verification.ransac.random_seed = job.seed
     pairing = pycolmap.ImportedPairingOptions()
     pairing.match_list_path = database.with_name("pairs.txt")
-    done = 0
-    emit("pairs", done, len(pairs))
-    for chunk in _chunks(pairs, _PAIRS_PER_CALL):
+    for chunk in _in_chunks("pairs", pairs, _PAIRS_PER_CALL, emit):
         pairing.match_list_path.write_text("".join(f"{a} {b}\n" for a, b in chunk), encoding="ascii")
         pycolmap.match_image_pairs(database, matching, pairing, verification, pycolmap.Device.cpu)
-        done += len(chunk)
-        emit("pairs", done, len(pairs))
 
 
 def _similar(job: Job, database: Path, emit: Emit) -> set[tuple[str, str]]:
@@ -135,10 +122,15 @@ def _similar(job: Job, database: Path, emit: Emit) -> set[tuple[str, str]]:
     return {(images[i].name, images[j].name) for i, j in index_pairs}
 
 
-def _map_incrementally(job: Job, database: Path, emit: Emit) -> list[Any]:
+def _incremental_options(job: Job) -> Any:
     options = pycolmap.IncrementalPipelineOptions()
     options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = job.seed
     options.num_threads = options.mapper.num_threads = 1
+    return options
+
+
+def _map_incrementally(job: Job, database: Path, emit: Emit) -> list[Any]:
+    options = _incremental_options(job)
     options.min_model_size = _SMALLEST_MODEL
     total, registered = len(job.names), 0
 
@@ -193,9 +185,7 @@ def _triangulate(job: Job, database: Path, emit: Emit) -> Any:
             known.add_image_with_trivial_frame(
                 pycolmap.Image(name=image.name, camera_id=image.camera_id, image_id=image.image_id), pose
             )
-    options = pycolmap.IncrementalPipelineOptions()
-    options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = job.seed
-    options.num_threads = options.mapper.num_threads = 1
+    options = _incremental_options(job)
     model = pycolmap.triangulate_points(known, database, job.folder, _model_folder(job), True, options)
     emit("triangulated", 1, 1)
     return model

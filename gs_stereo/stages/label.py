@@ -121,12 +121,12 @@ class LabelStage(Stage):
 
 def _samples(units: Iterable[PairUnit]) -> Iterator[ShardSample]:
     """The samples of labelled pairs, one read while the one before is written."""
-    from gs_stereo.core.prefetch import read_ahead
+    from gs_stereo.core.prefetch import prefetched
     from gs_stereo.datasets.schema import sample_of
     from gs_stereo.io.pairs import read_images
     from gs_stereo.labels.units import read_label
 
-    return read_ahead(lambda unit: sample_of(read_images(unit.pair_dir), read_label(unit.file)), units)
+    return prefetched(lambda unit: sample_of(read_images(unit.pair_dir), read_label(unit.file)), units)
 
 
 def _of_a_capture(pairs_dir: Path) -> bool:

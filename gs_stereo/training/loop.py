@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from gs_stereo.errors import ConfigError, StageError
 from gs_stereo.training.config import LoopConfig
 from gs_stereo.training.distributed import Rendezvous, device_of, run_processes
-from gs_stereo.training.record import LiveRecord, TrainingRecord
+from gs_stereo.training.record import TrainingRecord, live_record
 from gs_stereo.training.schedule import learning_rate
 from gs_stereo.training.state import CHECKPOINT_NAME, TrainingState
 
@@ -84,11 +84,11 @@ class Training(Generic[T]):
             loss_of = DistributedDataParallel(loss_of, device_ids=[device] if device.type == "cuda" else None)
         saved_at = time.monotonic()
         state.net.train()
-        with self._live_record() as live:
+        with self._live_record() as watch:
             for batch in self.task.batches(state.step):
                 loss = self._step(loss_of, batch)
                 if self.rank == 0:
-                    self._record(live)
+                    self._record(watch)
                     due = state.step % config.checkpoint_every == 0
                     if due or time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
                         self.save()
@@ -120,12 +120,12 @@ class Training(Generic[T]):
         state.losses.append(value)
         return value
 
-    def _live_record(self) -> AbstractContextManager[LiveRecord | None]:
+    def _live_record(self) -> AbstractContextManager[Callable[[TrainingRecord], None]]:
         if self.live_folder is None or self.rank != 0:
-            return nullcontext()
-        return LiveRecord(self.live_folder, self.state.records, tensorboard=self.config.tensorboard)
+            return nullcontext(lambda record: None)
+        return live_record(self.live_folder, self.state.records, tensorboard=self.config.tensorboard)
 
-    def _record(self, live: LiveRecord | None) -> None:
+    def _record(self, watch: Callable[[TrainingRecord], None]) -> None:
         state, config = self.state, self.config
         last, known = state.step == config.steps, len(state.records)
         if state.step % config.record_every == 0 or last:
@@ -140,9 +140,8 @@ class Training(Generic[T]):
             state.net.train()
             if scores is not None:
                 state.records.append(TrainingRecord(kind="validation", step=state.step, values=scores))
-        if live is not None:
-            for record in state.records[known:]:
-                live.add(record)
+        for record in state.records[known:]:
+            watch(record)
 
 
 class _LossOf(nn.Module):

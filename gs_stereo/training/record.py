@@ -1,6 +1,6 @@
 """The record of a run: lines of JSON, a drawing of the curves, and TensorBoard events if they are wanted.
 
-While the run goes on, `LiveRecord` keeps the lines and events in its folder, for people who watch. What is published
+While the run goes on, `live_record` keeps the lines and events in its folder, for people who watch. What is published
 in the end is written anew from all records, so that it does not depend on interruptions.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
@@ -75,47 +75,44 @@ def log_text(records: Sequence[TrainingRecord]) -> str:
 
 def write_record(folder: Path, records: Sequence[TrainingRecord], curves: Curves, *, tensorboard: bool = False) -> None:
     """`log.jsonl`, `curves.svg`, and the events if they are wanted, in place of what is there."""
-    with LiveRecord(folder, records, tensorboard=tensorboard):
+    with live_record(folder, records, tensorboard=tensorboard):
         write_text(folder / CURVES_NAME, curves.svg(records))
 
 
-class LiveRecord:
+@contextmanager
+def live_record(
+    folder: Path, records: Sequence[TrainingRecord], *, tensorboard: bool = False
+) -> Iterator[Callable[[TrainingRecord], None]]:
     """Keeps `log.jsonl`, and TensorBoard events in `tensorboard/` if they are wanted, up to date while a run goes on.
 
     It begins with the records so far, in place of what an interrupted run left there: records that came after its last
-    checkpoint are made again. Then every record is appended and flushed. PluginError without the tensorboard package.
+    checkpoint are made again. Then every record that is given is appended and flushed. PluginError without the
+    tensorboard package.
     """
+    log = folder / LOG_NAME
+    shutil.rmtree(folder / TENSORBOARD_NAME, ignore_errors=True)
+    events: Any = _event_writer(folder / TENSORBOARD_NAME) if tensorboard else None
 
-    def __init__(self, folder: Path, records: Sequence[TrainingRecord], *, tensorboard: bool = False) -> None:
-        self._log = folder / LOG_NAME
-        shutil.rmtree(folder / TENSORBOARD_NAME, ignore_errors=True)
-        self._events = _event_writer(folder / TENSORBOARD_NAME) if tensorboard else None
-        write_text(self._log, log_text(records))
-        for record in records:
-            self._add_events(record)
-
-    def add(self, record: TrainingRecord) -> None:
-        """One more record."""
-        with write_errors(self._log), self._log.open("a", encoding="utf-8") as stream:
-            stream.write(log_text([record]))
-        self._add_events(record)
-
-    def __enter__(self) -> LiveRecord:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._events is not None:
-            self._events.close()
-
-    def _add_events(self, record: TrainingRecord) -> None:
-        if self._events is None:
-            return
+    def add_events(record: TrainingRecord) -> None:
         for name, value in record.values.items():
             if math.isfinite(value):
-                self._events.add_scalar(f"{record.kind}/{name}", value, record.step)
-        self._events.flush()
+                events.add_scalar(f"{record.kind}/{name}", value, record.step)
+        events.flush()
+
+    def add(record: TrainingRecord) -> None:
+        with write_errors(log), log.open("a", encoding="utf-8") as stream:
+            stream.write(log_text([record]))
+        if events is not None:
+            add_events(record)
+
+    write_text(log, log_text(records))
+    try:
+        for record in records if events is not None else ():
+            add_events(record)
+        yield add
+    finally:
+        if events is not None:
+            events.close()
 
 
 def _event_writer(folder: Path) -> Any:

@@ -30,11 +30,10 @@ class Pyramid:
 
     def split(self) -> tuple[Pyramid, Pyramid]:
         """The two halves of the batch."""
-        halves = [level.chunk(2) for level in (self.half, self.quarter, self.eighth, self.sixteenth)]
-        first, second = (
-            Pyramid(half=h[i], quarter=q[i], eighth=e[i], sixteenth=s[i]) for i in (0, 1) for h, q, e, s in [halves]
+        first, second = zip(*(level.chunk(2) for level in vars(self).values()), strict=True)
+        return Pyramid(**dict(zip(vars(self), first, strict=True))), Pyramid(
+            **dict(zip(vars(self), second, strict=True))
         )
-        return first, second
 
 
 def conv_norm(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -22,9 +22,10 @@ from gs_stereo.nets.config import LiteConfig
 from gs_stereo.nets.lite.aggregation import Aggregation
 from gs_stereo.nets.lite.features import CHANNELS, FeatureNet
 from gs_stereo.nets.lite.prior import semi_global_prior
-from gs_stereo.nets.lite.refine import Refiner, upsample_half
+from gs_stereo.nets.lite.refine import Refiner
 from gs_stereo.nets.lite.volume import correlation_volume, expected_plane, peak_plane
 from gs_stereo.nets.protocol import Disparity, Images, StereoNet
+from gs_stereo.nets.upsampling import convex_upsample
 
 _PLANE_PX = 4
 _RANGE_STEP_PX = 16
@@ -63,7 +64,7 @@ class LiteStereo(StereoNet):
         for step in range(self.config.refine_steps):
             current, weights = self.refiner(scene, current.detach())
             if self.training or step == self.config.refine_steps - 1:
-                answers.append(upsample_half(current, weights))
+                answers.append(convex_upsample(current, weights, 2))
         return answers
 
     def _planes(self, max_disparity_px: float | None, width: int) -> int:

@@ -13,7 +13,6 @@ from torch.nn import functional
 from gs_stereo.nets.lite.features import CHANNELS
 from gs_stereo.nets.lite.prior import HalfPrior
 from gs_stereo.nets.lite.volume import unit_groups
-from gs_stereo.nets.upsampling import convex_upsample
 
 Map = Float[torch.Tensor, "b c h w"]
 Disparity = Float[torch.Tensor, "b 1 h w"]
@@ -106,10 +105,3 @@ def _relief(disparity_px: Disparity) -> Float[torch.Tensor, "b 2 h w"]:
         functional.avg_pool2d(disparity_px, size, 1, size // 2, count_include_pad=False) for size in (3, _SURROUNDINGS)
     )
     return torch.tanh(torch.cat([disparity_px - near, disparity_px - wide], dim=1) / _SCALE_PX)
-
-
-def upsample_half(
-    disparity_px: Disparity, weights: Float[torch.Tensor, "b 36 h w"]
-) -> Float[torch.Tensor, "b 1 h2 w2"]:
-    """To full resolution, convex combinations of 3x3 neighbours."""
-    return convex_upsample(disparity_px, weights, 2)

@@ -78,7 +78,10 @@ class RaftStereo(StereoNet):
         left_features, right_features, context_features = self._features(left, right)
         maps = self.cnet(context_features, self.config.gru_levels)
         states = [torch.tanh(state) for state, _ in maps]
-        contexts = [self._gates(conv, context) for conv, (_, context) in zip(self.context_zqr_convs, maps, strict=True)]
+        contexts = [
+            conv(torch.relu(context)).chunk(3, dim=1)
+            for conv, (_, context) in zip(self.context_zqr_convs, maps, strict=True)
+        ]
         pyramid = CorrelationPyramid(
             left_features.float(), right_features.float(), self.config.corr_levels, self.config.corr_radius
         )
@@ -93,10 +96,6 @@ class RaftStereo(StereoNet):
             return first, second, trunk[: len(left)]
         first, second = self.fnet(both).chunk(2)
         return first, second, self.cnet.trunk(left)
-
-    def _gates(self, conv: nn.Module, context: Map) -> Gates:
-        update, reset, candidate = conv(torch.relu(context)).chunk(3, dim=1)
-        return update, reset, candidate
 
     def _iterate(self, pyramid: CorrelationPyramid, states: list[Map], contexts: list[Gates]) -> list[Disparity]:
         count = self.config.train_iterations if self.training else self.config.iterations

@@ -28,7 +28,7 @@ class TrainingJob:
     """What to train on what.
 
     folder: where the checkpoint lies; a run continues from the one it finds there. live_folder: where the record can
-    be watched while it grows (see `LiveRecord`), if anywhere.
+    be watched while it grows (see `live_record`), if anywhere.
     """
 
     config: TrainConfig

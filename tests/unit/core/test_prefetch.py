@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from gs_stereo.core.prefetch import read_ahead
+from gs_stereo.core.prefetch import prefetched
 
 
 def test_the_order_is_kept() -> None:
-    assert list(read_ahead(lambda number: number * number, range(5))) == [0, 1, 4, 9, 16]
-    assert list(read_ahead(abs, [])) == []
-    assert list(read_ahead(abs, [-3])) == [3]
+    assert list(prefetched(lambda number: number * number, range(5))) == [0, 1, 4, 9, 16]
+    assert list(prefetched(abs, [])) == []
+    assert list(prefetched(abs, [-3])) == [3]
 
 
 def test_the_next_item_is_read_while_the_last_one_is_used_and_no_more() -> None:
@@ -22,7 +22,7 @@ def test_the_next_item_is_read_while_the_last_one_is_used_and_no_more() -> None:
         begun[number].set()
         return number
 
-    results = read_ahead(read, range(4))
+    results = prefetched(read, range(4))
     assert next(results) == 0
     assert begun[1].wait(timeout=30)
     assert not begun[2].is_set()
@@ -30,7 +30,7 @@ def test_the_next_item_is_read_while_the_last_one_is_used_and_no_more() -> None:
 
 
 def test_an_error_appears_at_its_turn() -> None:
-    results = read_ahead(lambda number: 1 // number, [1, 0, 1])
+    results = prefetched(lambda number: 1 // number, [1, 0, 1])
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
