@@ -96,6 +96,13 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not heading or heading in anchors, target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_are_named_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"\b((?:gs_stereo|tests|tools|configs|pipelines|docker)/[\w./-]*)", text)
+    assert [path for path in named if not (ROOT / path.rstrip(".")).exists()] == []
+
+
 def test_the_readme_leads_to_every_page_and_stays_short() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [page.name for page in PAGES[3:] if f"(docs/{page.name}" not in readme] == []
