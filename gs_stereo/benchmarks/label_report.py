@@ -6,11 +6,11 @@ Views whose baselines were chosen for each of them have as many baselines as vie
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gs_stereo.core.records import finite
+from gs_stereo.core.records import Measured, OpenRecord, finite
 from gs_stereo.metrics.calibration import Reliability, Sparsification
 from gs_stereo.metrics.disparity import DetectionScores, DisparityScores
 
@@ -47,6 +47,42 @@ class RegionScores:
             "reliability": _lists(bins, "edges", "pixels", "confidence", "accuracy"),
             "sparsification": _lists(sparse, "removed", "error_px", "oracle_px"),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReliabilityRecord(OpenRecord):
+    """Bins of confidence in a report."""
+
+    confidence: tuple[Measured, ...]
+    accuracy: tuple[Measured, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionRecord(OpenRecord):
+    """What of `RegionScores` is read again from a report."""
+
+    region: str
+    pixels: int
+    coverage: Measured
+    epe_all_pixels: Measured
+    bad_all_pixels: Mapping[str, Measured]
+    ece_all_pixels: Measured
+    reliability: ReliabilityRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineRecord(OpenRecord):
+    """The regions of a baseline in metres."""
+
+    baseline_m: Measured
+    regions: tuple[RegionRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(OpenRecord):
+    """A report of labels as it is read again."""
+
+    baselines: tuple[BaselineRecord, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

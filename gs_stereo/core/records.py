@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin, get_type_hints
 
-from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from gs_stereo.core.atomic import write_text
@@ -47,6 +47,11 @@ def finite(value: Any) -> Any:
 
 JsonObject = Annotated[Mapping[str, Any], AfterValidator(finite)]
 """Type of a field that holds JSON values of any kind; NaN and infinity in them are read as None."""
+
+Measured = Annotated[
+    float, Field(allow_inf_nan=True), BeforeValidator(lambda value: math.nan if value is None else value)
+]
+"""Type of a number that may not exist: NaN, which is null in the file."""
 
 
 class Record:

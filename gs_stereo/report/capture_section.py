@@ -12,7 +12,7 @@ from gs_stereo.report.markup import figure, pairs_list, section, table
 
 _LISTED_FAILURES = 30
 _MEAN_OF = 15
-_CURVES = {"loss": "Training loss", "count": "Gaussians", "psnr_db": "PSNR of the training photo, dB"}
+_CURVES = {"loss": "Training loss", "count": "Gaussians"}
 
 
 def capture_section(facts: ReportFacts) -> Markup | None:
@@ -94,13 +94,13 @@ def _held_out(fit: FitFacts) -> Markup:
 
 
 def _curves(fit: FitFacts) -> Markup | None:
-    iterations = fit.curves.get("iteration")
-    if iterations is None or len(iterations) < 2:
+    if len(fit.curves) < 2:
         return None
+    iterations = np.array([record.iteration for record in fit.curves])
     charts, axes = [], Axes(x_label="step", y_label="")
     for name, title in _CURVES.items():
-        values = fit.curves.get(name)
-        if values is None or not np.isfinite(values).any():
+        values = np.array([getattr(record, name) for record in fit.curves], dtype=np.float64)
+        if not np.isfinite(values).any():
             continue
         series = [Series(name="each step" if name == "loss" else "", x=iterations, y=values)]
         if name == "loss" and len(values) >= 20:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from gs_stereo import __version__
+from gs_stereo.benchmarks.label_report import Evaluation
+from gs_stereo.core.records import read_record
 from gs_stereo.datasets.card import collect_facts
 from gs_stereo.datasets.schema import read_index
 from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene, load_summary
@@ -17,7 +18,7 @@ from gs_stereo.quality.measure import samples_of
 from gs_stereo.quality.verdict import Verdict
 from gs_stereo.report.config import ReportConfig
 from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, ReportFacts
-from gs_stereo.report.gather import dataset_pictures, library_licences, lineage, stage_values, training_curves
+from gs_stereo.report.gather import dataset_pictures, library_licences, lineage
 from gs_stereo.report.pictures import data_uri, difference
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.stages import reconstruct
@@ -52,9 +53,13 @@ def report_facts(
         if capture
         else None,
         fit=_fit_facts(paths, config) if any(stage.folder == splat_folder.FOLDER for stage in stages) else None,
-        evaluation=stage_values(paths.published(f"evaluation/{name}") / "report.json"),
+        evaluation=_evaluation(paths.published(f"evaluation/{name}") / "report.json"),
         code_version=__version__,
     )
+
+
+def _evaluation(path: Path) -> Evaluation | None:
+    return read_record(Evaluation, path, fix="run gsstereo evaluate-labels --force") if path.is_file() else None
 
 
 def capture_of(paths: ScenePaths, dataset_dir: Path) -> PublishedFolder | None:
@@ -74,29 +79,20 @@ def capture_of(paths: ScenePaths, dataset_dir: Path) -> PublishedFolder | None:
 def _fit_facts(paths: ScenePaths, config: ReportConfig) -> FitFacts | None:
     """Curves and held-out renders of the splat, if it was fitted here (an imported one has neither)."""
     folder = paths.published(splat_folder.FOLDER)
-    quality, manifest = stage_values(folder / "quality.json"), read_manifest(folder)
-    if quality is None or manifest is None:
+    manifest, path = read_manifest(folder), folder / splat_folder.QUALITY_NAME
+    if manifest is None or not path.is_file():
         return None
-    scores = _scores(quality.get("held_out"))
+    quality = read_record(splat_folder.FitQuality, path, fix="run gsstereo fit --force")
     return FitFacts(
-        curves=training_curves(quality),
-        held_out=_held_out(paths, config, scores),
-        held_out_count=len(scores),
+        curves=quality.curves,
+        held_out=_held_out(paths, config, {view.name: view for view in quality.held_out}),
+        held_out_count=len(quality.held_out),
         metrics=manifest.metrics,
     )
 
 
-def _scores(values: Any) -> dict[str, tuple[float, float]]:
-    """PSNR and SSIM by photo name."""
-    found = {}
-    for value in values if isinstance(values, list) else []:
-        if isinstance(value, dict) and isinstance(value.get("psnr_db"), int | float):
-            found[str(value.get("name"))] = (float(value["psnr_db"]), float(value.get("ssim") or 0.0))
-    return found
-
-
 def _held_out(
-    paths: ScenePaths, config: ReportConfig, scores: dict[str, tuple[float, float]]
+    paths: ScenePaths, config: ReportConfig, scores: Mapping[str, splat_folder.ViewQuality]
 ) -> tuple[HeldOutView, ...]:
     """The held-out photos beside new renders of them. They are spread evenly if there are many."""
     folder = paths.published(reconstruct.FOLDER)
@@ -109,7 +105,7 @@ def _held_out(
     for camera in cameras[:: -(-len(cameras) // config.max_held_out)]:
         photo, render = photos(camera.name), renderer.render([camera])[0].image
         pictures = {"photo": photo, "render": render, "difference": difference(render, photo)}
-        psnr_db, ssim = scores[camera.name]
         uris = {name: data_uri(picture, _PICTURE_EDGE_PX) for name, picture in pictures.items()}
-        views.append(HeldOutView(name=camera.name, psnr_db=psnr_db, ssim=ssim, **uris))
+        score = scores[camera.name]
+        views.append(HeldOutView(name=camera.name, psnr_db=score.psnr_db, ssim=score.ssim, **uris))
     return tuple(views)

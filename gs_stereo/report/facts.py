@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 
+from gs_stereo.benchmarks.label_report import Evaluation
 from gs_stereo.datasets.card import CardFacts
 from gs_stereo.datasets.schema import DatasetIndex
 from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.pipeline.manifest import Manifest
 from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.quality.verdict import Verdict
+from gs_stereo.splat.folder import FitRecord
 from gs_stereo.types import SparseScene
 
 
@@ -48,9 +50,9 @@ class HeldOutView:
 
 @dataclass(frozen=True, kw_only=True)
 class FitFacts:
-    """Training curves (columns of numbers by name) and held-out views; `held_out_count` may exceed those shown."""
+    """Training curves and held-out views; `held_out_count` may exceed those shown."""
 
-    curves: Mapping[str, Float[np.ndarray, "n"]]
+    curves: tuple[FitRecord, ...]
     held_out: tuple[HeldOutView, ...]
     held_out_count: int
     metrics: Mapping[str, Any]
@@ -98,7 +100,7 @@ class DatasetPictures:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportFacts:
-    """Everything about one dataset of a scene. evaluation: the JSON of `evaluate-labels`, if the truth is known."""
+    """Everything about one dataset of a scene. evaluation: by `evaluate-labels`, if the truth is known."""
 
     scene: str
     dataset: str
@@ -112,7 +114,7 @@ class ReportFacts:
     licences: tuple[tuple[str, str, str], ...]
     capture: CaptureFacts | None = None
     fit: FitFacts | None = None
-    evaluation: Mapping[str, Any] | None = field(default=None)
+    evaluation: Evaluation | None = None
     code_version: str = ""
 
     @property

@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, metadata
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from gs_stereo.core.records import read_object
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.imaging.colour_maps import anaglyph, coloured, shown_range
 from gs_stereo.pipeline.manifest import read_manifest
@@ -48,23 +45,6 @@ def lineage(paths: ScenePaths, folder: str) -> tuple[StageRecord, ...]:
 
     visit(folder)
     return tuple(found.values())
-
-
-def stage_values(path: Path) -> dict[str, Any] | None:
-    """A JSON object written by a stage, None if there is none; InputError if it is broken."""
-    return read_object(path, fix="run its stage again with --force") if path.is_file() else None
-
-
-def training_curves(quality: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "n"]]:
-    """Columns of `quality.json`'s curves; what is no number is NaN."""
-    records = quality.get("curves")
-    rows = [row for row in records if isinstance(row, dict)] if isinstance(records, list) else []
-    names = sorted({str(name) for row in rows for name in row})
-    return {name: np.array([_number(row.get(name)) for row in rows]) for name in names}
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
 def library_licences(stages: Sequence[StageRecord]) -> tuple[tuple[str, str, str], ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
 
 import numpy as np
 
+from gs_stereo.benchmarks.label_report import Evaluation
 from gs_stereo.core.markup import Markup, el
 from gs_stereo.imaging.charts import Axes, Band, Series, bar_chart, line_chart
 from gs_stereo.quality.warp import FACTORS, SHIFTS_PX
@@ -80,13 +80,12 @@ def _confidence(facts: ReportFacts) -> Markup:
 
 def _calibration(facts: ReportFacts) -> list[Markup]:
     """Reliability against exact truth, where an evaluation has been made."""
-    regions = [region for _, region in _regions(facts.evaluation) if region.get("region") == "non_occluded"]
-    region = regions[0] if regions else {}
-    bins = region.get("reliability")
-    if not isinstance(bins, dict):
+    baselines = facts.evaluation.baselines if facts.evaluation else ()
+    regions = [region for each in baselines for region in each.regions if region.region == "non_occluded"]
+    if not regions:
         return []
-    confidence, accuracy = (_numbers(bins.get(name)) for name in ("confidence", "accuracy"))
-    if len(confidence) != len(accuracy) or not (known := np.isfinite(confidence) & np.isfinite(accuracy)).any():
+    confidence, accuracy = np.array(regions[0].reliability.confidence), np.array(regions[0].reliability.accuracy)
+    if confidence.shape != accuracy.shape or not (known := np.isfinite(confidence) & np.isfinite(accuracy)).any():
         return []
     ends = np.array([0.0, 1.0])
     chart = line_chart(
@@ -97,8 +96,8 @@ def _calibration(facts: ReportFacts) -> list[Markup]:
         Axes(x_label="stated confidence", y_label="share within 1 px of the truth", y_range=(0.0, 1.0)),
         title="Calibration of the confidence",
     )
-    error = region.get("ece_all_pixels")
-    mean = f" Expected calibration error {error:.3f}." if isinstance(error, float) else ""
+    error = regions[0].ece_all_pixels
+    mean = f" Expected calibration error {error:.3f}." if np.isfinite(error) else ""
     return [_chart("Calibration", chart, f"Against the exact truth, pixels that both eyes see.{mean}")]
 
 
@@ -139,45 +138,28 @@ def _coverage(facts: ReportFacts) -> list[Markup]:
     return [_chart("Coverage by sample", chart, f"From {100 * values.min():.0f} to {100 * values.max():.0f} %.")]
 
 
-def _evaluation(evaluation: Mapping[str, Any] | None) -> Markup | None:
+def _evaluation(evaluation: Evaluation | None) -> Markup | None:
     """Accuracy against exact truth as a table."""
-    rows = []
-    for baseline_m, region in _regions(evaluation):
-        if region.get("pixels"):
-            bad = region.get("bad_all_pixels")
-            shares = bad if isinstance(bad, dict) else {}
-            rows.append(
-                (
-                    f"{_text(baseline_m, 3)} m, {str(region.get('region')).replace('_', ' ')}",
-                    _text(region.get("epe_all_pixels"), 3),
-                    *(_percent(shares.get(limit)) for limit in ("0.5", "1", "2")),
-                    _percent(region.get("coverage")),
-                )
-            )
+    rows = [
+        (
+            f"{_text(each.baseline_m, 3)} m, {region.region.replace('_', ' ')}",
+            _text(region.epe_all_pixels, 3),
+            *(_percent(region.bad_all_pixels.get(limit, math.nan)) for limit in ("0.5", "1", "2")),
+            _percent(region.coverage),
+        )
+        for each in (evaluation.baselines if evaluation else ())
+        for region in each.regions
+        if region.pixels
+    ]
     if not rows:
         return None
     header = ("Baseline, region", "EPE px", "bad-0.5", "bad-1", "bad-2", "coverage")
     return el("div", el("h3", "Against the exact truth"), table(header, rows, class_="numbers"))
 
 
-def _regions(evaluation: Mapping[str, Any] | None) -> list[tuple[Any, dict[str, Any]]]:
-    """Baseline in metres and scores of every region of every baseline."""
-    baselines = _dicts((evaluation or {}).get("baselines"))
-    return [(each.get("baseline_m"), region) for each in baselines for region in _dicts(each.get("regions"))]
+def _text(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
-def _dicts(values: Any) -> list[dict[str, Any]]:
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
-
-
-def _numbers(values: Any) -> np.ndarray:
-    items = values if isinstance(values, list) else []
-    return np.array([float(value) if isinstance(value, int | float) else np.nan for value in items])
-
-
-def _text(value: Any, digits: int) -> str:
-    return f"{value:.{digits}f}" if isinstance(value, int | float) else "-"
-
-
-def _percent(value: Any) -> str:
-    return f"{100 * value:.2f} %" if isinstance(value, int | float) else "-"
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %" if math.isfinite(value) else "-"

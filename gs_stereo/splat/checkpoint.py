@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from gs_stereo.core.checkpoint import read_checkpoint, write_checkpoint
+from gs_stereo.splat.folder import FitRecord
 from gs_stereo.splat.optimizer import AdamState
-from gs_stereo.splat.training_state import FitRecord, TrainingState
+from gs_stereo.splat.training_state import TrainingState
 
 CHECKPOINT_NAME = "checkpoint.pt"
 _KIND = "gs_stereo.fit.checkpoint"

@@ -10,19 +10,11 @@ import torch
 
 from gs_stereo.log import progress
 from gs_stereo.metrics.image import psnr, ssim
+from gs_stereo.splat.folder import ViewQuality
 from gs_stereo.splat.raster.protocol import Rasterizer, RenderSettings
 from gs_stereo.types import Camera
 from gs_stereo.types.gaussians import Gaussians
 from gs_stereo.types.photo_source import PhotoSource
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViewQuality:
-    """PSNR in dB and SSIM of one view."""
-
-    name: str
-    psnr_db: float
-    ssim: float
 
 
 @dataclass(frozen=True, kw_only=True)

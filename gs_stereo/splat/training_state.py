@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Bool, Int
 
+from gs_stereo.splat.folder import FitRecord
 from gs_stereo.splat.optimizer import AdamState
 from gs_stereo.types.gaussians import Gaussians
 
@@ -16,15 +17,6 @@ def join(parameters: Mapping[str, torch.Tensor]) -> Gaussians:
     """Gaussians of a state's parameters (or of leaves that stand for them)."""
     geometry = {name: tensor for name, tensor in parameters.items() if not name.startswith("sh_")}
     return Gaussians(**geometry, sh=torch.cat([parameters["sh_dc"], parameters["sh_rest"]], dim=1))
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitRecord:
-    """One point of the curves: after `iteration` steps, the loss of that step and the number of Gaussians."""
-
-    iteration: int
-    loss: float
-    count: int
 
 
 @dataclass(kw_only=True, eq=False)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
 
-from gs_stereo.core.atomic import write_text
-from gs_stereo.core.records import json_text
+from gs_stereo.core.records import write_record
 from gs_stereo.log import progress
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.splat.config import FitConfig
-from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
+from gs_stereo.splat.folder import FOLDER, QUALITY_NAME, SPLAT_NAME, FitQuality, SplatInfo, write_splat_info
 from gs_stereo.stages import reconstruct
 
 
@@ -50,15 +48,11 @@ class FitStage(Stage):
                 progress=bar,
             )
         settings, photos, held_out = result.settings, result.photos, result.held_out
-        quality = {
-            "photos": [asdict(view) for view in photos.views],
-            "held_out": [asdict(view) for view in held_out.views],
-            "curves": [asdict(record) for record in result.records],
-        }
         save_splat(context.work_dir / SPLAT_NAME, result.gaussians)
         info = SplatInfo(antialiased=settings.antialiased, background=settings.background)
         write_splat_info(context.work_dir, info)
-        write_text(context.work_dir / "quality.json", json_text(quality))
+        quality = FitQuality(photos=photos.views, held_out=held_out.views, curves=result.records)
+        write_record(context.work_dir / QUALITY_NAME, quality)
         shutil.rmtree(checkpoints)
         metrics = {
             "gaussians": len(result.gaussians),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import Field
 from gs_stereo.core import records
 from gs_stereo.core.records import (
     JsonObject,
+    Measured,
     OpenRecord,
     Record,
     json_text,
@@ -55,6 +57,11 @@ class OpenShot(OpenRecord):
     name: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Score(Record):
+    error_px: Measured
+
+
 FILE = {"format": "test.shot", "name": "é", "seconds": 0.1, "sizes": [1, 2], "maker": {"made_by": "us"}, "more": {}}
 
 
@@ -72,6 +79,15 @@ def test_numbers_that_do_not_exist_are_null() -> None:
     assert record_from_json(Shot, text) == Shot(name="a", more={"x": [None, [1.0, None]]})
     old = '{"format": "test.shot", "name": "a", "more": {"x": [NaN, 1e999, -Infinity]}}'
     assert record_from_json(Shot, old).more == {"x": [None, None, None]}
+
+
+def test_a_number_that_may_not_exist_is_nan_here_and_null_there() -> None:
+    assert json_text(Score(error_px=math.nan), indent=None) == '{"error_px": null}\n'
+    assert math.isnan(record_from_json(Score, '{"error_px": null}').error_px)
+    assert record_from_json(Score, '{"error_px": 0.5}').error_px == 0.5
+    for wrong in ("{}", '{"error_px": "0.5"}', '{"error_px": true}'):
+        with pytest.raises(ValueError, match="error_px"):
+            record_from_json(Score, wrong)
 
 
 @pytest.mark.parametrize(

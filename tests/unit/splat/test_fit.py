@@ -104,7 +104,7 @@ def test_a_finished_checkpoint_is_only_evaluated(tmp_path: Path, monkeypatch: py
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     _fit(_config(iterations=3), tmp_path)
     for config, seed in ((_config(iterations=4), 0), (_config(iterations=3), 1)):
-        with pytest.raises(InputError, match="other settings or inputs; delete it or run again with --force"):
+        with pytest.raises(InputError, match="other settings or data; delete it or run again with --force"):
             _fit(config, tmp_path, seed)
     _fit(_config(iterations=3, checkpoint_every=7), tmp_path)
 
