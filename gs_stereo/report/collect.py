@@ -21,6 +21,7 @@ from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, ReportFa
 from gs_stereo.report.gather import dataset_pictures, library_licences, lineage
 from gs_stereo.report.pictures import data_uri, difference
 from gs_stereo.splat import folder as splat_folder
+from gs_stereo.splat.quality import QUALITY_NAME, FitQuality, ViewQuality
 from gs_stereo.stages import reconstruct
 
 _PICTURE_EDGE_PX = 480
@@ -79,10 +80,10 @@ def capture_of(paths: ScenePaths, dataset_dir: Path) -> PublishedFolder | None:
 def _fit_facts(paths: ScenePaths, config: ReportConfig) -> FitFacts | None:
     """Curves and held-out renders of the splat, if it was fitted here (an imported one has neither)."""
     folder = paths.published(splat_folder.FOLDER)
-    manifest, path = read_manifest(folder), folder / splat_folder.QUALITY_NAME
+    manifest, path = read_manifest(folder), folder / QUALITY_NAME
     if manifest is None or not path.is_file():
         return None
-    quality = read_record(splat_folder.FitQuality, path, fix="run gsstereo fit --force")
+    quality = read_record(FitQuality, path, fix="run gsstereo fit --force")
     return FitFacts(
         curves=quality.curves,
         held_out=_held_out(paths, config, {view.name: view for view in quality.held_out}),
@@ -91,9 +92,7 @@ def _fit_facts(paths: ScenePaths, config: ReportConfig) -> FitFacts | None:
     )
 
 
-def _held_out(
-    paths: ScenePaths, config: ReportConfig, scores: Mapping[str, splat_folder.ViewQuality]
-) -> tuple[HeldOutView, ...]:
+def _held_out(paths: ScenePaths, config: ReportConfig, scores: Mapping[str, ViewQuality]) -> tuple[HeldOutView, ...]:
     """The held-out photos beside new renders of them. They are spread evenly if there are many."""
     folder = paths.published(reconstruct.FOLDER)
     cameras = [camera for camera in load_sparse_scene(folder).cameras if camera.name in scores]

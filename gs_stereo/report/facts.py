@@ -16,7 +16,7 @@ from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.pipeline.manifest import Manifest
 from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.quality.verdict import Verdict
-from gs_stereo.splat.folder import FitRecord
+from gs_stereo.splat.quality import FitRecord
 from gs_stereo.types import SparseScene
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from gs_stereo.core.checkpoint import read_checkpoint, write_checkpoint
-from gs_stereo.splat.folder import FitRecord
 from gs_stereo.splat.optimizer import AdamState
+from gs_stereo.splat.quality import FitRecord
 from gs_stereo.splat.training_state import TrainingState
 
 CHECKPOINT_NAME = "checkpoint.pt"

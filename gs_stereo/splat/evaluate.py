@@ -10,7 +10,7 @@ import torch
 
 from gs_stereo.log import progress
 from gs_stereo.metrics.image import psnr, ssim
-from gs_stereo.splat.folder import ViewQuality
+from gs_stereo.splat.quality import ViewQuality
 from gs_stereo.splat.raster.protocol import Rasterizer, RenderSettings
 from gs_stereo.types import Camera
 from gs_stereo.types.gaussians import Gaussians

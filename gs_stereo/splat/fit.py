@@ -17,9 +17,9 @@ from gs_stereo.mvs.plane_sweep import swept_depths
 from gs_stereo.splat.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.evaluate import SplatQuality, evaluate_views
-from gs_stereo.splat.folder import FitRecord
 from gs_stereo.splat.init import initial_gaussians, scene_extent
 from gs_stereo.splat.photos import CheckedPhotos, TrainingViews, split_names
+from gs_stereo.splat.quality import FitRecord
 from gs_stereo.splat.raster.protocol import RASTERIZERS, Rasterizer, RenderSettings
 from gs_stereo.splat.trainer import Trainer
 from gs_stereo.splat.training_state import TrainingState

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gs_stereo.core.records import Measured, OpenRecord, read_record, write_record
+from gs_stereo.core.records import OpenRecord, read_record, write_record
 
 if TYPE_CHECKING:
     from gs_stereo.splat.pairs import SplatRenderer
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 FOLDER = "fit"
 SPLAT_NAME = "splat.ply"
 INFO_NAME = "splat.json"
-QUALITY_NAME = "quality.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,33 +25,6 @@ class SplatInfo(OpenRecord):
 
     antialiased: bool
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViewQuality(OpenRecord):
-    """PSNR in dB and SSIM of one view."""
-
-    name: str
-    psnr_db: Measured
-    ssim: Measured
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitRecord(OpenRecord):
-    """One point of the curves: after `iteration` steps, the loss of that step and the number of Gaussians."""
-
-    iteration: int
-    loss: Measured
-    count: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitQuality(OpenRecord):
-    """The content of `quality.json`."""
-
-    photos: tuple[ViewQuality, ...]
-    held_out: tuple[ViewQuality, ...]
-    curves: tuple[FitRecord, ...]
 
 
 def write_splat_info(folder: Path, info: SplatInfo) -> None:

@@ -14,10 +14,10 @@ import torch
 from gs_stereo.errors import StageError
 from gs_stereo.splat import schedule
 from gs_stereo.splat.config import FitConfig
-from gs_stereo.splat.folder import FitRecord
 from gs_stereo.splat.objective import Objective
 from gs_stereo.splat.optimizer import adam_step
 from gs_stereo.splat.photos import TrainingViews
+from gs_stereo.splat.quality import FitRecord
 from gs_stereo.splat.raster.protocol import Rasterizer, RenderExtras, RenderSettings, ScreenGradients
 from gs_stereo.splat.strategies import make_strategy
 from gs_stereo.splat.strategy import StrategyContext

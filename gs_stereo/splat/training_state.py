@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Bool, Int
 
-from gs_stereo.splat.folder import FitRecord
 from gs_stereo.splat.optimizer import AdamState
+from gs_stereo.splat.quality import FitRecord
 from gs_stereo.types.gaussians import Gaussians
 
 

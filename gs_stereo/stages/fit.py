@@ -10,7 +10,8 @@ from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.splat.config import FitConfig
-from gs_stereo.splat.folder import FOLDER, QUALITY_NAME, SPLAT_NAME, FitQuality, SplatInfo, write_splat_info
+from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
+from gs_stereo.splat.quality import QUALITY_NAME, FitQuality
 from gs_stereo.stages import reconstruct
 
 
