@@ -39,10 +39,17 @@ class Expert:
         import torch
 
         self.settings = settings
-        self.device = _device(torch, settings["device"])
+        if settings["device"] == "cuda" and not torch.cuda.is_available():
+            raise RefusalError("no_cuda", "its torch finds no CUDA device")
+        self.device = torch.device("cuda" if settings["device"] != "cpu" and torch.cuda.is_available() else "cpu")
         torch.manual_seed(0)
         torch.backends.cudnn.benchmark = False
-        model_class, self.padder_class, load_yaml = _entry_points()
+        try:
+            load_yaml = importlib.import_module("omegaconf").OmegaConf.load
+            model_class = getattr(importlib.import_module("core.foundation_stereo"), "FoundationStereo", None)
+            self.padder_class = importlib.import_module("core.utils.utils").InputPadder
+        except (ImportError, AttributeError) as error:
+            raise RefusalError("import", str(error)) from error
         self.model = _load(torch, settings, model_class, load_yaml).to(self.device).eval()
 
     def predict(self, shape: list[int], payload: bytearray) -> Any:
@@ -55,7 +62,8 @@ class Expert:
         left, right = (image.to(self.device).float().permute(0, 3, 1, 2).contiguous() for image in images)
         padder = self.padder_class(left.shape, divis_by=32, force_square=False)
         padded = padder.pad(left, right)
-        with torch.no_grad(), self._autocast(torch):
+        half = self.device.type == "cuda" and self.settings["mixed_precision"]
+        with torch.no_grad(), torch.autocast("cuda", dtype=torch.float16) if half else contextlib.nullcontext():
             answer = self._run(*padded)
         if not torch.is_tensor(answer) or answer.ndim != 4 or answer.shape[-2:] != padded[0].shape[-2:]:
             raise RefusalError("wrong_output", _what(answer))
@@ -70,32 +78,11 @@ class Expert:
             return self.model.run_hierachical(left, right, iters=iters, test_mode=True, small_ratio=0.5)
         return self.model.forward(left, right, iters=iters, test_mode=True)
 
-    def _autocast(self, torch: Any) -> Any:
-        if self.device.type == "cuda" and self.settings["mixed_precision"]:
-            return torch.autocast("cuda", dtype=torch.float16)
-        return contextlib.nullcontext()
-
 
 def _import_from(repo: str) -> None:
     """Modules come from the checkout, and none from the folder of this file, whose names mean other things."""
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [repo, *(path for path in sys.path if os.path.abspath(path or ".") != here)]
-
-
-def _device(torch: Any, wanted: str) -> Any:
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise RefusalError("no_cuda", "its torch finds no CUDA device")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def _entry_points() -> tuple[Any, Any, Any]:
-    try:
-        omega_conf = importlib.import_module("omegaconf").OmegaConf
-        model_class = getattr(importlib.import_module("core.foundation_stereo"), "FoundationStereo", None)
-        padder = importlib.import_module("core.utils.utils").InputPadder
-    except (ImportError, AttributeError) as error:
-        raise RefusalError("import", str(error)) from error
-    return model_class, padder, omega_conf.load
 
 
 def _load(torch: Any, settings: dict[str, Any], model_class: Any, load_yaml: Any) -> Any:

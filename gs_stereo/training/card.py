@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import nn
 
@@ -13,37 +13,24 @@ OWN_LICENCE = "Apache-2.0"
 _NO_WEIGHTS = "no expert weights"  # what labels without a learned expert say
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Data or labels that weights were trained on."""
-
-    name: str
-    version: str
-    licence: str
-
-
 def model_card(
-    title: str, net: nn.Module, licence: str, *, sources: Sequence[Source], source_kind: str, sentences: Sequence[str]
+    title: str, net: nn.Module, licence: str, *, sources: Sequence[Mapping[str, Any]], paragraphs: Sequence[str]
 ) -> str:
     """Markdown; the same run gives the same text.
 
-    sentences: how it was trained, which stands above the table of sources, then what follows below it.
+    sources: name, version and licence of the labels or data. paragraphs: how it was trained, which stands above their
+    table, then what stands below it.
     """
     parameters = sum(parameter.numel() for parameter in net.parameters())
-    paragraphs = [
+    rows = [f"| {each['name']} | {each['version']} | {each['licence']} |" for each in sources]
+    parts = [
         f"# {title}",
         f"{parameters / 1e6:.2f} M parameters. Licence of the weights: {licence}.",
-        sentences[0],
-        "\n".join(
-            [
-                f"| {source_kind} | version | licence |",
-                "|---|---|---|",
-                *(f"| {source.name} | {source.version} | {source.licence} |" for source in sources),
-            ]
-        ),
-        *sentences[1:],
+        paragraphs[0],
+        "\n".join(["| label source | version | licence |", "|---|---|---|", *rows]),
+        *paragraphs[1:],
     ]
-    return "\n\n".join(paragraphs) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def joint_licence(licences: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gs_stereo.training.card import Source, model_card
+from gs_stereo.training.card import model_card
 from gs_stereo.training.record import last_validation
 from gs_stereo.training.stereo.train import TrainingJob, TrainingResult
 
@@ -16,24 +16,17 @@ def stereo_card(result: TrainingResult, job: TrainingJob) -> str:
         f"{config.crop_width}x{config.crop_height} from {result.training_pairs} pairs"
         + (", from scratch." if start is None else f", from weights under: {start['licence']}.")
     )
-    sentences = [trained]
+    paragraphs = [trained]
     if (last := last_validation(result.records)) is not None:
         scores = last.values
-        sentences.append(
+        paragraphs.append(
             f"On {scores['pairs']} held-out pairs of the same data (pixels that both eyes see): "
             f"EPE {scores['epe_px']:.3f} px, bad-1 {scores['bad_1']:.2%}, bad-2 {scores['bad_2']:.2%}, "
             f"bad-3 {scores['bad_3']:.2%}, D1 {scores['d1']:.2%}."
         )
-    sentences.append(
+    paragraphs.append(
         "`net.json` has the settings of the net, `log.jsonl` the curves that `curves.svg` draws, `manifest.json` "
         "every setting of the run. Use it with `gsstereo label SCENE --expert checkpoint --checkpoint FOLDER`."
     )
-    labels = description.training["labels"]
-    return model_card(
-        f"Stereo net {description.net}",
-        result.net,
-        description.licence,
-        sources=[Source(name=each["name"], version=each["version"], licence=each["licence"]) for each in labels],
-        source_kind="label source",
-        sentences=sentences,
-    )
+    title, labels = f"Stereo net {description.net}", description.training["labels"]
+    return model_card(title, result.net, description.licence, sources=labels, paragraphs=paragraphs)
