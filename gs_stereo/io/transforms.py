@@ -38,7 +38,7 @@ Angle = Annotated[float, Field(gt=0, lt=math.pi)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Entry(OpenRecord):
+class Entry(OpenRecord):
     """A frame as it is written, with what the file says for all frames. Lengths are pixels, angles radians."""
 
     file_path: str
@@ -72,34 +72,35 @@ class _Entry(OpenRecord):
 class TransformsFrame:
     """One entry of the file.
 
-    name: path without the folder that all frames share. path: the image, None if there is none.
-    size: width and height if the file tells, else None. focal: fx, fy in pixels, or as a field of view (radians).
-    centre: principal point in pixels, None for the middle. distortion: k1 k2 p1 p2 k3, OpenCV's order. pose_scale:
-    length of the axes of the pose as it is written, for example of a scaled camera in Blender.
+    name: path without the folder that all frames share. path: the image, None if there is none. pose_scale: length of
+    the axes of the pose as it is written, for example of a scaled camera in Blender.
     """
 
     name: str
     path: Path | None
-    size: tuple[int, int] | None
-    focal: tuple[float, float] | None
-    field_of_view: tuple[float, float | None] | None
-    centre: tuple[float, float] | None
-    distortion: tuple[float, ...]
+    entry: Entry
     cam_from_world: Float[np.ndarray, "4 4"]
     pose_scale: float = 1.0
 
-    def intrinsics(self, width: int, height: int) -> Float[np.ndarray, "3 3"]:
-        """K for the size that the file states, or for `width` x `height` (the image's) if it states none."""
-        width, height = self.size or (width, height)
-        fx, fy = self.focal or self._focal_of_field_of_view(width, height)
-        cx, cy = self.centre or (width / 2, height / 2)
-        return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height, if the file tells them."""
+        return (round(self.entry.w), round(self.entry.h)) if self.entry.w and self.entry.h else None
 
-    def _focal_of_field_of_view(self, width: int, height: int) -> tuple[float, float]:
-        assert self.field_of_view is not None
-        along_x, along_y = self.field_of_view
-        fx = width / 2 / math.tan(along_x / 2)
-        return fx, fx if along_y is None else height / 2 / math.tan(along_y / 2)
+    @property
+    def distortion(self) -> tuple[float, ...]:
+        """k1 k2 p1 p2 k3, OpenCV's order."""
+        return tuple(getattr(self.entry, key) or 0.0 for key in _DISTORTION)
+
+    def intrinsics(self, width: int, height: int) -> Float[np.ndarray, "3 3"]:
+        """K for an image of this size; its centre is the principal point where the file names none."""
+        entry = self.entry
+        fx = entry.fl_x or entry.fl_y or width / 2 / math.tan((entry.camera_angle_x or 0) / 2)
+        fy = entry.fl_y or entry.fl_x or fx
+        if entry.camera_angle_y and not (entry.fl_x or entry.fl_y):
+            fy = height / 2 / math.tan(entry.camera_angle_y / 2)
+        cx, cy = (width / 2, height / 2) if entry.cx is None or entry.cy is None else (entry.cx, entry.cy)
+        return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,7 +120,7 @@ def read_transforms(path: Path) -> Transforms:
     frames = document.get("frames")
     if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
         raise InputError(f"The file {path} has no list of frames; {_WANTED}.")
-    common = {key: value for key, value in document.items() if key in {item.name for item in fields(_Entry)}}
+    common = {key: value for key, value in document.items() if key in {item.name for item in fields(Entry)}}
     files = [_file_path(path, number, frame) for number, frame in enumerate(frames)]
     shared = _shared_folder(files)
     names = [str(file.relative_to(shared)) for file in files]
@@ -129,7 +130,7 @@ def read_transforms(path: Path) -> Transforms:
     failed: dict[str, str] = {}
     for number, (frame, name) in enumerate(zip(frames, names, strict=True)):
         try:
-            result.append(_frame(path.parent, record_from_json(_Entry, json.dumps({**common, **frame})), name))
+            result.append(_frame(path.parent, record_from_json(Entry, json.dumps({**common, **frame})), name))
         except ValueError as error:
             failed[name] = f"Frame {number} ({name}) in {path} cannot be used ({error}); correct it."
     if not result:
@@ -158,22 +159,12 @@ def _shared_folder(files: list[PurePosixPath]) -> PurePosixPath:
     return PurePosixPath(os.path.commonpath([str(file.parent) for file in files]))
 
 
-def _frame(folder: Path, entry: _Entry, name: str) -> TransformsFrame:
+def _frame(folder: Path, entry: Entry, name: str) -> TransformsFrame:
     """ValueError if the pose is none."""
     cam_from_world, pose_scale = _cam_from_world(entry.transform_matrix)
     found = _find_image(folder, entry.file_path.replace("\\", "/"))
-    fx, fy = entry.fl_x or entry.fl_y, entry.fl_y or entry.fl_x
-    return TransformsFrame(
-        name=name if found is None or name.endswith(found.suffix) else name + found.suffix,
-        path=found,
-        size=(round(entry.w), round(entry.h)) if entry.w and entry.h else None,
-        focal=(fx, fy) if fx and fy else None,
-        field_of_view=(entry.camera_angle_x, entry.camera_angle_y) if entry.camera_angle_x else None,
-        centre=None if entry.cx is None or entry.cy is None else (entry.cx, entry.cy),
-        distortion=tuple(getattr(entry, key) or 0.0 for key in _DISTORTION),
-        cam_from_world=cam_from_world,
-        pose_scale=pose_scale,
-    )
+    name = name if found is None or name.endswith(found.suffix) else name + found.suffix
+    return TransformsFrame(name=name, path=found, entry=entry, cam_from_world=cam_from_world, pose_scale=pose_scale)
 
 
 def _find_image(folder: Path, file_path: str) -> Path | None:

@@ -27,11 +27,6 @@ class NetExpertConfig(MatcherSettings):
     max_disparity_px: float | None = Field(
         default=None, gt=0, le=4096, description="Range searched; None: the caller's hint, else the net's own"
     )
-    left_right_px: float | None = Field(
-        default=None,
-        gt=0,
-        description="Drop pixels whose two directions differ by more; None = no check, half the time",
-    )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
 
     def external_files(self) -> Mapping[str, Path]:

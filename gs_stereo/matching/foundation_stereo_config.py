@@ -27,11 +27,6 @@ class FoundationStereoConfig(MatcherSettings):
         default=None, ge=16, le=4096, description="Range of the cost volume at the scaled size; None: that of cfg.yaml"
     )
     batch_size: int = Field(default=1, ge=1, le=256, description="Pairs of one size in one run of the net")
-    left_right_px: float | None = Field(
-        default=None,
-        gt=0,
-        description="Drop pixels whose two directions differ by more; None = no check, half the time",
-    )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if its torch offers it")
     allow_unsafe_pickle: bool = Field(
         default=False, description="Load checkpoints that can run any code; only for files whose source you trust"

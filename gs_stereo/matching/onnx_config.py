@@ -91,11 +91,6 @@ class OnnxConfig(MatcherSettings):
     max_disparity_share: float = Field(
         default=0.25, gt=0, lt=1, description="Left margin as a share of a tile's width when nobody knows better"
     )
-    left_right_px: float | None = Field(
-        default=None,
-        gt=0,
-        description="Drop pixels whose two directions differ by more; None = no check, half the time",
-    )
     timeout_s: float = Field(default=900.0, gt=0, description="A single run of the model may take this long")
 
     def external_files(self) -> Mapping[str, Path]:

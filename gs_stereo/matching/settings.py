@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import Field
+
 from gs_stereo.config import Config
 from gs_stereo.mvs.sgbm_config import SgbmConfig
 
@@ -15,6 +17,12 @@ class MatcherSettings(Config):
 
     torch_threads: ClassVar[int | None] = None
     """Threads of torch in a process that labels; None: as many as torch has."""
+
+    left_right_px: float | None = Field(
+        default=None,
+        gt=0,
+        description="Drop pixels whose two directions differ by more; None = no check, half the time",
+    )
 
     def external_files(self) -> Mapping[str, Path]:
         """The files that decide the answers, by a stable name."""

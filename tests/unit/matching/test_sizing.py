@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.resampling import resize_confidence, resize_disparity
-from gs_stereo.matching.tiling import TileLayout, run_tiled
+from gs_stereo.matching.sizing import TileLayout, run_tiled
 from gs_stereo.nets.padding import next_multiple, padding_to
 
 SIDES = st.integers(1, 70)
