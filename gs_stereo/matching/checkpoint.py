@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -39,14 +40,13 @@ class CheckpointMatcher(OneDirectionMatcher):
     def __init__(self, config: CheckpointConfig, *, name: str = "checkpoint") -> None:
         self.config = config
         self.name = name
-        self._trained: TrainedNet | None = None
         self._lock = threading.Lock()
 
     @cached_property
     def provenance(self) -> Provenance:
         """Licence and checksum of the weights, what they were trained on, and the settings that change the answer."""
         with self._lock:
-            trained = self._open()
+            trained = self._trained
         places = {"checkpoint", "device"}
         return Provenance(
             name=self.name,
@@ -61,10 +61,6 @@ class CheckpointMatcher(OneDirectionMatcher):
             },
         )
 
-    def close(self) -> None:
-        """Forget the weights; the next prediction loads them again."""
-        self._trained = None
-
     def left_disparities(self, pairs: Sequence[Pair], max_disparity_px: float | None) -> list[DisparityPrediction]:
         return [self._left_disparity(left, right, max_disparity_px) for left, right in pairs]
 
@@ -72,7 +68,7 @@ class CheckpointMatcher(OneDirectionMatcher):
         size = left.shape[0], left.shape[1]
         height, width = scaled_size(size, self.config.scale)
         with self._lock, torch.inference_mode():
-            net = self._open().net
+            net = self._trained.net
             device = next(net.parameters()).device
             tensors = [_tensor(resize_to(image, width, height)).to(device) for image in (left, right)]
             answer = net(*tensors, max_disparity_px=None if range_px is None else range_px * width / size[1])[-1]
@@ -80,20 +76,21 @@ class CheckpointMatcher(OneDirectionMatcher):
         at_infinity = (disparity < 0) & (disparity > -_ZERO_TOLERANCE_PX)  # noise about a disparity of zero
         return DisparityPrediction(disparity=positive_or_nan(np.where(at_infinity, 0.0, disparity)))
 
-    def _open(self) -> TrainedNet:
-        if self._trained is None:
-            trained = load_net(self.config.checkpoint)
-            if self.config.net_settings:
-                trained = _changed(trained, self.config)
-            licence = trained.description.licence
-            if licence not in _FREE_LICENCES:
-                announce_licence(f"The net in {self.config.checkpoint}", licence)
-            cuda = torch.cuda.is_available()
-            if self.config.device == "cuda" and not cuda:
-                raise ConfigError("The expert checkpoint is asked to run on CUDA, which is not there; set device=cpu.")
-            trained.net.to("cuda" if cuda and self.config.device != "cpu" else "cpu")
-            self._trained = trained
-        return self._trained
+    @cached_property
+    def _trained(self) -> TrainedNet:
+        config, cuda = self.config, torch.cuda.is_available()
+        trained = load_net(config.checkpoint)
+        name, licence = trained.description.net, trained.description.licence
+        if config.net_settings:  # the same weights in a net with other settings; InputError if those change a shape
+            values = {**trained.description.settings, **parse_overrides(config.net_settings)}
+            net = filled(name, resolve_net(name, settings=values), trained.net.state_dict(), trained.file)
+            trained = replace(trained, net=net)
+        if licence not in _FREE_LICENCES:
+            announce_licence(f"The net in {config.checkpoint}", licence)
+        if config.device == "cuda" and not cuda:
+            raise ConfigError("The expert checkpoint is asked to run on CUDA, which is not there; set device=cpu.")
+        trained.net.to("cuda" if cuda and config.device != "cpu" else "cpu")
+        return trained
 
 
 def lite_matcher(config: NetExpertConfig | None = None) -> CheckpointMatcher:
@@ -101,14 +98,6 @@ def lite_matcher(config: NetExpertConfig | None = None) -> CheckpointMatcher:
     settings = NetExpertConfig() if config is None else config
     shipped = CheckpointConfig(checkpoint=LITE_FOLDER, **settings.model_dump())
     return CheckpointMatcher(shipped, name=LITE)
-
-
-def _changed(trained: TrainedNet, config: CheckpointConfig) -> TrainedNet:
-    """The same weights in a net with other settings; InputError if those change a shape."""
-    name = trained.description.net
-    settings = resolve_net(name, settings={**trained.description.settings, **parse_overrides(config.net_settings)})
-    net = filled(name, settings, trained.net.state_dict(), trained.file)
-    return TrainedNet(net=net, description=trained.description, file=trained.file)
 
 
 def _tensor(image: np.ndarray) -> torch.Tensor:

@@ -28,7 +28,7 @@ _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 
 class OnnxMatcher(OneDirectionMatcher):
-    """StereoMatcher by an ONNX model. The model is loaded by the first prediction; `close()` frees it.
+    """StereoMatcher by an ONNX model. The model is loaded by the first prediction.
 
     config: which model, where it runs, and what happens to sizes that it does not accept. The range is used for the
     tiles of large images. Confidence is the model's own if its description names one, else None.
@@ -39,7 +39,6 @@ class OnnxMatcher(OneDirectionMatcher):
     def __init__(self, config: OnnxConfig) -> None:
         self.config = config
         self.description = load_description(config.description)
-        self._model: OpenModel | None = None
         if not config.model.is_file():
             raise InputError(f"There is no ONNX model {config.model}; check the path.")
 
@@ -55,18 +54,14 @@ class OnnxMatcher(OneDirectionMatcher):
             settings={**self.config.model_dump(mode="json", exclude=_PLACES), "description": description},
         )
 
-    def close(self) -> None:
-        """Free the model; the next prediction loads it again."""
-        self._model = None
-
-    def _open(self) -> OpenModel:
-        if self._model is None:
-            self._model = open_model(self.config, self.description)
-            announce_licence(self.description.name, self.description.licence)
-        return self._model
+    @cached_property
+    def _model(self) -> OpenModel:
+        model = open_model(self.config, self.description)
+        announce_licence(self.description.name, self.description.licence)
+        return model
 
     def left_disparities(self, pairs: Sequence[Pair], max_disparity_px: float | None) -> list[DisparityPrediction]:
-        fixed = self._open().fixed_size
+        fixed = self._model.fixed_size
         policy = SizePolicy(
             fixed=fixed,
             multiple=self.description.pad_multiple,
@@ -94,7 +89,7 @@ class OnnxMatcher(OneDirectionMatcher):
         if len(description.inputs) == 1:
             tensors = [np.concatenate(tensors, axis=1 if description.layout == "NCHW" else 3)]
         names = [description.output, *filter(None, [description.confidence_output])]
-        outputs = run_model(self._open(), names, dict(zip(description.inputs, tensors, strict=True)), self.config)
+        outputs = run_model(self._model, names, dict(zip(description.inputs, tensors, strict=True)), self.config)
         size = left.shape[0], left.shape[1]
         raw, *confidence = (_plane(output, size, description, self.config.model) for output in outputs)
         disparity = raw * np.float32(description.scale if description.sign == "positive" else -description.scale)

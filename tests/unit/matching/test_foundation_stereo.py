@@ -112,6 +112,14 @@ def test_after_a_crash_the_next_pair_works(matcher: FoundationStereoMatcher) -> 
         matcher.predict(*bad_pair("out_of_memory"))
 
 
+def test_a_closed_expert_can_be_used_again(folder: Path, in_process: None) -> None:
+    expert = FoundationStereoMatcher(config(folder))
+    first = expert.predict(*textured_pair(SIZE, 3.0)).disparity
+    expert.close()
+    expert.close()
+    np.testing.assert_array_equal(expert.predict(*textured_pair(SIZE, 3.0)).disparity, first)
+
+
 def test_scale_and_the_left_right_check(folder: Path, in_process: None) -> None:
     left, right = textured_pair((100, 200), 12.0)
     left = left.copy()

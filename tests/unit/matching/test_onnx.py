@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,7 @@ def interior(disparity: np.ndarray, left: int = 20, border: int = 3) -> np.ndarr
 def test_the_exported_foundation_stereo_layout_works_with_the_shipped_description(tmp_path: Path) -> None:
     left, right = textured_pair(SIZE, 7.0)
     before = left.copy(), right.copy()
-    with closing(matcher(save_matcher(tmp_path / "m.onnx", SIZE), tmp_path)) as expert:
-        prediction = expert.predict(left, right)
+    prediction = matcher(save_matcher(tmp_path / "m.onnx", SIZE), tmp_path).predict(left, right)
     assert prediction.disparity.shape == SIZE
     assert prediction.disparity.dtype == np.float32
     assert prediction.confidence is None
@@ -57,7 +55,6 @@ def test_the_answer_is_the_same_every_time(tmp_path: Path) -> None:
     pair = textured_pair(SIZE, 4.0)
     expert = matcher(save_matcher(tmp_path / "m.onnx", SIZE), tmp_path)
     first = expert.predict(*pair).disparity
-    expert.close()
     np.testing.assert_array_equal(first, expert.predict(*pair).disparity)
 
 
