@@ -25,9 +25,9 @@ def save_checkpoint(path: Path, state: TrainingState, run_id: str) -> None:
     content = {
         "iteration": state.iteration,
         "parameters": state.parameters,
-        "adam": _adam_values(state.adam),
+        "adam": vars(state.adam),
         "exposure": state.exposure,
-        "exposure_adam": _adam_values(state.exposure_adam),
+        "exposure_adam": vars(state.exposure_adam),
         "statistics": state.statistics,
         "records": [list(dataclasses.astuple(record)) for record in state.records],
     }
@@ -43,8 +43,8 @@ def _parse(content: dict[str, Any]) -> TrainingState:
     state = TrainingState(
         parameters=dict(content["parameters"]),
         exposure=content["exposure"],
-        adam=_adam_state(content["adam"]),
-        exposure_adam=_adam_state(content["exposure_adam"]),
+        adam=AdamState(**content["adam"]),
+        exposure_adam=AdamState(**content["exposure_adam"]),
         iteration=int(content["iteration"]),
         statistics=dict(content["statistics"]),
         records=[FitRecord(iteration=it, loss=loss, count=count) for it, loss, count in content["records"]],
@@ -63,11 +63,3 @@ def _check(state: TrainingState) -> None:
     for moments in (state.adam.first, state.adam.second):
         if any(moments[name].shape != tensor.shape for name, tensor in state.parameters.items()):
             raise ValueError("moments do not match their parameters")
-
-
-def _adam_values(adam: AdamState) -> dict[str, Any]:
-    return {"step": adam.step, "first": adam.first, "second": adam.second}
-
-
-def _adam_state(values: dict[str, Any]) -> AdamState:
-    return AdamState(step=int(values["step"]), first=dict(values["first"]), second=dict(values["second"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,8 @@ import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import nn
+
+from gs_stereo.core.records import read_object
 
 _SIDE_PX = 224
 _MEAN = (0.48145466, 0.4578275, 0.40821073)  # OpenAI's CLIP
@@ -44,7 +45,7 @@ class ClipPrompt(nn.Module):
         from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
         super().__init__()
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = read_object(folder / "config.json", fix="copy the file again")
         # A full CLIP config has the projection's size at its top level; its vision part may say another one.
         vision = dict(values.get("vision_config", values))
         vision["projection_dim"] = values.get("projection_dim", vision.get("projection_dim"))

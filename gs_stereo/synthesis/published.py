@@ -5,7 +5,6 @@ Nothing is downloaded and nothing unpickled: `.pth` files are read with `weights
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from gs_stereo.core.hashing import sha256_file
+from gs_stereo.core.records import read_object
 from gs_stereo.errors import InputError
 from gs_stereo.log import logger
 from gs_stereo.synthesis.codec import AutoencoderCodec
@@ -109,11 +109,11 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
 
 def _unet_config(path: Path) -> dict[str, Any]:
     """The settings that diffusers' U-Net knows; InputError if it takes no rays."""
+    values = read_object(path, fix="copy the file again")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         known = {key: values[key] for key in unet_settings() if key in values}
         channels = int(known["in_channels"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} describes no U-Net ({error}); copy the file again.") from error
     if channels != int(known.get("out_channels", 4)) + RAY_CHANNELS:
         raise InputError(f"{path} describes a U-Net of {channels} input channels, which has no rays; copy it again.")
