@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from typing import ClassVar
 
 logger = logging.getLogger("gs_stereo")
@@ -112,11 +111,6 @@ class Progress:
             Progress.bars_on_screen -= 1
 
 
-@contextmanager
-def progress(title: str, total: int | None = None, unit: str = "it") -> Iterator[Progress]:
-    """Show the progress of a long step while the block runs."""
-    bar = Progress(title, total, unit)
-    try:
-        yield bar
-    finally:
-        bar.close()
+def progress(title: str, total: int | None = None, unit: str = "it") -> closing[Progress]:
+    """Show the progress of a long step while the `with` block runs."""
+    return closing(Progress(title, total, unit))

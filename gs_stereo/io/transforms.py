@@ -122,7 +122,7 @@ def read_transforms(path: Path) -> Transforms:
         raise InputError(f"The file {path} has no list of frames; {_WANTED}.")
     common = {key: value for key, value in document.items() if key in {item.name for item in fields(Entry)}}
     files = [_file_path(path, number, frame) for number, frame in enumerate(frames)]
-    shared = _shared_folder(files)
+    shared = os.path.commonpath([str(file.parent) for file in files])
     names = [str(file.relative_to(shared)) for file in files]
     if len(set(names)) < len(names):
         raise InputError(f"Two frames in {path} have the same file_path; remove one of them.")
@@ -153,10 +153,6 @@ def _file_path(path: Path, number: int, frame: Mapping[str, Any]) -> PurePosixPa
     if not parts:
         raise InputError(f"Frame {number} in {path} has the file_path {text!r}, which names no file; correct it.")
     return PurePosixPath(*parts)
-
-
-def _shared_folder(files: list[PurePosixPath]) -> PurePosixPath:
-    return PurePosixPath(os.path.commonpath([str(file.parent) for file in files]))
 
 
 def _frame(folder: Path, entry: Entry, name: str) -> TransformsFrame:

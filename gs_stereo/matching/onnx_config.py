@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from gs_stereo.config import Config, load_yaml, parse_config, shipped
 from gs_stereo.matching.settings import MatcherSettings
@@ -38,24 +38,11 @@ class OnnxModelDescription(Config):
     scale: float = Field(default=1.0, gt=0, description="|output| times this = disparity in pixels of the input")
     output_stride: int = Field(default=1, ge=1, le=64, description="Input pixels for one output pixel")
 
-    @field_validator("mean", "std")
-    @classmethod
-    def _one_or_one_a_channel(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-        if len(values) not in (1, 3):
-            raise ValueError("give one value, or one for each of the three channels")
-        return values
-
-    @field_validator("std")
-    @classmethod
-    def _positive(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-        if any(not value > 0 for value in values):
-            raise ValueError("must be positive")
-        return values
-
     @model_validator(mode="after")
-    def _grey_has_one_channel(self) -> OnnxModelDescription:
-        if self.colour == "grey" and max(len(self.mean), len(self.std)) > 1:
-            raise ValueError("a grey model takes one mean and one std")
+    def _mean_and_std_fit_the_channels(self) -> OnnxModelDescription:
+        counts = (1,) if self.colour == "grey" else (1, 3)
+        if len(self.mean) not in counts or len(self.std) not in counts or min(self.std) <= 0:
+            raise ValueError(f"mean and std take {' or '.join(map(str, counts))} values, std positive ones")
         return self
 
     @property

@@ -33,7 +33,6 @@ class ReconstructionResult:
     """What was published in a folder, as `io.reconstruction` reads it back."""
 
     scene: SparseScene
-    image_folder: Path
     summary: ReconstructionSummary
 
 
@@ -73,7 +72,7 @@ def publish(
     write_images(flat, views, sources, {name: folder / file for name, file in files.items()}, on_progress)
     complete = replace(_with_numbers(summary, flat), image_files=files, failed=dict(sorted(summary.failed.items())))
     write_reconstruction(work_dir, flat, complete)
-    return ReconstructionResult(scene=load_sparse_scene(work_dir), image_folder=folder, summary=complete)
+    return ReconstructionResult(scene=load_sparse_scene(work_dir), summary=complete)
 
 
 def _with_numbers(summary: ReconstructionSummary, model: ColmapModel) -> ReconstructionSummary:

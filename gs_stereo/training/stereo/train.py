@@ -10,7 +10,8 @@ import torch
 
 from gs_stereo.config import Config, canonical_json
 from gs_stereo.core.hashing import sha256_file, sha256_text
-from gs_stereo.datasets.schema import INDEX_NAME, read_index
+from gs_stereo.datasets.samples import DatasetSamples
+from gs_stereo.datasets.schema import DatasetIndex
 from gs_stereo.errors import ConfigError
 from gs_stereo.nets.protocol import StereoNet, make_net, resolve_net
 from gs_stereo.nets.weights import NetDescription, TrainedNet, filled, load_net, weights_file
@@ -105,17 +106,17 @@ def net_config_of(config: TrainConfig, start: TrainedNet | None) -> Config:
 
 def run_id_of(job: TrainingJob, data: Sequence[SplitData]) -> str:
     """One text for everything that decides the result: settings, seed, weights, and the content of the data."""
-    shards = [_digests(each.dataset.samples.shards) for each in data]
+    shards = [_digests(each.dataset.samples) for each in data]
     values = job.config.model_dump(mode="json", exclude={"start", "loader_workers"})
     start = None if job.config.start is None else sha256_file(weights_file(job.config.start))
     return sha256_text(canonical_json([values, start, job.seed, shards, [each.weight for each in data]]))
 
 
-def _digests(shards: Sequence[Path]) -> list[str]:
-    """sha256 of the shards: from the index beside them, so that large data sets are not read through, else computed."""
-    index = shards[0].parent / INDEX_NAME
-    known = {entry.file: entry.sha256 for entry in read_index(index.parent).shards} if index.is_file() else {}
-    return [known.get(shard.name) or sha256_file(shard) for shard in shards]
+def _digests(samples: DatasetSamples) -> list[str]:
+    """sha256 of the shards: from the index, so that large data sets are not read through; of a lone shard computed."""
+    if isinstance(samples.info, DatasetIndex):
+        return [entry.sha256 for entry in samples.info.shards]
+    return [sha256_file(shard) for shard in samples.shards]
 
 
 def describe(task: StereoTask, net: Config) -> NetDescription:
