@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.geometry.pixels import pixel_centres
-from gs_stereo.types import Camera
+from gs_stereo.types import Camera, SparseScene
 
 
 def transform(a_from_b: Float[np.ndarray, "4 4"], x_in_b: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
@@ -23,6 +23,15 @@ def project(
     safe = np.where(depth > 0, depth, np.nan)
     homogeneous = x_in_cam @ camera.intrinsics.T
     return homogeneous[..., :2] / safe[..., None], depth
+
+
+def project_seen(scene: SparseScene, row: int) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n"]]:
+    """`project` of the points that a camera of the scene sees: all that fall into its image where that is not known."""
+    camera = scene.cameras[row]
+    xyz = scene.points.xyz_in_world
+    image_xy, depth = project(camera, xyz[scene.visible_points[row]] if scene.visible_points else xyz)
+    seen = (depth > 0) & inside(camera, image_xy)
+    return image_xy[seen], depth[seen]
 
 
 def unproject(

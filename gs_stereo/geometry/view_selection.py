@@ -132,8 +132,12 @@ def nearest_by_step(cameras: Sequence[Camera], count: int) -> Int[np.ndarray, "n
     return np.argsort(costs, axis=1, kind="stable")[:, : min(count, len(cameras) - 1)]
 
 
-def views_with_parallax(view: Camera, cameras: Sequence[Camera], depth: float, count: int) -> list[int]:
-    """Indices of up to `count` cameras that can judge a view's depth, nearest first: alike, but with parallax.
+def views_with_parallax(
+    view: Camera, cameras: Sequence[Camera], depth: float, count: int, parallax: float | None = None
+) -> list[int]:
+    """Indices of up to `count` cameras that can judge a view's depth: alike, but with parallax.
+
+    The nearest first; or those whose distance, as a share of the depth, is most nearly `parallax` (by its logarithm).
 
     A camera is usable if it sees at least 30 % of the view's content at `depth` (scene units), looks within 60 degrees
     of the same way, and has moved by at least 1 % of the depth. Raises InputError unless depth is positive.
@@ -150,7 +154,8 @@ def views_with_parallax(view: Camera, cameras: Sequence[Camera], depth: float, c
         overlap = float(np.mean(inside(camera, place)))
         same_way = float(camera.cam_from_world[2, :3] @ view.cam_from_world[2, :3])
         if distance >= _LEAST_PARALLAX * depth and overlap >= _LEAST_OVERLAP and same_way >= _LEAST_AXIS_COSINE:
-            ranked.append((distance, index))
+            rank = distance if parallax is None else abs(np.log(distance / depth / parallax))
+            ranked.append((rank, index))
     return [index for _, index in sorted(ranked)[:count]]
 
 

@@ -73,6 +73,7 @@ def test_views_with_parallax_are_near_but_not_at_the_view_and_see_its_content():
     away, aside = camera(-0.3, yaw_deg=180.0), camera(9.0)
     assert views_with_parallax(view, [here, far, away, right, aside], 2.0, 3) == [3, 1]
     assert views_with_parallax(view, [far, right], 2.0, 1) == [1]
+    assert views_with_parallax(view, [here, right, far, away, aside], 2.0, 3, parallax=0.25) == [2, 1], "0.3 and 0.1"
     with pytest.raises(InputError, match="positive depth"):
         views_with_parallax(view, [far], float("nan"), 1)
 
