@@ -16,7 +16,7 @@ from gs_stereo.labels.silhouettes import sharpened
 from gs_stereo.labels.surroundings import DepthView, inverse_depth_from_neighbours, inverse_depth_from_points
 from gs_stereo.mvs.config import MultiViewConfig
 from gs_stereo.mvs.sweep import sweep_near
-from gs_stereo.mvs.views import InverseDepthPrior, PosedImage, RectifiedStack, SweepResult
+from gs_stereo.mvs.views import InverseDepthPrior, PosedImage, SweepResult
 from gs_stereo.types import Camera, SparseScene, StereoPair
 from gs_stereo.types.photo_source import PhotoSource
 
@@ -68,7 +68,8 @@ def view_depths(
             found[PHOTOS] = _view_depth(swept)
     if needs.stack:
         stack = _stack(pair, around)
-        found[MULTIBASELINE] = _view_depth(sweep_near(stack.left, stack.posed_views(), _prior(pair), multiview))
+        swept = sweep_near(PosedImage(camera=left, image=pair.left), stack, _prior(pair), multiview)
+        found[MULTIBASELINE] = _view_depth(swept)
     return found
 
 
@@ -91,16 +92,18 @@ def _same_view(photo: Camera, left: Camera) -> bool:
     return bool(same_pose and same_size and np.allclose(photo.intrinsics, left.intrinsics, atol=_SAME_POSE))
 
 
-def _stack(pair: StereoPair, around: Surroundings) -> RectifiedStack:
+def _stack(pair: StereoPair, around: Surroundings) -> list[PosedImage]:
     """Views on both sides of the left one: those stored with the pair, or rendered now."""
-    left = PosedImage(camera=pair.rig.left, image=pair.left)
-    if pair.extra_views:
-        offsets = (pair.rig.baseline, *pair.extra_offsets)
-        return RectifiedStack(left=left, views=(pair.right, *pair.extra_views), offsets=offsets)
-    if around.render is None:
+    stored = bool(pair.extra_views)
+    offsets = (pair.rig.baseline, *pair.extra_offsets) if stored else around.stack_offsets
+    cameras = [pair.rig.left.shifted(offset) for offset in offsets]
+    if stored:
+        images: Sequence[Image] = (pair.right, *pair.extra_views)
+    elif around.render is None:
         raise ConfigError("A stack of views needs the splat; give `render`, or pairs with extra views.")
-    rendered = around.render([pair.rig.left.shifted(offset) for offset in around.stack_offsets])
-    return RectifiedStack(left=left, views=tuple(rendered), offsets=around.stack_offsets)
+    else:
+        images = around.render(cameras)
+    return [PosedImage(camera=camera, image=image) for camera, image in zip(cameras, images, strict=True)]
 
 
 def _view_depth(result: SweepResult) -> ViewDepth:

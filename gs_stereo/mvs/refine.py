@@ -14,11 +14,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gs_stereo.mvs.config import MultiViewConfig
-from gs_stereo.mvs.problem import Kernel, Problem
+from gs_stereo.mvs.problem import PatchCosts, Problem, Window
 from gs_stereo.mvs.views import InverseDepthPrior
 
-NEAR = ((0, 1), (0, -1), (1, 0), (-1, 0))
-FAR = ((0, 5), (0, -5), (5, 0), (-5, 0))
+_NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 _SAME_PX = 0.1
 _LEAST_GAIN = 1e-5
 _PRIOR_SIGMAS = 2.0
@@ -38,55 +37,44 @@ def planes_of(inverse_depth: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "3 h
 
 
 class Refiner:
-    """Planes of all pixels, flat: planes (3, n), cost (n). `reference_px` turns inverse depth into pixels."""
+    """Planes of all pixels, flat: planes (3, n), cost (n). `reference_px` turns inverse depth into pixels.
 
-    def __init__(self, problem: Problem, kernel: Kernel, config: MultiViewConfig, reference_px: float) -> None:
-        self.problem, self.kernel, self.config, self.reference_px = problem, kernel, config, reference_px
+    start: planes of all pixels to begin with.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        start: Float[np.ndarray, "3 h w"],
+        prior: InverseDepthPrior,
+        config: MultiViewConfig,
+        reference_px: float,
+    ) -> None:
+        self.problem, self.config, self.reference_px = problem, config, reference_px
+        self._window = Window.of(config)
         height, width = problem.shape
         self._all = np.arange(height * width, dtype=np.int32)
         y, x = np.divmod(self._all, width)
         self._colour = (self._all[(x + y) % 2 == 0], self._all[(x + y) % 2 == 1])
-        self.texture = _texture(problem)
-        self._flatness = (_FLAT_VARIANCE / (_FLAT_VARIANCE + self.texture**2)).astype(np.float32)
-        self._links = _links(problem, self._flatness) if config.smoothness > 0 else None
-        self._prior: tuple[np.ndarray, np.ndarray] | None = None
-        self.planes = np.zeros((3, height * width), np.float32)
-        self.cost = np.zeros(height * width, np.float32)
+        self._flatness = _flatness(problem)
+        self._links = _links(problem, self._flatness)
+        sigma_px = np.maximum(prior.sigma.ravel() * reference_px, _LEAST_SIGMA_PX)
+        self._prior = (prior.inverse_depth.ravel(), _PRIOR_SIGMAS * sigma_px / reference_px)
+        self.planes = start.reshape(3, -1).astype(np.float32)
+        self.cost = self.costs().cost
 
-    def start(self, planes: Float[np.ndarray, "3 h w"], prior: InverseDepthPrior | None) -> None:
-        """Begin with these planes; every pixel must have one."""
-        if prior is not None:
-            sigma_px = np.maximum(prior.sigma.ravel() * self.reference_px, _LEAST_SIGMA_PX)
-            self._prior = (prior.inverse_depth.ravel(), _PRIOR_SIGMAS * sigma_px / self.reference_px)
-        self.planes = planes.reshape(3, -1).astype(np.float32)
-        self.cost = self.kernel.patch_costs(self.problem, self._all, self.planes).cost.astype(np.float32)
+    def costs(self) -> PatchCosts:
+        """Of the planes as they are."""
+        return self.problem.patch_costs(self._window, self._all, self.planes)
 
-    def offer(self, inverse_depth: Float[np.ndarray, "h w"]) -> None:
-        """Try a map of inverse depth (NaN = nothing to offer) at all pixels.
-
-        The tie to neighbours is left out: a whole map is offered, one pixel of it alone would always look out of place.
-        """
-        planes = planes_of(inverse_depth).reshape(3, -1)
-        known = np.flatnonzero(np.isfinite(planes[0])).astype(np.int32)
-        self._try(known, planes[:, known], tied=False)
-
-    def propagate(self, steps: Sequence[tuple[int, int]]) -> None:
-        """Offer every pixel the planes of the pixels at these (row, column) steps."""
+    def propagate(self) -> None:
+        """Offer every pixel the planes of its four neighbours."""
         for pixels in self._colour:
-            for dy, dx in steps:
+            for dy, dx in _NEIGHBOURS:
                 source = self._neighbours(pixels, dy, dx)
                 planes = self.planes[:, source]
                 planes[0] -= dx * planes[1] + dy * planes[2]
                 self._try(pixels, planes)
-
-    def change(self, shift_px: float, slope_px: float) -> None:
-        """Offer every pixel its plane moved and tilted by so many reference pixels (per pixel)."""
-        for row, size in ((0, shift_px), (1, slope_px), (2, slope_px)):
-            for sign in (1, -1) if size > 0 else ():
-                for pixels in self._colour:
-                    planes = self.planes[:, pixels]
-                    planes[row] += sign * size / self.reference_px
-                    self._try(pixels, planes)
 
     def search(self, shifts_px: Sequence[float], above_cost: float) -> None:
         """Offer the badly matching pixels their plane moved by each of `shifts_px` reference pixels, either way."""
@@ -98,8 +86,8 @@ class Refiner:
                 planes[0] += np.float32(sign * shift / self.reference_px)
                 self._try(bad, planes)
 
-    def descend(self, reach_px: float) -> Float[np.ndarray, "n"]:
-        """Offer the vertex of a parabola through three depths; returns the cost's second derivative by pixels."""
+    def descend(self, reach_px: float) -> None:
+        """Offer the vertex of a parabola through three depths."""
         step = reach_px / self.reference_px
         ahead, behind = (self._moved_energy(sign * step) for sign in (1, -1))
         here = self._energy(self._all, self.planes, self.cost)
@@ -109,43 +97,38 @@ class Refiner:
         planes = self.planes.copy()
         planes[0] += np.clip(vertex, -1, 1).astype(np.float32) * step
         self._try(self._all, planes)
-        return np.asarray(np.maximum(bend, 0) / reach_px**2, np.float32)
 
     def _moved_energy(self, shift: float) -> Float[np.ndarray, "n"]:
         planes = self.planes.copy()
         planes[0] += shift
-        cost = self.kernel.patch_costs(self.problem, self._all, planes).cost
+        cost = self.problem.patch_costs(self._window, self._all, planes).cost
         return self._energy(self._all, planes, cost)
 
-    def _try(self, pixels: Int[np.ndarray, "n"], planes: Float[np.ndarray, "3 n"], tied: bool = True) -> None:
+    def _try(self, pixels: Int[np.ndarray, "n"], planes: Float[np.ndarray, "3 n"]) -> None:
         change = np.abs(planes - self.planes[:, pixels])
         reach = change[0] + self.config.window_radius_px * (change[1] + change[2])
         worth = (planes[0] > 0) & (reach * self.reference_px > _SAME_PX)
         pixels, planes = pixels[worth], planes[:, worth]
         if len(pixels) == 0:
             return
-        cost = self.kernel.patch_costs(self.problem, pixels, planes).cost
-        old = self._energy(pixels, self.planes[:, pixels], self.cost[pixels], tied)
-        better = self._energy(pixels, planes, cost, tied) < old - _LEAST_GAIN
+        cost = self.problem.patch_costs(self._window, pixels, planes).cost
+        old = self._energy(pixels, self.planes[:, pixels], self.cost[pixels])
+        better = self._energy(pixels, planes, cost) < old - _LEAST_GAIN
         self.planes[:, pixels[better]] = planes[:, better]
         self.cost[pixels[better]] = cost[better]
 
-    def _energy(
-        self, pixels: np.ndarray, planes: np.ndarray, cost: np.ndarray, tied: bool = True
-    ) -> Float[np.ndarray, "n"]:
+    def _energy(self, pixels: np.ndarray, planes: np.ndarray, cost: np.ndarray) -> Float[np.ndarray, "n"]:
         energy = cost.astype(np.float32, copy=True)
-        if tied and self._links is not None:
-            for (dy, dx), link in zip(NEAR, self._links, strict=True):
-                other = self.planes[:, self._neighbours(pixels, dy, dx)]
-                half_way = planes[0] + 0.5 * (dx * planes[1] + dy * planes[2])
-                other_half_way = other[0] - 0.5 * (dx * other[1] + dy * other[2])
-                gap_px = np.abs(half_way - other_half_way) * self.reference_px
-                energy += self.config.smoothness * link[pixels] * np.minimum(gap_px, _STEP_TRUNCATION_PX)
-        if self._prior is not None:
-            guess, width = (values[pixels] for values in self._prior)
-            away = np.minimum(np.abs(planes[0] - guess) / width, 1.0)
-            trust = 1 + _FLAT_PRIOR * self._flatness[pixels]
-            energy += self.config.prior_weight * trust * np.nan_to_num(away)
+        for (dy, dx), link in zip(_NEIGHBOURS, self._links, strict=True):
+            other = self.planes[:, self._neighbours(pixels, dy, dx)]
+            half_way = planes[0] + 0.5 * (dx * planes[1] + dy * planes[2])
+            other_half_way = other[0] - 0.5 * (dx * other[1] + dy * other[2])
+            gap_px = np.abs(half_way - other_half_way) * self.reference_px
+            energy += self.config.smoothness * link[pixels] * np.minimum(gap_px, _STEP_TRUNCATION_PX)
+        guess, width = (values[pixels] for values in self._prior)
+        away = np.minimum(np.abs(planes[0] - guess) / width, 1.0)
+        trust = 1 + _FLAT_PRIOR * self._flatness[pixels]
+        energy += self.config.prior_weight * trust * np.nan_to_num(away)
         return energy
 
     def _neighbours(self, pixels: np.ndarray, dy: int, dx: int) -> Int[np.ndarray, "n"]:
@@ -156,18 +139,19 @@ class Refiner:
         return np.where(inside, pixels + dy * width + dx, pixels)
 
 
-def _texture(problem: Problem) -> Float[np.ndarray, "n"]:
-    """Standard deviation of a small window of the left image, in 8-bit levels."""
+def _flatness(problem: Problem) -> Float[np.ndarray, "n"]:
+    """1 where a small window of the left image has no texture, near 0 where its 8-bit levels vary by some."""
     gray = problem.gray.astype(np.float32)
     mean = cv2.boxFilter(gray, cv2.CV_32F, (5, 5))
-    return np.asarray(np.sqrt(np.maximum(cv2.boxFilter(gray * gray, cv2.CV_32F, (5, 5)) - mean * mean, 0))).ravel()
+    texture = np.sqrt(np.maximum(cv2.boxFilter(gray * gray, cv2.CV_32F, (5, 5)) - mean * mean, 0)).ravel()
+    return np.asarray(_FLAT_VARIANCE / (_FLAT_VARIANCE + texture**2), np.float32)
 
 
 def _links(problem: Problem, flatness: Float[np.ndarray, "n"]) -> list[Float[np.ndarray, "n"]]:
     """Strength of the tie to each of the four neighbours: strong where neither texture nor an edge speaks."""
     colour = problem.rgb.astype(np.int16)
     links = []
-    for dy, dx in NEAR:
+    for dy, dx in _NEIGHBOURS:
         other = np.roll(colour, (-dy, -dx), axis=(0, 1))
         similar = np.exp(-np.abs(colour - other).max(axis=2).astype(np.float32).ravel() / 10.0)
         links.append((flatness * similar).astype(np.float32))

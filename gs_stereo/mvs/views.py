@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import InputError
+from gs_stereo.imaging.images import nearest_size
 from gs_stereo.types import Camera
 
 
@@ -30,31 +32,18 @@ class PosedImage:
                 f"uint8 {expected}; resize the image or the camera."
             )
 
+    @property
+    def gray(self) -> UInt8[np.ndarray, "h w"]:
+        """Luma."""
+        return np.ascontiguousarray(cv2.cvtColor(np.ascontiguousarray(self.image), cv2.COLOR_RGB2GRAY))
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RectifiedStack:
-    """A left view and images of the same camera moved along its x axis.
-
-    offsets: scene units, one for each image of `views`; positive = to the right, as the right eye of a rig.
-    """
-
-    left: PosedImage
-    views: tuple[UInt8[np.ndarray, "h w 3"], ...]
-    offsets: tuple[float, ...]
-
-    def posed_views(self) -> list[PosedImage]:
-        """The moved cameras with their images; InputError if the stack is empty, uneven or has a zero offset."""
-        if not self.views or len(self.views) != len(self.offsets):
-            raise InputError(
-                f"A rectified stack needs as many offsets as views, at least one, not {len(self.offsets)} and "
-                f"{len(self.views)}."
-            )
-        if not all(np.isfinite(offset) and offset != 0 for offset in self.offsets):
-            raise InputError(f"The offsets of a rectified stack must be finite and not zero, not {self.offsets}.")
-        return [
-            PosedImage(camera=self.left.camera.shifted(offset), image=image)
-            for image, offset in zip(self.views, self.offsets, strict=True)
-        ]
+    def shrunk(self, max_edge_px: int) -> PosedImage:
+        """The view with no edge longer than that."""
+        size = nearest_size(self.camera.width, self.camera.height, max_edge_px)
+        if size == (self.camera.width, self.camera.height):
+            return self
+        image = cv2.resize(self.image, size, interpolation=cv2.INTER_AREA)
+        return PosedImage(camera=self.camera.resized(*size), image=np.asarray(image))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,38 +64,14 @@ class InverseDepthPrior:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class DepthRange:
-    """Where surfaces may be, in scene units along the optical axis; InputError unless 0 < near < far."""
-
-    near: float
-    far: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.near < self.far < float("inf"):
-            raise InputError(f"A depth range needs 0 < near < far, not {self.near} and {self.far}.")
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SweepResult:
     """Inverse depth of every left pixel and what speaks for it.
 
-    inverse_depth: NaN where fewer than two views see the pixel at any plane tried. cost: 1 - correlation of the best
-    views, 0 = perfect. supporting_views: views that see the pixel and correlate by more than one half.
-    sharpness: second derivative of the cost by reference pixels, 0 where the cost is flat. texture: standard deviation
-    of the left window in 8-bit levels. ambiguity: lowest coarse cost away from the answer divided by the lowest one
-    (1 = another depth is as good), NaN where only the surroundings of a prior were searched. spread_px: reference
-    pixels between the answer and the median of its surroundings. reference_px: pixels a unit of inverse depth moves a
-    point in the median view. side_gap: difference between the best cost among views to the left and among views to
-    the right, NaN where one side does not see the pixel.
+    inverse_depth: NaN where fewer than two views see the pixel. cost: 1 - correlation of the best views, 0 = perfect.
+    supporting_views: views that see the pixel and correlate by more than one half.
     """
 
     inverse_depth: Float[np.ndarray, "h w"]
     cost: Float[np.ndarray, "h w"]
     supporting_views: UInt8[np.ndarray, "h w"]
-    sharpness: Float[np.ndarray, "h w"]
-    texture: Float[np.ndarray, "h w"]
-    ambiguity: Float[np.ndarray, "h w"]
-    spread_px: Float[np.ndarray, "h w"]
-    side_gap: Float[np.ndarray, "h w"]
-    reference_px: float

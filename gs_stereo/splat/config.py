@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from gs_stereo.config import Config
+from gs_stereo.mvs.config import SweepConfig
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
@@ -116,6 +117,7 @@ class FitConfig(Config):
         default=True,
         description="Find rough dense depth of the training photos first, for the first Gaussians and depth_weight.",
     )
+    sweep: SweepConfig = Field(default=SweepConfig(), description="How that depth is found.")
     dssim_weight: Share = Field(default=0.2, description="Weight of D-SSIM in the loss; L1 has the rest.")
     antialiased: bool = Field(default=True, description="Scale opacity by Mip-Splatting's compensation factor.")
     opacity_weight: NonNegative = Field(default=0.0, description="Weight of the mean opacity in the loss.")

@@ -13,7 +13,7 @@ import torch
 from gs_stereo.config import canonical_json
 from gs_stereo.errors import InputError
 from gs_stereo.log import Progress
-from gs_stereo.mvs.plane_sweep import swept_depths
+from gs_stereo.mvs.first_depth import first_depths
 from gs_stereo.splat.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.evaluate import SplatQuality, evaluate_views
@@ -74,7 +74,7 @@ def fit_gaussians(
     checked = CheckedPhotos(photos, scene.cameras)
     training, held_out = split_scene(scene, config)
     rasterizer = make_rasterizer(config.backend)
-    swept = swept_depths(training, checked) if config.plane_sweep else {}
+    swept = first_depths(training, checked, config.sweep) if config.plane_sweep else {}
     trainer = Trainer(
         rasterizer=rasterizer,
         views=TrainingViews(training.cameras, checked, swept, config.resolution, rasterizer.device),

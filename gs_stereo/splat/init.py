@@ -18,9 +18,8 @@ from jaxtyping import Float, UInt8
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_index
-from gs_stereo.geometry.projection import project, unproject
-from gs_stereo.mvs.plane_sweep import visible_indices
-from gs_stereo.mvs.swept_view import SweptView
+from gs_stereo.geometry.projection import project_seen, unproject
+from gs_stereo.mvs.first_depth import FirstDepth
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.sh import coefficient_count, dc_from_rgb
 from gs_stereo.types import SparseScene
@@ -49,7 +48,7 @@ def scene_extent(scene: SparseScene) -> float:
 
 
 def initial_gaussians(
-    scene: SparseScene, photos: PhotoSource, swept: Mapping[str, SweptView], config: FitConfig, seed: int
+    scene: SparseScene, photos: PhotoSource, swept: Mapping[str, FirstDepth], config: FitConfig, seed: int
 ) -> Gaussians:
     """Gaussians at the SfM points and at random pixels of the scene's photos, float32 on the CPU.
 
@@ -97,15 +96,14 @@ def neighbour_distance(xyz: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n"]:
 
 
 def pixel_points(
-    scene: SparseScene, photos: PhotoSource, swept: Mapping[str, SweptView], count: int, seed: int
+    scene: SparseScene, photos: PhotoSource, swept: Mapping[str, FirstDepth], count: int, seed: int
 ) -> tuple[Float[np.ndarray, "m 3"], UInt8[np.ndarray, "m 3"]]:
     """About `count` random pixels of the photos as coloured points."""
     per_view = count // len(scene.cameras)
-    seen = visible_indices(scene)
     xyz: list[np.ndarray] = [np.zeros((0, 3))]
     rgb: list[np.ndarray] = [np.zeros((0, 3), np.uint8)]
-    for camera in scene.cameras:
-        sparse_xy, sparse_depth = project(camera, scene.points.xyz_in_world[seen[camera.name]])
+    for row, camera in enumerate(scene.cameras):
+        sparse_xy, sparse_depth = project_seen(scene, row)
         if len(sparse_depth) < _DEPTH_NEIGHBOURS or per_view == 0:
             continue
         random = np.random.default_rng(unit_seed(seed, f"pixels/{camera.name}"))
@@ -114,9 +112,9 @@ def pixel_points(
             depth = swept[camera.name].guess_at(camera, image_xy)
         else:
             depth = interpolate_depth(image_xy, sparse_xy, sparse_depth)
-        column, row = pixel_index(image_xy).T
+        pixel = pixel_index(image_xy)
         xyz.append(unproject(camera, image_xy, depth))
-        rgb.append(photos(camera.name)[row, column])
+        rgb.append(photos(camera.name)[pixel[:, 1], pixel[:, 0]])
     return np.concatenate(xyz), np.concatenate(rgb)
 
 

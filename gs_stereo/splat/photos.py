@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
-from gs_stereo.mvs.swept_view import SweptView
+from gs_stereo.mvs.first_depth import FirstDepth
 from gs_stereo.splat.config import ResolutionConfig
 from gs_stereo.types import Camera
 from gs_stereo.types.photo_source import PhotoSource
@@ -68,7 +68,7 @@ class TrainingViews:
         self,
         cameras: Sequence[Camera],
         photos: PhotoSource,
-        swept: Mapping[str, SweptView],
+        swept: Mapping[str, FirstDepth],
         resolution: ResolutionConfig,
         device: torch.device,
     ) -> None:

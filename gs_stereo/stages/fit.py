@@ -19,7 +19,7 @@ class FitStage(Stage):
     """Publishes `splat.ply` (the standard 3DGS layout), `splat.json`, and `quality.json` with curves and metrics."""
 
     name = "fit"
-    version = 2
+    version = 3
     config_type = FitConfig
 
     def folder(self, config: FitConfig) -> str:

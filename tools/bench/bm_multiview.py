@@ -1,4 +1,6 @@
-"""Seconds of a multi-view sweep at 640x480 by the number of views; prints one JSON line each.
+"""Seconds of both multi-view sweeps at 640x480 by the number of views; prints one JSON line each.
+
+`planes` searches all depths, as before a fit (there on smaller photos); `near` starts at a prior, as labels do.
 
 Run: python tools/bench/bm_multiview.py [--threads 0] [--views 4 8 12]
 """
@@ -10,13 +12,15 @@ import json
 import os
 import platform
 import time
+from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
 
-from gs_stereo.mvs.config import MultiViewConfig
-from gs_stereo.mvs.sweep import sweep
-from gs_stereo.mvs.views import DepthRange, PosedImage
+from gs_stereo.mvs.config import MultiViewConfig, SweepConfig
+from gs_stereo.mvs.sweep import sweep, sweep_near
+from gs_stereo.mvs.views import InverseDepthPrior, PosedImage
 from gs_stereo.types import Camera
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 520.0
@@ -40,26 +44,37 @@ def textured_stack(views: int) -> list[PosedImage]:
     return stack
 
 
+def _near(left: PosedImage, views: list[PosedImage], prior: InverseDepthPrior, config: MultiViewConfig) -> np.ndarray:
+    return sweep_near(left, views, prior, config).inverse_depth
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--views", type=int, nargs="+", default=[4, 8, 12])
     arguments = parser.parse_args()
+    prior = InverseDepthPrior.from_depth(np.full((HEIGHT, WIDTH), 2.02), np.full((HEIGHT, WIDTH), 0.5))
+    planes = np.linspace(1 / 8.0, 1 / 0.8, 128)
     config = MultiViewConfig(threads=arguments.threads)
     for count in arguments.views:
         left, *views = textured_stack(count)
-        wall, processor = time.perf_counter(), time.process_time()
-        result = sweep(left, views, DepthRange(near=0.8, far=8.0), config)
-        error = np.abs(result.inverse_depth - 0.5) * FOCAL * 0.1
-        line = {
-            "views": count,
-            "threads": arguments.threads or os.cpu_count(),
-            "seconds": round(time.perf_counter() - wall, 3),
-            "processor_seconds": round(time.process_time() - processor, 3),
-            "median_error_px": round(float(np.nanmedian(error)), 4),
-            "machine": platform.machine(),
+        asks: dict[str, Callable[[], np.ndarray]] = {
+            "planes": partial(sweep, left, views, planes, SweepConfig(), arguments.threads),
+            "near": partial(_near, left, views, prior, config),
         }
-        print(json.dumps(line), flush=True)
+        for name, ask in asks.items():
+            wall, processor = time.perf_counter(), time.process_time()
+            error = np.abs(ask() - 0.5) * FOCAL * 0.1
+            line = {
+                "sweep": name,
+                "views": count,
+                "threads": arguments.threads or os.cpu_count(),
+                "seconds": round(time.perf_counter() - wall, 3),
+                "processor_seconds": round(time.process_time() - processor, 3),
+                "median_error_px": round(float(np.nanmedian(error)), 4),
+                "machine": platform.machine(),
+            }
+            print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import torch
 from builders import tiny_scene
 
 from gs_stereo.errors import InputError, PluginError, StageError
-from gs_stereo.mvs import plane_sweep
+from gs_stereo.mvs import first_depth
 from gs_stereo.splat import evaluate, fit_gaussians
 from gs_stereo.splat import fit as fit_module
 from gs_stereo.splat.checkpoint import CHECKPOINT_NAME
@@ -216,7 +216,7 @@ def test_what_comes_before_and_after_the_steps_shows_progress_too(monkeypatch: p
         def advance(self) -> None:
             self.counts[-1] -= 1
 
-    for module in (plane_sweep, evaluate):
+    for module in (first_depth, evaluate):
         monkeypatch.setattr(module, "progress", lambda *arguments: nullcontext(Bar(*arguments)))
     scene, photos = tiny_scene()
     fit_gaussians(scene, photos, _config(iterations=2, plane_sweep=True))

@@ -10,7 +10,7 @@ import torch
 from builders import camera_at, make_points, textured_wall, tiny_scene
 
 from gs_stereo.errors import InputError
-from gs_stereo.mvs.plane_sweep import swept_depths
+from gs_stereo.mvs.first_depth import first_depths
 from gs_stereo.splat.config import FitConfig, InitConfig
 from gs_stereo.splat.init import (
     initial_gaussians,
@@ -72,7 +72,7 @@ def test_colours_opacity_and_degree_of_the_first_gaussians() -> None:
 def test_pixels_are_added_deterministically_with_their_colours(plane_sweep: bool) -> None:
     scene, photos = textured_wall()
     config = FitConfig(init=InitConfig(pixels=300))
-    swept = swept_depths(scene, photos) if plane_sweep else {}
+    swept = first_depths(scene, photos, config.sweep) if plane_sweep else {}
     first, again = (initial_gaussians(scene, photos, swept, config, 7) for _ in range(2))
     other = initial_gaussians(scene, photos, swept, config, 8)
     assert len(first) == len(scene.points) + 300
