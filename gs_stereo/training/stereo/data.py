@@ -15,7 +15,9 @@ from jaxtyping import Bool, Float, Int
 from torch.utils.data import DataLoader, Dataset
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.datasets.torch_reader import StereoDataset, StereoItem, fill_invalid
+from gs_stereo.datasets.samples import DatasetSamples
+from gs_stereo.datasets.schema import ShardSample
+from gs_stereo.datasets.torch_reader import fill_invalid
 from gs_stereo.errors import InputError
 from gs_stereo.training.stereo.augment import TrainingPair, augmented
 from gs_stereo.training.stereo.config import DataSource, TrainConfig
@@ -41,7 +43,7 @@ class Batch:
 class SplitData:
     """A data set: how often it is drawn, the samples to train on, those held out, and where its labels come from."""
 
-    dataset: StereoDataset
+    samples: DatasetSamples
     weight: float
     training: Int[np.ndarray, "n"]
     held_out: Int[np.ndarray, "m"]
@@ -58,9 +60,8 @@ def open_data(sources: Sequence[DataSource], validation_share: float, seed: int)
 
 
 def _split(source: DataSource, validation_share: float, seed: int) -> SplitData:
-    dataset = StereoDataset(source.path)
-    info = dataset.samples.info
-    views = [f"{info.scene}/{view}" for view in dataset.samples.texts("view_id")]
+    samples = DatasetSamples(source.path)
+    views = [f"{samples.info.scene}/{view}" for view in samples.texts("view_id")]
     held_out = np.array([unit_seed(seed, f"held out/{view}") / 2**63 < validation_share for view in views])
     if held_out.all():
         raise InputError(
@@ -68,11 +69,11 @@ def _split(source: DataSource, validation_share: float, seed: int) -> SplitData:
             "set validation_share=0."
         )
     return SplitData(
-        dataset=dataset,
+        samples=samples,
         weight=source.weight,
         training=np.flatnonzero(~held_out),
         held_out=np.flatnonzero(held_out),
-        provenance=info.provenance,
+        provenance=samples.info.provenance,
     )
 
 
@@ -106,7 +107,7 @@ class TrainingDraws(Dataset[TrainingPair]):
 
     def __getitem__(self, draw: int) -> TrainingPair:
         source, index = self._plan[draw]
-        pair = to_pair(self._data[source].dataset[int(index)])
+        pair = to_pair(self._data[source].samples.read(int(index)))
         rng = np.random.default_rng(unit_seed(self._seed, f"draw {draw}"))
         crop = self._config.crop_height, self._config.crop_width
         return augmented(pair, crop, self._config.augment, rng)
@@ -127,15 +128,17 @@ def training_batches(
     yield from loader
 
 
-def to_pair(item: StereoItem) -> TrainingPair:
-    """A sample as the reader gives it, for augmentation."""
-    disparity = torch.where(item["valid"], item["disparity"], torch.nan)[0]
+def to_pair(sample: ShardSample) -> TrainingPair:
+    """A stored sample, for augmentation."""
+    left, right, confidence = (
+        each.astype(np.float32) / np.float32(255) for each in (sample.left, sample.right, sample.confidence)
+    )
     return TrainingPair(
-        left=item["left"].permute(1, 2, 0).numpy(),
-        right=item["right"].permute(1, 2, 0).numpy(),
-        disparity=disparity.numpy(),
-        confidence=item["confidence"][0].numpy(),
-        hidden=(item["flags"][0] & int(UNSEEN_BY_RIGHT)).numpy() != 0,
+        left=left,
+        right=right,
+        disparity=sample.disparity,
+        confidence=confidence,
+        hidden=(sample.flags & UNSEEN_BY_RIGHT) != 0,
     )
 
 

@@ -53,7 +53,7 @@ class StereoTask(Task):
             return None
         metrics, most_px = DisparityMetrics((1.0, 2.0, 3.0)), self.config.loss.max_disparity_px
         for source, index in chosen:
-            pair = to_pair(self.data[source].dataset[index])
+            pair = to_pair(self.data[source].samples.read(index))
             batch = to_batch([pair]).to(self.device)
             with autocast(self.device, self.config):
                 answer = net(batch.left, batch.right, max_disparity_px=most_px)[-1]

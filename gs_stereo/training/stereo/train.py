@@ -106,7 +106,7 @@ def net_config_of(config: TrainConfig, start: TrainedNet | None) -> Config:
 
 def run_id_of(job: TrainingJob, data: Sequence[SplitData]) -> str:
     """One text for everything that decides the result: settings, seed, weights, and the content of the data."""
-    shards = [_digests(each.dataset.samples) for each in data]
+    shards = [_digests(each.samples) for each in data]
     values = job.config.model_dump(mode="json", exclude={"start", "loader_workers"})
     start = None if job.config.start is None else sha256_file(weights_file(job.config.start))
     return sha256_text(canonical_json([values, start, job.seed, shards, [each.weight for each in data]]))
