@@ -21,7 +21,7 @@ from gs_stereo.matching.checkpoint_config import CheckpointConfig, NetExpertConf
 from gs_stereo.matching.sizing import scaled_size
 from gs_stereo.nets.protocol import resolve_net
 from gs_stereo.nets.shipped import LITE, LITE_FOLDER
-from gs_stereo.nets.weights import TrainedNet, filled, load_net, weights_file
+from gs_stereo.nets.weights import TrainedNet, filled, load_net
 from gs_stereo.types import DisparityPrediction, Provenance
 
 _FREE_LICENCES = ("Apache-2.0", "MIT")
@@ -52,7 +52,7 @@ class CheckpointMatcher(OneDirectionMatcher):
             name=self.name,
             version=f"gs_stereo-{__version__}",
             licence=trained.description.licence,
-            weights_sha256=sha256_file(weights_file(self.config.checkpoint)),
+            weights_sha256=sha256_file(trained.file),
             settings={
                 **self.config.model_dump(mode="json", exclude=places),
                 "net": trained.description.net,

@@ -72,12 +72,6 @@ def load_net(path: Path) -> TrainedNet:
     return _load_official(path)
 
 
-def weights_file(path: Path) -> Path:
-    """The file that holds the weights of `path` (see `load_net`)."""
-    path = located(path)
-    return path / WEIGHTS_NAME if path.is_dir() else path
-
-
 def _load_folder(folder: Path, name: str = WEIGHTS_NAME) -> TrainedNet:
     from safetensors import SafetensorError
     from safetensors.torch import load_file

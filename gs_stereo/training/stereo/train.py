@@ -14,7 +14,7 @@ from gs_stereo.datasets.samples import DatasetSamples
 from gs_stereo.datasets.schema import DatasetIndex
 from gs_stereo.errors import ConfigError
 from gs_stereo.nets.protocol import StereoNet, make_net, resolve_net
-from gs_stereo.nets.weights import NetDescription, TrainedNet, filled, load_net, weights_file
+from gs_stereo.nets.weights import NetDescription, TrainedNet, filled, load_net
 from gs_stereo.training.card import joint_licence
 from gs_stereo.training.loop import Advance, Training, train
 from gs_stereo.training.record import TrainingRecord
@@ -88,7 +88,7 @@ def prepare(job: TrainingJob, device: torch.device, rank: int) -> Training[Stere
         ),
         state=TrainingState.of(net.to(device), config),
         config=config,
-        run_id=run_id_of(job, data),
+        run_id=run_id_of(job, data, start),
         folder=job.folder,
         live_folder=job.live_folder,
         rank=rank,
@@ -104,12 +104,12 @@ def net_config_of(config: TrainConfig, start: TrainedNet | None) -> Config:
     return resolve_net(config.net, settings={**start.description.settings, **config.net_settings})
 
 
-def run_id_of(job: TrainingJob, data: Sequence[SplitData]) -> str:
+def run_id_of(job: TrainingJob, data: Sequence[SplitData], start: TrainedNet | None) -> str:
     """One text for everything that decides the result: settings, seed, weights, and the content of the data."""
     shards = [_digests(each.samples) for each in data]
     values = job.config.model_dump(mode="json", exclude={"start", "loader_workers"})
-    start = None if job.config.start is None else sha256_file(weights_file(job.config.start))
-    return sha256_text(canonical_json([values, start, job.seed, shards, [each.weight for each in data]]))
+    weights = None if start is None else sha256_file(start.file)
+    return sha256_text(canonical_json([values, weights, job.seed, shards, [each.weight for each in data]]))
 
 
 def _digests(samples: DatasetSamples) -> list[str]:
