@@ -65,7 +65,7 @@ def test_fox_transforms_are_read_as_given() -> None:
         Path(frame["file_path"]).name: np.array(frame["transform_matrix"])
         for frame in json.loads(path.read_text(encoding="utf-8"))["frames"]
     }
-    frames = read_transforms(path)
+    frames = read_transforms(path).frames
     assert (len(frames), sum(frame.path is not None for frame in frames)) == (67, 50)
     for frame in frames:
         world_from_gl = np.linalg.inv(frame.cam_from_world) @ np.diag([1.0, -1.0, -1.0, 1.0])

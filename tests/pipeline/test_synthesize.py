@@ -133,7 +133,7 @@ def test_photos_of_different_shapes_are_refused_with_a_way_out(scene: Path, weig
     [
         (lambda folder: (folder / "vae/config.json").unlink(), "has no vae/config.json"),
         (lambda folder: (folder / "denoising_unet.pth").write_bytes(b"PK"), "denoising_unet.pth cannot be read"),
-        (lambda folder: (folder / "config.json").write_text("[]"), "describes no U-Net"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "config.json is broken (it must hold a JSON object"),
         (lambda folder: (folder / "vae/diffusion_pytorch_model.safetensors").write_bytes(b""), "cannot be read"),
         (lambda folder: drop_key(folder / "reference_unet.pth"), "conv_in.bias is missing, must be"),
     ],

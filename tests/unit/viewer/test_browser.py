@@ -65,7 +65,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def viewer(scene: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`gsstereo view` with all of its parts, and where it listens."""
     command = [sys.executable, "-m", "gs_stereo.cli.main", "view", str(scene), "--port", "0", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests that run in the background of a shell ignore Ctrl-C, and hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     line = process.stdout.readline()
     try:
