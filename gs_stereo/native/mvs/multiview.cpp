@@ -281,7 +281,7 @@ inline void warp_row(const View& view, float inverse_depth, int y, int width, fl
     const float scale = 1 / (z > kLeastDepthRatio ? z : 1);
     const float u = (first[0] + step * r[0]) * scale, v = (first[1] + step * r[3]) * scale;
     const float inner_u = clamped(u, right), inner_v = clamped(v, bottom);
-    seen[x] = (z > kLeastDepthRatio) & (inner_u == u) & (inner_v == v) ? 1.0f : 0.0f;
+    seen[x] = ((z > kLeastDepthRatio) & (inner_u == u) & (inner_v == v)) ? 1.0f : 0.0f;
     value[x] = sampled(view, inner_u, inner_v) - 128;
   }
 }
