@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 NATIVE := $(wildcard gs_stereo/native/*.txt gs_stereo/native/*.h gs_stereo/native/*/*.cpp gs_stereo/native/*/*.h)
 
-.PHONY: help install demo test lint unit clean
+.PHONY: help install demo test test-all lint unit unit-all clean
 
 help:
 	@echo "make demo     install, then photos -> labelled shards on a generated scene"
-	@echo "make test     install, lint, type check, import rules, tests"
+	@echo "make test     install, lint, type check, import rules, quick tests"
+	@echo "make test-all the same with the slow tests: kill and resume, real captures, the browser"
 	@echo "make install  only the environment in $(VENV)"
-	@echo "make lint | unit | clean"
+	@echo "make lint | unit | unit-all | clean"
 
 install: $(VENV)/.installed
 
@@ -25,6 +26,8 @@ demo: install
 
 test: install lint unit
 
+test-all: install lint unit-all
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -33,6 +36,9 @@ lint: install
 
 unit: install
 	$(BIN)/python -m pytest -q -n auto
+
+unit-all: install
+	$(BIN)/python -m pytest -q -n auto -m "not cuda"
 
 clean:
 	rm -rf $(VENV) demo build gs_stereo/native/*.so
