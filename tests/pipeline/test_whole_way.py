@@ -13,6 +13,7 @@ import hdf5plugin  # noqa: F401 (registers the filters)
 import numpy as np
 import pytest
 
+STAGES = ["reconstruct", "fit", "pairs/default", "dataset/splat"]
 FAST = ["--set", "fit.iterations=60", "--set", "reconstruct.max_image_size=256"]
 
 # The command line, which says when it opens a file in the work folder of a stage and never comes to publish that, so
@@ -133,6 +134,7 @@ def test_the_reader_gives_batches(finished: tuple[Path, dict[str, dict]]) -> Non
     assert (batch["disparity"][~batch["valid"]] == 0).all()
 
 
+@pytest.mark.slow
 def test_two_runs_with_one_seed_give_the_same_bytes(finished: tuple[Path, dict[str, dict]], tmp_path: Path) -> None:
     scene, _ = finished
     twin = tmp_path / "room"
@@ -141,15 +143,16 @@ def test_two_runs_with_one_seed_give_the_same_bytes(finished: tuple[Path, dict[s
     assert shards(twin) == shards(scene)
 
 
-@pytest.mark.parametrize("stage", ["reconstruct", "fit", "pairs/default", "dataset/splat"])
+@pytest.mark.parametrize(
+    "stage", [*(pytest.param(stage, marks=pytest.mark.slow) for stage in STAGES[:-1]), STAGES[-1]]
+)
 def test_a_run_killed_in_any_stage_goes_on_to_the_same_bytes(
     finished: tuple[Path, dict[str, dict]], tmp_path: Path, stage: str
 ) -> None:
     scene, _ = finished
     victim = tmp_path / "room"
     shutil.copytree(scene, victim)
-    order = ["reconstruct", "fit", "pairs/default", "dataset/splat"]
-    for folder in order[order.index(stage) :]:
+    for folder in STAGES[STAGES.index(stage) :]:
         shutil.rmtree(victim / "gsstereo" / folder)
     published = victim / "gsstereo" / stage
     command = [sys.executable, "-c", VICTIM, str(published), "run", str(victim), "--config", "smoke", *FAST]
@@ -165,13 +168,14 @@ def test_a_run_killed_in_any_stage_goes_on_to_the_same_bytes(
     assert not list(published.parent.glob("*.tmp-*"))
 
 
+@pytest.mark.parametrize("more", [(), pytest.param(("--fuse", "multibaseline"), marks=pytest.mark.slow)])
 def test_the_fused_label_is_the_same_at_any_worker_count_and_names_its_sources(
-    finished: tuple[Path, dict[str, dict]],
+    finished: tuple[Path, dict[str, dict]], more: tuple[str, ...]
 ) -> None:
     scene, _ = finished
     for workers in (1, 2):
-        name = ("--name", f"fused{workers}", "--workers", workers)
-        result = gsstereo("label", scene, "--fuse", "sgbm", "--fuse", "multibaseline", *name)
+        name = ("--name", f"fused{workers}", "--workers", workers, "--force")
+        result = gsstereo("label", scene, "--fuse", "sgbm", *more, *name)
         assert result.returncode == 0, result.stderr
     columns = {}
     for workers in (1, 2):
@@ -187,6 +191,7 @@ def test_the_fused_label_is_the_same_at_any_worker_count_and_names_its_sources(
     assert not list((scene / "gsstereo/dataset/fused1").glob(".*s"))
 
 
+@pytest.mark.slow
 def test_multibaseline_labels_by_itself_and_photos_can_be_left_out(finished: tuple[Path, dict[str, dict]]) -> None:
     scene, _ = finished
     for more in (("--expert", "multibaseline"), ("--no-photos",)):
@@ -195,6 +200,7 @@ def test_multibaseline_labels_by_itself_and_photos_can_be_left_out(finished: tup
         assert json.loads(result.stdout)["stages"][0]["metrics"]["coverage"] > 0.3
 
 
+@pytest.mark.slow
 def test_a_corrupt_checkpoint_is_one_sentence(finished: tuple[Path, dict[str, dict]], tmp_path: Path) -> None:
     scene, _ = finished
     victim = tmp_path / "room"

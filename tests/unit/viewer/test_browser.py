@@ -21,7 +21,6 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not in
 pytest.importorskip("viser", reason="viser is not installed")
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason="chromium and chromedriver are not installed"),
     # selenium and the standard library leave sockets to the garbage collector
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -139,6 +138,7 @@ def test_moving_the_baseline_brings_another_pair(browser) -> None:
     assert moved == pytest.approx(grew * at_first, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_shard_that_breaks_meanwhile_is_a_notification(browser, scene: Path, viewer) -> None:
     for shard in (scene / "gsstereo" / "dataset" / "splat").glob("*.h5"):
         shard.write_bytes(shard.read_bytes()[:3000])
@@ -148,6 +148,7 @@ def test_a_shard_that_breaks_meanwhile_is_a_notification(browser, scene: Path, v
     assert viewer[0].poll() is None
 
 
+@pytest.mark.slow
 def test_control_c_ends_it_cleanly(viewer) -> None:
     process, _ = viewer
     process.send_signal(signal.SIGINT)
