@@ -143,9 +143,7 @@ def test_two_runs_with_one_seed_give_the_same_bytes(finished: tuple[Path, dict[s
     assert shards(twin) == shards(scene)
 
 
-@pytest.mark.parametrize(
-    "stage", [*(pytest.param(stage, marks=pytest.mark.slow) for stage in STAGES[:-1]), STAGES[-1]]
-)
+@pytest.mark.parametrize("stage", [*(pytest.param(stage, marks=pytest.mark.slow) for stage in STAGES[:-1]), STAGES[-1]])
 def test_a_run_killed_in_any_stage_goes_on_to_the_same_bytes(
     finished: tuple[Path, dict[str, dict]], tmp_path: Path, stage: str
 ) -> None:
@@ -175,7 +173,7 @@ def test_the_fused_label_is_the_same_at_any_worker_count_and_names_its_sources(
     scene, _ = finished
     for workers in (1, 2):
         name = ("--name", f"fused{workers}", "--workers", workers, "--force")
-        result = gsstereo("label", scene, "--fuse", "sgbm", *more, *name)
+        result = gsstereo("label", scene, "--fuse", "sgbm", "--set", "fused.photo_count=2", *more, *name)
         assert result.returncode == 0, result.stderr
     columns = {}
     for workers in (1, 2):
