@@ -96,6 +96,7 @@ def observations_of(scene: Scene, settings: LabelSettings, every: int) -> Iterat
     entries = read_pair_index(scene.pairs)
     folders = LabelFolders(
         pairs=scene.pairs,
+        rendered=True,
         reconstruction=published_folder(scene.output / "reconstruct"),
         fit=published_folder(scene.output / "fit"),
         work=scene.answers,

@@ -135,6 +135,11 @@ def read_object(path: Path, *, fix: str, allow_inf_nan: bool = False) -> dict[st
     return _read(partial(object_from_json, allow_inf_nan=allow_inf_nan), path, fix)
 
 
+def read_json(path: Path, *, fix: str, allow_inf_nan: bool = False) -> Any:
+    """Read JSON of any kind, lists too; else as `read_object`."""
+    return _read(partial(from_json, allow_inf_nan=allow_inf_nan), path, fix)
+
+
 def _read(check: Callable[[bytes], T], path: Path, fix: str) -> T:
     try:
         return check(_content(path, fix))

@@ -52,6 +52,14 @@ def _model_suffix(folder: Path) -> str | None:
     return None
 
 
+def model_files(folder: Path) -> list[Path]:
+    """The files of all models in or below `folder`, sorted; InputError if it is no folder."""
+    if not folder.is_dir():
+        raise InputError(f"The COLMAP model folder {folder} does not exist; give the folder with cameras.txt or .bin.")
+    named = (path for path in folder.rglob("*") if path.stem in ("cameras", "images", "points3D"))
+    return sorted(path for path in named if path.suffix in (".bin", ".txt"))
+
+
 def read_best_model(folder: Path) -> tuple[ColmapModel, tuple[str, ...]]:
     """The model in or below `folder` that holds most images, and what the user should know about it.
 

@@ -198,12 +198,12 @@ def check_image_name(name: str) -> str:
     return name
 
 
-def pinhole_intrinsics(camera: ColmapCamera) -> Float[np.ndarray, "3 3"]:
-    """K of a PINHOLE or SIMPLE_PINHOLE camera; InputError for a model with distortion."""
-    if camera.model == "PINHOLE":
-        fx, fy, cx, cy = camera.params
-    elif camera.model == "SIMPLE_PINHOLE":
-        fx, cx, cy = camera.params
+def pinhole_intrinsics(camera: ColmapCamera, *, without_distortion: bool = False) -> Float[np.ndarray, "3 3"]:
+    """K of a PINHOLE or SIMPLE_PINHOLE camera; InputError for a model with distortion, which may be left out."""
+    if camera.model == "PINHOLE" or (without_distortion and camera.model in ("OPENCV", "FULL_OPENCV")):
+        fx, fy, cx, cy = camera.params[:4]
+    elif camera.model == "SIMPLE_PINHOLE" or (without_distortion and camera.model in ("SIMPLE_RADIAL", "RADIAL")):
+        fx, cx, cy = camera.params[:3]
         fy = fx
     else:
         raise InputError(f"A camera has the model {camera.model}, which has distortion; undistort the images first.")

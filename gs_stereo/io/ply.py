@@ -2,7 +2,8 @@
 
 One `vertex` element of float properties: x y z nx ny nz, f_dc_0..2, f_rest_0.. (channel-major: all coefficients of
 red, then green, then blue), opacity (a logit), scale_0..2 (logarithms), rot_0..3 (w x y z). Written as
-little-endian binary. Read from binary of either byte order or ASCII, with the properties in any order.
+little-endian binary. Read from binary of either byte order or ASCII, with the properties in any order. The 3D filter
+of Mip-Splatting (property filter_3D) is taken into scales and opacities.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _HEADER_LIMIT_BYTES = 1 << 16
 _POSITION = ("x", "y", "z")
 _DC = ("f_dc_0", "f_dc_1", "f_dc_2")
 _SCALE = ("scale_0", "scale_1", "scale_2")
+_FILTER = "filter_3D"
 _ROTATION = ("rot_0", "rot_1", "rot_2", "rot_3")
 
 
@@ -101,11 +103,14 @@ def _gaussians(path: Path, table: np.ndarray) -> Gaussians:
     if not len(table):
         raise ValueError("it holds no Gaussian")
     rest = _stack(table, rest_names).reshape(len(table), 3, len(rest_names) // 3).transpose(0, 2, 1)
+    log_scales, logits = _stack(table, _SCALE), _stack(table, ("opacity",))[:, 0]
+    if _FILTER in names:
+        log_scales, logits = _filtered(log_scales, logits, _stack(table, (_FILTER,)))
     arrays = {
         "means": _stack(table, _POSITION),
         "quats_wxyz": _stack(table, _ROTATION),
-        "log_scales": _stack(table, _SCALE),
-        "opacity_logits": _stack(table, ("opacity",))[:, 0],
+        "log_scales": log_scales,
+        "opacity_logits": logits,
         "sh": np.concatenate([_stack(table, _DC)[:, None], rest], axis=1),
     }
     usable = np.logical_and.reduce(
@@ -124,6 +129,17 @@ def _gaussians(path: Path, table: np.ndarray) -> Gaussians:
             path,
         )
     return Gaussians(**{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()})
+
+
+def _filtered(
+    log_scales: Float[np.ndarray, "n 3"], logits: Float[np.ndarray, "n"], size: Float[np.ndarray, "n 1"]
+) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n"]]:
+    """Gaussians widened by the 3D filter of Mip-Splatting (arXiv 2311.16493, eq. 7): less opaque as they are larger."""
+    with np.errstate(all="ignore"):  # what is not finite afterwards is left out
+        variances = np.exp(2 * log_scales.astype(np.float64))
+        wider = variances + size.astype(np.float64) ** 2
+        opacity = np.sqrt((variances / wider).prod(axis=1)) / (1 + np.exp(-logits.astype(np.float64)))
+        return (0.5 * np.log(wider)).astype(np.float32), np.log(opacity / (1 - opacity)).astype(np.float32)
 
 
 def _looks_activated(arrays: dict[str, np.ndarray]) -> bool:

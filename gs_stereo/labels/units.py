@@ -23,16 +23,19 @@ from gs_stereo.labels.views import Surroundings, stack_offsets, view_depths
 from gs_stereo.pipeline.manifest import PublishedFolder
 from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.splat.folder import load_renderer
-from gs_stereo.types import StereoLabel, StereoPair
+from gs_stereo.types import SparsePoints, SparseScene, StereoLabel, StereoPair
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewUnit:
-    """One left view. neighbours: pair folders of other views whose depth is compared. fit: None where no stack is."""
+    """One left view. neighbours: pair folders of other views whose depth is compared.
+
+    reconstruction: None of a splat without photos. fit: None where no stack is.
+    """
 
     pair_dir: Path
     neighbours: tuple[Path, ...]
-    reconstruction: PublishedFolder
+    reconstruction: PublishedFolder | None
     fit: PublishedFolder | None
     stack_offsets: tuple[float, ...]
     needs: ViewNeeds
@@ -54,10 +57,12 @@ class PairUnit:
 class LabelFolders:
     """Where labelling reads and writes.
 
-    reconstruction: None where the pairs are no capture's. fit: None where no stack is needed. work: maps in between.
+    rendered: whether the pairs have depth. reconstruction: None where they are of no photos. fit: None where no stack
+    is needed. work: maps in between.
     """
 
     pairs: Path
+    rendered: bool
     reconstruction: PublishedFolder | None
     fit: PublishedFolder | None
     work: Path
@@ -71,8 +76,8 @@ def plan_units(
     for entry in entries:
         first.setdefault(entry.view_id, entry)
     views = {}
-    if folders.reconstruction is not None and needs != ViewNeeds():
-        views = _plan_views(entries, list(first.values()), folders, folders.reconstruction, settings, needs)
+    if folders.rendered and needs != ViewNeeds():
+        views = _plan_views(entries, list(first.values()), folders, settings, needs)
     pairs = {
         entry.sample_id: PairUnit(
             pair_dir=folders.pairs / entry.sample_id,
@@ -89,13 +94,15 @@ def _plan_views(
     entries: Sequence[PairEntry],
     first: Sequence[PairEntry],
     folders: LabelFolders,
-    reconstruction: PublishedFolder,
     settings: LabelSettings,
     needs: ViewNeeds,
 ) -> dict[str, ViewUnit]:
-    error_px = load_summary(reconstruction.path).mean_reprojection_error_px
-    if error_px is not None and error_px > settings.fused.max_reprojection_px:
+    if folders.reconstruction is None:
         needs = replace(needs, photos=0)
+    else:
+        error_px = load_summary(folders.reconstruction.path).mean_reprojection_error_px
+        if error_px is not None and error_px > settings.fused.max_reprojection_px:
+            needs = replace(needs, photos=0)
     cameras = {entry.sample_id: read_rig(folders.pairs / entry.sample_id).left for entry in first}
     views = {}
     for entry in first:
@@ -109,7 +116,7 @@ def _plan_views(
         views[entry.sample_id] = ViewUnit(
             pair_dir=folders.pairs / entry.sample_id,
             neighbours=tuple(folders.pairs / name for name in near),
-            reconstruction=reconstruction,
+            reconstruction=folders.reconstruction,
             fit=folders.fit,
             stack_offsets=stack_offsets([pair.measures["baseline"] for pair in entries]) if needs.stack else (),
             needs=needs,
@@ -141,10 +148,10 @@ def read_rendered_pair(folder: Path) -> StereoPair:
 
 def _surroundings(unit: ViewUnit) -> Surroundings:
     """Cameras, points, photos and the splat, each loaded once a process."""
-    folder = unit.reconstruction
-    scene = worker_state.get("scene", folder.fingerprint, lambda: load_sparse_scene(folder.path))
-    photos = worker_state.get("photos", folder.fingerprint, lambda: PhotosOfReconstruction(folder.path))
-    render = None
+    scene, photos, render = SparseScene(cameras=(), points=SparsePoints.none()), None, None
+    if (folder := unit.reconstruction) is not None:
+        scene = worker_state.get("scene", folder.fingerprint, lambda: load_sparse_scene(folder.path))
+        photos = worker_state.get("photos", folder.fingerprint, lambda: PhotosOfReconstruction(folder.path))
     if unit.fit is not None:
         fit, backend = unit.fit, unit.settings.backend
         renderer = worker_state.get("renderer", (fit.fingerprint, backend), lambda: load_renderer(fit.path, backend))

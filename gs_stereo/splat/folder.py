@@ -10,9 +10,11 @@ from gs_stereo.core.records import OpenRecord, read_record, write_record
 
 if TYPE_CHECKING:
     from gs_stereo.splat.pairs import SplatRenderer
+    from gs_stereo.types import SparseScene
 
 FOLDER = "fit"
 SPLAT_NAME = "splat.ply"
+VIEWS_NAME = "views.json"
 INFO_NAME = "splat.json"
 
 
@@ -35,6 +37,19 @@ def write_splat_info(folder: Path, info: SplatInfo) -> None:
 def read_splat_info(folder: Path) -> SplatInfo:
     """Read `splat.json`; InputError if it is missing or broken."""
     return read_record(SplatInfo, folder / INFO_NAME, fix="run `gsstereo fit --force` again")
+
+
+def load_scene(reconstruction: Path | None, folder: Path) -> SparseScene:
+    """Cameras and points of the photos. Where there are none: the cameras that came with the splat, if any."""
+    from gs_stereo.io.reconstruction import load_sparse_scene
+    from gs_stereo.io.views import read_views
+    from gs_stereo.types import SparsePoints, SparseScene
+
+    if reconstruction is not None:
+        return load_sparse_scene(reconstruction)
+    views = folder / VIEWS_NAME
+    cameras = read_views(views) if views.is_file() else ()
+    return SparseScene(cameras=tuple(sorted(cameras, key=lambda view: view.name)), points=SparsePoints.none())
 
 
 def load_renderer(folder: Path, backend: str) -> SplatRenderer:

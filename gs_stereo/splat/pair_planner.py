@@ -14,7 +14,7 @@ from gs_stereo.core.hashing import sha256_text, unit_seed
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.trajectories import interpolated_cameras, neighbours, perturbed_camera
 from gs_stereo.geometry.view_selection import common_size, fitted_to_size
-from gs_stereo.io.views import read_views
+from gs_stereo.io.view_files import read_view_file
 from gs_stereo.splat.pairs_config import PairsConfig
 from gs_stereo.types import Camera, SparseScene
 
@@ -69,9 +69,12 @@ def plan_pairs(scene: SparseScene, config: PairsConfig, seed: int) -> list[PairP
 def _views(scene: SparseScene, config: PairsConfig, seed: int) -> Sequence[Camera]:
     """The left cameras before cropping."""
     if config.views == "file":
-        return read_views(Path(config.views_file or ""))
+        return read_view_file(Path(config.views_file or ""))
     if not scene.cameras:
-        raise InputError("The scene has no registered photos to take views from; use views=file with views_file.")
+        raise InputError(
+            "There are no photos or cameras to take views from; give `--views FILE`: cameras.json of 3DGS, "
+            "transforms.json, the folder of a COLMAP model, or gs_stereo.views."
+        )
     count = config.view_count or len(scene.cameras)
     if config.views == "interpolate":
         return interpolated_cameras(scene.cameras, count)

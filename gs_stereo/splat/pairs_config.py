@@ -115,7 +115,11 @@ class PairsConfig(Config):
         default="train",
         description="Left cameras: the photos' own, between neighbouring photos, near photos, or from views_file.",
     )
-    views_file: str | None = Field(default=None, description="JSON file of cameras for views=file.")
+    views_file: str | None = Field(
+        default=None,
+        description="Cameras for views=file: gs_stereo.views, transforms.json, cameras.json of 3DGS, or the folder of "
+        "a COLMAP model.",
+    )
     view_count: int | None = Field(
         default=None, ge=1, description="How many views to interpolate or perturb; by default as many as photos."
     )

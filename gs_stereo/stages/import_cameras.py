@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import list_photos
+from gs_stereo.io.colmap import model_files
 from gs_stereo.io.transforms import read_transforms
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
@@ -48,15 +49,7 @@ class ImportCamerasStage(Stage):
             photos = sorted({frame.path for frame in frames if frame.path is not None})
             return StageInputs(external={_name(path, transforms.parent): path for path in [transforms, *photos]})
         folder = paths.scene / str(config.colmap)
-        if not folder.is_dir():
-            raise InputError(
-                f"The COLMAP model folder {folder} does not exist; give the folder with cameras.txt or .bin."
-            )
-        model = sorted(
-            path
-            for path in folder.rglob("*")
-            if path.stem in ("cameras", "images", "points3D") and path.suffix in (".bin", ".txt")
-        )
+        model = model_files(folder)
         images = _image_folder(paths, config)
         return StageInputs(external={_name(path, images): path for path in [*model, *list_photos(images)]})
 

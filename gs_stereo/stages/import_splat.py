@@ -7,11 +7,15 @@ from pathlib import Path
 from pydantic import Field
 
 from gs_stereo.config import Config
-from gs_stereo.errors import ConfigError
+from gs_stereo.core.records import write_record
+from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.log import logger
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
-from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
+from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, VIEWS_NAME, SplatInfo, write_splat_info
+
+CAMERAS_NAME = "cameras.json"
 
 
 class ImportSplatConfig(Config):
@@ -22,10 +26,14 @@ class ImportSplatConfig(Config):
 
 
 class ImportSplatStage(Stage):
-    """Checks the file and publishes a clean copy; values are kept exactly."""
+    """Checks the file and publishes a clean copy; values are kept exactly.
+
+    The cameras.json that the 3DGS reference code writes above its .ply becomes `views.json`: where there are no photos,
+    pairs are rendered at these cameras.
+    """
 
     name = "import-splat"
-    version = 1
+    version = 2
     config_type = ImportSplatConfig
     replaces_others = True
 
@@ -36,18 +44,34 @@ class ImportSplatStage(Stage):
         path = Path(config.splat)
         if path.suffix.lower() != ".ply":
             raise ConfigError(f"The splat {path} is not a .ply file; export the splat as a 3DGS .ply.")
-        return StageInputs(external={path.name: path})
+        cameras = _cameras_of(path)
+        return StageInputs(external={path.name: path, **({CAMERAS_NAME: cameras} if cameras else {})})
 
     def resources(self, config: ImportSplatConfig) -> Resources:
         return Resources(memory_mb=1000)
 
     def run(self, context: StageContext, config: ImportSplatConfig) -> StageOutcome:
         from gs_stereo.io.ply import load_splat, save_splat
+        from gs_stereo.io.view_files import read_view_file
+        from gs_stereo.io.views import CameraRecord, ViewsFile
 
-        gaussians = load_splat(Path(config.splat))
+        splat = Path(config.splat)
+        gaussians = load_splat(splat)
         save_splat(context.work_dir / SPLAT_NAME, gaussians)
         write_splat_info(context.work_dir, SplatInfo(antialiased=config.antialiased))
-        return StageOutcome(
-            metrics={"gaussians": len(gaussians), "sh_degree": gaussians.sh_degree},
-            summary={"Gaussians": str(len(gaussians)), "SH degree": str(gaussians.sh_degree)},
-        )
+        summary = {"Gaussians": str(len(gaussians)), "SH degree": str(gaussians.sh_degree)}
+        if cameras := _cameras_of(splat):
+            try:
+                views = read_view_file(cameras)
+            except InputError as error:
+                logger.warning("%s is not used: %s", cameras, error)
+            else:
+                write_record(context.work_dir / VIEWS_NAME, ViewsFile(views=tuple(map(CameraRecord.of, views))))
+                summary["cameras"] = f"{len(views)} of {cameras}"
+        return StageOutcome(metrics={"gaussians": len(gaussians), "sh_degree": gaussians.sh_degree}, summary=summary)
+
+
+def _cameras_of(splat: Path) -> Path | None:
+    """cameras.json beside the .ply or up to two folders above: 3DGS has point_cloud/iteration_30000/point_cloud.ply."""
+    folders = splat.resolve().parents[:3]
+    return next((path for folder in folders if (path := folder / CAMERAS_NAME).is_file()), None)

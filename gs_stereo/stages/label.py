@@ -71,7 +71,7 @@ class LabelStage(Stage):
     def inputs(self, paths: ScenePaths, config: LabelStageConfig) -> StageInputs:
         source = make_source(config)
         published = {pairs_folder(config.pairs): "render-pairs"}
-        if _of_a_capture(paths.published(pairs_folder(config.pairs))):
+        if _made_of(reconstruct.FOLDER, paths.published(pairs_folder(config.pairs))):
             published[reconstruct.FOLDER] = "reconstruct"
         if source.needs.stack:
             published[splat_folder.FOLDER] = "fit"
@@ -92,12 +92,15 @@ class LabelStage(Stage):
         for note in source.notes():
             logger.warning(note)
         pairs_dir = context.published(pairs_folder(config.pairs))
-        of_a_capture = _of_a_capture(pairs_dir)
-        if source.needs_depth and not of_a_capture:
+        rendered = _made_of(splat_folder.FOLDER, pairs_dir)
+        if source.needs_depth and not rendered:
             raise InputError(f"The pairs {pairs_dir} have no depth; label them with a matcher, such as --expert lite.")
         folders = LabelFolders(
             pairs=pairs_dir,
-            reconstruction=context.published_folder(reconstruct.FOLDER) if of_a_capture else None,
+            rendered=rendered,
+            reconstruction=context.published_folder(reconstruct.FOLDER)
+            if _made_of(reconstruct.FOLDER, pairs_dir)
+            else None,
             fit=context.published_folder(splat_folder.FOLDER) if source.needs.stack else None,
             work=context.work_dir,
         )
@@ -129,10 +132,10 @@ def _samples(units: Iterable[PairUnit]) -> Iterator[ShardSample]:
     return prefetched(lambda unit: sample_of(read_images(unit.pair_dir), read_label(unit.file)), units)
 
 
-def _of_a_capture(pairs_dir: Path) -> bool:
-    """Whether the pairs were rendered from a capture (or are yet to be), rather than generated from single photos."""
+def _made_of(folder: str, pairs_dir: Path) -> bool:
+    """Whether the pairs were made of this published folder; those that are yet to be made are of all."""
     manifest = read_manifest(pairs_dir)
-    return manifest is None or reconstruct.FOLDER in manifest.parts.get("inputs", {})
+    return manifest is None or folder in manifest.parts.get("inputs", {})
 
 
 def _dataset_info(

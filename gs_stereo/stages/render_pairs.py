@@ -12,15 +12,17 @@ from pydantic import Field
 from gs_stereo.core.records import json_values
 from gs_stereo.errors import StageError
 from gs_stereo.io.pair_index import PairEntry, write_pair_index
+from gs_stereo.io.view_files import view_file_parts
 from gs_stereo.log import progress
 from gs_stereo.pipeline.cell import Resources
-from gs_stereo.pipeline.manifest import PublishedFolder
+from gs_stereo.pipeline.manifest import PublishedFolder, read_manifest
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.splat.pairs_config import PairsConfig
 from gs_stereo.stages import reconstruct
+from gs_stereo.stages.import_splat import ImportSplatStage
 
 if TYPE_CHECKING:
     from gs_stereo.splat.pair_planner import PairPlan
@@ -49,20 +51,26 @@ class RenderPairsStage(Stage):
         return pairs_folder(config.name)
 
     def inputs(self, paths: ScenePaths, config: RenderPairsConfig) -> StageInputs:
-        external = {"(views file)": Path(config.views_file)} if config.views_file else {}
-        published = {reconstruct.FOLDER: "reconstruct", splat_folder.FOLDER: "fit"}
+        external = {}
+        if config.views_file:
+            path = paths.scene / config.views_file
+            external = {f"(views file) {part.relative_to(path)}": part for part in view_file_parts(path)}
+        published = {splat_folder.FOLDER: "fit"}
+        if not splat_without_photos(paths):
+            published[reconstruct.FOLDER] = "reconstruct"
         return StageInputs(published=published, external=external)
 
     def resources(self, config: RenderPairsConfig) -> Resources:
         return Resources(cores=2, gpus=int(config.backend == "gsplat"), memory_mb=700)
 
     def run(self, context: StageContext, config: RenderPairsConfig) -> StageOutcome:
-        from gs_stereo.io.reconstruction import load_sparse_scene
         from gs_stereo.splat.pair_planner import plan_pairs
 
-        reconstruction = context.published_folder(reconstruct.FOLDER)
+        without_photos = splat_without_photos(context.paths)
+        reconstruction = None if without_photos else context.published_folder(reconstruct.FOLDER)
         fit, folder = context.published_folder(splat_folder.FOLDER), context.work_dir
-        plans = plan_pairs(load_sparse_scene(reconstruction.path), config, context.seed)
+        scene = splat_folder.load_scene(reconstruction.path if reconstruction else None, fit.path)
+        plans = plan_pairs(scene, config, context.seed)
         units = [
             PairUnit(plan=plan, config=config, reconstruction=reconstruction, fit=fit, folder=folder / plan.sample_id)
             for plan in plans
@@ -81,13 +89,21 @@ class RenderPairsStage(Stage):
         return outcome
 
 
+def splat_without_photos(paths: ScenePaths) -> bool:
+    """Whether the splat was imported and there are no photos beside it: then nothing needs a reconstruction."""
+    if read_manifest(paths.published(reconstruct.FOLDER)) is not None:
+        return False
+    fit = read_manifest(paths.published(splat_folder.FOLDER))
+    return fit is not None and fit.stage == ImportSplatStage.name
+
+
 @dataclass(frozen=True, kw_only=True)
 class PairUnit:
-    """One pair to render, into its own folder."""
+    """One pair to render, into its own folder. reconstruction: None of a splat without photos."""
 
     plan: PairPlan
     config: RenderPairsConfig
-    reconstruction: PublishedFolder
+    reconstruction: PublishedFolder | None
     fit: PublishedFolder
     folder: Path
 
@@ -95,13 +111,17 @@ class PairUnit:
 def render_unit(unit: PairUnit) -> PairEntry:
     """Render one pair and write its folder, unless a guard refuses it."""
     from gs_stereo.io.pairs import write_pair
-    from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
+    from gs_stereo.io.reconstruction import PhotosOfReconstruction
     from gs_stereo.splat.guards import Capture
     from gs_stereo.splat.pairs import render_planned_pair
 
     fit, source, backend = unit.fit, unit.reconstruction, unit.config.backend
-    scene = worker_state.get("scene", source.fingerprint, lambda: load_sparse_scene(source.path))
-    photos = worker_state.get("photos", source.fingerprint, lambda: PhotosOfReconstruction(source.path))
+    photos = None
+    if source is None:
+        scene = worker_state.get("scene", fit.fingerprint, lambda: splat_folder.load_scene(None, fit.path))
+    else:
+        scene = worker_state.get("scene", source.fingerprint, lambda: splat_folder.load_scene(source.path, fit.path))
+        photos = worker_state.get("photos", source.fingerprint, lambda: PhotosOfReconstruction(source.path))
     renderer = worker_state.get(
         "renderer", (fit.fingerprint, backend), lambda: splat_folder.load_renderer(fit.path, backend)
     )

@@ -19,6 +19,16 @@ class SparsePoints:
     error_px: Float[np.ndarray, "n"]
     track_length: Int[np.ndarray, "n"]
 
+    @classmethod
+    def none(cls) -> SparsePoints:
+        """Of a scene that was never reconstructed from photos."""
+        return cls(
+            xyz_in_world=np.empty((0, 3)),
+            rgb=np.empty((0, 3), np.uint8),
+            error_px=np.empty(0),
+            track_length=np.empty(0, np.int64),
+        )
+
     def __len__(self) -> int:
         return len(self.xyz_in_world)
 

@@ -174,3 +174,14 @@ def test_an_odd_number_of_coefficients_and_integer_columns_are_refused(tmp_path:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.ply"):
         load_splat(tmp_path / "none.ply")
+
+
+def test_the_3d_filter_of_mip_splatting_is_taken_into_scales_and_opacities(tmp_path: Path) -> None:
+    """A Gaussian of sizes 1, 2, 3 and a filter of 2 has the variances 5, 8, 13, and less opacity for its volume."""
+    row = np.zeros(15, "<f4")
+    row[7:10] = np.log([1.0, 2.0, 3.0])
+    row[10], row[14] = 1.0, 2.0
+    splat = load_splat(_write(tmp_path / "a.ply", [*_NAMES, "filter_3D"], row[None]))
+    np.testing.assert_allclose(torch.exp(2 * splat.log_scales[0]).numpy(), [5, 8, 13], rtol=1e-5)
+    opacity = torch.sigmoid(splat.opacity_logits[0]).item()
+    assert opacity == pytest.approx(0.5 * np.sqrt(1 * 4 * 9 / (5 * 8 * 13)), rel=1e-5)
