@@ -37,6 +37,7 @@ def export(
 
     With --force an earlier export in the folder is replaced.
     """
+    from gs_stereo.cli.running import refuse_stale_dataset
     from gs_stereo.config import merge, parse_config, parse_overrides
     from gs_stereo.datasets.export import export_dataset
     from gs_stereo.datasets.layouts.protocol import ExportConfig
@@ -52,6 +53,7 @@ def export(
     if not source.is_dir():
         known = ", ".join(sorted(paths.datasets())) or "none"
         raise InputError(f"There is no data set {dataset!r} in {root}; known are: {known}.")
+    refuse_stale_dataset(source, paths if source.parent == root else None)
     summary = export_dataset(source, to, layout, config, force=common.force)
     if common.json:
         print_json({**asdict(summary), "dataset": str(source), "folder": str(to)})

@@ -21,6 +21,7 @@ VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
         "run": (run_verbs.run, "run my_room --set render-pairs.target_disparity_px=48"),
         "sample": (scene_verbs.sample, "sample demo && gsstereo run demo"),
         "status": (run_verbs.status, "status my_room"),
+        "refresh": (run_verbs.refresh, "refresh my_room --only pairs/default"),
         "doctor": (doctor.doctor, "doctor"),
     },
     "Step by step": {

@@ -1,4 +1,4 @@
-"""Verbs around a whole recipe: run, status."""
+"""Verbs around a whole recipe or scene: run, status, refresh."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gs_stereo.cli.options import Common, SceneArgument, shared_options
-from gs_stereo.cli.running import run_recipe
+from gs_stereo.cli.running import run_planned, run_recipe
 
 if TYPE_CHECKING:
     from gs_stereo.pipeline.recipe import Recipe
@@ -38,6 +38,32 @@ def run(
 def status(*, scene: SceneArgument = Path(), config: RecipeOption = None, common: Common) -> None:
     """Show each stage of a recipe, whether it is up to date, and if not, why."""
     run_recipe(_recipe(config), [scene], replace(common, dry_run=True))
+
+
+@shared_options("out", "workers", "dry_run", "json", "quiet")
+def refresh(
+    *,
+    scene: SceneArgument = Path(),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FOLDER", help="Only this result, such as pairs/default, and what it was made of."),
+    ] = None,
+    common: Common,
+) -> None:
+    """Make again what is no longer up to date, each result with the settings that it had.
+
+    A result is out of date when what it was made of (photos, cameras, splat, pairs) has changed since.
+    """
+    from gs_stereo.pipeline.chain import Chain
+    from gs_stereo.pipeline.scene import ScenePaths
+    from gs_stereo.stages.registry import STAGES
+
+    paths = ScenePaths.of(scene, common.out)
+    cells = Chain(paths, STAGES).stale_cells(only or [])
+    if not cells and not common.json:
+        print(f"Nothing to do: everything in {paths.output} is up to date.")
+        return
+    run_planned(cells, [paths], common)
 
 
 def _recipe(config: Path | None) -> Recipe:

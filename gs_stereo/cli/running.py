@@ -13,6 +13,7 @@ from gs_stereo.cli.tables import print_json, print_plan, print_reports, reports_
 if TYPE_CHECKING:
     from gs_stereo.pipeline.cell import Cell, CellResult, StageReport
     from gs_stereo.pipeline.recipe import Recipe, Step
+    from gs_stereo.pipeline.scene import ScenePaths
 
 
 def stage_step(stage: str, values: Mapping[str, Any], common: Common) -> Step:
@@ -52,19 +53,27 @@ def run_steps(
 
     A scene that fails does not stop the others; its error is raised at the end. seed: where --seed is not given.
     """
+    from gs_stereo.pipeline.graph import unfold
+    from gs_stereo.pipeline.scene import ScenePaths, scene_paths
+
+    apart = len(scenes) > 1 and common.out is not None
+    paths = scene_paths(scenes, common.out) if apart else tuple(ScenePaths.of(scene, common.out) for scene in scenes)
+    return run_planned(unfold(steps, paths, seed if common.seed is None else common.seed), paths, common, printing)
+
+
+def run_planned(
+    cells: Sequence[Cell], paths: Sequence[ScenePaths], common: Common, printing: bool = True
+) -> list[StageReport]:
+    """Run cells, or say what would run; see `run_steps`."""
     from gs_stereo.errors import GsStereoError
     from gs_stereo.log import duration, logger
-    from gs_stereo.pipeline.graph import assess_cells, unfold
-    from gs_stereo.pipeline.scene import ScenePaths, scene_paths
+    from gs_stereo.pipeline.graph import assess_cells
     from gs_stereo.stages.registry import STAGES
 
-    several = len(scenes) > 1
-    apart = several and common.out is not None
-    paths = scene_paths(scenes, common.out) if apart else tuple(ScenePaths.of(scene, common.out) for scene in scenes)
-    cells = unfold(steps, paths, seed if common.seed is None else common.seed)
     if common.dry_run:
         print_plan(assess_cells(cells, STAGES), as_json=common.json)
         return []
+    several = len(paths) > 1
     reports: dict[str, list[StageReport]] = {str(each.scene): [] for each in paths}
     errors = []
     for result in run_cells(cells, common):
@@ -78,7 +87,8 @@ def run_steps(
         if outcome.action != "skipped":
             name = cell.key if several else cell.stage
             logger.info("%s: %s in %s", name, outcome.action, duration(outcome.manifest.seconds))
-    whole = [(each, reports[str(each.scene)]) for each in paths if len(reports[str(each.scene)]) == len(steps)]
+    scenes = [cell.scene for cell in cells]
+    whole = [(each, done) for each in paths if len(done := reports[str(each.scene)]) == scenes.count(str(each.scene))]
     if printing and common.json and several:
         print_json([reports_json(each.scene, done) for each, done in whole])
     elif printing:
@@ -87,6 +97,22 @@ def run_steps(
     if errors:
         raise errors[0]
     return [report for done in reports.values() for report in done]
+
+
+def refuse_stale_dataset(folder: Path, paths: ScenePaths | None = None) -> None:
+    """InputError if a data set in a folder of results, or what it was made of, is not up to date.
+
+    paths: of its scene, if that is known; else what its folder says.
+    """
+    from gs_stereo.pipeline.chain import Chain
+    from gs_stereo.pipeline.scene import DATASETS_FOLDER, OUTPUT_FOLDER, ScenePaths
+    from gs_stereo.stages.registry import STAGES
+
+    path = folder.resolve()
+    output = path.parent.parent
+    if path.parent.name == DATASETS_FOLDER:
+        found = ScenePaths(scene=output.parent if output.name == OUTPUT_FOLDER else output, output=output)
+        Chain(paths or found, STAGES).check([f"{DATASETS_FOLDER}/{path.name}"])
 
 
 def run_cells(cells: Sequence[Cell], common: Common) -> Iterator[CellResult]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gs_stereo.cli.options import Common, SceneArgument, given, path_text, shared_options, weights_text
-from gs_stereo.cli.running import finished_cells, run_stage, stage_step
+from gs_stereo.cli.running import finished_cells, refuse_stale_dataset, run_stage, stage_step
 from gs_stereo.cli.tables import print_json
 
 # The expert that a file is asked through, and the name of its setting that takes the file.
@@ -46,6 +46,8 @@ def train(
     common: Common,
 ) -> None:
     """Train or fine-tune a stereo net on labelled data sets."""
+    from gs_stereo.datasets.schema import find_dataset
+
     values = given(
         data=[data_source(text) for text in data or []],
         dataset=dataset,
@@ -56,6 +58,9 @@ def train(
         steps=steps,
         batch_size=batch_size,
     )
+    for source in values.get("data", []):
+        if (folder := Path(source["path"])).is_dir():
+            refuse_stale_dataset(find_dataset(folder))
     run_stage("train", scene, values, common)
 
 

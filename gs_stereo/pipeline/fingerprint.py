@@ -54,7 +54,10 @@ def _short(value: Any) -> str:
 
 
 class HashCache:
-    """sha256 of files, remembered by path, size and modification time, so that a rerun need not read all photos."""
+    """sha256 of files, remembered by path, size and times of change, so that a rerun need not read all photos.
+
+    The time of the inode counts too: `cp -p` and rsync give a replaced photo the old time of modification.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -70,10 +73,10 @@ class HashCache:
             stat = path.stat()
         except OSError:
             return sha256_file(path)  # raises the readable error
-        stamp = [stat.st_size, stat.st_mtime_ns]
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         entry = self._known.get(key)
-        if isinstance(entry, list) and entry[:2] == stamp:
-            return str(entry[2])
+        if isinstance(entry, list) and entry[:3] == stamp:
+            return str(entry[3])
         digest = sha256_file(path)
         self._known[key] = [*stamp, digest]
         self._dirty = True

@@ -9,6 +9,7 @@ from pathlib import Path
 from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.pipeline.cell import Cell, Executor, StageReport
+from gs_stereo.pipeline.chain import Chain
 from gs_stereo.pipeline.fingerprint import HashCache
 from gs_stereo.pipeline.recipe import Step
 from gs_stereo.pipeline.runner import Run, assess, execute, hash_cache, take_parts
@@ -79,6 +80,7 @@ def assess_cells(cells: Sequence[Cell], stages: Stages) -> list[CellStatus]:
     for cell in cells:
         run = load_cell(cell, stages)
         try:
+            Chain(cell.paths, stages).check(name for name in _reads(run) if cell.paths.published(name) not in known)
             cache = hashes.setdefault(cell.output, hash_cache(cell.paths))
             parts = take_parts(run, known=known, hashes=cache)
         except InputError as error:
@@ -94,5 +96,15 @@ def assess_cells(cells: Sequence[Cell], stages: Stages) -> list[CellStatus]:
 
 
 def run_cell(cell: Cell, executor: Executor, *, stages: Stages, force: bool = False) -> StageReport:
-    """Bring one cell up to date, with its units of work on `executor`. Errors are those of `execute`."""
-    return execute(load_cell(cell, stages), executor, force=force)
+    """Bring one cell up to date, with its units of work on `executor`. Errors are those of `execute`.
+
+    InputError too if a folder that it reads is not up to date: whoever wants that made again has its cell run before.
+    """
+    run = load_cell(cell, stages)
+    Chain(run.paths, stages).check(_reads(run))
+    return execute(run, executor, force=force)
+
+
+def _reads(run: Run) -> list[str]:
+    """The published folders that a cell stands on."""
+    return list(run.stage.inputs(run.paths, run.config).published)

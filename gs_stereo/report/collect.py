@@ -23,6 +23,7 @@ from gs_stereo.report.pictures import data_uri, difference
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.splat.quality import QUALITY_NAME, FitQuality, ViewQuality
 from gs_stereo.stages import reconstruct
+from gs_stereo.stages.evaluate_labels import evaluation_of
 
 _PICTURE_EDGE_PX = 480
 
@@ -54,13 +55,15 @@ def report_facts(
         if capture
         else None,
         fit=_fit_facts(paths, config) if any(stage.folder == splat_folder.FOLDER for stage in stages) else None,
-        evaluation=_evaluation(paths.published(f"evaluation/{name}") / "report.json"),
+        evaluation=_evaluation(paths, name),
         code_version=__version__,
     )
 
 
-def _evaluation(path: Path) -> Evaluation | None:
-    return read_record(Evaluation, path, fix="run gsstereo evaluate-labels --force") if path.is_file() else None
+def _evaluation(paths: ScenePaths, dataset: str) -> Evaluation | None:
+    folder = evaluation_of(paths, dataset)
+    path = paths.published(folder) / "report.json" if folder else None
+    return read_record(Evaluation, path, fix="run gsstereo evaluate-labels --force") if path else None
 
 
 def capture_of(paths: ScenePaths, dataset_dir: Path) -> PublishedFolder | None:

@@ -16,6 +16,7 @@ from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutc
 from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.report.config import ReportConfig
 from gs_stereo.stages import reconstruct
+from gs_stereo.stages.evaluate_labels import evaluation_of
 
 FOLDER = "report"
 PAGE_NAME = "index.html"
@@ -39,9 +40,11 @@ class ReportStage(Stage):
             return StageInputs()
         folder = paths.published(DATASETS_FOLDER) / name
         files = sorted([*folder.glob("*.h5"), *folder.glob(INDEX_NAME)])
-        verbs = {f"evaluation/{name}": "evaluate-labels", reconstruct.FOLDER: "reconstruct"}
         published = {f"{DATASETS_FOLDER}/{name}": "label"} if _has_manifest(folder) or not files else {}
-        published |= {other: verb for other, verb in verbs.items() if _has_manifest(paths.published(other))}
+        if evaluation := evaluation_of(paths, name):
+            published[evaluation] = "evaluate-labels"
+        if _has_manifest(paths.published(reconstruct.FOLDER)):
+            published[reconstruct.FOLDER] = "reconstruct"
         return StageInputs(published=published, external={f"{name}/{path.name}": path for path in files})
 
     def resources(self, config: ReportConfig) -> Resources:

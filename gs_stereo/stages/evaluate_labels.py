@@ -14,6 +14,7 @@ from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
 from gs_stereo.log import Progress, progress
 from gs_stereo.pipeline.cell import Resources
+from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder
@@ -33,6 +34,19 @@ class EvaluateLabelsConfig(Config):
     )
 
 
+def evaluation_folder(dataset: str) -> str:
+    """Where the comparison of a data set with exact truth is published."""
+    return f"evaluation/{dataset}"
+
+
+def evaluation_of(paths: ScenePaths, dataset: str) -> str | None:
+    """The folder of results that compares a data set with exact truth, unless the set was made anew since."""
+    folder, own = evaluation_folder(dataset), dataset_folder(dataset)
+    evaluated, current = read_manifest(paths.published(folder)), read_manifest(paths.published(own))
+    same = evaluated and current and evaluated.parts.get("inputs", {}).get(own) == current.fingerprint
+    return folder if same else None
+
+
 class EvaluateLabelsStage(Stage):
     """See the module."""
 
@@ -41,7 +55,7 @@ class EvaluateLabelsStage(Stage):
     config_type = EvaluateLabelsConfig
 
     def folder(self, config: EvaluateLabelsConfig) -> str:
-        return f"evaluation/{config.dataset}"
+        return evaluation_folder(config.dataset)
 
     def inputs(self, paths: ScenePaths, config: EvaluateLabelsConfig) -> StageInputs:
         truth = paths.scene / config.truth

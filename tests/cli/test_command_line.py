@@ -31,6 +31,7 @@ VERBS = [
     "report",
     "train",
     "status",
+    "refresh",
     "doctor",
 ]
 HEAVY = ("torch", "numpy", "cv2", "pycolmap", "open3d", "h5py", "pydantic")
@@ -75,6 +76,7 @@ def test_a_verb_lists_its_own_options_before_the_common_ones() -> None:
         ("sample", {"--set", "--seed", "--json", "--quiet"}),
         ("sample-pairs", {"--set", "--seed", "--workers", "--dry-run", "--json", "--quiet"}),
         ("evaluate", {"--out", "--preset", "--set", "--dry-run", "--json", "--quiet"}),
+        ("refresh", {"--out", "--workers", "--dry-run", "--json", "--quiet"}),
         ("status", {"--out", "--preset", "--set", "--seed", "--json", "--quiet"}),
     ],
 )

@@ -107,11 +107,11 @@ def run(stage: Stage, config: Config, scene: Path, *, seed: int = 0, force: bool
 TOY_STAGES = Stages(kind="stage", builtin={"count": "toy_stages:CountStage", "sum": "toy_stages:SumStage"})
 
 
-def steps_of(*runs: tuple[str, Config]) -> list[Step]:
+def steps_of(*runs: tuple[str, Config], stages: Stages = TOY_STAGES) -> list[Step]:
     """Steps of a recipe, given by the names of toy stages and their settings."""
-    return [Step(name=name, stage=TOY_STAGES.load(name)(), config=config) for name, config in runs]
+    return [Step(name=name, stage=stages.load(name)(), config=config) for name, config in runs]
 
 
-def planned(scene: Path, *runs: tuple[str, Config], seed: int = 0) -> list[CellStatus]:
+def planned(scene: Path, *runs: tuple[str, Config], seed: int = 0, stages: Stages = TOY_STAGES) -> list[CellStatus]:
     """What a run of these stages would do."""
-    return assess_cells(unfold(steps_of(*runs), [ScenePaths.of(scene)], seed), TOY_STAGES)
+    return assess_cells(unfold(steps_of(*runs, stages=stages), [ScenePaths.of(scene)], seed), stages)
