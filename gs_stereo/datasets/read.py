@@ -163,6 +163,8 @@ def _open_columns(file: h5py.File) -> dict[str, h5py.Dataset]:
             raise ValueError(f"{name} has chunks of {data.chunks}, must be one sample")
     if ("views" in columns) != ("offsets" in columns):
         raise ValueError("views and offsets come together or not at all")
+    if "view_depth" in columns and "views" not in columns:
+        raise ValueError("view_depth comes only with views")
     return columns
 
 

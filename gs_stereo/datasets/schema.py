@@ -50,7 +50,7 @@ class Column:
 
     @property
     def is_of_stack(self) -> bool:
-        """The columns of N-view stacks come together or not at all."""
+        """The columns of N-view stacks: images and offsets come together or not at all, depth only with them."""
         return "v" in self.dims
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
@@ -77,6 +77,9 @@ SHARD_COLUMNS: Mapping[str, Column] = {
     "offsets": Column(
         "float64", ("v",), "Positions of the stack's cameras on the left camera's x axis, in scene units."
     ),
+    "view_depth": Column(
+        "float32", ("v", "h", "w"), "Depth of the stack's images along the optical axis, scene units; NaN = none."
+    ),
 }
 TEXT_COLUMNS: Mapping[str, str] = {
     "sample_id": "Name of the sample, unique in the dataset.",
@@ -91,6 +94,7 @@ class ShardSample:
     disparity: px of the left image, NaN = no label. confidence: round(255 * P(error < 1 px)). flags: bits of
     `LabelFlag`. intrinsics: of both eyes, pixel centres at + 0.5. baseline: scene units. cam_from_world: left camera.
     views, offsets: optional rectified stack; the cameras are the left one moved along its x axis by `offsets`.
+    view_depth: of a stack whose depth is known, scene units, NaN = none.
     """
 
     sample_id: str
@@ -105,6 +109,7 @@ class ShardSample:
     cam_from_world: Float[np.ndarray, "4 4"]
     views: UInt8[np.ndarray, "v h w 3"] | None = None
     offsets: Float[np.ndarray, "v"] | None = None
+    view_depth: Float[np.ndarray, "v h w"] | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -269,6 +274,8 @@ def check_sample(sample: ShardSample) -> None:
     """ValueError, naming the column, if a sample breaks a rule of the format."""
     if (sample.views is None) != (sample.offsets is None):
         raise ValueError("views and offsets come together or not at all")
+    if sample.view_depth is not None and sample.views is None:
+        raise ValueError("view_depth comes only with views")
     sizes = sample.sizes
     check_sizes(sizes)
     for name, column in SHARD_COLUMNS.items():
@@ -299,3 +306,5 @@ def _check_values(sample: ShardSample) -> None:
         raise ValueError("cam_from_world holds no rotation")
     if sample.offsets is not None and not np.isfinite(sample.offsets).all():
         raise ValueError("offsets holds a value that is not finite")
+    if sample.view_depth is not None and (np.isinf(sample.view_depth).any() or (sample.view_depth <= 0).any()):
+        raise ValueError("view_depth holds a value that is neither NaN nor finite and > 0")

@@ -238,10 +238,10 @@ def _fill(
         for index, sample in enumerate(samples):
             if not columns:
                 sizes, columns = sample.sizes, _create_columns(file, sample, count, writing)
-            elif sample.sizes != sizes:
+            elif sample.sizes != sizes or (sample.view_depth is None) == ("view_depth" in columns):
                 raise InputError(
-                    f"The sample {sample.sample_id!r} has the sizes {sample.sizes}, those before it {sizes}; "
-                    "render all pairs of a dataset at one resolution."
+                    f"The sample {sample.sample_id!r} has the sizes {sample.sizes}, those before it {sizes}, "
+                    "or only some have view_depth; render all pairs of a dataset at one resolution."
                 )
             arrays = {name: np.asarray(getattr(sample, name)) for name in columns}
             for name, data in columns.items():

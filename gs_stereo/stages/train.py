@@ -20,7 +20,8 @@ from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder
-from gs_stereo.training.stereo.config import DataSource, TrainConfig
+from gs_stereo.training.config import DataSource
+from gs_stereo.training.stereo.config import TrainConfig
 
 CHECKPOINTS_FOLDER = ".checkpoints"
 

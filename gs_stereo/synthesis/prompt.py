@@ -22,7 +22,9 @@ Prompts = Float[torch.Tensor, "b 1 d"]
 
 
 class Prompter(Protocol):
-    """Gives one token a picture."""
+    """Gives one token of `channels` values a picture."""
+
+    channels: int
 
     def __call__(self, picture: UInt8[np.ndarray, "h w 3"]) -> Prompts: ...
 
@@ -54,6 +56,7 @@ class ClipPrompt(nn.Module):
                 folder, config=CLIPVisionConfig(**vision), local_files_only=True
             )
         self.net = net.eval()
+        self.channels = int(vision["projection_dim"])
 
     def __call__(self, picture: UInt8[np.ndarray, "h w 3"]) -> Prompts:
         pixels = (clip_input(picture).astype(np.float32) / 255 - np.array(_MEAN, np.float32)) / np.array(

@@ -9,6 +9,7 @@ published weights were trained with the source as the origin, and nothing would 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -43,3 +44,19 @@ def ray_map(
     direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
     moment = np.cross([baseline, 0.0, 0.0], direction)
     return np.moveaxis(np.concatenate([direction, moment], axis=-1), -1, 0).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayCells:
+    """How a model sees cameras: pixels of a latent cell's side, and what the moments are multiplied with."""
+
+    factor: int
+    moment_scale: float = 1.0
+
+    def map(
+        self, intrinsics: Float[np.ndarray, "3 3"], size_wh: tuple[int, int], baseline: float
+    ) -> Float[np.ndarray, "6 h w"]:
+        """The ray map of a camera for the model."""
+        rays = ray_map(intrinsics, size_wh, (size_wh[0] // self.factor, size_wh[1] // self.factor), baseline)
+        rays[3:] *= np.float32(self.moment_scale)
+        return rays

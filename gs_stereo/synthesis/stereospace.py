@@ -18,7 +18,7 @@ from torch import nn
 from gs_stereo.synthesis.codec import LatentCodec
 from gs_stereo.synthesis.prompt import Prompter
 from gs_stereo.synthesis.ray_unet import RayUnet, Records
-from gs_stereo.synthesis.rays import ray_map
+from gs_stereo.synthesis.rays import RayCells
 from gs_stereo.synthesis.schedule import Schedule
 
 Latents = Float[torch.Tensor, "b c h w"]
@@ -51,8 +51,9 @@ class StereoSpace(nn.Module):
     """The two nets with codec, prompt and schedule.
 
     concat_source: the denoiser's input holds the source latent too (our small model; the published weights share
-    attention only). Device and type of the weights decide where and how it computes; pictures and noise are made on
-    the CPU, so that a seed gives the same noise anywhere.
+    attention only). moment_scale: of the rays' moments; the published weights take them as they are. Device and type
+    of the weights decide where and how it computes; pictures and noise are made on the CPU, so that a seed gives the
+    same noise anywhere.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class StereoSpace(nn.Module):
         schedule: Schedule,
         *,
         concat_source: bool = False,
+        moment_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.reference, self.denoiser = reference, denoiser
         self.codec, self.prompter, self.schedule = codec, prompter, schedule
         self.concat_source = concat_source
+        self.cells = RayCells(factor=codec.factor, moment_scale=moment_scale)
 
     @torch.inference_mode()
     def read(self, picture: UInt8[np.ndarray, "h w 3"], intrinsics: Float[np.ndarray, "3 3"]) -> SourcePicture:
@@ -141,9 +144,8 @@ class StereoSpace(nn.Module):
         return self.denoiser.answer(entered, rays, times, prompt, records)
 
     def _rays(self, intrinsics: np.ndarray, size_wh: tuple[int, int], baseline: float) -> torch.Tensor:
-        map_wh = size_wh[0] // self.codec.factor, size_wh[1] // self.codec.factor
         weight = next(self.denoiser.parameters())
-        return torch.from_numpy(ray_map(intrinsics, size_wh, map_wh, baseline))[None].to(weight)
+        return torch.from_numpy(self.cells.map(intrinsics, size_wh, baseline))[None].to(weight)
 
     def _tensor(self, picture: UInt8[np.ndarray, "h w 3"]) -> Float[torch.Tensor, "1 3 h w"]:
         weight = next(self.denoiser.parameters())

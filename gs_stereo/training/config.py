@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -26,3 +27,10 @@ class LoopConfig(Config):
     devices: int = Field(default=1, ge=1, le=64, description="Processes, one a device (distributed data parallel)")
     mixed_precision: bool = Field(default=True, description="bfloat16 on CUDA; the CPU always computes in float32")
     tensorboard: bool = Field(default=False, description="Also write TensorBoard events (needs tensorboard)")
+
+
+class DataSource(Config):
+    """One data set to train on."""
+
+    path: Path = Field(description="Data set folder, shard, or a scene that holds exactly one data set")
+    weight: float = Field(default=1.0, gt=0, description="How often it is drawn, relative to the others")

@@ -63,13 +63,6 @@ class LossConfig(Config):
     ssim_share: float = Field(default=0.85, ge=0, le=1, description="SSIM against L1 in the photometric loss")
 
 
-class DataSource(Config):
-    """One data set to train on."""
-
-    path: Path = Field(description="Data set folder, shard, or a scene that holds exactly one data set")
-    weight: float = Field(default=1.0, gt=0, description="How often it is drawn, relative to the others")
-
-
 class TrainConfig(LoopConfig):
     """One training run of a stereo net."""
 

@@ -1,4 +1,4 @@
-"""Which pairs a training run sees, in which order: a pure function of the seed.
+"""The pairs that a training run sees, augmented, as batches.
 
 Draw n of a run is fixed by (seed, n) alone. So the batches do not depend on workers or devices, and a resumed run
 continues with the batch that an uninterrupted one would see.
@@ -11,17 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch.utils.data import DataLoader, Dataset
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.datasets.samples import DatasetSamples
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.datasets.torch_reader import fill_invalid
-from gs_stereo.errors import InputError
+from gs_stereo.training.data import SplitData, plan_draws
 from gs_stereo.training.stereo.augment import TrainingPair, augmented
-from gs_stereo.training.stereo.config import DataSource, TrainConfig
-from gs_stereo.types import UNSEEN_BY_RIGHT, Provenance
+from gs_stereo.training.stereo.config import TrainConfig
+from gs_stereo.types import UNSEEN_BY_RIGHT
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,62 +36,6 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         return Batch(**{name: tensor.to(device, non_blocking=True) for name, tensor in vars(self).items()})
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SplitData:
-    """A data set: how often it is drawn, the samples to train on, those held out, and where its labels come from."""
-
-    samples: DatasetSamples
-    weight: float
-    training: Int[np.ndarray, "n"]
-    held_out: Int[np.ndarray, "m"]
-    provenance: Provenance
-
-
-def open_data(sources: Sequence[DataSource], validation_share: float, seed: int) -> tuple[SplitData, ...]:
-    """Open the data sets and hold out a share of the views.
-
-    All samples of a view (several baselines) go to the same side, and a view keeps its side when data sets are added.
-    InputError for a data set that cannot be read or has no view left to train on.
-    """
-    return tuple(_split(source, validation_share, seed) for source in sources)
-
-
-def _split(source: DataSource, validation_share: float, seed: int) -> SplitData:
-    samples = DatasetSamples(source.path)
-    views = [f"{samples.info.scene}/{view}" for view in samples.texts("view_id")]
-    held_out = np.array([unit_seed(seed, f"held out/{view}") / 2**63 < validation_share for view in views])
-    if held_out.all():
-        raise InputError(
-            f"The data set {source.path} has too few views ({len(set(views))}) to hold some out; "
-            "set validation_share=0."
-        )
-    return SplitData(
-        samples=samples,
-        weight=source.weight,
-        training=np.flatnonzero(~held_out),
-        held_out=np.flatnonzero(held_out),
-        provenance=samples.info.provenance,
-    )
-
-
-def plan_draws(data: Sequence[SplitData], count: int, seed: int) -> Int[np.ndarray, "count 2"]:
-    """Data set and sample of each draw. Data sets by weight, samples in shuffled rounds without repeats."""
-    weights = np.array([each.weight for each in data])
-    choice = np.random.default_rng(unit_seed(seed, "data sets")).choice(
-        len(data), size=count, p=weights / sum(weights.tolist())
-    )
-    samples = np.empty(count, np.int64)
-    for number, each in enumerate(data):
-        drawn = np.flatnonzero(choice == number)
-        orders = [
-            np.random.default_rng(unit_seed(seed, f"round {number}/{k}")).permutation(each.training)
-            for k in range(-(-len(drawn) // len(each.training)))
-        ]
-        if orders:
-            samples[drawn] = np.concatenate(orders)[: len(drawn)]
-    return np.stack([choice, samples], axis=1)
 
 
 class TrainingDraws(Dataset[TrainingPair]):

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
-from torch.nn import functional
+from jaxtyping import Float
 
-from gs_stereo.imaging.ssim import ssim_from_moments
+from gs_stereo.training.photometric import Images, Maps, Mask, ssim_map, warp_right
 from gs_stereo.training.stereo.config import LossConfig
 from gs_stereo.training.stereo.data import Batch
-
-Maps = Float[torch.Tensor, "b 1 h w"]
-Images = Float[torch.Tensor, "b 3 h w"]
-Mask = Bool[torch.Tensor, "b 1 h w"]
-_SSIM_WINDOW = 3
 
 
 def total_loss(predictions: Sequence[Maps], batch: Batch, config: LossConfig) -> Float[torch.Tensor, ""]:
@@ -62,19 +56,6 @@ def saturated(error_px: Maps, limit_px: float | None) -> Maps:
     return torch.where(error_px <= limit_px, error_px, beyond)
 
 
-def warp_right(right: Images, disparity_px: Maps) -> tuple[Images, Mask]:
-    """The right image seen from the left, bilinear, and where the match lies in frame."""
-    width = right.shape[-1]
-    columns = torch.arange(width, dtype=disparity_px.dtype, device=right.device)
-    position = columns - disparity_px
-    inside = (position >= 0) & (position <= width - 1)
-    first = position.detach().floor().clamp(0, max(width - 2, 0))
-    index = first.long().expand(-1, right.shape[1], -1, -1)
-    share = (position.clamp(0, width - 1) - first).expand_as(index)
-    one, two = right.gather(3, index), right.gather(3, (index + 1).clamp(max=width - 1))
-    return torch.lerp(one, two, share), inside
-
-
 def photometric_loss(
     disparity_px: Maps, left: Images, right: Images, mask: Mask, ssim_share: float
 ) -> Float[torch.Tensor, ""]:
@@ -85,7 +66,7 @@ def photometric_loss(
     """
     warped, inside = warp_right(right, disparity_px)
     absolute = (left - warped).abs().mean(1, keepdim=True)
-    structure = (1 - _ssim(left, warped).mean(1, keepdim=True)) / 2
+    structure = (1 - ssim_map(left, warped).mean(1, keepdim=True)) / 2
     error = ssim_share * structure + (1 - ssim_share) * absolute
     weight = (mask & inside & ~hidden_by_others(disparity_px.detach())).float()
     return (error * weight).sum() / weight.sum().clamp_min(1.0)
@@ -98,16 +79,3 @@ def hidden_by_others(disparity_px: Maps, tolerance_px: float = 1.0) -> Mask:
     landing = (columns - disparity_px).round().long().clamp(-1, width) + 1  # 0 and width + 1: out of frame
     nearest = disparity_px.new_zeros(batch, 1, height, width + 2).scatter_reduce_(3, landing, disparity_px, "amax")
     return nearest.gather(3, landing) > disparity_px + tolerance_px
-
-
-def _ssim(first: Images, second: Images) -> Images:
-    """SSIM in 3x3 windows, borders by the pixels that are there."""
-
-    def mean(image: torch.Tensor) -> torch.Tensor:
-        return functional.avg_pool2d(image, _SSIM_WINDOW, 1, _SSIM_WINDOW // 2, count_include_pad=False)
-
-    mean_1, mean_2 = mean(first), mean(second)
-    variance_1 = (mean(first.square()) - mean_1.square()).clamp_min(0)
-    variance_2 = (mean(second.square()) - mean_2.square()).clamp_min(0)
-    ssim: Images = ssim_from_moments(mean_1, mean_2, variance_1 + variance_2, mean(first * second) - mean_1 * mean_2)
-    return ssim

@@ -11,10 +11,11 @@ from torch import nn
 
 from gs_stereo.metrics.disparity import DisparityMetrics
 from gs_stereo.nets.weights import NetDescription
+from gs_stereo.training.data import SplitData
 from gs_stereo.training.loop import Task, autocast
 from gs_stereo.training.record import Curve, Curves
 from gs_stereo.training.stereo.config import TrainConfig
-from gs_stereo.training.stereo.data import Batch, SplitData, to_batch, to_pair, training_batches
+from gs_stereo.training.stereo.data import Batch, to_batch, to_pair, training_batches
 from gs_stereo.training.stereo.losses import total_loss
 
 CURVES = Curves(

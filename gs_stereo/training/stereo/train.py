@@ -10,17 +10,16 @@ import torch
 
 from gs_stereo.config import Config, canonical_json
 from gs_stereo.core.hashing import sha256_file, sha256_text
-from gs_stereo.datasets.samples import DatasetSamples
-from gs_stereo.datasets.schema import DatasetIndex
 from gs_stereo.errors import ConfigError
 from gs_stereo.nets.protocol import StereoNet, make_net, resolve_net
 from gs_stereo.nets.weights import NetDescription, TrainedNet, filled, load_net
 from gs_stereo.training.card import joint_licence
+from gs_stereo.training.config import DataSource
+from gs_stereo.training.data import SplitData, data_digests, open_data
 from gs_stereo.training.loop import Advance, Training, train
 from gs_stereo.training.record import TrainingRecord
 from gs_stereo.training.state import TrainingState
-from gs_stereo.training.stereo.config import DataSource, TrainConfig
-from gs_stereo.training.stereo.data import SplitData, open_data
+from gs_stereo.training.stereo.config import TrainConfig
 from gs_stereo.training.stereo.task import StereoTask
 
 
@@ -106,17 +105,9 @@ def net_config_of(config: TrainConfig, start: TrainedNet | None) -> Config:
 
 def run_id_of(job: TrainingJob, data: Sequence[SplitData], start: TrainedNet | None) -> str:
     """One text for everything that decides the result: settings, seed, weights, and the content of the data."""
-    shards = [_digests(each.samples) for each in data]
     values = job.config.model_dump(mode="json", exclude={"start", "loader_workers"})
     weights = None if start is None else sha256_file(start.file)
-    return sha256_text(canonical_json([values, weights, job.seed, shards, [each.weight for each in data]]))
-
-
-def _digests(samples: DatasetSamples) -> list[str]:
-    """sha256 of the shards: from the index, so that large data sets are not read through; of a lone shard computed."""
-    if isinstance(samples.info, DatasetIndex):
-        return [entry.sha256 for entry in samples.info.shards]
-    return [sha256_file(shard) for shard in samples.shards]
+    return sha256_text(canonical_json([values, weights, job.seed, data_digests(data), [each.weight for each in data]]))
 
 
 def describe(task: StereoTask, net: Config) -> NetDescription:

@@ -31,6 +31,15 @@ class TrainingPairConfig(Config):
     camera_faults: bool = Field(
         default=True, description="Exposure, colour, blur, noise, vignetting and JPEG differ between the eyes"
     )
+    stack_views: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="Views, with depth, of a rectified stack around each left view; 0 = no stack",
+    )
+    stack_reach: float = Field(
+        default=0.05, gt=0, le=0.5, description="Half the length of a stack over the median depth of its left view"
+    )
     textures: int = Field(default=72, ge=4, le=512, description="Textures that a run paints and all pairs recolour")
     texture_px: int = Field(default=512, ge=32, le=2048, description="Side of a texture, a power of two")
 

@@ -72,12 +72,12 @@ def draw_baseline(scene: Composition, depth: np.ndarray, rng: np.random.Generato
     pixels_to_metres = scene.camera.width / scene.camera.focal_px
     most = _HIGHEST_RATIO * config.disparity_share_most * pixels_to_metres * float(depth.min())
     baseline = min(share * pixels_to_metres * near, most)
-    while baseline > 1e-3 and not _is_clear(scene, scene.camera.shifted(baseline).centre_in_world, near):
+    while baseline > 1e-3 and not is_clear(scene, scene.camera.shifted(baseline).centre_in_world, near):
         baseline *= 0.7
     return baseline
 
 
-def _is_clear(scene: Composition, eye: Float64[np.ndarray, "3"], near: float) -> bool:
+def is_clear(scene: Composition, eye: Float64[np.ndarray, "3"], near: float) -> bool:
     """True if nothing lies between the eyes and no surface is close to the right one."""
     way = eye - scene.camera.centre_in_world
     between = np.concatenate([scene.camera.centre_in_world, way]).astype(np.float32)[None]

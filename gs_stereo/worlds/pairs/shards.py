@@ -14,6 +14,7 @@ from gs_stereo.datasets.write import ShardWriting, WrittenShard, write_shard
 from gs_stereo.types import LabelFlag, Provenance
 from gs_stereo.worlds.pairs.config import PairSetConfig
 from gs_stereo.worlds.pairs.pair import sample_pair
+from gs_stereo.worlds.pairs.stack import sample_stack
 
 _VERSION = 2
 _LICENCE = "Apache-2.0"
@@ -43,7 +44,8 @@ def write_pair_shard(shard: PairShard) -> WrittenShard:
     """Make the pairs of one shard and write it. The same config and seed give the same bytes."""
     cv2.setNumThreads(1)  # the workers share the cores
     config, seed = shard.config, shard.seed
-    samples = (sample_pair(config.pairs, seed, number) for number in shard.numbers)
+    sample = sample_stack if config.pairs.stack_views else sample_pair
+    samples = (sample(config.pairs, seed, number) for number in shard.numbers)
     writing = ShardWriting(samples_per_shard=config.samples_per_shard)
     return write_shard(shard.path, samples, len(shard.numbers), pair_set_info(config, seed), writing)
 

@@ -10,7 +10,8 @@ from builders import write_shifted_pairs
 
 from gs_stereo.config import parse_config
 from gs_stereo.nets.protocol import make_net, resolve_net
-from gs_stereo.training.stereo.config import DataSource, TrainConfig
+from gs_stereo.training.config import DataSource
+from gs_stereo.training.stereo.config import TrainConfig
 from gs_stereo.training.stereo.train import TrainingJob, train_net
 
 pytestmark = pytest.mark.cuda

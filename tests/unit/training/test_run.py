@@ -20,11 +20,12 @@ from gs_stereo.config import parse_config
 from gs_stereo.errors import ConfigError, InputError, PluginError
 from gs_stereo.nets.weights import save_net
 from gs_stereo.training.card import joint_licence
+from gs_stereo.training.config import DataSource
+from gs_stereo.training.data import open_data, plan_draws
 from gs_stereo.training.record import LOG_NAME, TrainingRecord, log_text, write_record
 from gs_stereo.training.schedule import learning_rate
 from gs_stereo.training.state import CHECKPOINT_NAME
-from gs_stereo.training.stereo.config import DataSource, TrainConfig
-from gs_stereo.training.stereo.data import open_data, plan_draws
+from gs_stereo.training.stereo.config import TrainConfig
 from gs_stereo.training.stereo.task import CURVES
 from gs_stereo.training.stereo.train import TrainingJob, TrainingResult, train_net
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from builders import shifted_pair
 
+from gs_stereo.training.photometric import warp_right
 from gs_stereo.training.stereo.config import LossConfig
 from gs_stereo.training.stereo.data import Batch
 from gs_stereo.training.stereo.losses import (
@@ -17,7 +18,6 @@ from gs_stereo.training.stereo.losses import (
     sequence_loss,
     total_loss,
     trusted_labels,
-    warp_right,
 )
 
 SHIFT_PX = 4

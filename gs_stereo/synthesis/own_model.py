@@ -1,0 +1,134 @@
+"""Models that were trained here: made from settings, written and read as a folder of safetensors and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from gs_stereo.config import parse_config
+from gs_stereo.core.atomic import write_bytes
+from gs_stereo.core.hashing import sha256_file
+from gs_stereo.core.records import JsonObject, OpenRecord, read_record, write_record
+from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.synthesis.codec import PatchCodec
+from gs_stereo.synthesis.prompt import NoPrompt
+from gs_stereo.synthesis.ray_unet import RAY_CHANNELS, make_ray_unet
+from gs_stereo.synthesis.schedule import Schedule
+from gs_stereo.synthesis.stereospace import StereoSpace
+from gs_stereo.synthesis.train_config import SmallModelConfig
+
+WEIGHTS_NAME, DESCRIPTION_NAME = "weights.safetensors", "model.json"
+_PROMPT_CHANNELS = 8  # of a prompt that is always zero
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDescription(OpenRecord):
+    """What `model.json` says: settings, licence, and on what it was trained. training: JSON values."""
+
+    format: Literal["gs_stereo.synthesis"] = "gs_stereo.synthesis"
+    version: Literal[1] = 1
+    settings: JsonObject
+    licence: str
+    training: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OwnModel:
+    """A model of ours in evaluation mode, in float32 on the CPU. file: its weights."""
+
+    model: StereoSpace
+    config: SmallModelConfig
+    description: ModelDescription
+    file: Path
+
+    @property
+    def sha256(self) -> str:
+        return sha256_file(self.file)
+
+
+def make_model(config: SmallModelConfig, seed: int) -> StereoSpace:
+    """Fresh weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        codec = PatchCodec(config.patch_px)
+        entering = codec.channels * (2 if config.concat_source else 1)
+        reference = make_ray_unet(_unet(config, codec.channels), with_output=False)
+        denoiser = make_ray_unet(_unet(config, entering))
+        return StereoSpace(
+            reference,
+            denoiser,
+            codec,
+            NoPrompt(_PROMPT_CHANNELS),
+            Schedule(prediction=config.prediction),
+            concat_source=config.concat_source,
+            moment_scale=config.baseline_scale,
+        )
+
+
+def _unet(config: SmallModelConfig, entering: int) -> dict[str, Any]:
+    """diffusers' settings. entering: latent channels that go in, besides the rays."""
+    down = tuple("CrossAttnDownBlock2D" if attends else "DownBlock2D" for attends in config.attention)
+    up = tuple("CrossAttnUpBlock2D" if attends else "UpBlock2D" for attends in reversed(config.attention))
+    return {
+        "in_channels": entering + RAY_CHANNELS,
+        "out_channels": 3 * config.patch_px**2,
+        "block_out_channels": config.widths,
+        "down_block_types": down,
+        "up_block_types": up,
+        "layers_per_block": config.layers,
+        "attention_head_dim": config.heads,
+        "norm_num_groups": config.norm_groups,
+        "cross_attention_dim": _PROMPT_CHANNELS,
+        "use_linear_projection": True,
+    }
+
+
+def save_model(folder: Path, model: StereoSpace, description: ModelDescription) -> None:
+    """Write both files, weights in float16; the same weights give the same bytes."""
+    from safetensors.torch import save
+
+    tensors = {name: tensor.detach().cpu().half().contiguous() for name, tensor in model.state_dict().items()}
+    write_bytes(folder / WEIGHTS_NAME, save(tensors))
+    write_record(folder / DESCRIPTION_NAME, description)
+
+
+def is_own_model(folder: Path) -> bool:
+    """Whether a folder of weights is one of ours."""
+    return (folder / DESCRIPTION_NAME).is_file()
+
+
+def load_model(folder: Path) -> OwnModel:
+    """Read a folder that `save_model` wrote; InputError names the file and what is wrong with it."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    description = read_record(ModelDescription, folder / DESCRIPTION_NAME, fix="copy the folder again")
+    file = folder / WEIGHTS_NAME
+    try:
+        config = parse_config(SmallModelConfig, dict(description.settings), where=DESCRIPTION_NAME)
+    except ConfigError as error:
+        raise InputError(f"{folder / DESCRIPTION_NAME} describes no model of this program: {error}") from error
+    try:
+        tensors = load_file(str(file))
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"The weights {file} cannot be read ({error}); copy the folder again.") from error
+    model = make_model(config, 0)
+    fill(model, {name: tensor.float() for name, tensor in tensors.items()}, file)
+    return OwnModel(model=model.eval(), config=config, description=description, file=file)
+
+
+def fill(model: StereoSpace, tensors: Mapping[str, torch.Tensor], file: Path) -> None:
+    """Put weights into a model; InputError names the first that does not fit."""
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise InputError(
+                f"The weights {file} do not fit {DESCRIPTION_NAME}: {name} is {found.get(name, 'missing')}, "
+                f"must be {expected.get(name, 'absent')}; copy the folder again."
+            )
+    model.load_state_dict(dict(tensors))

@@ -1,0 +1,186 @@
+"""One training run of a model that makes second eyes, from settings to a model: task, start weights, what it is called.
+
+The loop is the one of every net (`gs_stereo.training`): exact resume, moving average, several processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from gs_stereo.config import canonical_json
+from gs_stereo.core.hashing import sha256_text, unit_seed
+from gs_stereo.synthesis.losses import denoising_loss, pixel_loss, seen_by_both, warp_loss
+from gs_stereo.synthesis.own_model import OwnModel, load_model, make_model
+from gs_stereo.synthesis.rays import RayCells
+from gs_stereo.synthesis.schedule import TIMES
+from gs_stereo.synthesis.stacks import SynthesisBatch, draw_of, synthesis_batches, to_batch, views_of
+from gs_stereo.synthesis.stereospace import StereoSpace
+from gs_stereo.synthesis.train_config import SynthesisTrainConfig
+from gs_stereo.training.config import DataSource
+from gs_stereo.training.data import SplitData, data_digests, open_data
+from gs_stereo.training.loop import Advance, Task, Training, train
+from gs_stereo.training.record import Curve, Curves
+from gs_stereo.training.state import TrainingState
+
+CURVES = Curves(
+    curves=(
+        Curve(title="training loss", kind="train", value="loss"),
+        Curve(title="held-out PSNR, outermost views", kind="validation", value="psnr"),
+    ),
+    unit="",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisJob:
+    """What to train on what.
+
+    folder: where the checkpoint lies; a run continues from the one it finds there. live_folder: where the record can
+    be watched while it grows, if anywhere.
+    """
+
+    config: SynthesisTrainConfig
+    sources: tuple[DataSource, ...]
+    seed: int
+    folder: Path
+    live_folder: Path | None = None
+
+
+def train_model(job: SynthesisJob, advance: Advance = lambda steps, note: None) -> Training[SynthesisTask]:
+    """Train, or finish an interrupted run; the result is `state.kept_net`.
+
+    Raises ConfigError or InputError for settings, data or weights that do not fit, StageError if it diverges.
+    """
+    return train(prepare, job, job.config, advance)
+
+
+def prepare(job: SynthesisJob, device: torch.device, rank: int) -> Training[SynthesisTask]:
+    """The run of process `rank`, from fresh weights that depend on the seed or from the start weights."""
+    config = job.config
+    data = open_data(job.sources, config.validation_share, job.seed)
+    start: OwnModel | None = None if config.start is None else load_model(config.start)
+    model = make_model(config.model, job.seed) if start is None else start.model
+    if start is not None:
+        config = config.model_copy(update={"model": start.config})
+    values = config.model_dump(mode="json", exclude={"start", "loader_workers"})
+    weights = None if start is None else start.sha256
+    run_id = sha256_text(canonical_json([values, weights, job.seed, data_digests(data), [d.weight for d in data]]))
+    return Training(
+        task=SynthesisTask(data=data, config=config, seed=job.seed, device=device, rank=rank),
+        state=TrainingState.of(model.to(device), config, config.average_decay or None),
+        config=config,
+        run_id=run_id,
+        folder=job.folder,
+        live_folder=job.live_folder,
+        rank=rank,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SynthesisTask(Task):
+    """The part of process `rank` in the training of a model that makes second eyes."""
+
+    data: tuple[SplitData, ...]
+    config: SynthesisTrainConfig
+    seed: int
+    device: torch.device
+    rank: int
+
+    def batches(self, first_step: int) -> Iterator[SynthesisBatch]:
+        cells = make_cells(self.config)
+        for batch in synthesis_batches(self.data, self.config, cells, self.seed, first_step=first_step, rank=self.rank):
+            yield batch.to(self.device)
+
+    def loss(self, net: nn.Module, batch: SynthesisBatch, step: int) -> torch.Tensor:
+        """Times, noise and whether the condition is dropped depend on (seed, step, rank) only."""
+        assert isinstance(net, StereoSpace)
+        config, schedule = self.config.loss, net.schedule
+        generator = torch.Generator().manual_seed(unit_seed(self.seed, f"noise {step}/{self.rank}"))
+        clean = net.codec.encode(batch.targets)
+        noise = torch.randn(clean.shape, generator=generator)
+        noise = noise + config.noise_offset * torch.randn(*clean.shape[:2], 1, 1, generator=generator)
+        noise = noise.to(clean)
+        drawn = torch.rand(len(clean), generator=generator) ** (1 / config.time_exponent)
+        times = (drawn * TIMES).long().clamp(max=TIMES - 1).to(self.device)
+        dropped = torch.rand((), generator=generator).item() < config.drop_condition
+        noisy = schedule.noised(clean, noise, times)
+        with self._autocast():
+            answer = answered(net, batch, noisy, times, given=not dropped).float()
+        alpha_bar = schedule.alpha_bar_at(times, clean)
+        loss = denoising_loss(answer, schedule.target(clean, noise, times), alpha_bar, schedule, config.min_snr_gamma)
+        if dropped or not (config.pixels or config.warp):
+            return loss
+        picture = net.codec.decode(schedule.clean(noisy, answer, alpha_bar)) / 2 + 0.5
+        per_sample = config.pixels * pixel_loss(picture, batch.targets / 2 + 0.5, config.ssim_share)
+        if config.warp:
+            source = batch.source.repeat_interleave(len(clean) // len(batch.source), dim=0) / 2 + 0.5
+            disparity_px, mask = seen_by_both(batch.of_source_px, batch.of_target_px)
+            per_sample = per_sample + config.warp * warp_loss(picture, source, disparity_px, mask)
+        weight = alpha_bar.reshape(-1) if config.pixels_by_signal else torch.ones_like(per_sample)
+        return loss + (per_sample * weight).mean()
+
+    def validate(self, net: nn.Module) -> Mapping[str, float] | None:
+        """PSNR of the last view of held-out stacks made out of the first, read after one step, beside the source's."""
+        assert isinstance(net, StereoSpace)
+        chosen = [(data, int(index)) for data in self.data for index in data.held_out]
+        if not chosen:
+            return None
+        spread = np.linspace(0, len(chosen) - 1, min(len(chosen), self.config.validation_views)).round().astype(int)
+        made, copied = [], []
+        for data, index in (chosen[n] for n in spread):
+            views = views_of(data.samples.read(index), None)
+            draw = draw_of(views, 0, [len(views.offsets) - 1], in_metres=False)
+            batch = to_batch([draw], make_cells(self.config)).to(self.device)
+            generator = torch.Generator().manual_seed(unit_seed(self.seed, f"validation {index}"))
+            clean = net.codec.encode(batch.targets)
+            noise = torch.randn(clean.shape, generator=generator).to(clean)
+            times = torch.full((1,), TIMES - 1, device=self.device)
+            with self._autocast():
+                answer = answered(net, batch, noise, times, given=True).float()
+            picture = net.codec.decode(net.schedule.clean(noise, answer, net.schedule.alpha_bar_at(times, clean)))
+            made.append(_psnr(picture, batch.targets))
+            copied.append(_psnr(batch.source, batch.targets))
+        return {"views": len(made), "psnr": float(np.mean(made)), "psnr_of_the_source": float(np.mean(copied))}
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        wanted = self.config.mixed_precision if self.device.type == "cuda" else self.config.cpu_bfloat16
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=wanted)
+
+
+def make_cells(config: SynthesisTrainConfig) -> RayCells:
+    """How the model that is trained sees cameras."""
+    return RayCells(factor=config.model.patch_px, moment_scale=config.model.baseline_scale)
+
+
+def answered(
+    net: StereoSpace, batch: SynthesisBatch, noisy: torch.Tensor, times: torch.Tensor, *, given: bool
+) -> torch.Tensor:
+    """The denoiser's answer for a batch. given: False = without the source, as one half of the guidance asks it."""
+    latent = net.codec.encode(batch.source)
+    repeats = len(noisy) // len(latent)
+    prompt = noisy.new_zeros(len(latent), 1, net.prompter.channels)
+    records = None
+    if given:
+        seen = net.reference.record(latent, batch.source_rays, prompt)
+        records = {name: record.repeat_interleave(repeats, dim=0) for name, record in seen.items()}
+    beside = latent if given else torch.zeros_like(latent)
+    return net.answer(
+        noisy,
+        batch.target_rays,
+        times,
+        prompt.repeat_interleave(repeats, dim=0),
+        records,
+        beside.repeat_interleave(repeats, dim=0),
+    )
+
+
+def _psnr(picture: torch.Tensor, target: torch.Tensor) -> float:
+    error = (picture.clamp(-1, 1) - target).square().mean() / 4
+    return float(-10 * torch.log10(error.clamp_min(1e-10)))

@@ -1,0 +1,125 @@
+"""Training a model that makes second eyes: exact resume, moving average, weights at rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import builders
+import numpy as np
+import pytest
+import torch
+
+from gs_stereo.config import parse_config
+from gs_stereo.errors import InputError
+from gs_stereo.synthesis.own_model import ModelDescription, load_model, make_model, save_model
+from gs_stereo.synthesis.rays import default_intrinsics
+from gs_stereo.synthesis.stereospace import Sampling, StereoSpace
+from gs_stereo.synthesis.train import SynthesisJob, train_model
+from gs_stereo.synthesis.train_config import SmallModelConfig, SynthesisTrainConfig
+from gs_stereo.training.config import DataSource
+from gs_stereo.worlds.pairs.config import TrainingPairConfig
+from gs_stereo.worlds.pairs.stack import sample_stack
+
+TINY = {"widths": (16, 24), "attention": (False, True), "heads": 2, "norm_groups": 8}
+WORLDS = TrainingPairConfig(width=96, height=64, stack_views=5, textures=4, texture_px=64, camera_faults=False)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    samples = [sample_stack(WORLDS, 2, number) for number in range(4)]
+    return builders.write_samples(tmp_path_factory.mktemp("stacks"), samples)
+
+
+def job(data: Path, folder: Path, **values: Any) -> SynthesisJob:
+    plain = {
+        "steps": 5,
+        "batch_size": 2,
+        "width": 32,
+        "height": 32,
+        "targets": 2,
+        "validate_every": 3,
+        "validation_share": 0.3,
+        "model": TINY,
+        "average_decay": 0.5,
+        "device": "cpu",
+    }
+    config = parse_config(SynthesisTrainConfig, {**plain, **values}, where="test")
+    return SynthesisJob(config=config, sources=(DataSource(path=data),), seed=1, folder=folder)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stopping_after(steps: int) -> Any:
+    done = 0
+
+    def advance(count: int, note: str) -> None:
+        nonlocal done
+        done += count
+        if done >= steps:
+            raise StoppedError
+
+    return advance
+
+
+def same(one: torch.nn.Module, two: torch.nn.Module) -> bool:
+    others = two.state_dict()
+    return all(torch.equal(tensor, others[name]) for name, tensor in one.state_dict().items())
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(data: Path, tmp_path: Path) -> None:
+    whole = train_model(job(data, tmp_path / "whole")).state
+    with pytest.raises(StoppedError):
+        train_model(job(data, tmp_path / "cut", checkpoint_every=1), stopping_after(3))
+    resumed = train_model(job(data, tmp_path / "cut", checkpoint_every=1)).state
+    assert same(whole.net, resumed.net)
+    assert same(whole.kept_net, resumed.kept_net)
+    assert not same(whole.net, whole.kept_net)
+    scores = [record.values for record in whole.records if record.kind == "validation"]
+    assert scores
+    assert all(np.isfinite(list(each.values())).all() for each in scores)
+
+
+def test_it_learns_velocity_and_clean_pictures(data: Path, tmp_path: Path) -> None:
+    for prediction in ("clean", "velocity"):
+        values = {"model": {**TINY, "prediction": prediction}, "steps": 60, "learning_rate": 3e-3, "record_every": 15}
+        values["loss"] = {"min_snr_gamma": None, "pixels": 0, "warp": 0}
+        result = train_model(job(data, tmp_path / prediction, validation_share=0, **values))
+        losses = [record.values["loss"] for record in result.state.records if record.kind == "train"]
+        assert losses[-1] < 0.9 * losses[0]
+
+
+def test_the_averaged_model_reads_its_own_conditioning(data: Path, tmp_path: Path) -> None:
+    """A copy of the nets must not share what their blocks read."""
+    state = train_model(job(data, tmp_path)).state
+    kept = state.kept_net
+    assert isinstance(kept, StereoSpace)
+    assert isinstance(state.net, StereoSpace)
+    assert kept.denoiser.conditioning is not state.net.denoiser.conditioning
+    picture = builders.gradient((32, 32), 0)
+    source = kept.read(picture, default_intrinsics(32, 32))
+    assert source.records
+    kept.picture_at(source, 0.05, Sampling(steps=2, guidance=1.0), 0)
+
+
+def test_weights_round_trip_and_say_what_does_not_fit(tmp_path: Path) -> None:
+    config = parse_config(SmallModelConfig, TINY, where="test")
+    model = make_model(config, 3).half().float()
+    assert not same(make_model(config, 4), make_model(config, 3))
+    description = ModelDescription(settings=config.model_dump(mode="json"), licence="Apache-2.0")
+    save_model(tmp_path, model, description)
+    first = (tmp_path / "weights.safetensors").read_bytes()
+    read = load_model(tmp_path)
+    assert same(read.model, model)
+    assert read.config == config
+    save_model(tmp_path, model, description)
+    assert (tmp_path / "weights.safetensors").read_bytes() == first
+    wider = config.model_copy(update={"widths": (16, 32)})
+    save_model(tmp_path, model, ModelDescription(settings=wider.model_dump(mode="json"), licence="x"))
+    with pytest.raises(InputError, match="do not fit"):
+        load_model(tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(first[:500])
+    with pytest.raises(InputError, match="cannot be read"):
+        load_model(tmp_path)
