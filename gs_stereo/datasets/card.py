@@ -240,12 +240,12 @@ for batch in loader:
     batch["left"], batch["right"], batch["disparity"], batch["valid"]
 ```
 
-With Hugging Face's `datasets` (5.2): `import datasets, hdf5plugin; datasets.load_dataset('.')`.
+With Hugging Face's `datasets` (5.2): `import datasets; datasets.load_dataset('.')`.
 
-With h5py alone:
+With h5py alone (shards that were asked for with `compression=zstd` need `import hdf5plugin` in both):
 
 ```python
-import h5py, hdf5plugin  # hdf5plugin decodes zstd
+import h5py
 
 with h5py.File("{shard}") as shard:
     left, disparity = shard["left"][0], shard["disparity"][0]  # NaN = no label

@@ -37,7 +37,7 @@ def make_sample(number: int, height: int = 12, views: int = 0) -> ShardSample:
     return builders.make_sample(number, disparity, views=views)
 
 
-def write(folder: Path, count: int = 5, per_shard: int = 2, compression: str = "zstd", views: int = 0):
+def write(folder: Path, count: int = 5, per_shard: int = 2, compression: str = "gzip", views: int = 0):
     samples = (make_sample(number, views=views) for number in range(count))
     writing = ShardWriting(samples_per_shard=per_shard, compression=compression)
     return write_dataset(folder, samples, INFO, sample_count=count, writing=writing)
@@ -62,6 +62,12 @@ def test_round_trip(tmp_path: Path, compression: str, views: int) -> None:
     assert verify_dataset(tmp_path) == index == read_index(tmp_path)
     for number, sample in enumerate(read_dataset(tmp_path)):
         assert_same(sample, make_sample(number, views=views))
+
+
+def test_by_default_h5py_alone_reads_a_shard(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [make_sample(0)], INFO, sample_count=1)
+    code = f"import h5py, sys; h5py.File({str(tmp_path / NAME)!r})['left'][0]; sys.exit('hdf5plugin' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "HDF5_PLUGIN_PATH": str(tmp_path)})
 
 
 def test_format_as_documented(tmp_path: Path) -> None:
