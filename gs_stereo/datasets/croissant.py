@@ -67,7 +67,7 @@ def _files(index: DatasetIndex) -> list[dict[str, Any]]:
             "@type": "cr:FileObject",
             "@id": entry.file,
             "name": entry.file,
-            "description": f"HDF5 shard of {entry.count} samples; made with compression=zstd it needs the plug-in hdf5plugin.",
+            "description": f"HDF5 shard of {entry.count} samples; compression=zstd needs hdf5plugin.",
             "contentUrl": entry.file,
             "contentSize": f"{entry.bytes} B",
             "encodingFormat": _HDF5,
