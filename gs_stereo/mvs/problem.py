@@ -17,6 +17,7 @@ from gs_stereo.geometry.pixels import intrinsics_to_opencv
 from gs_stereo.mvs import kernels
 from gs_stereo.mvs.config import MultiViewConfig
 from gs_stereo.mvs.views import PosedImage
+from gs_stereo.native.library import Struct
 from gs_stereo.types import Camera
 
 MOST_VIEWS = 62
@@ -84,11 +85,11 @@ class Problem:
         return int(height), int(width)
 
     @cached_property
-    def _sweep(self) -> kernels.Sweep:
+    def _sweep(self) -> Struct:
         height, width = self.shape
         views = [kernels.packed_view(view.gray, view.rotation, view.shift) for view in self.views]
-        return kernels.Sweep(
-            rgb=self.rgb, gray=self.gray, width=width, height=height, views=views, view_count=len(views),
+        return kernels.LIBRARY.struct(
+            "Sweep", rgb=self.rgb, gray=self.gray, width=width, height=height, views=views, view_count=len(views),
             noise_variance=self.noise_variance, missing_cost=MISSING_COST, threads=kernels.thread_count(self.threads),
         )  # fmt: skip
 
@@ -96,8 +97,8 @@ class Problem:
         """Photometric cost of a plane (w, w by x, w by y) at each of the pixels (row * width + column)."""
         count, views = len(pixels), len(self.views)
         costs = PatchCosts(cost=np.empty(count, np.float32), by_view=np.empty((views, count), np.float32))
-        patches = kernels.Patches(
-            count=count, view_count=views, pixels=np.ascontiguousarray(pixels, np.int32),
+        patches = kernels.LIBRARY.struct(
+            "Patches", count=count, view_count=views, pixels=np.ascontiguousarray(pixels, np.int32),
             planes=np.ascontiguousarray(planes, np.float32), cost=costs.cost, by_view=costs.by_view,
             samples=window.samples, sample_weights=window.sample_weights, colour_weights=window.colour_weights,
             sample_count=len(window.samples), best_views=window.best_views,
@@ -109,9 +110,9 @@ class Problem:
         """Photometric cost of planes of constant depth, of square windows: mean over the best half of the views."""
         (height, width), count = self.shape, len(inverse_depths)
         costs = np.empty((height, width, count), np.float32)
-        planes = kernels.Planes(
-            inverse_depths=np.ascontiguousarray(inverse_depths, np.float32), costs=costs, width=width, height=height,
-            count=count, radius=window_px // 2, best_views=(len(self.views) + 1) // 2,
+        planes = kernels.LIBRARY.struct(
+            "Planes", inverse_depths=np.ascontiguousarray(inverse_depths, np.float32), costs=costs,
+            width=width, height=height, count=count, radius=window_px // 2, best_views=(len(self.views) + 1) // 2,
         )  # fmt: skip
         kernels.LIBRARY.call("gs_plane_costs", self._sweep, planes)
         return costs

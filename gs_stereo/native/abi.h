@@ -1,8 +1,12 @@
-// What the libraries of this folder share at their C interface; the Python half is library.py.
+// What the libraries of this folder share at their C interface, each library's interface.h.
 //
 // A function takes pointers to structs and returns a Code; what went wrong is said by gs_message(). Structs hold arrays
 // as pointers, with the sizes beside them; Python checks the arrays against the sizes, C++ checks values that lead to
 // an address (indices, and sizes that must agree). No C++ type and no exception crosses the interface.
+//
+// library.py reads an interface.h too: a line of a struct declares fields of one type, a comment behind it gives the
+// shape of the arrays that they point to, `[rows, 3] or null`, by numbers and fields of the struct. A pointer without a
+// shape leads to structs that stand above (their number beside it), or, if there are none of that name, is opaque.
 #pragma once
 
 #include <cstdarg>
@@ -15,7 +19,8 @@
 
 namespace gs {
 
-// Goes up when a struct or a function changes its meaning; library.py expects the same number.
+// Goes up when a struct or a function changes its meaning but not its size. A library that was built with another
+// number than this file has now is refused.
 constexpr int32_t kAbi = 2;
 
 // The error of errors.py that a call ends with.

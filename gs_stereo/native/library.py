@@ -3,7 +3,8 @@
 Some are built for each instruction-set level; the best one that the machine can run is chosen from its CPU flags, or
 GSSTEREO_CPU_LEVEL is.
 
-abi.h is the C++ half. A function takes structs and returns a code; the error it stands for is raised here with the
+A library's functions and structs are those of its interface.h, which the compiler reads and this module too (abi.h says
+how it is written). A function takes structs and returns a code; the error it stands for is raised here with the
 library's message. A `Struct` holds arrays as pointers beside their sizes: it checks type, layout and shape of the numpy
 arrays and torch tensors that it is given, and keeps them alive.
 """
@@ -14,9 +15,9 @@ import ctypes
 import importlib.util
 import os
 import platform
-from collections.abc import Iterator, Mapping
+import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,10 +27,12 @@ import numpy as np
 from gs_stereo.errors import ConfigError, GsStereoError, InputError, PluginError, StageError
 
 FOLDER = Path(__file__).parent
-ABI = 2
+HEADERS = FOLDER
 ERRORS: dict[int, type[GsStereoError]] = {1: InputError, 2: StageError}
 ADVICE = "install a C++17 compiler (g++ or clang++) and then the package again, with `pip install .` or `make install`"
 LEVEL_VARIABLE = "GSSTEREO_CPU_LEVEL"
+# Of a struct, a line: type, names with their stars and lengths, and the shape of the arrays that they point to.
+FIELDS = re.compile(r"^  (?:const )?(\w+)([^;]*);(?:\s*// \[(.*?)\]( or null)?)?", re.MULTILINE)
 # Flags as Linux names them, for each level beyond the one before it (x86-64 psABI).
 X86_LEVELS: dict[str, frozenset[str]] = {
     "x86-64-v2": frozenset({"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"}),
@@ -40,23 +43,18 @@ GENERIC_LEVEL = "generic"
 
 
 class ArrayPointer(ctypes.c_void_p):
-    """A field for an array; `array_of` makes its types."""
+    """A field that points to a contiguous array. Names in `shape` are fields of the same struct."""
 
     dtype: ClassVar[np.dtype]
     shape: ClassVar[tuple[int | str, ...]]
     optional: ClassVar[bool]
 
 
-def array_of(dtype: str, *shape: int | str, optional: bool = False) -> type[ArrayPointer]:
-    """The type of a field that points to a contiguous array. Names in `shape` are fields of the same struct."""
-    return type("ArrayPointer", (ArrayPointer,), {"dtype": np.dtype(dtype), "shape": shape, "optional": optional})
-
-
 class Struct(ctypes.Structure):
     """A C++ struct of the same name, made by keywords. InputError if an array is not what its field says.
 
-    A field can be a number, an array in the struct itself (ctypes), a pointer to an array (`array_of`), to structs
-    (POINTER, given as a list), or a struct.
+    A field can be a number, an array in the struct itself, a pointer to an array, to structs (given as a list), or a
+    struct.
     """
 
     def __init__(self, **values: Any) -> None:
@@ -114,13 +112,61 @@ def runnable_levels() -> list[str]:
     return levels or list(X86_LEVELS)[:1]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Interface:
+    """A library's structs by name, and the structs that each of its functions takes."""
+
+    structs: dict[str, type[Struct]]
+    functions: dict[str, list[type[Struct]]]
+
+
+def read_interface(header: str) -> Interface:
+    """The text of an interface.h, written as abi.h says."""
+    structs: dict[str, type[Struct]] = {}
+    for struct, body in re.findall(r"^struct (\w+) {\n(.*?)^};", header, re.DOTALL | re.MULTILINE):
+        fields: list[tuple[str, Any]] = []
+        for base, declared, shape, optional in re.findall(FIELDS, body):
+            for field in declared.split(","):
+                [(name, length)] = re.findall(r"(\w+)(?:\[(\d+)\])?$", field)
+                kind: Any = structs.get(base) or getattr(ctypes, f"c_{base.removesuffix('_t')}", None)
+                if shape:
+                    sizes = tuple(int(size) if size.isdigit() else size for size in shape.split(", "))
+                    dtype = np.dtype(np.uint64 if field.count("*") == 2 else kind)
+                    known = {"dtype": dtype, "shape": sizes, "optional": bool(optional)}
+                    kind = type("ArrayPointer", (ArrayPointer,), known)
+                elif "*" in field:
+                    kind = ctypes.POINTER(structs[base]) if base in structs else ctypes.c_void_p
+                elif length:
+                    kind *= int(length)
+                fields.append((name, kind))
+        structs[struct] = type(struct, (Struct,), {"_fields_": fields})
+    functions = re.findall(r"^GS_EXPORT int32_t (\w+)\(([^)]*)\);", header, re.MULTILINE)
+    return Interface(
+        structs=structs,
+        functions={name: [structs[kind] for kind in re.findall(r"(\w+)\* ", taken)] for name, taken in functions},
+    )
+
+
+@cache
+def abi() -> int:
+    """The number of the interfaces, which goes up when something changes its meaning."""
+    return int(re.findall(r"kAbi = (\d+)", (HEADERS / "abi.h").read_text())[0])
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Library:
-    """One of the libraries. functions: the structs that each takes; all return a code."""
+    """One of the libraries."""
 
     name: str
-    functions: Mapping[str, tuple[type[Struct], ...]]
     has_levels: bool = False
+
+    @cached_property
+    def interface(self) -> Interface:
+        return read_interface((HEADERS / self.name / "interface.h").read_text())
+
+    def struct(self, name: str, **values: Any) -> Struct:
+        """A struct of the library's. InputError if an array is not what its field says."""
+        return self.interface.structs[name](**values)
 
     def path(self, level: str | None = None) -> Path:
         """Where the library is, or would be."""
@@ -162,31 +208,21 @@ def _opened(library: Library, path: Path) -> ctypes.CDLL:
     _share_openmp()
     try:
         opened = ctypes.CDLL(str(path))
-        abi = opened.gs_abi()
-        for name, structs in library.functions.items():
+        found_abi = opened.gs_abi()
+        for name, structs in library.interface.functions.items():
             getattr(opened, name).argtypes = [ctypes.POINTER(struct) for struct in structs]
     except (OSError, AttributeError) as error:
         raise PluginError(f"The native library {path} cannot be loaded ({error}); {ADVICE}.") from error
-    if abi != ABI:
-        raise PluginError(f"The native library {path} has interface {abi} instead of {ABI}; {ADVICE}.")
+    if found_abi != abi():
+        raise PluginError(f"The native library {path} has interface {found_abi} instead of {abi()}; {ADVICE}.")
     opened.gs_message.restype, opened.gs_struct_bytes.restype = ctypes.c_char_p, ctypes.c_int64
-    for struct in {part for taken in library.functions.values() for whole in taken for part in _parts(whole)}:
-        found, expected = opened.gs_struct_bytes(struct.__name__.encode()), ctypes.sizeof(struct)
+    for name, struct in library.interface.structs.items():
+        found, expected = opened.gs_struct_bytes(name.encode()), ctypes.sizeof(struct)
         if found != expected:
             raise PluginError(
-                f"The native library {path} was built with a {struct.__name__} of {found} bytes instead of {expected}; "
-                f"{ADVICE}."
+                f"The native library {path} was built with a {name} of {found} bytes instead of {expected}; {ADVICE}."
             )
     return opened
-
-
-def _parts(struct: type[Struct]) -> Iterator[type[Struct]]:
-    """The struct, and those that it holds or points to."""
-    yield struct
-    for _, kind, *_ in struct._fields_:
-        part: Any = getattr(kind, "_type_", kind)
-        if isinstance(part, type) and issubclass(part, Struct):
-            yield from _parts(part)
 
 
 @cache

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.ssim import gaussian_window, ssim_from_moments
-from gs_stereo.splat.engine import ENGINE, Loss
+from gs_stereo.splat.engine import ENGINE
 
 Images = Float[torch.Tensor, "c 3 h w"]
 
@@ -71,8 +71,8 @@ class _NativeL1Dssim(torch.autograd.Function):
         gradient = torch.empty_like(rendered)
         planes, height, width = rendered.shape[0] * rendered.shape[1], *rendered.shape[2:]
         shown, wanted, by_shown = (image.detach().view(planes, height, width) for image in (rendered, photo, gradient))
-        loss = Loss(
-            planes=planes, height=height, width=width, threads=torch.get_num_threads(),
+        loss = ENGINE.struct(
+            "Loss", planes=planes, height=height, width=width, threads=torch.get_num_threads(),
             rendered=shown, photo=wanted, gradient=by_shown, dssim_weight=dssim_weight,
         )  # fmt: skip
         ENGINE.call("gs_l1_dssim", loss)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from gs_stereo.errors import InputError
-from gs_stereo.splat.engine import ENGINE, Adam, AdamTensor
+from gs_stereo.splat.engine import ENGINE
 
 
 @dataclass(kw_only=True, eq=False)
@@ -97,11 +97,10 @@ def _update_native(
     for group, rate in tensors:
         rows, row = len(group[0]), group[0].numel() // max(len(group[0]), 1)
         p, g, m, v = (tensor.detach().view(rows, row) for tensor in group)
-        entries.append(
-            AdamTensor(rows=rows, row=row, parameter=p, first=m, second=v, gradient=g, step_size=rate * rule.step_scale)
-        )
-    step = Adam(
-        count=len(entries), threads=torch.get_num_threads(), tensors=entries,
+        entry = {"parameter": p, "first": m, "second": v, "gradient": g}
+        entries.append(ENGINE.struct("AdamTensor", rows=rows, row=row, **entry, step_size=rate * rule.step_scale))
+    step = ENGINE.struct(
+        "Adam", count=len(entries), threads=torch.get_num_threads(), tensors=entries,
         beta1=rule.betas[0], beta2=rule.betas[1], eps=rule.eps, root_scale=rule.root_scale,
         rows=0 if visible is None else len(visible), visible=None if visible is None else visible.contiguous(),
     )  # fmt: skip

@@ -26,7 +26,7 @@ from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import RenderSettings
 from gs_stereo.types import Camera
 from gs_stereo.types.gaussians import Gaussians
-from gs_stereo.worlds.light.shade import LIBRARY as shading
+from gs_stereo.worlds.light.lamp import LIBRARY as shading
 
 assert Path(gs_stereo.__file__).parents[1] == Path(sys.argv[1]), gs_stereo.__file__
 matcher.open(), shading.open()

@@ -39,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from builders import random_scene, trainable
 from twins.rasterizer import ReferenceRasterizer
 
-from gs_stereo.splat.engine import ENGINE, Work
+from gs_stereo.splat.engine import ENGINE
 from gs_stereo.splat.losses import l1_dssim
 from gs_stereo.splat.optimizer import AdamState, adam_step
 from gs_stereo.splat.raster.cpu import CpuRasterizer
@@ -219,7 +219,7 @@ def thread_speedup(ours: Ours, repeats: int) -> float:
 
 def fma_fraction(ours: Ours, repeats: int) -> dict[str, float]:
     """Of forward and backward together, on one thread: an upper bound on the work, as stopped pixels are counted."""
-    work = Work(rounds=10_000_000)
+    work = ENGINE.struct("Work", rounds=10_000_000)
     start = clock()
     ENGINE.call("gs_measure", work)
     peak = work.multiply_adds / (clock() - start)
@@ -229,7 +229,7 @@ def fma_fraction(ours: Ours, repeats: int) -> dict[str, float]:
     torch.set_num_threads(before)
     out = ours.rasterizer.render(trainable(ours.gaussians, torch.float32), [ours.camera], TRAINING)
     frame = out.rgb.grad_fn.call.frames[0]  # type: ignore[union-attr]
-    counted = Work(frame=frame.handle)
+    counted = ENGINE.struct("Work", frame=frame.handle)
     ENGINE.call("gs_measure", counted)
     rate = counted.evaluations * (FORWARD_FMAS + BACKWARD_FMAS) / (1e-3 * times["step"]["median_ms"])
     return {"peak_gfma_per_s": round(peak / 1e9, 1), "fraction": round(rate / peak, 3)}

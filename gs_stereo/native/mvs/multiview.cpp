@@ -1,4 +1,4 @@
-// Kernels of the multi-view sweep behind the C interface of abi.h (mvs/kernels.py mirrors the structs).
+// Kernels of the multi-view sweep behind the C interface of interface.h.
 //
 // plane_costs: photometric cost of planes of constant depth at every pixel. Each plane warps a view by one homography
 //   (Collins 1996), square windows are compared by normalised cross-correlation, and the costs of the best views are
@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../abi.h"
+#include "interface.h"
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -28,57 +28,6 @@ inline int omp_get_thread_num() { return 0; }
 #else
 #define GS_CLONES
 #endif
-
-// quads: a pixel, its right, lower and lower right neighbour in the bytes of one word, lowest byte first.
-// The array coordinates of a left pixel (x, y) at inverse depth w are those of rotation * (x, y, 1) + w * shift.
-struct View {
-  const uint32_t* quads;
-  int32_t width, height;
-  float rotation[9], shift[3];
-};
-
-// rgb: interleaved left image, for the weights. gray: what is compared.
-struct Sweep {
-  const uint8_t *rgb, *gray;
-  int32_t width, height;
-  const View* views;
-  int32_t view_count;
-  float noise_variance, missing_cost;
-  int32_t threads;
-};
-
-// pixels: indices row * width + column. planes: 3 x count (w, w_x, w_y). cost: of the best views. by_view: views x
-// count, NaN where a view does not see the pixel. samples: window offsets (dx, dy).
-struct Patches {
-  int64_t count;
-  int32_t view_count;
-  const int32_t* pixels;
-  const float* planes;
-  float *cost, *by_view;
-  const int32_t* samples;
-  const float* sample_weights;
-  const float* colour_weights;  // by the largest channel difference, 256 entries
-  int32_t sample_count, best_views;
-};
-
-// inverse_depths: of `count` planes. costs: h x w x count, the mean over the `best_views` best views of 1 - correlation,
-// at most the missing cost, which also stands for a view that does not see the pixel.
-struct Planes {
-  const float* inverse_depths;
-  float* costs;
-  int32_t width, height, count, radius, best_views;
-};
-
-// costs, total: h x w x count. gray: h x w guide. The penalty of a jump is the large one where the guide is flat and
-// falls to the small one at edges: small + (large - small) * exp(-|difference| / edge_levels).
-struct Volume {
-  const float* costs;
-  const uint8_t* gray;
-  float* total;
-  int32_t width, height, count;
-  float small_jump, large_jump, edge_levels;
-  int32_t threads;
-};
 
 GS_LIBRARY({"View", sizeof(View)}, {"Sweep", sizeof(Sweep)}, {"Patches", sizeof(Patches)}, {"Planes", sizeof(Planes)},
            {"Volume", sizeof(Volume)})

@@ -94,7 +94,7 @@ GSS_INLINE void walk_back(const Splat& s, const Footprint& footprint, Pixels& pi
 }
 
 template <int kMoments, bool kAbsolute>
-void backward_tile(const Frame& frame, const Splat* splats, const uint8_t* mask, const Images& images,
+void backward_tile(const Frame& frame, const Splat* splats, const bool* mask, const Images& images,
                    const Images& gradients, PairGradient* sums, int64_t index) {
   const TileShape tile{int(index % frame.tiles_x) * kTileWidth, int(index / frame.tiles_x) * kTileHeight, frame.width,
                        frame.height};
@@ -149,7 +149,7 @@ void backward_tile(const Frame& frame, const Splat* splats, const uint8_t* mask,
 }
 
 template <int kMoments, bool kAbsolute>
-void backward_all(Frame& frame, const Splat* splats, [[maybe_unused]] const Options& options, const uint8_t* mask,
+void backward_all(Frame& frame, const Splat* splats, [[maybe_unused]] const Options& options, const bool* mask,
                   const Images& images, const Images& gradients) {
   const int64_t tiles = frame.tiles();
   PairGradient* const sums = frame.pair_gradients.resize(frame.pair_count);
@@ -160,7 +160,7 @@ void backward_all(Frame& frame, const Splat* splats, [[maybe_unused]] const Opti
 
 }  // namespace
 
-void composite_backward(Frame& frame, const Splat* splats, const Options& options, const uint8_t* mask,
+void composite_backward(Frame& frame, const Splat* splats, const Options& options, const bool* mask,
                         const Images& images, const Images& gradients, bool absolute) {
   const auto run = [&](auto kernel) { kernel(frame, splats, options, mask, images, gradients); };
   if (gradients.z2_sum) return run(absolute ? backward_all<2, true> : backward_all<2, false>);

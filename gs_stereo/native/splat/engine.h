@@ -1,4 +1,4 @@
-// What the files of the engine share: the structs of the C interface, and the Frame that a render leaves behind.
+// What the files of the engine share: the Frame that a render leaves behind, and the passes.
 //
 // A render of one camera goes projection -> binning -> forward; `backward` and the backward half of projection use
 // the Frame again. Every sum over threads has an order that does not depend on the number of threads, so results are
@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #endif
 
+#include "interface.h"
 #include "simd.h"
 
 #if defined(_OPENMP)
@@ -37,97 +38,6 @@ constexpr int kTileWidth = kLanes < 8 ? kLanes : 8;
 constexpr int kTileHeight = 32;
 constexpr int kRowsPerVector = kLanes / kTileWidth;
 constexpr int kBlocks = kTileHeight / kRowsPerVector;
-
-struct Frame;
-
-// --- C interface: plain structs, mirrored by splat/engine.py ----------------------------------------------------
-
-extern "C" {
-
-struct Camera {
-  float rotation[9], translation[3], centre[3];  // cam_from_world, and the camera centre in the world
-  float fx, fy, cx, cy;
-  int32_t width, height;
-};
-
-struct Cloud {
-  int64_t count;
-  const float *means, *quats_wxyz, *log_scales, *opacity_logits, *sh;
-  int32_t sh_count;       // K, coefficients stored for each Gaussian
-  int32_t sh_degree;      // highest degree to use
-  const float* features;  // count x channels, null = none
-  int32_t channels;       // a multiple of three: they are drawn like colours
-};
-
-struct Options {
-  float near, eps2d, background[3];
-  int32_t antialiased, threads;
-};
-
-// One cloud seen by `views` cameras of one size. same_depths: the cameras differ only by a move in their image plane
-// (the eyes of a rig), so one depth order serves all.
-struct Render {
-  int32_t views, height, width, same_depths;
-  Frame* const* frames;  // one a view
-  const Camera* cameras;
-  Cloud cloud;
-  Options options;
-  const uint8_t* mask;  // views x height x width, null = all pixels
-  float* radii;         // views x count, for forward: half the box in which a Gaussian shows, 0 where it does not
-};
-
-// Planar images of all views, or the gradients by them; null = absent.
-struct Images {
-  int32_t views, height, width, channels;
-  float *rgb, *alpha, *z_sum, *z2_sum, *median_depth, *features;
-};
-
-struct Gradients {
-  int64_t count;
-  int32_t views, sh_count, channels;
-  float *means, *quats_wxyz, *log_scales, *opacity_logits, *sh;
-  float* features;                         // zero at first; null if there are none
-  float *screen_signed, *screen_absolute;  // views x count x 2; null if not wanted
-  double* pose;                            // views x 12, the upper 3x4 of cam_from_world; null if not wanted
-};
-
-struct Loss {
-  int32_t planes, height, width, threads;
-  const float *rendered, *photo;
-  float* gradient;  // by `rendered`
-  float dssim_weight;
-  double value;
-};
-
-struct AdamTensor {
-  int64_t rows, row;  // number of rows, floats in a row
-  float *parameter, *first, *second;
-  const float* gradient;
-  float step_size;  // learning rate / (1 - beta1^step)
-};
-
-struct Adam {
-  int32_t count, threads;
-  const AdamTensor* tensors;
-  float beta1, beta2, eps, root_scale;  // root_scale = 1 / sqrt(1 - beta2^step)
-  int64_t rows;                         // of every tensor, if only some are updated
-  const uint8_t* visible;               // rows to update; null = all
-};
-
-// Memory that outlives a frame, for gradients.
-struct Memory {
-  int64_t bytes;
-  void* address;
-};
-
-// For benchmarks. evaluations: (Gaussian, pixel) alphas of a frame before any pixel stops. multiply_adds: how many were
-// run for `rounds`.
-struct Work {
-  const Frame* frame;
-  int64_t rounds, evaluations, multiply_adds;
-  int32_t lanes;
-};
-}
 
 // Bits of the parameters that hold NaN or infinity.
 enum Bad : int32_t { kBadMeans = 1, kBadQuats = 2, kBadLogScales = 4, kBadOpacities = 8, kBadSh = 16 };
@@ -231,9 +141,9 @@ void project_backward(const Frame& frame, const Render& render, int view, const 
 void sort_by_depth(Frame* const* frames, int views, int threads);
 void bin(Frame& frame, const Frame& sorted, int threads);
 // forward.cpp, backward.cpp: one view, whose images have three channels in `rgb`
-void composite(const Frame& frame, const Splat* splats, const Options& options, const uint8_t* mask,
+void composite(const Frame& frame, const Splat* splats, const Options& options, const bool* mask,
                const Images& images);
-void composite_backward(Frame& frame, const Splat* splats, const Options& options, const uint8_t* mask,
+void composite_backward(Frame& frame, const Splat* splats, const Options& options, const bool* mask,
                         const Images& images, const Images& gradients, bool absolute);
 // loss.cpp, optimizer.cpp
 void l1_dssim(Loss& loss);

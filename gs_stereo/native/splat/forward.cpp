@@ -8,7 +8,7 @@ namespace gss {
 namespace {
 
 template <int kMoments, bool kMedian>
-void composite_tile(const Frame& frame, const Splat* splats, const Options& options, const uint8_t* mask,
+void composite_tile(const Frame& frame, const Splat* splats, const Options& options, const bool* mask,
                     const Images& images, int64_t index) {
   const TileShape tile{int(index % frame.tiles_x) * kTileWidth, int(index / frame.tiles_x) * kTileHeight, frame.width,
                        frame.height};
@@ -79,7 +79,7 @@ void composite_tile(const Frame& frame, const Splat* splats, const Options& opti
 }
 
 template <int kMoments, bool kMedian>
-void composite_all(const Frame& frame, const Splat* splats, const Options& options, const uint8_t* mask,
+void composite_all(const Frame& frame, const Splat* splats, const Options& options, const bool* mask,
                    const Images& images) {
   const int64_t tiles = frame.tiles();
 #pragma omp parallel for schedule(dynamic, 4) num_threads(options.threads)
@@ -89,7 +89,7 @@ void composite_all(const Frame& frame, const Splat* splats, const Options& optio
 
 }  // namespace
 
-void composite(const Frame& frame, const Splat* splats, const Options& options, const uint8_t* mask,
+void composite(const Frame& frame, const Splat* splats, const Options& options, const bool* mask,
                const Images& images) {
   const auto run = [&](auto kernel) { kernel(frame, splats, options, mask, images); };
   if (images.median_depth) {

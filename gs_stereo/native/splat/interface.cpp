@@ -1,6 +1,5 @@
-// The C interface that splat/engine.py loads: checks of what leads to an address, and the order of the passes.
+// The C interface: checks of what leads to an address, and the order of the passes.
 
-#include "../abi.h"
 #include "engine.h"
 #include "spherical_harmonics.h"
 
@@ -63,7 +62,7 @@ Images features_of(const Images& images, int view, int first) {
   return shown;
 }
 
-const uint8_t* mask_of(const Render& render, int view) {
+const bool* mask_of(const Render& render, int view) {
   return render.mask ? render.mask + size_t(render.width) * render.height * view : nullptr;
 }
 
@@ -154,7 +153,7 @@ GS_EXPORT int32_t gs_forward(const Render* render, const Images* images) {
     project_and_bin(*render);
     for (int v = 0; v < render->views; v++) {
       Frame& frame = *render->frames[v];
-      const uint8_t* const mask = mask_of(*render, v);
+      const bool* const mask = mask_of(*render, v);
       composite(frame, frame.splats.data(), render->options, mask, view_of(*images, v));
       for (int first = 0; first < images->channels; first += kColours)
         composite(frame, with_features(frame, *render, first), without_background(render->options), mask,
@@ -172,7 +171,7 @@ GS_EXPORT int32_t gs_backward(const Render* render, const Images* images, const 
     const bool absolute = gradients->screen_absolute != nullptr;
     for (int v = 0; v < render->views; v++) {
       Frame& frame = *render->frames[v];
-      const uint8_t* const mask = mask_of(*render, v);
+      const bool* const mask = mask_of(*render, v);
       for (int first = 0; by_images->features && first < images->channels; first += kColours) {
         composite_backward(frame, with_features(frame, *render, first), without_background(render->options), mask,
                            features_of(*images, v, first), features_of(*by_images, v, first), absolute);

@@ -53,7 +53,7 @@ struct Pixels {
   F transmittance[kPaddedBlocks], floor[kPaddedBlocks];
   int live_blocks;  // blocks in which some pixel has not stopped
 
-  GSS_INLINE void start(const TileShape& tile, const uint8_t* mask) {
+  GSS_INLINE void start(const TileShape& tile, const bool* mask) {
     live_blocks = kBlocks;
     for (int k = 0; k < kPaddedBlocks; k++) {
       transmittance[k] = splat(k < kBlocks ? 1.0f : 0.0f);

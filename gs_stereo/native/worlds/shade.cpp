@@ -1,5 +1,5 @@
-// Light along rays behind the C interface of abi.h; the numpy twin is tests/twins/shading.py, which explains each step,
-// and worlds/light/shade.py mirrors the structs.
+// Light along rays behind the C interface of interface.h; the numpy twin is tests/twins/shading.py, which explains each
+// step.
 //
 // Shading is done in two passes, because the shadow rays between them are cast by another library. Tables of the world
 // have one row a component, arrays of rays one row a ray. Every ray is computed by itself, on one thread.
@@ -7,34 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "../abi.h"
-
-// A world and how the direction of a ray changes from sample to sample. texels: an RGB image. starts: x of every
-// texture's every mip level, then y. linear: light of the 256 byte values. place: of the lamp, or the unit direction to
-// it if `far`.
-struct World {
-  const float *corner_uv, *steps_uv, *slope, *normal, *corner_normals, *material;
-  const int32_t* piece;
-  int64_t triangles, pieces;
-  const uint8_t* texels;
-  int64_t rows, columns;
-  const float *starts, *linear;
-  int32_t tiles, levels, boxes, side, far;
-  float place[3], lamp[3], sky[3], floor[3], reach;
-  float right[3], down[3];
-};
-
-// rays: origin and direction. t, triangle, uv: what they hit, as `RayHits`. light: first the texture's, then the
-// surface's. shadow_rays: from the hits `shadow_of` towards the lamp, `shadows` of them. reached: 1 where the surface
-// glows, else, for the second pass, whether the lamp reaches it.
-struct Rays {
-  int64_t count, shadows;
-  const float *rays, *t, *uv;
-  const int32_t* triangle;
-  float *light, *normal, *shadow_rays;
-  uint8_t* reached;
-  int64_t* shadow_of;
-};
+#include "interface.h"
 
 GS_LIBRARY({"World", sizeof(World)}, {"Rays", sizeof(Rays)})
 

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch.nn import functional
 
 from gs_stereo.errors import InputError
-from gs_stereo.splat import engine
+from gs_stereo.native.library import Struct
 from gs_stereo.splat.engine import ENGINE
 from gs_stereo.splat.raster.inputs import check_inputs, poses, used_sh_degree
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderOutput, RenderSettings
@@ -95,7 +95,7 @@ class _Frame:
         try:
             self.handle = free.pop()
         except IndexError:
-            memory = engine.Memory()
+            memory = ENGINE.struct("Memory")
             ENGINE.call("gs_frame_new", memory, level=level)
             self.handle = memory.address
         weakref.finalize(self, free.append, self.handle).atexit = False
@@ -112,7 +112,7 @@ class _Call:
     sh_degree: int
     same_depths: bool
     frames: list[_Frame] = field(init=False)
-    engine_cameras: list[engine.Camera] = field(init=False)
+    engine_cameras: list[Struct] = field(init=False)
 
     def __post_init__(self) -> None:
         matrices = poses(self.cameras, self.extras).detach().to(torch.float64).numpy()
@@ -154,8 +154,8 @@ class _Call:
         if sink is not None:
             sink.signed = signed = torch.empty(views, count, 2)
             sink.absolute = absolute = torch.empty(views, count, 2) if sink.want_absolute else None
-        gradients = engine.Gradients(
-            count=count, views=views, sh_count=parameters[-1].shape[1], channels=self.channels,
+        gradients = ENGINE.struct(
+            "Gradients", count=count, views=views, sh_count=parameters[-1].shape[1], channels=self.channels,
             **dict(zip(PARAMETERS, out, strict=True)), features=by_features,
             screen_signed=signed, screen_absolute=absolute, pose=by_poses,
         )  # fmt: skip
@@ -167,28 +167,29 @@ class _Call:
 
     def _asked(
         self, parameters: list[torch.Tensor], features: torch.Tensor | None, radii: torch.Tensor | None = None
-    ) -> engine.Render:
+    ) -> Struct:
         settings, mask, sh = self.settings, self.extras.pixel_mask, parameters[-1]
-        return engine.Render(
-            views=len(self.cameras), height=self.cameras[0].height, width=self.cameras[0].width,
+        return ENGINE.struct(
+            "Render", views=len(self.cameras), height=self.cameras[0].height, width=self.cameras[0].width,
             same_depths=self.same_depths, frames=np.array([frame.handle for frame in self.frames], np.uint64),
             cameras=self.engine_cameras,
-            cloud=engine.Cloud(
-                count=len(sh), **dict(zip(PARAMETERS, parameters, strict=True)), sh_count=sh.shape[1],
+            cloud=ENGINE.struct(
+                "Cloud", count=len(sh), **dict(zip(PARAMETERS, parameters, strict=True)), sh_count=sh.shape[1],
                 sh_degree=self.sh_degree, features=self._padded(features), channels=self.channels,
             ),
-            options=engine.Options(
-                near=settings.near, eps2d=settings.eps2d, background=settings.background,
+            options=ENGINE.struct(
+                "Options", near=settings.near, eps2d=settings.eps2d, background=settings.background,
                 antialiased=settings.antialiased, threads=torch.get_num_threads(),
             ),
             mask=None if mask is None else mask.contiguous(), radii=radii,
         )  # fmt: skip
 
-    def _images(self, images: Sequence[torch.Tensor | None]) -> engine.Images:
+    def _images(self, images: Sequence[torch.Tensor | None]) -> Struct:
         """Empty images count as absent."""
         given = dict(zip(IMAGES, [*images[:-1], self._padded(images[-1])], strict=True))
-        return engine.Images(
-            views=len(self.cameras), height=self.cameras[0].height, width=self.cameras[0].width, channels=self.channels,
+        return ENGINE.struct(
+            "Images", views=len(self.cameras), height=self.cameras[0].height, width=self.cameras[0].width,
+            channels=self.channels,
             **{name: image for name, image in given.items() if image is not None and image.numel()},
         )  # fmt: skip
 
@@ -232,10 +233,10 @@ def _plain(tensor: Any) -> Any:
     return None if tensor is None else tensor.detach().to(torch.float32).contiguous()
 
 
-def _engine_camera(camera: Camera, cam_from_world: Float[np.ndarray, "4 4"]) -> engine.Camera:
+def _engine_camera(camera: Camera, cam_from_world: Float[np.ndarray, "4 4"]) -> Struct:
     rotation, translation = cam_from_world[:3, :3], cam_from_world[:3, 3]
-    return engine.Camera(
-        rotation=rotation, translation=translation, centre=-rotation.T @ translation,
+    return ENGINE.struct(
+        "Camera", rotation=rotation, translation=translation, centre=-rotation.T @ translation,
         fx=camera.intrinsics[0, 0], fy=camera.intrinsics[1, 1], cx=camera.intrinsics[0, 2], cy=camera.intrinsics[1, 2],
         width=camera.width, height=camera.height,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import torch
 
-from gs_stereo.splat.engine import ENGINE, Memory
+from gs_stereo.splat.engine import ENGINE
 
 ALIGNMENT_FLOATS = 16  # a cache line
 HEADROOM = 1.25  # a fit grows by and by
@@ -54,7 +54,7 @@ class TensorPool:
                 address, capacity = self._free.pop()
                 if capacity >= floats:
                     return address, capacity
-                ENGINE.call("gs_memory_free", Memory(address=address))
-        memory = Memory(bytes=4 * int(floats * HEADROOM))
+                ENGINE.call("gs_memory_free", ENGINE.struct("Memory", address=address))
+        memory = ENGINE.struct("Memory", bytes=4 * int(floats * HEADROOM))
         ENGINE.call("gs_memory_new", memory)
         return memory.address, int(floats * HEADROOM)

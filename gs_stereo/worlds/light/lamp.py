@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from gs_stereo.worlds.light import shade
+from gs_stereo.native.library import Library
 from gs_stereo.worlds.mesh import Piece, Vector, join
 from gs_stereo.worlds.raycast import RayCaster, RayHits, Rays
 from gs_stereo.worlds.textures.tiles import Tiles
 from gs_stereo.worlds.world import Finish, Shaded, World
 
+LIBRARY = Library(name="worlds")
+"""Its numpy twin is tests/twins/shading.py."""
 BYTE_TO_LIGHT = (np.arange(256, dtype=np.float32) / 255) ** np.float32(2.2)
 """Linear light of a texel's byte."""
 _HIDDEN_MARGIN_SHARE = 4e-4
@@ -74,8 +76,8 @@ class LampLight:
         tiles, light, count = self.tiles, self.light, len(rays.rows)
         rows, columns, _ = tiles.texels.shape
         boxes = len(tiles.origins) * tiles.layout.levels
-        where = shade.World(
-            corner_uv=self.corner_uv, steps_uv=self.steps_uv, slope=self.slope, normal=self.normal,
+        where = LIBRARY.struct(
+            "World", corner_uv=self.corner_uv, steps_uv=self.steps_uv, slope=self.slope, normal=self.normal,
             corner_normals=self.corner_normals, material=self.material, piece=self.piece,
             triangles=len(self.piece), pieces=self.material.shape[1], texels=tiles.texels, rows=rows, columns=columns,
             starts=tiles.starts, linear=BYTE_TO_LIGHT, tiles=len(tiles.origins), levels=tiles.layout.levels,
@@ -84,14 +86,14 @@ class LampLight:
         )  # fmt: skip
         shaded = Shaded(light=np.empty((count, 3), np.float32), lit=np.empty(count, bool))
         shadow_rays, shadow_of = np.empty((count, 6), np.float32), np.empty(count, np.int64)
-        what = shade.Rays(
-            count=count, rays=rays.rows, t=hits.t, uv=hits.uv, triangle=hits.triangle, light=shaded.light,
+        what = LIBRARY.struct(
+            "Rays", count=count, rays=rays.rows, t=hits.t, uv=hits.uv, triangle=hits.triangle, light=shaded.light,
             normal=np.empty((count, 3), np.float32), shadow_rays=shadow_rays, reached=shaded.lit, shadow_of=shadow_of,
         )  # fmt: skip
-        shade.LIBRARY.call("gs_surfaces", where, what)
+        LIBRARY.call("gs_surfaces", where, what)
         tested = shadow_of[: what.shadows]
         shaded.lit[tested] = ~world.caster.blocked(shadow_rays[: what.shadows], 0.0, 0.999)
-        shade.LIBRARY.call("gs_light", where, what)
+        LIBRARY.call("gs_light", where, what)
         return shaded
 
 

@@ -12,7 +12,7 @@ from twins.rasterizer import ReferenceRasterizer
 
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.native import library
-from gs_stereo.splat.engine import ENGINE, Work
+from gs_stereo.splat.engine import ENGINE
 from gs_stereo.splat.raster.cpu import CpuRasterizer
 from gs_stereo.splat.raster.protocol import RenderExtras, RenderSettings, ScreenGradients
 from gs_stereo.types import StereoRig
@@ -137,7 +137,7 @@ def test_levels() -> None:
     assert set(levels) <= set(library.runnable_levels())
     lanes = []
     for level in levels:
-        work = Work(rounds=3)
+        work = ENGINE.struct("Work", rounds=3)
         ENGINE.call("gs_measure", work, level=level)
         lanes.append(work.lanes)
         assert work.multiply_adds % (3 * work.lanes) == 0
