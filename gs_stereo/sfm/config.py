@@ -8,6 +8,10 @@ from pydantic import Field, model_validator
 
 from gs_stereo.config import Config
 
+Convention = Literal["world_from_cam_opengl", "world_from_cam_opencv", "cam_from_world_opengl", "cam_from_world_opencv"]
+"""What a 4x4 pose may be: of the camera in the world or its inverse, with axes right, up, back or right, down, forward.
+"""
+
 
 class ReconstructConfig(Config):
     """How photos become cameras and points. At most one source of scale may be set."""
@@ -85,5 +89,10 @@ class ImportConfig(Config):
     )
     metres_per_unit: float | None = Field(
         default=None, gt=0, allow_inf_nan=False, description="Metres in one unit of the given frame; unset = unknown."
+    )
+    poses: Convention | None = Field(
+        default=None,
+        description="What the poses of the file are, if not what its format says: the camera in the world or the world"
+        " in the camera, with OpenGL's axes (y up, z backwards) or OpenCV's (y down, z forwards).",
     )
     threads: int = Field(default=0, ge=0, description="Threads for reading features; 0 = all cores.")

@@ -5,11 +5,12 @@ Where there are no points, they are triangulated from SIFT matches with the give
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import (
@@ -31,14 +32,16 @@ from gs_stereo.io.colmap_model import (
 )
 from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.io.transforms import Transforms, TransformsFrame, read_transforms
-from gs_stereo.sfm.config import ImportConfig
+from gs_stereo.sfm.config import Convention, ImportConfig
+from gs_stereo.sfm.conventions import PoseFit, SeenPoints, converted, fit_of_points
 from gs_stereo.sfm.job import CameraGroup, Job, OnProgress, ignore_progress, run_job
-from gs_stereo.sfm.lens import Lens, colmap_from_lens, lens_from_colmap
-from gs_stereo.sfm.pairs import pairs_by_pose
+from gs_stereo.sfm.lens import Lens, colmap_from_lens, lens_from_colmap, undistort
+from gs_stereo.sfm.pairs import pairs_by_pose, pairs_to_compare
 from gs_stereo.sfm.photos import in_threads
 from gs_stereo.sfm.publish import ReconstructionResult, publish, scratch_folder
 from gs_stereo.sfm.undistort import PhotoSource
 
+_JUDGED_OF_PHOTO = 300
 _NO_POINTS = ColmapPoints(
     ids=np.empty(0, dtype=np.int64),
     xyz_in_world=np.empty((0, 3)),
@@ -51,9 +54,13 @@ _NO_POINTS = ColmapPoints(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Given:
-    """A model whose cameras fit its photos exactly, the photos, what is left out, and what was put right."""
+    """A model whose cameras fit its photos exactly, the photos, what is left out, and what was put right.
+
+    read_as: what its poses were taken for.
+    """
 
     model: ColmapModel
+    read_as: Convention
     sources: Mapping[str, PhotoSource]
     failed: Mapping[str, str]
     notes: tuple[str, ...] = ()
@@ -94,18 +101,21 @@ def import_transforms(
 def _take_over(
     given: _Given, source: str, work_dir: Path, config: ImportConfig, seed: int, on_progress: OnProgress
 ) -> ReconstructionResult:
-    given = _without_broken(given, on_progress)
+    given = _read_as(_without_broken(given, on_progress), config)
     model = given.model
-    if not len(model.points):
+    if len(model.points.track):
+        fit = fit_of_points(_seen_points(model), _poses(model), given.read_as)
+        _refuse_misfit(fit)
+    else:
         with scratch_folder(work_dir) as scratch:
-            model = _triangulated(given, scratch, config, seed, on_progress)
+            model, fit = _matched(given, scratch, config, seed, on_progress)
     summary = ReconstructionSummary(
         source=source,
         metres_per_unit=config.metres_per_unit,
         scale_source="none" if config.metres_per_unit is None else "given",
         failed=given.failed,
         models=(len(model.images),),
-        notes=given.notes,
+        notes=(*given.notes, *fit.doubts()),
     )
     return publish(model, given.sources, work_dir, summary, config.max_image_size, on_progress)
 
@@ -139,7 +149,7 @@ def _given_colmap(model: ColmapModel, image_folder: Path, notes: tuple[str, ...]
     if unused > 0:
         notes = (*notes, f"{unused} photos of {image_folder} are not in the model.")
     kept = replace(model, cameras=cameras, images=images)
-    return _Given(model=kept, sources=sources, failed=failed, notes=notes)
+    return _Given(model=kept, read_as="cam_from_world_opencv", sources=sources, failed=failed, notes=notes)
 
 
 class PhotosByName:
@@ -193,17 +203,22 @@ def _without_broken(given: _Given, on_progress: OnProgress) -> _Given:
     names = sorted(given.sources)
     problems = zip(names, in_threads(problem, names, "photos", on_progress), strict=True)
     failed = {**given.failed, **{name: text for name, text in problems if text is not None}}
-    sources = {name: source for name, source in given.sources.items() if name not in failed}
+    sources = given.sources.keys() - failed
     if len(sources) < 2:
         first = next(iter(failed.values()), "there are none").rstrip(".")
         count = f"{len(sources)} of {len(sources) + len(failed)} images"
         raise InputError(f"Only {count} can be used ({first}); give the folder that holds them.")
-    images = {image_id: image for image_id, image in given.model.images.items() if image.name in sources}
-    model = replace(given.model, images=images)
-    return replace(given, model=replace(model, points=_seen_points(model)), sources=sources, failed=failed)
+    kept = _only(given, sources)
+    return replace(kept, model=replace(kept.model, points=_still_seen(kept.model)), failed=failed)
 
 
-def _seen_points(model: ColmapModel) -> ColmapPoints:
+def _only(given: _Given, names: Collection[str]) -> _Given:
+    images = {image_id: image for image_id, image in given.model.images.items() if image.name in names}
+    sources = {name: source for name, source in given.sources.items() if name in names}
+    return replace(given, model=replace(given.model, images=images), sources=sources)
+
+
+def _still_seen(model: ColmapModel) -> ColmapPoints:
     """The points without those whose every observation is in an image that is gone."""
     points = model.points
     present = np.isin(points.track[:, 0], list(model.images))
@@ -240,7 +255,7 @@ def _given_transforms(read: Transforms, transforms: Path) -> _Given:
         images[len(images) + 1] = posed_image(frame.name, camera_id, frame.cam_from_world, *nothing)
         sources[frame.name] = source
     model = ColmapModel(cameras=cameras, images=images, points=_NO_POINTS)
-    return _Given(model=model, sources=sources, failed=failed, notes=read.notes)
+    return _Given(model=model, read_as="world_from_cam_opengl", sources=sources, failed=failed, notes=read.notes)
 
 
 def _lens_of_frame(frame: TransformsFrame, transforms: Path) -> tuple[Lens, PhotoSource]:
@@ -281,29 +296,78 @@ def _fitted(lens: Lens, source: PhotoSource) -> Lens:
     return replace(lens, width=source.width, height=source.height, intrinsics=stretch @ lens.intrinsics)
 
 
-def _triangulated(
+def _poses(model: ColmapModel) -> dict[str, Float[np.ndarray, "4 4"]]:
+    return {image.name: image.cam_from_world for image in model.images.values()}
+
+
+def _read_as(given: _Given, config: ImportConfig) -> _Given:
+    """The poses as the settings say that they were written."""
+    if config.poses in (None, given.read_as):
+        return given
+    images = {
+        image_id: posed_image(
+            image.name,
+            image.camera_id,
+            converted(image.cam_from_world, given.read_as, config.poses),
+            image.points_xy,
+            image.point_ids,
+        )
+        for image_id, image in given.model.images.items()
+    }
+    return replace(given, model=replace(given.model, images=images), read_as=config.poses)
+
+
+def _seen_points(model: ColmapModel) -> Iterator[SeenPoints]:
+    """Some hundred observations of each photo, evenly spread."""
+    row_of = {int(point_id): row for row, point_id in enumerate(model.points.ids)}
+    for image in model.images.values():
+        seen = np.flatnonzero(image.point_ids >= 0)
+        seen = seen[:: 1 + len(seen) // _JUDGED_OF_PHOTO]
+        rows = [row_of[int(point_id)] for point_id in image.point_ids[seen]]
+        rays = undistort(lens_from_colmap(model.cameras[image.camera_id]), image.points_xy[seen])
+        sound = np.isfinite(rays).all(axis=1)
+        yield SeenPoints(name=image.name, rays=rays[sound], xyz_in_world=model.points.xyz_in_world[rows][sound])
+
+
+def _matched(
     given: _Given, scratch: Path, config: ImportConfig, seed: int, on_progress: OnProgress
-) -> ColmapModel:
-    """The given model with points from matches; its poses and lenses are not touched."""
-    file_of = _write_working_images(given, scratch / "working", config, on_progress)
-    poses = {image.name: image.cam_from_world for image in given.model.images.values()}
+) -> tuple[ColmapModel, PoseFit]:
+    """The given model with points from matches, if it has none; its poses and lenses are not touched.
+
+    Also how the poses fit. InputError if the poses do not explain the matches between the photos.
+    """
+    has_points = len(given.model.points) > 0
+    poses = _poses(given.model)
+    pairs = pairs_to_compare(list(poses)) if has_points else pairs_by_pose(poses)
+    matched = _only(given, {name for pair in pairs for name in pair}) if has_points else given
+    file_of = _write_working_images(matched, scratch / "working", config, on_progress)
     job = Job(
-        task="triangulate",
+        task="compare" if has_points else "triangulate",
         folder=str(scratch / "working"),
         output=str(scratch / "model"),
-        groups=_groups(given, file_of, config.max_image_size),
-        pairs=[(file_of[a], file_of[b]) for a, b in pairs_by_pose(poses)],
-        poses={file_of[name]: pose[:3].tolist() for name, pose in poses.items()},
+        groups=_groups(matched, file_of, config.max_image_size),
+        pairs=[(file_of[a], file_of[b]) for a, b in pairs],
+        poses={file: poses[name][:3].tolist() for name, file in file_of.items()},
+        read_as=given.read_as,
         seed=seed % ((1 << 31) - 1),
         threads=config.threads,
     )
-    run_job(job, on_progress)
+    fit = run_job(job, on_progress).pose_fit
+    assert fit is not None
+    _refuse_misfit(fit)
+    if has_points:
+        return given.model, fit
     found = read_model(Path(job.output))
     if not len(found.points):
         raise InputError(
             "The given poses agree with no feature matches; check that poses, intrinsics and images match."
         )
-    return _with_given_poses(given, found, file_of, config.max_image_size)
+    return _with_given_poses(given, found, file_of, config.max_image_size), fit
+
+
+def _refuse_misfit(fit: PoseFit) -> None:
+    if problem := fit.problem():
+        raise InputError(problem)
 
 
 def _write_working_images(given: _Given, folder: Path, config: ImportConfig, on_progress: OnProgress) -> dict[str, str]:
@@ -326,6 +390,8 @@ def _groups(given: _Given, file_of: Mapping[str, str], max_edge_px: int) -> list
         scale = fitting_scale(lens.width, lens.height, max_edge_px)
         working = colmap_from_lens(lens.scaled(scale, *fitting_size(lens.width, lens.height, max_edge_px)))
         names = [file_of[image.name] for image in given.model.images.values() if image.camera_id == camera_id]
+        if not names:
+            continue
         groups.append(
             CameraGroup(
                 names=names,

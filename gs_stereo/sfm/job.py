@@ -8,6 +8,8 @@ from typing import Literal
 
 from gs_stereo.core.child import Child, Fixes, Program
 from gs_stereo.core.records import Record, json_text, record_from_json
+from gs_stereo.sfm.config import Convention
+from gs_stereo.sfm.conventions import PoseFit
 
 _MAX_RESULT_BYTES = 1 << 28
 _FIXES = Fixes(
@@ -33,13 +35,13 @@ class CameraGroup(Record):
 class Job(Record):
     """One run of the worker.
 
-    task: poses are unknown, or given and kept.
+    task: poses are unknown, or given and kept, or given and only compared with the matches.
     folder: images, with names that need no quoting. output: where the worker writes the model.
     pairs: names to match; with `retrieve` > 0 the most similar images of each one are matched as well.
-    poses: for "triangulate", name -> the first three rows of cam_from_world.
+    poses: where they are given, name -> the first three rows of cam_from_world. read_as: how they were written.
     """
 
-    task: Literal["map", "triangulate"]
+    task: Literal["map", "triangulate", "compare"]
     folder: str
     output: str
     groups: Sequence[CameraGroup]
@@ -47,6 +49,7 @@ class Job(Record):
     retrieve: int = 0
     mapper: str = "incremental"
     poses: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+    read_as: Convention = "cam_from_world_opencv"
     seed: int = 0
     threads: int = 0
 
@@ -60,11 +63,13 @@ class JobResult(Record):
     """models: registered images in each model, largest first; the first is in `output` unless the list is empty.
 
     features: keypoints of each image. partners: with how many other images each one has verified matches.
+    pose_fit: how well given poses explain the matches.
     """
 
     models: Sequence[int]
     features: Mapping[str, int]
     partners: Mapping[str, int]
+    pose_fit: PoseFit | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +19,7 @@ import pycolmap
 
 from gs_stereo.core.channel import Channel
 from gs_stereo.core.records import json_text, record_from_json
+from gs_stereo.sfm.conventions import MatchedPair, PoseFit, fit_of_matches
 from gs_stereo.sfm.job import Job, JobResult
 from gs_stereo.sfm.retrieval import similar_pairs
 
@@ -52,7 +55,11 @@ def run(job: Job, emit: Emit) -> JobResult:
     _import(job, database)
     _extract(job, database, emit)
     _match(job, database, emit)
-    if job.task == "triangulate":
+    pose_fit = _pose_fit(job, database) if job.poses else None
+    models: list[Any] = []
+    if job.task == "compare" or (pose_fit and pose_fit.problem()):
+        pass  # no points are of use with such poses
+    elif job.task == "triangulate":
         models = [_triangulate(job, database, emit)]
     elif job.mapper == "global":
         models = _map_globally(job, database, emit)
@@ -61,7 +68,7 @@ def run(job: Job, emit: Emit) -> JobResult:
     models.sort(key=lambda model: (-model.num_reg_images(), -model.num_points3D()))
     if models:
         models[0].write_binary(output)
-    return _result(database, [model.num_reg_images() for model in models])
+    return replace(_result(database, [model.num_reg_images() for model in models]), pose_fit=pose_fit)
 
 
 def _import(job: Job, database: Path) -> None:
@@ -189,6 +196,27 @@ def _triangulate(job: Job, database: Path, emit: Emit) -> Any:
     model = pycolmap.triangulate_points(known, database, job.folder, _model_folder(job), True, options)
     emit("triangulated", 1, 1)
     return model
+
+
+def _pose_fit(job: Job, database: Path) -> PoseFit:
+    """How far the given poses explain the verified matches."""
+    with pycolmap.Database.open(database) as store:
+        images = {image.image_id: image for image in store.read_all_images()}
+
+        @cache
+        def rays(image_id: int) -> Any:
+            keypoints = np.asarray(store.read_keypoints(image_id), dtype=np.float64)[:, :2]
+            return store.read_camera(images[image_id].camera_id).cam_from_img(keypoints)
+
+        pairs = []
+        for pair_id, geometry in zip(*store.read_two_view_geometries(), strict=True):
+            matches = np.asarray(geometry.inlier_matches).reshape(-1, 2)
+            if len(matches) >= _MIN_INLIERS:
+                a, b = pycolmap.pair_id_to_image_pair(pair_id)
+                names = images[a].name, images[b].name
+                pairs.append(MatchedPair(names=names, rays_a=rays(a)[matches[:, 0]], rays_b=rays(b)[matches[:, 1]]))
+    poses = {name: np.vstack([rows, [0, 0, 0, 1]]) for name, rows in job.poses.items()}
+    return fit_of_matches(pairs, poses, job.read_as)
 
 
 def _result(database: Path, sizes: list[int]) -> JobResult:
