@@ -35,7 +35,7 @@ class StereoItem(_Stack):
 
     left, right: sRGB in [0, 1]. disparity: px of the left image, 0 where `valid` is False. confidence: probability in
     [0, 1] that the error is under 1 px. flags: bits of `gs_stereo.types.LabelFlag`. intrinsics: of both eyes, pixel
-    centres at + 0.5. baseline: scene units. cam_from_world: left camera. metres_per_unit: NaN = unknown scale.
+    centres at + 0.5. baseline: scene units. cam_from_world: left camera, float64. metres_per_unit: NaN = unknown scale.
     views, offsets: only in datasets with N-view stacks. (`read_shard` gives cameras in float64.)
     """
 
@@ -120,7 +120,7 @@ def _to_item(sample: ShardSample, metres_per_unit: float | None) -> StereoItem:
         flags=torch.from_numpy(sample.flags.astype(np.int32))[None],
         intrinsics=_float32(sample.intrinsics),
         baseline=_float32(sample.baseline),
-        cam_from_world=_float32(sample.cam_from_world),
+        cam_from_world=torch.from_numpy(np.asarray(sample.cam_from_world, np.float64)),
         metres_per_unit=_float32(float("nan") if metres_per_unit is None else metres_per_unit),
         sample_id=sample.sample_id,
         view_id=sample.view_id,

@@ -8,6 +8,7 @@ of Mip-Splatting (property filter_3D) is taken into scales and opacities.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ _TYPES = {
     "double": "f8", "float64": "f8",
 }  # fmt: skip
 _ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": None}
+_ORIGIN_COMMENT = "comment origin_in_world"
 _HEADER_LIMIT_BYTES = 1 << 16
 _POSITION = ("x", "y", "z")
 _DC = ("f_dc_0", "f_dc_1", "f_dc_2")
@@ -38,8 +40,11 @@ _FILTER = "filter_3D"
 _ROTATION = ("rot_0", "rot_1", "rot_2", "rot_3")
 
 
-def save_splat(path: Path, gaussians: Gaussians) -> None:
-    """Write Gaussians atomically as binary PLY; InputError if a parameter is not finite."""
+def save_splat(path: Path, gaussians: Gaussians, origin: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
+    """Write Gaussians atomically as binary PLY; InputError if a parameter is not finite.
+
+    origin: place in the world that the means are relative to; a comment of the file names it, if it is not 0.
+    """
     tensors = {name: tensor.detach().cpu().float().numpy() for name, tensor in gaussians.tensors().items()}
     count = len(gaussians)
     rest = tensors["sh"][:, 1:].transpose(0, 2, 1)
@@ -57,7 +62,9 @@ def save_splat(path: Path, gaussians: Gaussians) -> None:
     table = np.concatenate(columns, axis=1).astype("<f4")
     if not np.isfinite(table).all():
         raise InputError(f"The splat for {path} holds NaN or infinity; fit it again with lower learning rates.")
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
+    header = ["ply", "format binary_little_endian 1.0"]
+    header += [" ".join([_ORIGIN_COMMENT, *map(repr, origin)])] if any(origin) else []
+    header += [f"element vertex {count}"]
     header += [f"property float {name}" for name in names] + ["end_header", ""]
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         stream.write("\n".join(header).encode("ascii"))
@@ -66,6 +73,18 @@ def save_splat(path: Path, gaussians: Gaussians) -> None:
 
 def _rest_names(count: int) -> tuple[str, ...]:
     return tuple(f"f_rest_{index}" for index in range(count))
+
+
+def read_origin(path: Path) -> tuple[float, float, float]:
+    """The place in the world that the means of one of our files are relative to; 0 where it says nothing."""
+    with path.open("rb") as stream:
+        start = stream.read(_HEADER_LIMIT_BYTES).partition(b"end_header")[0].decode("latin-1")
+    said = re.search(rf"^{_ORIGIN_COMMENT} (\S+) (\S+) (\S+)\r?$", start, re.MULTILINE)
+    try:
+        x, y, z = (float(value) for value in said.groups()) if said else (0.0, 0.0, 0.0)
+    except ValueError:
+        return 0.0, 0.0, 0.0
+    return (x, y, z) if math.isfinite(x + y + z) else (0.0, 0.0, 0.0)
 
 
 def load_splat(path: Path) -> Gaussians:

@@ -37,6 +37,7 @@ class ReconstructionSummary(Record):
     image_files: photo name -> file in images/, for registered photos. failed: photo name -> reason.
     models: photos in each model that was found, largest (the one kept) first. scale_source: none, given,
     metres_per_unit, known_distance, camera_positions or gps. Numbers that do not exist are None.
+    local_origin: what float32 work, such as the splat, is done around; not 0 where the cameras are far from the origin.
     """
 
     format: Literal["gs_stereo.reconstruction"] = "gs_stereo.reconstruction"
@@ -52,6 +53,7 @@ class ReconstructionSummary(Record):
     mean_reprojection_error_px: float | None = None
     mean_track_length: float | None = None
     median_focal_px: float | None = None
+    local_origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         for file in self.image_files.values():

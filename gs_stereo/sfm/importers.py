@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.errors import InputError
+from gs_stereo.geometry.local_frame import local_origin
 from gs_stereo.imaging.images import (
     fitting_scale,
     fitting_size,
@@ -39,6 +40,7 @@ from gs_stereo.sfm.lens import Lens, colmap_from_lens, lens_from_colmap, undisto
 from gs_stereo.sfm.pairs import pairs_by_pose, pairs_to_compare
 from gs_stereo.sfm.photos import in_threads
 from gs_stereo.sfm.publish import ReconstructionResult, publish, scratch_folder
+from gs_stereo.sfm.scale import Similarity, apply_similarity, camera_centres
 from gs_stereo.sfm.undistort import PhotoSource
 
 _JUDGED_OF_PHOTO = 300
@@ -337,7 +339,10 @@ def _matched(
     Also how the poses fit. InputError if the poses do not explain the matches between the photos.
     """
     has_points = len(given.model.points) > 0
-    poses = _poses(given.model)
+    # Triangulation squares the translations, so it is done near the origin too.
+    origin = np.array(local_origin(np.array(list(camera_centres(given.model).values()))))
+    near = Similarity(scale=1.0, rotation=np.eye(3), translation=-origin)
+    poses = _poses(apply_similarity(given.model, near))
     pairs = pairs_to_compare(list(poses)) if has_points else pairs_by_pose(poses)
     matched = _only(given, {name for pair in pairs for name in pair}) if has_points else given
     file_of = _write_working_images(matched, scratch / "working", config, on_progress)
@@ -362,7 +367,8 @@ def _matched(
         raise InputError(
             "The given poses agree with no feature matches; check that poses, intrinsics and images match."
         )
-    return _with_given_poses(given, found, file_of, config.max_image_size), fit
+    points = replace(found.points, xyz_in_world=found.points.xyz_in_world + origin)
+    return _with_given_poses(given, replace(found, points=points), file_of, config.max_image_size), fit
 
 
 def _refuse_misfit(fit: PoseFit) -> None:

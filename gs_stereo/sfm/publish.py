@@ -13,6 +13,7 @@ import numpy as np
 
 from gs_stereo.core.atomic import write_errors
 from gs_stereo.errors import InputError
+from gs_stereo.geometry.local_frame import NO_ORIGIN, local_origin
 from gs_stereo.io.colmap_model import ColmapModel
 from gs_stereo.io.reconstruction import (
     IMAGE_FOLDER,
@@ -22,6 +23,7 @@ from gs_stereo.io.reconstruction import (
     write_reconstruction,
 )
 from gs_stereo.sfm.job import OnProgress
+from gs_stereo.sfm.scale import camera_centres
 from gs_stereo.sfm.undistort import PhotoSource, undistorted_model, write_images
 from gs_stereo.types import SparseScene
 
@@ -78,6 +80,11 @@ def publish(
 def _with_numbers(summary: ReconstructionSummary, model: ColmapModel) -> ReconstructionSummary:
     error = model.points.error_px[model.points.error_px >= 0]
     tracks = np.diff(model.points.track_start)
+    origin = local_origin(np.array(list(camera_centres(model).values())))
+    notes = summary.notes
+    if origin != NO_ORIGIN:
+        x, y, z = (f"{value:.10g}" for value in origin)
+        notes = (*notes, f"The cameras are far from the origin, so the splat is fitted around ({x}, {y}, {z}).")
     focal = [float(model.cameras[image.camera_id].params[0]) for image in model.images.values()]
     return replace(
         summary,
@@ -85,4 +92,6 @@ def _with_numbers(summary: ReconstructionSummary, model: ColmapModel) -> Reconst
         mean_reprojection_error_px=float(error.mean()) if len(error) else None,
         mean_track_length=float(tracks.mean()) if len(tracks) else None,
         median_focal_px=float(np.median(focal)),
+        local_origin=origin,
+        notes=notes,
     )

@@ -25,7 +25,7 @@ from gs_stereo.sfm.config import ReconstructConfig
 _MAX_TRIPLES = 2000
 _MAX_REFITS = 20
 _COLLINEAR_RATIO = 0.02
-_MAX_POSITION_M = 1e5
+_MAX_POSITION_M = 1e8
 _MIN_GPS_PHOTOS = 6
 _MIN_GPS_SPREAD_M = 30.0
 _WGS84_SEMI_MAJOR_M = 6378137.0
@@ -140,7 +140,7 @@ def _scaling_by_positions(
     if _spread(new)[0] <= 0 or _spread(old)[0] <= 0:
         raise InputError("The camera positions are all the same; give positions that are apart.")
     if np.abs(new).max() > _MAX_POSITION_M:
-        raise InputError("The camera positions are over 100 km from their origin; subtract a common offset from them.")
+        raise InputError("The camera positions are over 100 000 km from their origin; check their unit.")
     if len(names) < 3 or _is_line(old) or _is_line(new):
         note = "The camera positions lie on one line, so they give the scale but not the axes."
         similarity = Similarity.scaling(_median_distance_ratio(old, new))

@@ -12,6 +12,8 @@ import torch
 
 from gs_stereo.config import canonical_json
 from gs_stereo.errors import InputError
+from gs_stereo.geometry.local_frame import local_origin, scene_around
+from gs_stereo.geometry.view_selection import camera_centres
 from gs_stereo.log import Progress
 from gs_stereo.mvs.first_depth import first_depths
 from gs_stereo.splat.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
@@ -36,10 +38,12 @@ class FitResult:
 
     settings: how the splat was fitted and measured, and wants to be rendered. The background is the photos' mean
     colour; it shows where no photo has looked.
+    origin: place in the world that the means of the Gaussians are relative to; not 0 where the cameras are far from it.
     initial_count: Gaussians at the start. photos: quality on the training photos. held_out: on the held-out ones.
     """
 
     gaussians: Gaussians
+    origin: tuple[float, float, float]
     photos: SplatQuality
     held_out: SplatQuality
     records: tuple[FitRecord, ...] = field(repr=False)
@@ -71,6 +75,8 @@ def fit_gaussians(
     Raises InputError for photos or points that do not fit, StageError if the optimisation diverges.
     """
     start = time.perf_counter()
+    origin = local_origin(camera_centres(scene.cameras))
+    scene = scene_around(scene, origin)
     checked = CheckedPhotos(photos, scene.cameras)
     training, held_out = split_scene(scene, config)
     rasterizer = make_rasterizer(config.backend)
@@ -95,6 +101,7 @@ def fit_gaussians(
     gaussians = gaussians.select(gaussians.opacities >= _LEAST_VISIBLE_OPACITY)  # the others are never drawn
     return FitResult(
         gaussians=gaussians,
+        origin=origin,
         photos=evaluate_views(rasterizer, gaussians, training.cameras, checked, trainer.settings),
         held_out=evaluate_views(rasterizer, gaussians, held_out, checked, trainer.settings),
         records=tuple(state.records),

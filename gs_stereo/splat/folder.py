@@ -22,11 +22,13 @@ INFO_NAME = "splat.json"
 class SplatInfo(OpenRecord):
     """How the splat was fitted, for rendering must do the same.
 
-    antialiased: opacity compensation. background: RGB in [0, 1] behind the last Gaussian.
+    antialiased: opacity compensation. background: RGB in [0, 1] behind the last Gaussian. origin: place in the world
+    that its means are relative to, for float32 cannot hold map coordinates.
     """
 
     antialiased: bool
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 def write_splat_info(folder: Path, info: SplatInfo) -> None:
@@ -65,4 +67,5 @@ def load_renderer(folder: Path, backend: str) -> SplatRenderer:
         rasterizer=rasterizer,
         gaussians=load_splat(folder / SPLAT_NAME).to(rasterizer.device),
         settings=RenderSettings(antialiased=info.antialiased, background=info.background),
+        origin=info.origin,
     )

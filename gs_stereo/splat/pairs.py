@@ -7,7 +7,7 @@ same row of both images and its disparity is f b / z.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from gs_stereo.errors import StageError
 from gs_stereo.geometry.disparity import disparity_from_depth
+from gs_stereo.geometry.local_frame import NO_ORIGIN
 from gs_stereo.splat.guards import Capture, EyeMeasures, ViewMeasures, measure_eye, refusal
 from gs_stereo.splat.pair_planner import PairPlan, TargetDisparity
 from gs_stereo.splat.pairs_config import PairsConfig
@@ -35,22 +36,31 @@ class RenderedView:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SplatRenderer:
-    """A fitted scene and the way to render it; `settings` must be those the scene was fitted with."""
+    """A fitted scene and the way to render it; `settings` must be those the scene was fitted with.
+
+    origin: place in the world that the means of the Gaussians are relative to. Cameras are given in the world.
+    """
 
     rasterizer: Rasterizer
     gaussians: Gaussians
     settings: RenderSettings
+    origin: tuple[float, float, float] = NO_ORIGIN
 
     def render(self, cameras: Sequence[Camera]) -> list[RenderedView]:
         """Render cameras of one size, forward only."""
+        cameras = [self._near(camera) for camera in cameras]
         with torch.no_grad():
             return _rendered_views(self.rasterizer.render(self.gaussians, cameras, self.settings))
 
     def render_stereo(self, rig: StereoRig) -> tuple[RenderedView, RenderedView]:
         """Render the left and the right eye, with what both need done once."""
+        rig = replace(rig, left=self._near(rig.left))
         with torch.no_grad():
             left, right = self.rasterizer.render_stereo(self.gaussians, rig, self.settings)
             return _rendered_views(left)[0], _rendered_views(right)[0]
+
+    def _near(self, camera: Camera) -> Camera:
+        return camera if self.origin == NO_ORIGIN else camera.around(self.origin)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

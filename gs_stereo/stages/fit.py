@@ -19,7 +19,7 @@ class FitStage(Stage):
     """Publishes `splat.ply` (the standard 3DGS layout), `splat.json`, and `quality.json` with curves and metrics."""
 
     name = "fit"
-    version = 3
+    version = 4
     config_type = FitConfig
 
     def folder(self, config: FitConfig) -> str:
@@ -49,8 +49,8 @@ class FitStage(Stage):
                 progress=bar,
             )
         settings, photos, held_out = result.settings, result.photos, result.held_out
-        save_splat(context.work_dir / SPLAT_NAME, result.gaussians)
-        info = SplatInfo(antialiased=settings.antialiased, background=settings.background)
+        save_splat(context.work_dir / SPLAT_NAME, result.gaussians, result.origin)
+        info = SplatInfo(antialiased=settings.antialiased, background=settings.background, origin=result.origin)
         write_splat_info(context.work_dir, info)
         quality = FitQuality(photos=photos.views, held_out=held_out.views, curves=result.records)
         write_record(context.work_dir / QUALITY_NAME, quality)

@@ -35,7 +35,7 @@ class ImportCamerasStage(Stage):
     """See the module."""
 
     name = "import"
-    version = 1
+    version = 2
     config_type = ImportCamerasConfig
     replaces_others = True
 

@@ -33,7 +33,7 @@ class ImportSplatStage(Stage):
     """
 
     name = "import-splat"
-    version = 2
+    version = 3
     config_type = ImportSplatConfig
     replaces_others = True
 
@@ -51,14 +51,24 @@ class ImportSplatStage(Stage):
         return Resources(memory_mb=1000)
 
     def run(self, context: StageContext, config: ImportSplatConfig) -> StageOutcome:
-        from gs_stereo.io.ply import load_splat, save_splat
+        from gs_stereo.geometry.local_frame import NO_ORIGIN, local_origin
+        from gs_stereo.io.ply import load_splat, read_origin, save_splat
         from gs_stereo.io.view_files import read_view_file
         from gs_stereo.io.views import CameraRecord, ViewsFile
 
         splat = Path(config.splat)
         gaussians = load_splat(splat)
-        save_splat(context.work_dir / SPLAT_NAME, gaussians)
-        write_splat_info(context.work_dir, SplatInfo(antialiased=config.antialiased))
+        origin = read_origin(splat)
+        far = local_origin(gaussians.means.double().numpy())
+        if far != NO_ORIGIN:
+            logger.warning(
+                "%s: its Gaussians lie around (%.6g, %.6g, %.6g), where float32 has few digits left and pictures "
+                "suffer; export it around its own centre, and move the cameras likewise.",
+                splat,
+                *far,
+            )
+        save_splat(context.work_dir / SPLAT_NAME, gaussians, origin)
+        write_splat_info(context.work_dir, SplatInfo(antialiased=config.antialiased, origin=origin))
         summary = {"Gaussians": str(len(gaussians)), "SH degree": str(gaussians.sh_degree)}
         if cameras := _cameras_of(splat):
             try:

@@ -43,6 +43,12 @@ class Camera:
         """Focal length along x, the one that turns depth into disparity."""
         return float(self.intrinsics[0, 0])
 
+    def around(self, origin: tuple[float, float, float]) -> Camera:
+        """The same view in the world that is moved so that `origin` is its origin."""
+        moved = self.cam_from_world.copy()
+        moved[:3, 3] += moved[:3, :3] @ origin
+        return replace(self, cam_from_world=moved)
+
     def resized(self, width: int, height: int) -> Camera:
         """The same view at another resolution."""
         scale = np.diag([width / self.width, height / self.height, 1.0])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from gs_stereo.geometry.local_frame import NO_ORIGIN
 from gs_stereo.geometry.rotations import matrix_from_quaternion, quaternion_from_matrix
 from gs_stereo.geometry.trajectories import pose_from_rotation_and_centre
 from gs_stereo.geometry.view_selection import camera_centres
@@ -23,16 +24,24 @@ _ASPECT = 4 / 3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DisplayFrame:
-    """display = display_per_unit * world. up_in_world: unit vector. focus_in_world: what to look at first."""
+    """display = display_per_unit * (world - origin_in_world). up_in_world: unit vector.
+
+    focus_in_world: what to look at first.
+    """
 
     display_per_unit: float
     up_in_world: Float[np.ndarray, "3"]
     focus_in_world: Float[np.ndarray, "3"]
+    origin_in_world: tuple[float, float, float] = NO_ORIGIN
+
+    def place(self, x_in_world: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
+        """Points in display units."""
+        return (x_in_world - np.array(self.origin_in_world)) * self.display_per_unit
 
     def pose(self, camera: Camera) -> tuple[Float[np.ndarray, "4"], Float[np.ndarray, "3"]]:
         """Orientation (wxyz, world from camera) and position of a camera in the browser."""
         wxyz = quaternion_from_matrix(camera.world_from_cam[:3, :3])
-        return wxyz, camera.centre_in_world * self.display_per_unit
+        return wxyz, self.place(camera.centre_in_world)
 
     def camera_at(self, view: BrowserView, longest_edge_px: int) -> Camera:
         """The camera of a browser window: its middle part of 4 : 3, upright windows keep their field across."""
@@ -40,7 +49,8 @@ class DisplayFrame:
         tangent = np.tan(view.vertical_fov_rad / 2) * min(1.0, view.aspect / _ASPECT)
         focal = height / 2 / tangent
         rotation = matrix_from_quaternion(view.wxyz).T
-        pose = pose_from_rotation_and_centre(rotation, view.position / self.display_per_unit)
+        centre = view.position / self.display_per_unit + np.array(self.origin_in_world)
+        pose = pose_from_rotation_and_centre(rotation, centre)
         intrinsics = np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
         return Camera(name="3D view", width=width, height=height, intrinsics=intrinsics, cam_from_world=pose)
 
@@ -55,14 +65,18 @@ class BrowserView:
     aspect: float
 
 
-def display_frame(cameras: Sequence[Camera], points_in_world: Float[np.ndarray, "n 3"]) -> DisplayFrame:
+def display_frame(
+    cameras: Sequence[Camera],
+    points_in_world: Float[np.ndarray, "n 3"],
+    origin: tuple[float, float, float] = NO_ORIGIN,
+) -> DisplayFrame:
     """Scale, up and focus of a scene from its cameras and any points on its surfaces; both may be empty."""
     focus = np.median(points_in_world, axis=0) if len(points_in_world) else np.zeros(3)
     centre = np.median(camera_centres(cameras), axis=0) if cameras else focus
     distances = np.linalg.norm(points_in_world - centre, axis=1)
     distance = float(np.median(distances)) if len(distances) else 1.0
     scale = 1.0 / distance if np.isfinite(distance) and distance > 0 else 1.0
-    return DisplayFrame(display_per_unit=scale, up_in_world=_up(cameras), focus_in_world=focus)
+    return DisplayFrame(display_per_unit=scale, up_in_world=_up(cameras), focus_in_world=focus, origin_in_world=origin)
 
 
 def _up(cameras: Sequence[Camera]) -> Float[np.ndarray, "3"]:

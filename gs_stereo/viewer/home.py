@@ -9,6 +9,8 @@ from jaxtyping import Float
 
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
+from gs_stereo.geometry.local_frame import local_origin
+from gs_stereo.geometry.view_selection import camera_centres
 from gs_stereo.types import Camera, StereoRig
 from gs_stereo.viewer.contents import SceneContents
 from gs_stereo.viewer.frame import DisplayFrame, display_frame
@@ -32,7 +34,9 @@ def find_home(contents: SceneContents) -> Home:
     """A step behind the camera in the middle of the capture; without any camera, in front of the splat."""
     sample = _first_sample(contents)
     cameras = _cameras(contents, sample)
-    frame = display_frame(cameras, _surface_points(contents, sample))
+    centres = camera_centres(cameras)
+    origin = contents.renderer.origin if contents.renderer is not None else local_origin(centres)
+    frame = display_frame(cameras, _surface_points(contents, sample), origin)
     distance = 1.0 / frame.display_per_unit
     if not cameras:
         target = frame.focus_in_world
@@ -68,7 +72,8 @@ def _surface_points(contents: SceneContents, sample: ShardSample | None) -> Floa
     if contents.sparse is not None and len(contents.sparse.points):
         return contents.sparse.points.xyz_in_world
     if contents.renderer is not None:
-        return contents.renderer.gaussians.means.detach().cpu().numpy().astype(np.float64)
+        means = contents.renderer.gaussians.means.detach().cpu().numpy().astype(np.float64)
+        return means + np.array(contents.renderer.origin)
     if sample is not None and len(points := label_points(sample, 0.0, "image", _ENOUGH_POINTS)):
         return points.xyz_in_world
     return np.array([_usual_point(rig) for rig in _all_rigs(contents)]).reshape(-1, 3)

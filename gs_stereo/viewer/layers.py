@@ -108,7 +108,7 @@ class Layers:
         self._server.scene.add_frame("/rigs", show_axes=False, visible=self._contents.sparse is None)
         for number, rigs in enumerate(self._contents.rigs.values()):
             lines, colours = rig_lines(rigs, self._frustum_size / self._frame.display_per_unit)
-            lines = lines * self._frame.display_per_unit
+            lines = self._frame.place(lines)
             shown = _displayable(lines)
             if shown.any():
                 self._server.scene.add_line_segments(
@@ -120,7 +120,7 @@ class Layers:
         self._add_cloud(_LABEL_NODE, points, _LABEL_POINT_SIZE, visible=visible)
 
     def _add_cloud(self, node: str, points: ColouredPoints, size: float, *, visible: bool) -> None:
-        xyz = points.xyz_in_world * self._frame.display_per_unit
+        xyz = self._frame.place(points.xyz_in_world)
         shown = _displayable(xyz)
         self._server.scene.add_point_cloud(
             node,

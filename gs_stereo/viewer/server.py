@@ -81,8 +81,8 @@ class Viewer:
             self._label = LabelPanel(stage, first, visible=wanted)
         add_toggles(stage)
         self._layers.show_all(self._go_to_photo)
-        view, scale = self._server.initial_camera, self._home.frame.display_per_unit
-        view.position, view.look_at = self._home.position_in_world * scale, self._home.target_in_world * scale
+        view, place = self._server.initial_camera, self._home.frame.place
+        view.position, view.look_at = place(self._home.position_in_world), place(self._home.target_in_world)
         view.up = self._home.frame.up_in_world
         self._server.on_client_connect(self._guarded(self._greet))
 

@@ -114,7 +114,10 @@ def _label_errors(bench: Bench, truth: ExactScene, result: FitResult, baseline_m
 
 def _labels(bench: Bench, result: FitResult, baseline_m: float) -> Iterator[LabelledView]:
     renderer = SplatRenderer(
-        rasterizer=make_rasterizer(result.backend), gaussians=result.gaussians, settings=result.settings
+        rasterizer=make_rasterizer(result.backend),
+        gaussians=result.gaussians,
+        settings=result.settings,
+        origin=result.origin,
     )
     for camera in bench.scene.cameras:
         rig = StereoRig(left=camera, baseline=baseline_m)

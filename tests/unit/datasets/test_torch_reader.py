@@ -63,7 +63,7 @@ def test_one_item(folder: Path) -> None:
         "flags": ((1, 6, 10), torch.int32),
         "intrinsics": ((3, 3), torch.float32),
         "baseline": ((), torch.float32),
-        "cam_from_world": ((4, 4), torch.float32),
+        "cam_from_world": ((4, 4), torch.float64),
         "metres_per_unit": ((), torch.float32),
         "views": ((2, 3, 6, 10), torch.float32),
         "offsets": ((2,), torch.float32),

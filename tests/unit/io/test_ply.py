@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gs_stereo.errors import InputError
-from gs_stereo.io.ply import load_splat, save_splat
+from gs_stereo.io.ply import load_splat, read_origin, save_splat
 from gs_stereo.types.gaussians import Gaussians
 
 _NAMES = [
@@ -23,6 +23,19 @@ _NAMES = [
     *(f"scale_{i}" for i in range(3)),
     *(f"rot_{i}" for i in range(4)),
 ]
+
+
+def test_the_place_that_the_means_are_relative_to_is_kept(tmp_path: Path) -> None:
+    origin = (450000.25, 5600000.0, -1e-3)
+    save_splat(tmp_path / "far.ply", _gaussians(3, 1), origin)
+    save_splat(tmp_path / "near.ply", _gaussians(3, 1))
+    assert read_origin(tmp_path / "far.ply") == origin
+    assert read_origin(tmp_path / "near.ply") == (0.0, 0.0, 0.0)
+    assert b"comment" not in (tmp_path / "near.ply").read_bytes()
+    far, near = load_splat(tmp_path / "far.ply"), load_splat(tmp_path / "near.ply")
+    assert torch.equal(far.means, near.means)
+    (tmp_path / "odd.ply").write_bytes(b"ply\ncomment origin_in_world a b nan\nend_header\n")
+    assert read_origin(tmp_path / "odd.ply") == (0.0, 0.0, 0.0)
 
 
 def _gaussians(count: int, degree: int) -> Gaussians:

@@ -182,3 +182,18 @@ def test_poses_that_fit_no_match_are_an_input_error(capture: Any, tmp_path: Path
         write_png(tmp_path / camera.name, noise)
     with pytest.raises(InputError, match="no feature matches"):
         import_transforms(write_transforms(tmp_path, capture), tmp_path / "out", ImportConfig())
+
+
+def test_map_coordinates_are_kept_and_their_points_are_as_good(make_capture: Any, tmp_path: Path) -> None:
+    capture, away = make_capture(tmp_path, 5), np.array([450000.0, 5600000.0, 120.0])
+    near = import_transforms(write_transforms(tmp_path, capture), tmp_path / "near", ImportConfig())
+    moved = replace(capture, cameras=tuple(camera.around(tuple(-away)) for camera in capture.cameras))
+    far = import_transforms(write_transforms(tmp_path, moved), tmp_path / "far", ImportConfig())
+    for found, given in zip(far.scene.cameras, moved.cameras, strict=True):
+        np.testing.assert_allclose(found.centre_in_world, given.centre_in_world, atol=1e-8)
+    xyz = far.scene.points.xyz_in_world - away
+    assert len(xyz) == pytest.approx(len(near.scene.points.xyz_in_world), rel=0.02)
+    assert np.median(np.minimum(np.abs(xyz[:, 2] - 5.0), np.abs(xyz[:, 2] - 3.5))) < 0.02
+    assert np.abs(np.array(far.summary.local_origin) - away).max() < 5
+    assert near.summary.local_origin == (0.0, 0.0, 0.0)
+    assert any("far from the origin" in note for note in far.summary.notes)

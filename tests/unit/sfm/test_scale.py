@@ -130,11 +130,16 @@ def test_positions_on_a_line_give_scale_only(tmp_path: Path) -> None:
     assert "one line" in scaling.notes[0]
 
 
-def test_positions_far_from_the_origin_are_refused(tmp_path: Path) -> None:
+def test_positions_on_a_map_are_taken_and_ones_beyond_the_earth_refused(tmp_path: Path) -> None:
     far = {name: centre + np.array([5e5, 4e6, 0]) for name, centre in camera_centres(model()).items()}
-    path = write_positions(tmp_path / "p.txt", far)
-    with pytest.raises(InputError, match="subtract"):
-        choose_scaling(model(), ReconstructConfig(camera_positions=str(path)), {}, 0)
+    config = ReconstructConfig(camera_positions=str(write_positions(tmp_path / "p.txt", far)))
+    moved = apply_similarity(model(), choose_scaling(model(), config, {}, 0).similarity)
+    for name, centre in camera_centres(moved).items():
+        np.testing.assert_allclose(centre, far[name], atol=1e-6)
+    beyond = {name: centre * 1e3 for name, centre in far.items()}
+    config = ReconstructConfig(camera_positions=str(write_positions(tmp_path / "q.txt", beyond)))
+    with pytest.raises(InputError, match="check their unit"):
+        choose_scaling(model(), config, {}, 0)
 
 
 @pytest.mark.parametrize(

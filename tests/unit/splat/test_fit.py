@@ -12,14 +12,17 @@ import torch
 from builders import tiny_scene
 
 from gs_stereo.errors import InputError, PluginError, StageError
+from gs_stereo.geometry.local_frame import NO_ORIGIN, scene_around
 from gs_stereo.mvs import first_depth
 from gs_stereo.splat import evaluate, fit_gaussians
 from gs_stereo.splat import fit as fit_module
 from gs_stereo.splat.checkpoint import CHECKPOINT_NAME
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.fit import FitResult, make_rasterizer
+from gs_stereo.splat.pairs import SplatRenderer
 from gs_stereo.splat.trainer import Trainer
 from gs_stereo.splat.training_state import TrainingState
+from gs_stereo.types import StereoRig
 
 
 def _config(**settings: object) -> FitConfig:
@@ -230,3 +233,27 @@ def test_auto_is_the_cpu_engine_without_cuda(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(fit_module, "_gsplat_is_usable", lambda: True)
     with pytest.raises(PluginError, match="nosuch"):
         make_rasterizer("nosuch")
+
+
+def test_map_coordinates_cost_no_quality_and_are_undone_when_rendering() -> None:
+    """float32 at 5 600 000 resolves half a unit; the whole scene is a few units large."""
+    scene, photos = tiny_scene()
+    away = (-450000.0, -5600000.0, -120.0)
+    far = scene_around(scene, away)
+    near_fit, far_fit = _fit(_config()), fit_gaussians(far, photos, _config())
+    assert near_fit.origin == NO_ORIGIN
+    assert far_fit.origin != NO_ORIGIN
+    assert far_fit.photos.psnr_db == pytest.approx(near_fit.photos.psnr_db, abs=0.3)
+    renderer = SplatRenderer(
+        rasterizer=make_rasterizer("cpu"),
+        gaussians=far_fit.gaussians,
+        settings=far_fit.settings,
+        origin=far_fit.origin,
+    )
+    name = far_fit.photos.views[0].name
+    camera = next(camera for camera in far.cameras if camera.name == name)
+    mistake = renderer.render([camera])[0].image.astype(float) - photos(name)
+    assert 10 * np.log10(255**2 / np.mean(mistake**2)) == pytest.approx(far_fit.photos.views[0].psnr_db, abs=0.1)
+    np.testing.assert_array_equal(
+        renderer.render_stereo(StereoRig(left=camera, baseline=0.1))[0].image, renderer.render([camera])[0].image
+    )

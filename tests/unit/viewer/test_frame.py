@@ -19,18 +19,21 @@ def camera(axis_angle: tuple[float, float, float], centre: tuple[float, float, f
     return camera_at("a", *centre, size=(400, 300), focal_px=300.0, turn_deg=tuple(np.degrees(axis_angle)))
 
 
-def seen_from(original: Camera, aspect: float) -> Camera:
-    frame = display_frame([original], POINTS)
+def seen_from(original: Camera, aspect: float, origin: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Camera:
+    """There and back through numbers as a browser keeps them."""
+    frame = display_frame([original], POINTS + np.array(origin), origin)
     wxyz, position = frame.pose(original)
+    assert np.abs(position).max() < 10
     fov = 2 * math.atan(original.height / 2 / original.intrinsics[1, 1])
     return frame.camera_at(BrowserView(wxyz=wxyz, position=position, vertical_fov_rad=fov, aspect=aspect), 400)
 
 
-def test_a_camera_comes_back_from_the_browser_as_it_was() -> None:
-    original = camera((0.3, -1.2, 0.5), (5.0, -2.0, 9.0))
-    back = seen_from(original, aspect=16 / 9)
+@pytest.mark.parametrize("origin", [(0.0, 0.0, 0.0), (450000.0, 5600000.0, 120.0)])
+def test_a_camera_comes_back_from_the_browser_as_it_was(origin: tuple[float, float, float]) -> None:
+    original = camera((0.3, -1.2, 0.5), (5.0, -2.0, 9.0)).around((-origin[0], -origin[1], -origin[2]))
+    back = seen_from(original, aspect=16 / 9, origin=origin)
     assert (back.width, back.height) == (400, 300)
-    np.testing.assert_allclose(back.cam_from_world, original.cam_from_world, atol=1e-12)
+    np.testing.assert_allclose(back.cam_from_world, original.cam_from_world, atol=1e-12 if not any(origin) else 1e-6)
     np.testing.assert_allclose(back.intrinsics, original.intrinsics, atol=1e-9)
 
 
