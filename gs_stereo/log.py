@@ -71,7 +71,13 @@ class Progress:
     def advance(self, count: int = 1, note: str = "") -> None:
         """Count `count` more units as done and show `note` (for example a loss) beside the bar."""
         if self._given is None:
-            self._begin(count)
+            # The first units say nothing about the rate: they were done earlier, or came after long preparations.
+            self._count = self._given = count
+            self._start = time.monotonic()
+            if self._bar is not None:
+                self._bar.initial = self._bar.n = self._bar.last_print_n = count
+                self._bar.unpause()
+                self._bar.refresh()
         else:
             self._count += count
         if self._bar is not None:
@@ -80,22 +86,10 @@ class Progress:
             self._bar.update(self._count - self._bar.n)
         elif time.monotonic() - self._last_line > self._SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            logger.info("%s", self._line(note))
-
-    def _begin(self, count: int) -> None:
-        """The first units say nothing about the rate: they were done earlier, or came after long preparations."""
-        self._count = self._given = count
-        self._start = time.monotonic()
-        if self._bar is not None:
-            self._bar.initial = self._bar.n = self._bar.last_print_n = count
-            self._bar.unpause()
-            self._bar.refresh()
-
-    def _line(self, note: str) -> str:
-        rate = (self._count - (self._given or 0)) / max(time.monotonic() - self._start, 1e-9)
-        of = f"/{self._total}" if self._total else ""
-        unit = f" {self._unit}" if self._unit else ""
-        return f"{self._title}: {self._count}{of}{unit}{self._speed(rate)} {note}".rstrip()
+            rate = (self._count - (self._given or 0)) / max(time.monotonic() - self._start, 1e-9)
+            of = f"/{self._total}" if self._total else ""
+            unit = f" {self._unit}" if self._unit else ""
+            logger.info("%s", f"{self._title}: {self._count}{of}{unit}{self._speed(rate)} {note}".rstrip())
 
     def _speed(self, rate: float) -> str:
         if rate <= 0:

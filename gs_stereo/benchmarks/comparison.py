@@ -136,7 +136,8 @@ def compare(
     for measure, _ in known:
         _same_pairs([list(_scored(scores, measure)) for scores in everything])
     values = {
-        name: [tuple(_mean(scores, measure) for scores in runs) for measure, _ in known] for name, runs in rows.items()
+        name: [tuple(fmean(_scored(scores, measure).values()) for scores in runs) for measure, _ in known]
+        for name, runs in rows.items()
     }
     before = [fmean(each) for each in values[start]]
     return Comparison(
@@ -165,10 +166,6 @@ def _scored(scores: Scores, measure: Measure) -> dict[str, float]:
             value = region[measure.metric]
             found[pair["name"]] = math.nan if value is None else float(value)
     return found
-
-
-def _mean(scores: Scores, measure: Measure) -> float:
-    return fmean(_scored(scores, measure).values())
 
 
 def _same_pairs(names: Sequence[list[str]]) -> None:

@@ -175,7 +175,12 @@ def _truth_pixels(
     place = pixel_centres(width, height)
     stretch = np.array([camera.width / width, camera.height / height])
     if mapping == "photo":
-        _check_focal(sample, camera, float(stretch[0]))
+        focal = float(sample.intrinsics[0, 0]) * float(stretch[0])
+        if not abs(focal / camera.focal_px - 1) <= _FOCAL_SHARE:
+            raise InputError(
+                f"The label of {sample.view_name!r} has focal length {focal:.1f} px at the photo's size and the photo "
+                f"{camera.focal_px:.1f} px; use the mapping `ray` for views with intrinsics of their own."
+            )
         image_xy = place * stretch
     else:
         k = sample.intrinsics
@@ -186,15 +191,6 @@ def _truth_pixels(
     inside = np.asarray(((index >= 0) & (index <= largest)).all(axis=-1))
     clamped = np.clip(index, 0, largest)
     return clamped[..., 1], clamped[..., 0], inside
-
-
-def _check_focal(sample: LabelledView, camera: Camera, stretch: float) -> None:
-    focal = float(sample.intrinsics[0, 0]) * stretch
-    if not abs(focal / camera.focal_px - 1) <= _FOCAL_SHARE:
-        raise InputError(
-            f"The label of {sample.view_name!r} has focal length {focal:.1f} px at the photo's size and the photo "
-            f"{camera.focal_px:.1f} px; use the mapping `ray` for views with intrinsics of their own."
-        )
 
 
 def _comparison_focal(sample: LabelledView, camera: Camera, mapping: PixelMapping) -> float:

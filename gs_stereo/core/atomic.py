@@ -71,20 +71,16 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
                 fsync_path(path)
             if target.exists():
                 os.replace(target, old)
-            _replace_or_restore(work, target, old)
+            try:
+                os.replace(work, target)
+            except OSError:
+                if old.exists():
+                    os.replace(old, target)
+                raise
         finally:
             shutil.rmtree(work, ignore_errors=True)
         fsync_path(target.parent)
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _replace_or_restore(work: Path, target: Path, old: Path) -> None:
-    try:
-        os.replace(work, target)
-    except OSError:
-        if old.exists():
-            os.replace(old, target)
-        raise
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -95,7 +95,17 @@ class ShardReader:
     def info(self) -> DatasetInfo:
         """The root attributes. Probe a file of unknown origin before asking."""
         with shard_errors(self.path):
-            return _read_info(self._file, self.metres_per_unit)
+            if _attribute(self._file, "format", str) != FORMAT:
+                raise ValueError(f"attribute format is not {FORMAT}")
+            return DatasetInfo(
+                scene=_attribute(self._file, "scene", str),
+                split=_attribute(self._file, "split", str),
+                label=_attribute(self._file, "label", str),
+                provenance=record_from_json(Provenance, _attribute(self._file, "label_provenance", str)),
+                generator=_attribute(self._file, "generator", str),
+                metres_per_unit=self.metres_per_unit,
+                config=object_from_json(_attribute(self._file, "config", str)),
+            )
 
     def read(self, index: int) -> ShardSample:
         """Sample `index`, 0 <= index < len. InputError if its data cannot be decoded."""
@@ -111,20 +121,6 @@ class ShardReader:
         with shard_errors(self.path):
             for name, column in self._columns.items():
                 yield name, column[index].tobytes()
-
-
-def _read_info(file: h5py.File, metres_per_unit: float | None) -> DatasetInfo:
-    if _attribute(file, "format", str) != FORMAT:
-        raise ValueError(f"attribute format is not {FORMAT}")
-    return DatasetInfo(
-        scene=_attribute(file, "scene", str),
-        split=_attribute(file, "split", str),
-        label=_attribute(file, "label", str),
-        provenance=record_from_json(Provenance, _attribute(file, "label_provenance", str)),
-        generator=_attribute(file, "generator", str),
-        metres_per_unit=metres_per_unit,
-        config=object_from_json(_attribute(file, "config", str)),
-    )
 
 
 def _attribute(file: h5py.File, name: str, kind: type) -> Any:

@@ -80,7 +80,14 @@ def write_dataset(
     a sample that breaks a rule of the format or a folder that already holds a dataset, StageError when fewer or more
     samples arrive than announced or the disk is full.
     """
-    _check_request(folder, info, sample_count, writing)
+    if sample_count < 1:
+        raise InputError(f"There is no sample to write to {folder}; see why render-pairs refused the views.")
+    if not 1 <= writing.samples_per_shard <= MAX_SAMPLES_A_SHARD:
+        raise InputError(f"samples_per_shard must lie in 1..{MAX_SAMPLES_A_SHARD}; 64 to 256 is sensible.")
+    if not _SPLIT_NAME.fullmatch(info.split):
+        raise InputError(f"The split name {info.split!r} must hold letters, digits, points and underscores only.")
+    if (folder / INDEX_NAME).exists():
+        raise InputError(f"{folder} already holds a dataset; choose another name or delete it first.")
     total = math.ceil(sample_count / writing.samples_per_shard)
     stream = _checked(samples)
     shards = []
@@ -149,17 +156,6 @@ def verify_dataset(folder: Path) -> DatasetIndex:
         for sample in _checked(read_shard(path), where=f" of {path}", seen=seen):
             del sample
     return index
-
-
-def _check_request(folder: Path, info: DatasetInfo, sample_count: int, writing: ShardWriting) -> None:
-    if sample_count < 1:
-        raise InputError(f"There is no sample to write to {folder}; see why render-pairs refused the views.")
-    if not 1 <= writing.samples_per_shard <= MAX_SAMPLES_A_SHARD:
-        raise InputError(f"samples_per_shard must lie in 1..{MAX_SAMPLES_A_SHARD}; 64 to 256 is sensible.")
-    if not _SPLIT_NAME.fullmatch(info.split):
-        raise InputError(f"The split name {info.split!r} must hold letters, digits, points and underscores only.")
-    if (folder / INDEX_NAME).exists():
-        raise InputError(f"{folder} already holds a dataset; choose another name or delete it first.")
 
 
 def _checked(samples: Iterable[ShardSample], *, where: str = "", seen: set[str] | None = None) -> Iterator[ShardSample]:

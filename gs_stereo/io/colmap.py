@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
 
 from gs_stereo.errors import InputError
 from gs_stereo.io import colmap_binary, colmap_text
@@ -115,9 +114,15 @@ def sparse_scene_from_model(model: ColmapModel, metres_per_unit: float | None = 
     for image in images:
         seen = np.unique(image.point_ids[image.point_ids != _NO_POINT])
         visible.append(np.searchsorted(ids, seen).astype(np.int64))
+    error = model.points.error_px[order]
     return SparseScene(
         cameras=tuple(_pinhole_camera(model.cameras[image.camera_id], image) for image in images),
-        points=_sparse_points(model.points, order),
+        points=SparsePoints(
+            xyz_in_world=model.points.xyz_in_world[order],
+            rgb=model.points.rgb[order],
+            error_px=np.where(error >= 0, error, np.nan),
+            track_length=np.diff(model.points.track_start)[order],
+        ),
         visible_points=tuple(visible),
         metres_per_unit=metres_per_unit,
     )
@@ -130,16 +135,6 @@ def _pinhole_camera(camera: ColmapCamera, image: ColmapImage) -> Camera:
         height=camera.height,
         intrinsics=pinhole_intrinsics(camera),
         cam_from_world=image.cam_from_world,
-    )
-
-
-def _sparse_points(points: ColmapPoints, order: Int[np.ndarray, "n"]) -> SparsePoints:
-    error = points.error_px[order]
-    return SparsePoints(
-        xyz_in_world=points.xyz_in_world[order],
-        rgb=points.rgb[order],
-        error_px=np.where(error >= 0, error, np.nan),
-        track_length=np.diff(points.track_start)[order],
     )
 
 

@@ -38,7 +38,7 @@ class NetExpertConfig(MatcherSettings):
     def processes(self) -> int | None:
         import torch
 
-        return 1 if torch.cuda.is_available() else None
+        return 1 if self.device != "cpu" and torch.cuda.is_available() else None
 
 
 class CheckpointConfig(NetExpertConfig):

@@ -46,11 +46,15 @@ class OnnxMatcher(OneDirectionMatcher):
     def provenance(self) -> Provenance:
         """Name, licence and settings of the description and the config, and the sha256 of the weights."""
         description = self.description.model_dump(mode="json", exclude={"name", "version", "licence"})
+        # External weights lie beside the model, as model.onnx.data or model.onnx_data.
+        model = self.config.model
+        beside = sorted(path for path in model.parent.glob(f"{model.name}*data") if path.is_file())
+        digests = [sha256_file(path) for path in (model, *beside)]
         return Provenance(
             name=self.description.name,
             version=self.description.version,
             licence=self.description.licence,
-            weights_sha256=_weights_sha256(self.config.model),
+            weights_sha256=digests[0] if len(digests) == 1 else sha256_text("\n".join(digests)),
             settings={**self.config.model_dump(mode="json", exclude=_PLACES), "description": description},
         )
 
@@ -129,10 +133,3 @@ def _plane(
         )
     plane = batch.astype(np.float32)
     return plane if stride == 1 else resize_surface(plane, size)
-
-
-def _weights_sha256(model: Path) -> str:
-    """Digest of the model file, joined with those of external weights (model.onnx.data, model.onnx_data)."""
-    beside = sorted(path for path in model.parent.glob(f"{model.name}*data") if path.is_file())
-    digests = [sha256_file(path) for path in (model, *beside)]
-    return digests[0] if len(digests) == 1 else sha256_text("\n".join(digests))

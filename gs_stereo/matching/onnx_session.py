@@ -106,13 +106,7 @@ def _checked(session: Any, description: OnnxModelDescription, model: Path) -> Op
         if each.type == "tensor(uint8)" and not description.raw_pixels:
             raise ConfigError(f"The input {name} of {model} takes uint8; its description must not normalise pixels.")
     types = {name: _DTYPES[each.type] for name, each in inputs.items()}
-    return OpenModel(
-        session=session, types=types, fixed_size=_fixed_size(shapes[description.inputs[0]], description, model)
-    )
-
-
-def _fixed_size(shape: list[Any], description: OnnxModelDescription, model: Path) -> tuple[int, int] | None:
-    """(height, width) that the model insists on, None if it takes any; ConfigError on contradictions."""
+    shape = shapes[description.inputs[0]]
     height, width = shape[2:] if description.layout == "NCHW" else shape[1:3]
     in_file = (height, width) if isinstance(height, int) and isinstance(width, int) else None
     if in_file and min(in_file) < 1:
@@ -122,7 +116,7 @@ def _fixed_size(shape: list[Any], description: OnnxModelDescription, model: Path
             f"The ONNX model {model} takes {in_file} (height, width), its description says {description.size}; "
             "correct the layout or remove the size."
         )
-    return in_file or description.size
+    return OpenModel(session=session, types=types, fixed_size=in_file or description.size)
 
 
 def run_model(

@@ -40,6 +40,8 @@ def report_facts(
     name, index = dataset.path.name, read_index(dataset.path)
     stages = lineage(paths, f"{DATASETS_FOLDER}/{name}")
     capture = capture_of(paths, dataset.path)
+    folder = evaluation_of(paths, name)
+    path = paths.published(folder) / "report.json" if folder else None
     return ReportFacts(
         scene=index.scene,
         dataset=name,
@@ -55,15 +57,9 @@ def report_facts(
         if capture
         else None,
         fit=_fit_facts(paths, config) if any(stage.folder == splat_folder.FOLDER for stage in stages) else None,
-        evaluation=_evaluation(paths, name),
+        evaluation=read_record(Evaluation, path, fix="run gsstereo evaluate-labels --force") if path else None,
         code_version=__version__,
     )
-
-
-def _evaluation(paths: ScenePaths, dataset: str) -> Evaluation | None:
-    folder = evaluation_of(paths, dataset)
-    path = paths.published(folder) / "report.json" if folder else None
-    return read_record(Evaluation, path, fix="run gsstereo evaluate-labels --force") if path else None
 
 
 def capture_of(paths: ScenePaths, dataset_dir: Path) -> PublishedFolder | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 
 from gs_stereo.errors import StageError
 from gs_stereo.geometry.disparity import disparity_from_depth
@@ -187,7 +187,7 @@ def _view_measures(rig: StereoRig, depth: DepthMaps, left: EyeMeasures, right: E
 def _rendered_views(output: RenderOutput) -> list[RenderedView]:
     images = (output.rgb.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
     maps = [output.expected_depth, output.median_depth, output.depth_variance, output.alpha]
-    expected, median, variance, alpha = (_float32(values) for values in maps)
+    expected, median, variance, alpha = (values.to(torch.float32).contiguous().cpu().numpy() for values in maps)
     return [
         RenderedView(
             image=images[view],
@@ -195,7 +195,3 @@ def _rendered_views(output: RenderOutput) -> list[RenderedView]:
         )
         for view in range(len(images))
     ]
-
-
-def _float32(values: torch.Tensor) -> Float[np.ndarray, "c h w"]:
-    return values.to(torch.float32).contiguous().cpu().numpy()

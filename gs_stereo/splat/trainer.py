@@ -57,18 +57,17 @@ class Trainer:
         value = self._finite(loss, iteration)
 
         strategy.observe(state, view.camera, output, sink)
-        self._descend(state, leaves)
+        gradients = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+        rates = schedule.learning_rates(self.config, state.iteration, self.extent)
+        adam_step(state.parameters, gradients, state.adam, rates)
         if exposure is not None:
             self._descend_exposure(state, index, exposure)
         strategy.refine(state, iteration, schedule.means_rate(self.config, iteration) * self.extent)
         state.iteration += 1
-        self._record(state, value)
+        every = max(1, self.config.iterations // _RECORDS)
+        if state.iteration % every == 0 or state.iteration == self.config.iterations:
+            state.records.append(FitRecord(iteration=state.iteration, loss=value, count=len(state)))
         return value
-
-    def _descend(self, state: TrainingState, leaves: dict[str, torch.Tensor]) -> None:
-        gradients = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
-        rates = schedule.learning_rates(self.config, state.iteration, self.extent)
-        adam_step(state.parameters, gradients, state.adam, rates)
 
     def _descend_exposure(self, state: TrainingState, index: int, exposure: torch.Tensor) -> None:
         assert exposure.grad is not None
@@ -84,8 +83,3 @@ class Trainer:
                 f"The fit diverged at iteration {iteration} (loss {value}); lower the learning rates in fit.rates."
             )
         return value
-
-    def _record(self, state: TrainingState, loss: float) -> None:
-        every = max(1, self.config.iterations // _RECORDS)
-        if state.iteration % every == 0 or state.iteration == self.config.iterations:
-            state.records.append(FitRecord(iteration=state.iteration, loss=loss, count=len(state)))

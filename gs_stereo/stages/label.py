@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -146,6 +146,8 @@ def _dataset_info(
     from gs_stereo.io.reconstruction import load_summary
 
     reconstruction = folders.reconstruction
+    # The settings that decide the label, and the photos' licence; not those of other experts and of storage.
+    values = config.model_dump(mode="json")
     return DatasetInfo(
         scene=context.paths.name,
         split=config.split,
@@ -153,14 +155,8 @@ def _dataset_info(
         provenance=with_generated_pixels(source.provenance(), read_pair_index(folders.pairs)),
         generator=f"gs_stereo {__version__}",
         metres_per_unit=None if reconstruction is None else load_summary(reconstruction.path).metres_per_unit,
-        config=_stored_config(config, source),
+        config={name: values[name] for name in ("expert", "pairs", "rules", "photo_licence", *source.own_settings)},
     )
-
-
-def _stored_config(config: LabelStageConfig, source: LabelSource) -> dict[str, Any]:
-    """The settings that decide the label, and the photos' licence; not those of other experts and of storage."""
-    values = config.model_dump(mode="json")
-    return {name: values[name] for name in ("expert", "pairs", "rules", "photo_licence", *source.own_settings)}
 
 
 def _outcome(facts: CardFacts) -> StageOutcome:

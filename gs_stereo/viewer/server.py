@@ -40,7 +40,15 @@ class Viewer:
     def __init__(self, contents: SceneContents, config: ViewerConfig, first_dataset: str | None = None) -> None:
         self._contents, self._config = contents, config
         self._ended = threading.Event()
-        _check_address(config)
+        # viser tries ports for ever where the address itself is wrong, so it is tried here first.
+        try:
+            family, kind, protocol, _, _ = socket.getaddrinfo(config.host, 0, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.bind((config.host, 0))
+        except (OSError, UnicodeError) as error:
+            raise ConfigError(
+                f"The viewer cannot listen on {config.host!r} ({error}); use 127.0.0.1, or an address of this machine."
+            ) from error
         with _silence():
             self._server = _PrivateServer(host=config.host, port=config.port, label=contents.name, verbose=False)
         self._home = find_home(contents)
@@ -139,18 +147,6 @@ class Viewer:
 
 def _notify(client: viser.ClientHandle, text: str) -> None:
     client.add_notification("That did not work", text, color="red", auto_close_seconds=_SECONDS_SHOWN)
-
-
-def _check_address(config: ViewerConfig) -> None:
-    """viser tries ports for ever where the address itself is wrong, so it is tried here first."""
-    try:
-        family, kind, protocol, _, _ = socket.getaddrinfo(config.host, 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.bind((config.host, 0))
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(
-            f"The viewer cannot listen on {config.host!r} ({error}); use 127.0.0.1, or an address of this machine."
-        ) from error
 
 
 @contextlib.contextmanager

@@ -46,11 +46,12 @@ constexpr float kLeastDepthRatio = 1e-3f;
 // By value: references, as std::min returns them, keep loops from being vectorised. 0 for what is no number.
 inline float clamped(float value, float top) { return value > 0 ? value < top ? value : top : 0; }
 
-// The gray value at a place inside the view, bilinear.
-inline float sampled(const View& view, float x, float y) {
+// The gray value at a place inside a view whose rows have `stride` words, bilinear. Callers keep both in variables of
+// their own: read from the view for every sample, they cost the patch kernel a tenth of its time.
+inline float sampled(const uint32_t* quads, int32_t stride, float x, float y) {
   const int32_t column = static_cast<int32_t>(x), line = static_cast<int32_t>(y);
   const float fx = x - static_cast<float>(column), fy = y - static_cast<float>(line);
-  const uint32_t quad = view.quads[line * view.width + column];
+  const uint32_t quad = quads[line * stride + column];
   const float a = static_cast<float>(static_cast<int32_t>(quad & 255));
   const float b = static_cast<float>(static_cast<int32_t>(quad >> 8 & 255));
   const float c = static_cast<float>(static_cast<int32_t>(quad >> 16 & 255));
@@ -114,7 +115,8 @@ inline void fill_window(const Sweep& sweep, const Patches& patches, const Patter
   for (int s = patches.sample_count; s < pattern.padded; ++s) window.weight[s] = window.deviation[s] = 0;
 }
 
-// 1 - correlation of the window with its image under the plane; negative if the centre does not fall into the view.
+// 1 - correlation of the window with its image under the plane; negative if the centre does not fall into the view, NaN
+// if no sample is like the centre, so that the window has no weight.
 inline float view_cost(const Sweep& sweep, const Pattern& pattern, const View& view, const Window& window,
                        const float centre[2], const float plane[3]) {
   float at[3], along_x[3], along_y[3];
@@ -130,12 +132,14 @@ inline float view_cost(const Sweep& sweep, const Pattern& pattern, const View& v
   if (!(u >= 0 && v >= 0 && u <= right && v <= bottom)) return -1;
   const float u_x = (along_x[0] - u * along_x[2]) * scale, u_y = (along_y[0] - u * along_y[2]) * scale;
   const float v_x = (along_x[1] - v * along_x[2]) * scale, v_y = (along_y[1] - v * along_y[2]) * scale;
+  const uint32_t* const quads = view.quads;
+  const int32_t stride = view.width;
   float mean = 0, square = 0, covariance = 0;
 #pragma omp simd reduction(+ : mean, square, covariance)
   for (int s = 0; s < pattern.padded; ++s) {
     const float x = clamped(u + pattern.dx[s] * u_x + pattern.dy[s] * u_y, right);
     const float y = clamped(v + pattern.dx[s] * v_x + pattern.dy[s] * v_y, bottom);
-    const float value = sampled(view, x, y) - window.mean;  // near zero, so that the squares keep their digits
+    const float value = sampled(quads, stride, x, y) - window.mean;  // near zero, so that the squares keep their digits
     const float weighted = window.weight[s] * value;
     mean += weighted;
     square += weighted * value;
@@ -143,7 +147,7 @@ inline float view_cost(const Sweep& sweep, const Pattern& pattern, const View& v
   }
   const float variance = std::max(square - mean * mean, 0.0f);
   const float norm = std::sqrt((window.variance + sweep.noise_variance) * (variance + sweep.noise_variance));
-  return std::max(0.0f, 1 - covariance / norm);
+  return std::max(1 - covariance / norm, 0.0f);
 }
 
 // Mean of the best costs: of half the views that see the pixel, at least two and at most `best`. With one view, or
@@ -175,7 +179,7 @@ GS_CLONES void cost_range(const Sweep& sweep, const Pattern& pattern, const Patc
     for (int k = 0; k < sweep.view_count; ++k) {
       const float found = view_cost(sweep, pattern, sweep.views[k], window, centre, plane);
       if (found >= 0) costs[seen++] = found;
-      patches.by_view[k * patches.count + i] = found < 0 ? NAN : found;
+      patches.by_view[k * patches.count + i] = found >= 0 ? found : NAN;
     }
     patches.cost[i] = best_mean(costs, seen, patches.best_views, sweep.missing_cost);
   }
@@ -224,6 +228,8 @@ inline void warp_row(const View& view, float inverse_depth, int y, int width, fl
   for (int k = 0; k < 3; ++k)
     first[k] = r[3 * k + 1] * static_cast<float>(y) + r[3 * k + 2] + inverse_depth * view.shift[k];
   const float right = static_cast<float>(view.width - 1), bottom = static_cast<float>(view.height - 1);
+  const uint32_t* const quads = view.quads;
+  const int32_t stride = view.width;
 #pragma omp simd
   for (int x = 0; x < width; ++x) {
     const float step = static_cast<float>(x), z = first[2] + step * r[6];
@@ -231,7 +237,7 @@ inline void warp_row(const View& view, float inverse_depth, int y, int width, fl
     const float u = (first[0] + step * r[0]) * scale, v = (first[1] + step * r[3]) * scale;
     const float inner_u = clamped(u, right), inner_v = clamped(v, bottom);
     seen[x] = ((z > kLeastDepthRatio) & (inner_u == u) & (inner_v == v)) ? 1.0f : 0.0f;
-    value[x] = sampled(view, inner_u, inner_v) - 128;
+    value[x] = sampled(quads, stride, inner_u, inner_v) - 128;
   }
 }
 

@@ -50,7 +50,9 @@ class LiteStereo(StereoNet):
     def disparities(self, left: Images, right: Images, max_disparity_px: float | None) -> list[Disparity]:
         pyramids = self.features(torch.cat([left, right]))
         left_pyramid, right_pyramid = pyramids.split()
-        planes = self._planes(max_disparity_px, left.shape[-1])
+        # A disparity cannot exceed the width.
+        wanted = min(self.config.max_disparity_px if max_disparity_px is None else max_disparity_px, left.shape[-1])
+        planes = max(1, math.ceil((wanted + 1) / _RANGE_STEP_PX)) * (_RANGE_STEP_PX // _PLANE_PX)
         prior = semi_global_prior(left, right, _PLANE_PX * planes - 1)
         cosines = correlation_volume(left_pyramid.quarter, right_pyramid.quarter, planes, self.config.groups)
         votes = prior.votes(planes, _PLANE_PX, _PLANE_PX)
@@ -66,11 +68,6 @@ class LiteStereo(StereoNet):
             if self.training or step == self.config.refine_steps - 1:
                 answers.append(convex_upsample(current, weights, 2))
         return answers
-
-    def _planes(self, max_disparity_px: float | None, width: int) -> int:
-        """Planes of the volume; a disparity cannot exceed the width."""
-        wanted = min(self.config.max_disparity_px if max_disparity_px is None else max_disparity_px, width)
-        return max(1, math.ceil((wanted + 1) / _RANGE_STEP_PX)) * (_RANGE_STEP_PX // _PLANE_PX)
 
 
 def _enlarged(disparity_px: Disparity, factor: int) -> Disparity:

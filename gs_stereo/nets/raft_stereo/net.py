@@ -57,10 +57,7 @@ class RaftStereo(StereoNet):
             self.fnet = MatchingEncoder(config.downsample)
             initialise(self.fnet)
         initialise(self.cnet)
-        self._freeze_unused()
-
-    def _freeze_unused(self) -> None:
-        """Checkpoints hold all three resolutions, whatever `gru_levels` is; what is not used asks for no gradient."""
+        # Checkpoints hold all three resolutions, whatever `gru_levels` is; what is not used asks for no gradient.
         coarse = [self.update_block.gru32, self.cnet.layer5, self.cnet.outputs32]
         middle = [self.update_block.gru16, self.cnet.layer4, self.cnet.outputs16]
         for module in coarse * (self.config.gru_levels < 3) + middle * (self.config.gru_levels < 2):

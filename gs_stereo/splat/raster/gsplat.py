@@ -51,7 +51,8 @@ class GsplatRasterizer:
         check_finite(gaussians)
         cam_from_world = poses(cameras, extras, like=gaussians.means)
         mask = None if extras.pixel_mask is None else extras.pixel_mask[:, None].to(gaussians.means)
-        colours, alpha, meta = self._colour_pass(gaussians, cameras, cam_from_world, settings)
+        degree = used_sh_degree(gaussians, settings)
+        colours, alpha, meta = self._rasterize(gaussians, cameras, cam_from_world, settings, gaussians.sh, degree)
         background = colours.new_tensor(settings.background)[None, :, None, None]
         rgb, alpha = _planar(colours) + background * (1 - _planar(alpha)), _planar(alpha)
         if mask is not None:
@@ -89,16 +90,6 @@ class GsplatRasterizer:
             rasterize_mode="antialiased" if settings.antialiased else "classic",
         )  # fmt: skip
         return images, alpha, meta
-
-    def _colour_pass(
-        self,
-        gaussians: Gaussians,
-        cameras: Sequence[Camera],
-        cam_from_world: torch.Tensor,
-        settings: RenderSettings,
-    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
-        degree = used_sh_degree(gaussians, settings)
-        return self._rasterize(gaussians, cameras, cam_from_world, settings, gaussians.sh, degree)
 
     def _channel_pass(
         self,

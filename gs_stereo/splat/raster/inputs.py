@@ -18,7 +18,14 @@ SH_COUNTS = (1, 4, 9, 16)
 
 def check_inputs(gaussians: Gaussians, cameras: Sequence[Camera], extras: RenderExtras, device: torch.device) -> None:
     """Raise InputError if shapes, devices or image sizes do not fit together. Does not look at values."""
-    _check_cameras(cameras)
+    sizes = {(camera.width, camera.height) for camera in cameras}
+    if len(sizes) != 1:
+        raise InputError(f"The cameras of one render call have sizes {sorted(sizes)}; pass cameras of one size.")
+    if min(sizes.pop()) < 1:
+        raise InputError("A camera has no pixels; give it a width and height of at least 1.")
+    for camera in cameras:
+        if not (np.isfinite(camera.cam_from_world).all() and np.isfinite(camera.intrinsics).all()):
+            raise InputError(f"Camera {camera.name!r} holds NaN or infinity; fix its pose or intrinsics.")
     count, views = len(gaussians), len(cameras)
     coefficients = gaussians.sh.shape[1] if gaussians.sh.ndim == 3 else -1
     if coefficients not in SH_COUNTS:
@@ -38,17 +45,6 @@ def check_inputs(gaussians: Gaussians, cameras: Sequence[Camera], extras: Render
             raise InputError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}; reshape it.")
         if tensor is not None and tensor.device.type != device.type:
             raise InputError(f"{name} is on {tensor.device}, this rasterizer works on {device}; move it with .to().")
-
-
-def _check_cameras(cameras: Sequence[Camera]) -> None:
-    sizes = {(camera.width, camera.height) for camera in cameras}
-    if len(sizes) != 1:
-        raise InputError(f"The cameras of one render call have sizes {sorted(sizes)}; pass cameras of one size.")
-    if min(sizes.pop()) < 1:
-        raise InputError("A camera has no pixels; give it a width and height of at least 1.")
-    for camera in cameras:
-        if not (np.isfinite(camera.cam_from_world).all() and np.isfinite(camera.intrinsics).all()):
-            raise InputError(f"Camera {camera.name!r} holds NaN or infinity; fix its pose or intrinsics.")
 
 
 def not_finite(name: str) -> InputError:

@@ -38,8 +38,9 @@ def test_lite_labels_in_one_thread_a_process_and_nothing_is_left_behind(
 
 
 def test_nets_that_use_all_cores_or_a_gpu_have_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def processes(*experts: str) -> int | None:
-        settings = {"fused": {"experts": experts}, "experts": {"checkpoint": {"checkpoint": "net.pth"}}}
+    def processes(*experts: str, device: str = "auto") -> int | None:
+        nets = {"checkpoint": {"checkpoint": "net.pth"}, "lite": {"device": device}}
+        settings = {"fused": {"experts": experts}, "experts": nets}
         return make_source(LabelSettings.model_validate(settings)).processes()
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -47,4 +48,5 @@ def test_nets_that_use_all_cores_or_a_gpu_have_one_process(monkeypatch: pytest.M
     assert processes("sgbm", "checkpoint") == 1
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert processes("lite", "sgbm") == 1
+    assert processes("lite", "sgbm", device="cpu") is None
     assert processes("sgbm") is None

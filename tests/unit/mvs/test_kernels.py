@@ -159,6 +159,33 @@ def test_what_would_read_or_write_outside_an_array_is_refused(problem: Problem) 
         aggregate(np.zeros((9, 0, 7), np.float32), np.zeros((9, 0), np.uint8), JUMPS, 1)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_planes_that_are_no_numbers_lead_to_no_address(problem: Problem, wrong: float) -> None:
+    pixels = np.arange(50 * 36, dtype=np.int32)
+    for row in range(3):
+        planes = random_planes(len(pixels))
+        seen = np.isfinite(problem.patch_costs(WINDOW, pixels, planes).by_view)
+        planes[row, ::2] = wrong
+        costs = problem.patch_costs(WINDOW, pixels, planes)
+        assert np.isfinite(costs.cost).all()
+        assert (np.isfinite(costs.by_view) == seen)[:, 1::2].all()
+        asked = costs.by_view[:, ::2]
+        assert (asked[np.isfinite(asked)] <= 2).all() if row else np.isnan(asked).all()
+    assert (problem.plane_costs(np.array([wrong, 0.5]), 3)[..., 0] == MISSING_COST).all()
+
+
+def test_a_pixel_unlike_all_samples_of_its_window_does_not_match() -> None:
+    """The weights of its window are too small for a float."""
+    left = posed(0, (0, 0, 0), (0, 0, 0))
+    image = np.zeros_like(left.image)
+    image[18, 25] = 255
+    problem = make_problem(replace(left, image=image), [posed(1, (0, 0, 0), (0.1, 0, 0))] * 2, 1.0, threads=1)
+    window = Window.of(MultiViewConfig())  # no sample lies on the centre
+    costs = problem.patch_costs(window, np.array([18 * 50 + 25], np.int32), np.array([[0.5], [0], [0]], np.float32))
+    assert np.isnan(costs.by_view).all()
+    assert costs.cost == MISSING_COST
+
+
 def test_reference_px_is_focal_times_baseline_for_a_stack() -> None:
     left = posed(0, (0, 0, 0), (0, 0, 0))
     views = [PosedImage(camera=left.camera.shifted(b), image=left.image) for b in (-0.2, 0.3, 0.4)]
