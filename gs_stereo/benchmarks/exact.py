@@ -21,6 +21,7 @@ from jaxtyping import Float, Float32, UInt8
 from gs_stereo.core.records import read_object
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.disparity import disparity_from_depth
+from gs_stereo.geometry.occlusion import hidden_by_warping
 from gs_stereo.types import Camera
 
 HIDDEN = 1
@@ -32,7 +33,6 @@ _SPLITS: tuple[Split, ...] = ("train", "test")
 _LARGEST_EDGE_PX = 1 << 15
 _SAME_BASELINE_M = 1e-6
 _NEARER_SHARE = 0.02
-_BINS_PER_PX = 2
 # Everything numpy and zipfile are known to raise on a damaged or foreign file.
 _BROKEN_NPZ = (
     OSError,
@@ -196,22 +196,9 @@ def _checked(array: np.ndarray, name: str, shape: tuple[int, int]) -> np.ndarray
 
 
 def occlusion_from_depth(z: Float[np.ndarray, "h w"], focal_times_baseline: float) -> UInt8[np.ndarray, "h w"]:
-    """Occlusion bits by warping the left depth map forward into the right view with a z-buffer.
-
-    Approximate: it knows only what the left view sees, at pixel resolution, and calls a pixel hidden when a surface
-    at least 2 % nearer falls on the same half pixel. Against exact bits its F1 on two rooms is 0.93 at 0.05 m, 0.96 at
-    0.1 m and 0.97 at 0.2 m; the errors lie on outlines.
-    """
-    height, width = z.shape
-    depth = z.astype(np.float64)
-    x_right = np.arange(width) + 0.5 - focal_times_baseline / depth
-    outside = (x_right < 0) | (x_right > width)
-    nearest = np.full((height, width * _BINS_PER_PX), np.inf)
-    rows = np.broadcast_to(np.arange(height)[:, None], z.shape)
-    for shift in (np.arange(_BINS_PER_PX) + 0.5) / _BINS_PER_PX - 0.5:
-        bins = np.floor((x_right + shift) * _BINS_PER_PX).astype(np.int64)
-        valid = (bins >= 0) & (bins < nearest.shape[1])
-        np.minimum.at(nearest, (rows[valid], bins[valid]), depth[valid])
-    own = np.clip(np.floor(x_right * _BINS_PER_PX).astype(np.int64), 0, nearest.shape[1] - 1)
-    hidden = (depth > (1 + _NEARER_SHARE) * nearest[rows, own]) & ~outside
+    """Occlusion bits by `hidden_by_warping`: approximate, for it knows only what the left view sees."""
+    disparity = focal_times_baseline / z.astype(np.float64)
+    x_right = np.arange(z.shape[1]) + 0.5 - disparity
+    outside = (x_right < 0) | (x_right > z.shape[1])
+    hidden = hidden_by_warping(disparity, _NEARER_SHARE * disparity) & ~outside
     return (HIDDEN * hidden + OUT_OF_FRAME * outside).astype(np.uint8)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 
-from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.geometry.pixels import pixel_centres, pixel_index
 from gs_stereo.types import Camera, SparseScene
 
 
@@ -32,6 +34,23 @@ def project_seen(scene: SparseScene, row: int) -> tuple[Float[np.ndarray, "n 2"]
     image_xy, depth = project(camera, xyz[scene.visible_points[row]] if scene.visible_points else xyz)
     seen = (depth > 0) & inside(camera, image_xy)
     return image_xy[seen], depth[seen]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SeenDepth:
+    """Where a camera sees points. own: their z. there: what its depth map has in that pixel. NaN out of its view."""
+
+    own: Float[np.ndarray, "..."]
+    there: Float[np.ndarray, "..."]
+
+
+def depth_seen_at(camera: Camera, depth: Float[np.ndarray, "h w"], x_in_world: Float[np.ndarray, "... 3"]) -> SeenDepth:
+    """What a camera with a depth map sees at world points."""
+    image_xy, own = project(camera, x_in_world)
+    seen = np.isfinite(own) & inside(camera, image_xy)
+    index = pixel_index(np.where(seen[..., None], image_xy, 0.0))
+    there = depth[index[..., 1], index[..., 0]].astype(np.float64)
+    return SeenDepth(own=np.where(seen, own, np.nan), there=np.where(seen, there, np.nan))
 
 
 def unproject(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.geometry.pixels import pixel_index
-from gs_stereo.geometry.projection import inside, project, unproject_depth_map
+from gs_stereo.geometry.projection import depth_seen_at, inside, project, unproject_depth_map
 from gs_stereo.types import Camera, SparsePoints
 
 _IN_FRONT = 1.05
@@ -33,9 +33,13 @@ def inverse_depth_from_neighbours(view: DepthView, neighbours: Sequence[DepthVie
     """
     points = unproject_depth_map(view.camera, view.depth.astype(np.float64))
     own = 1 / np.where(view.depth > 0, view.depth.astype(np.float64), np.nan)
-    answers = [own + _inverse_depth_change(points, neighbour) for neighbour in neighbours]
-    if not answers:
+    if not neighbours:
         return np.full(own.shape, np.nan, np.float32)
+    answers = []
+    for neighbour in neighbours:
+        seen = depth_seen_at(neighbour.camera, neighbour.depth, points)
+        unblocked = (seen.there > 0) & (seen.there * _IN_FRONT > seen.own)
+        answers.append(own + (1 / np.where(unblocked, seen.there, np.nan) - 1 / seen.own))
     return median_known(answers).astype(np.float32)
 
 
@@ -61,16 +65,6 @@ def inverse_depth_from_points(view: DepthView, points: SparsePoints) -> Float[np
         i, j = np.clip(row + dy, 0, height - 1), np.clip(column + dx, 0, width - 1)
         answer[i, j] = inverse[i, j] + change
     return answer
-
-
-def _inverse_depth_change(points: Float[np.ndarray, "h w 3"], neighbour: DepthView) -> Float[np.ndarray, "h w"]:
-    """1 / z there - 1 / z of the point, both in the neighbour's camera; NaN out of its view or behind a surface."""
-    image_xy, z = project(neighbour.camera, points)
-    seen = np.isfinite(z) & (z > 0) & inside(neighbour.camera, np.nan_to_num(image_xy, nan=-1.0))
-    index = pixel_index(np.where(seen[..., None], image_xy, 0.0))
-    there = neighbour.depth[index[..., 1], index[..., 0]].astype(np.float64)
-    seen &= (there > 0) & (there * _IN_FRONT > z)
-    return np.where(seen, 1 / np.where(seen, there, 1.0) - 1 / np.where(seen, z, 1.0), np.nan)
 
 
 def median_known(maps: Sequence[Float[np.ndarray, "*shape"]]) -> Float[np.ndarray, "*shape"]:

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 
 from gs_stereo.geometry.pixels import pixel_index
-from gs_stereo.geometry.projection import inside, project, project_seen, unproject_depth_map
+from gs_stereo.geometry.projection import depth_seen_at, inside, project, project_seen, unproject_depth_map
 from gs_stereo.geometry.view_selection import views_with_parallax
 from gs_stereo.log import progress
 from gs_stereo.mvs.config import SweepConfig
@@ -126,13 +126,8 @@ def _confirmed(view: FirstDepth, others: Sequence[FirstDepth]) -> FirstDepth:
     confirmed = np.zeros(view.depth.shape, dtype=bool)
     xyz = unproject_depth_map(view.view.camera, view.depth)
     for other in others:
-        image_xy, depth = project(other.view.camera, xyz)
-        hit = np.isfinite(depth) & (depth > 0) & inside(other.view.camera, image_xy)
-        pixel = pixel_index(np.where(hit[..., None], image_xy, 0.0))
-        found = other.depth[pixel[..., 1], pixel[..., 0]]
-        tolerance = _AGREEMENT_STEPS * max(view.step, other.step)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            confirmed |= hit & (np.abs(1 / depth - 1 / found) < tolerance)
+        seen = depth_seen_at(other.view.camera, other.depth, xyz)
+        confirmed |= np.abs(1 / seen.own - 1 / seen.there) < _AGREEMENT_STEPS * max(view.step, other.step)
     return replace(view, depth=_without_specks(np.where(confirmed, view.depth, np.nan), view.inverse_depths))
 
 
