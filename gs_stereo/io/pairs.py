@@ -3,7 +3,8 @@
     <folder>/pair.json                 format and version, ids, rig, offsets of extra views, measures of the view
     <folder>/left.png, right.png       sRGB; extra_00.png ... for the views of an N-view stack
     <folder>/geometry.h5               left_expected, left_median, left_variance, left_alpha, right_... : float32 (H, W)
-                                       (absent where the images were not rendered from a scene)
+                                       (absent where the images were not rendered from a scene); left_cut_out : uint8,
+                                       1 = cut out of the photos (absent where nothing is)
 
 The maps are lossless, and pair.json holds the sha256 of every other file. The same pair gives the same bytes.
 """
@@ -18,7 +19,7 @@ from typing import Annotated, Any, Literal
 import h5py
 import hdf5plugin
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Num
 from pydantic import Field
 
 from gs_stereo.core.atomic import atomic_folder, write_bytes
@@ -33,7 +34,7 @@ from gs_stereo.types import DepthMaps, StereoImages, StereoPair, StereoRig
 PAIR_FILE = "pair.json"
 GEOMETRY_FILE = "geometry.h5"
 
-_EYES = ("left", "right")
+_EYES, _CUT_OUT = ("left", "right"), "left_cut_out"
 _MAPS = tuple(item.name for item in fields(DepthMaps))
 _MAX_EXTRA_VIEWS = 99
 
@@ -98,8 +99,7 @@ def read_pair(folder: Path) -> StereoImages:
     if GEOMETRY_FILE not in header.sha256:
         return images
     _check_unchanged(folder / GEOMETRY_FILE, header)
-    left_depth, right_depth = _read_geometry(folder / GEOMETRY_FILE, header.size)
-    return StereoPair(**vars(images), left_depth=left_depth, right_depth=right_depth)
+    return StereoPair(**vars(images), **_read_geometry(folder / GEOMETRY_FILE, header.size))
 
 
 def read_images(folder: Path) -> StereoImages:
@@ -114,7 +114,8 @@ def read_rig(folder: Path) -> StereoRig:
 
 def read_left_depth(folder: Path) -> DepthMaps:
     """Only the depth of a pair's left eye."""
-    return _read_geometry(folder / GEOMETRY_FILE, read_header(folder).size, _EYES[:1])[0]
+    depth: DepthMaps = _read_geometry(folder / GEOMETRY_FILE, read_header(folder).size, _EYES[:1])["left_depth"]
+    return depth
 
 
 def read_header(folder: Path) -> PairHeader:
@@ -163,14 +164,22 @@ def _geometry_bytes(pair: StereoPair) -> bytes:
                 if values.shape != size:
                     raise InputError(f"The {eye} {name} of {pair.sample_id!r} is {values.shape}, its camera is {size}.")
                 file.create_dataset(f"{eye}_{name}", data=values, chunks=size, track_times=False, **filters)
+        if pair.left_cut_out is not None:
+            cut_out = pair.left_cut_out.astype(np.uint8)
+            file.create_dataset(_CUT_OUT, data=cut_out, chunks=size, track_times=False, **filters)
         file.flush()
         return bytes(file.id.get_file_image())
 
 
-def _read_geometry(path: Path, size: tuple[int, int], eyes: Sequence[str] = _EYES) -> tuple[DepthMaps, ...]:
+def _read_geometry(path: Path, size: tuple[int, int], eyes: Sequence[str] = _EYES) -> dict[str, Any]:
+    """The fields of a StereoPair that the file holds."""
     try:
         with h5py.File(path, "r", locking=False) as file:
-            return tuple(DepthMaps(**{name: _read_map(file, f"{eye}_{name}", size) for name in _MAPS}) for eye in eyes)
+            found: dict[str, Any] = {
+                f"{eye}_depth": DepthMaps(**{name: _read_map(file, f"{eye}_{name}", size) for name in _MAPS})
+                for eye in eyes
+            }
+            return found | ({_CUT_OUT: _read_map(file, _CUT_OUT, size, np.uint8) > 0} if _CUT_OUT in file else {})
     except GsStereoError:
         raise
     except HDF5_ERRORS as error:
@@ -178,10 +187,12 @@ def _read_geometry(path: Path, size: tuple[int, int], eyes: Sequence[str] = _EYE
         raise InputError(f"The file {path} is missing or corrupt ({reason}); render the pair again.") from error
 
 
-def _read_map(file: h5py.File, name: str, size: tuple[int, int]) -> Float[np.ndarray, "h w"]:
+def _read_map(
+    file: h5py.File, name: str, size: tuple[int, int], kind: type[np.generic] = np.float32
+) -> Num[np.ndarray, "h w"]:
     """One map, if it lies in this very file with the size that the camera promises. ValueError otherwise."""
     data = own_dataset(file, name)
-    if data.shape != size or data.dtype != np.float32:
-        raise ValueError(f"{name} is {data.dtype} {data.shape}, must be float32 {size}")
-    values: Float[np.ndarray, "h w"] = data[()]
+    if data.shape != size or data.dtype != kind:
+        raise ValueError(f"{name} is {data.dtype} {data.shape}, must be {kind.__name__} {size}")
+    values: Num[np.ndarray, "h w"] = data[()]
     return values

@@ -1,6 +1,7 @@
 """The folder that `reconstruct` and `import` publish, and how later stages read it.
 
     images/               undistorted PNG images, all of one scene
+    masks/                for images with a part that is cut out (transparent in the photo): white where the scene is
     sparse/               COLMAP binary model, PINHOLE; its image names are the files in images/
     reconstruction.json   what registered, what failed and why, scale, and the photo behind every image file
 
@@ -16,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from pydantic import Field
 
 from gs_stereo.core.records import Record, read_record, write_record
@@ -26,7 +27,7 @@ from gs_stereo.io.colmap import read_model, sparse_scene_from_model, write_model
 from gs_stereo.io.colmap_model import ColmapModel, check_image_name
 from gs_stereo.types import Camera, SparseScene
 
-IMAGE_FOLDER, MODEL_FOLDER, SUMMARY_FILE = "images", "sparse", "reconstruction.json"
+IMAGE_FOLDER, MASK_FOLDER, MODEL_FOLDER, SUMMARY_FILE = "images", "masks", "sparse", "reconstruction.json"
 _KEPT_PHOTOS = 8
 
 
@@ -133,9 +134,10 @@ class PhotosOfReconstruction:
     """A photo source over `reconstruct/`; the last few photos stay in memory."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / IMAGE_FOLDER
+        self._folder, self._masks = folder / IMAGE_FOLDER, folder / MASK_FOLDER
         self._files = load_summary(folder).image_files
         self._read = lru_cache(maxsize=_KEPT_PHOTOS)(self._load)
+        self.mask = lru_cache(maxsize=_KEPT_PHOTOS)(self._load_mask)
 
     @property
     def names(self) -> Collection[str]:
@@ -148,3 +150,8 @@ class PhotosOfReconstruction:
 
     def _load(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
         return read_photo(self._folder / self._files[name])
+
+    def _load_mask(self, name: str) -> Bool[np.ndarray, "h w"] | None:
+        """True where the photo shows the scene; None if all of it does."""
+        path = self._masks / self._files[name]
+        return read_photo(path)[:, :, 0] > 0 if path.is_file() else None

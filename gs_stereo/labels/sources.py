@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+from jaxtyping import Bool
+
 from gs_stereo.errors import InputError, PluginError
 from gs_stereo.labels.config import LabelSettings
 from gs_stereo.labels.protocol import LabelSource
 from gs_stereo.matching.protocol import MATCHERS
 from gs_stereo.plugins import Registry
-from gs_stereo.types import StereoImages, StereoPair
+from gs_stereo.types import LabelFlag, StereoImages, StereoLabel, StereoPair
 
 if TYPE_CHECKING:
     from gs_stereo.labels.observations import ViewDepth
-    from gs_stereo.types import StereoLabel
 
 MATCHER_PREFIX = "matcher:"
 
@@ -66,4 +68,16 @@ def label_pair(
         raise InputError(
             f"The pair {pair.sample_id!r} has no rendered depth; label it with a matcher, for example --expert lite."
         )
-    return source.label(cast(StereoPair, pair), views or {})
+    label = source.label(cast(StereoPair, pair), views or {})
+    if isinstance(pair, StereoPair) and pair.left_cut_out is not None:
+        return without(label, pair.left_cut_out)
+    return label
+
+
+def without(label: StereoLabel, cut_out: Bool[np.ndarray, "h w"]) -> StereoLabel:
+    """The label but for pixels that the photos cut out; they are flagged."""
+    return StereoLabel(
+        disparity=np.where(cut_out, np.float32(np.nan), label.disparity),
+        confidence=np.where(cut_out, np.uint8(0), label.confidence),
+        flags=np.where(cut_out, np.uint16(LabelFlag.CUT_OUT), label.flags),
+    )

@@ -115,6 +115,20 @@ def check_coverage(data: DatasetMeasures, config: QualityConfig) -> Check:
     return judged(subject, unlabelled, limits, Wording(good=f"{what}.", bad=fix), data.ids(1 - coverage > limits[1]))
 
 
+def check_confidence(data: DatasetMeasures, config: QualityConfig) -> Check:
+    """Share of labels that are hardly trusted."""
+    doubtful, limits = np.array([sample.doubtful for sample in data.samples]), config.doubtful
+    share = float(np.nanmean(doubtful)) if np.isfinite(doubtful).any() else float("nan")
+    what = f"{percent(share)} of the labels have a confidence under {config.min_confidence:g}"
+    fix = (
+        f"{what} (fail above {percent(limits[1])}): nothing bears them out; fit longer, take more photos of the blank "
+        "or hidden parts, or use the label source fused, which leaves such pixels out."
+    )
+    subject = ("confidence", "Confidence", "share of labels")
+    wording = Wording(good=f"{what}.", bad=fix, unmeasured="There is no label to take the confidence of.")
+    return judged(subject, share, limits, wording, data.ids(doubtful > limits[1]))
+
+
 def check_range(data: DatasetMeasures, config: QualityConfig) -> Check:
     """Median disparity against the width. Never a failure: it may be meant."""
     typical = median_of(np.array([sample.disparity_px for sample in data.samples]))

@@ -81,6 +81,11 @@ class QualityConfig(Config):
         default=(0.05, 0.3), description="Share of samples that repeat an earlier one: same pose or same picture"
     )
     unlabelled: Limits = Field(default=(0.5, 0.85), description="Share of pixels without a label")
+    doubtful: Limits = Field(
+        default=(0.25, 0.5),
+        description="Share of labels with less than min_confidence. Sound data sets have less than 0.09, labels of a "
+        "splat that was not held in place by photos 0.6",
+    )
     disparity_share: tuple[float, float] = Field(
         default=(0.015, 0.3), description="Median disparity over the width outside this range deserves a closer look"
     )

@@ -24,7 +24,7 @@ from gs_stereo.quality.warp import (
     moved_rows,
     warp_curves,
 )
-from gs_stereo.types import SparseScene
+from gs_stereo.types import LabelFlag, SparseScene
 
 _NAN = float("nan")
 _CLEARLY_MOVED_PX = 0.5
@@ -48,7 +48,8 @@ class SampleMeasures:
     three by the pixels, at the labelled disparity). to_the_right: share of matches that lie further right
     in the right image, which only happens when the eyes are swapped. labels: against the matches. warp: against the
     pixels, after the row offset was taken away. different_share: visible confident pixels that look different.
-    photo_edge_width_px2: of the photo of the same view. disparity_px: median label.
+    photo_edge_width_px2: of the photo of the same view. coverage: labels among the pixels that no photo cuts out.
+    doubtful: labels with less than `min_confidence`. disparity_px: median label.
     """
 
     sample_id: str
@@ -66,6 +67,7 @@ class SampleMeasures:
     right: EyeLook
     photo_edge_width_px2: float
     coverage: float
+    doubtful: float
     disparity_px: float
     small: SmallView
 
@@ -74,6 +76,7 @@ def measure_sample(
     sample: ShardSample, config: QualityConfig, scene: SparseScene | None, photo: UInt8[np.ndarray, "_ _ 3"] | None
 ) -> SampleMeasures:
     """Measure one sample. scene: what structure from motion knows, or None. photo: of the same view, or None."""
+    labelled, shown = np.isfinite(sample.disparity), (sample.flags & np.uint16(LabelFlag.CUT_OUT)) == 0
     matches = match_features(sample.left, sample.right)
     enough = len(matches) >= config.min_matches
     comparable = trusted(sample, config.min_confidence)
@@ -98,7 +101,8 @@ def measure_sample(
         left=_look(sample.left),
         right=_look(sample.right),
         photo_edge_width_px2=_NAN if photo is None else _photo_edge_width(photo, sample),
-        coverage=float(np.isfinite(sample.disparity).mean()),
+        coverage=float(labelled.sum() / max(1, shown.sum())),
+        doubtful=float((sample.confidence[labelled] < 255 * config.min_confidence).mean()) if labelled.any() else _NAN,
         disparity_px=median_of(sample.disparity),
         small=_small_view(sample),
     )

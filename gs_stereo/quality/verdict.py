@@ -11,6 +11,7 @@ from gs_stereo.quality.check import Check
 from gs_stereo.quality.checks import (
     check_blank,
     check_blur,
+    check_confidence,
     check_coverage,
     check_duplicates,
     check_eyes,
@@ -32,6 +33,7 @@ _CHECKS = (
     check_blur,
     check_blank,
     check_coverage,
+    check_confidence,
     check_warp,
     check_views,
     check_duplicates,

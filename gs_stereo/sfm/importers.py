@@ -19,9 +19,8 @@ from gs_stereo.imaging.images import (
     fitting_size,
     list_photos,
     photo_size,
+    read_mask,
     read_photo,
-    shrink_to_edge,
-    write_png,
 )
 from gs_stereo.io.colmap import read_best_model, read_model
 from gs_stereo.io.colmap_model import (
@@ -38,7 +37,7 @@ from gs_stereo.sfm.conventions import PoseFit, SeenPoints, converted, fit_of_poi
 from gs_stereo.sfm.job import CameraGroup, Job, OnProgress, ignore_progress, run_job
 from gs_stereo.sfm.lens import Lens, colmap_from_lens, lens_from_colmap, undistort
 from gs_stereo.sfm.pairs import pairs_by_pose, pairs_to_compare
-from gs_stereo.sfm.photos import in_threads
+from gs_stereo.sfm.photos import in_threads, write_working_image
 from gs_stereo.sfm.publish import ReconstructionResult, publish, scratch_folder
 from gs_stereo.sfm.scale import Similarity, apply_similarity, camera_centres
 from gs_stereo.sfm.undistort import PhotoSource
@@ -383,7 +382,8 @@ def _write_working_images(given: _Given, folder: Path, config: ImportConfig, on_
     def shrink(name: str) -> None:
         source = given.sources[name]
         photo = read_photo(source.path, upright=source.upright)
-        write_png(folder / file_of[name], shrink_to_edge(photo, config.max_image_size))
+        mask = read_mask(source.path, upright=source.upright)
+        write_working_image(folder / file_of[name], photo, mask, config.max_image_size)
 
     in_threads(shrink, names, "photos", on_progress)
     return file_of

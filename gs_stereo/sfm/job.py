@@ -11,6 +11,7 @@ from gs_stereo.core.records import Record, json_text, record_from_json
 from gs_stereo.sfm.config import Convention
 from gs_stereo.sfm.conventions import PoseFit
 
+MASKS = "masks"
 _MAX_RESULT_BYTES = 1 << 28
 _FIXES = Fixes(
     killed="use a smaller --max-image-size or fewer photos",
@@ -36,7 +37,8 @@ class Job(Record):
     """One run of the worker.
 
     task: poses are unknown, or given and kept, or given and only compared with the matches.
-    folder: images, with names that need no quoting. output: where the worker writes the model.
+    folder: images, with names that need no quoting, and their masks, if any, in MASKS. output: where the worker writes
+    the model.
     pairs: names to match; with `retrieve` > 0 the most similar images of each one are matched as well.
     poses: where they are given, name -> the first three rows of cam_from_world. read_as: how they were written.
     """

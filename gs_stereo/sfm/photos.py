@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from jaxtyping import Bool, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.exif import GpsPosition, read_metadata
@@ -18,6 +19,8 @@ from gs_stereo.imaging.images import (
     fitting_scale,
     fitting_size,
     list_photos,
+    mask_image,
+    read_mask,
     read_photo,
     shrink_to_edge,
     unused_files,
@@ -26,7 +29,7 @@ from gs_stereo.imaging.images import (
 from gs_stereo.imaging.video import extract_frames
 from gs_stereo.io.colmap_model import CAMERA_MODELS
 from gs_stereo.sfm.config import ReconstructConfig
-from gs_stereo.sfm.job import CameraGroup, OnProgress, Progress, ignore_progress
+from gs_stereo.sfm.job import MASKS, CameraGroup, OnProgress, Progress, ignore_progress
 
 _DEFAULT_FOCAL_OVER_EDGE = 1.2
 T = TypeVar("T")
@@ -117,7 +120,7 @@ def prepare_photos(
         except InputError as error:
             return _printable(name), str(error)
         file = f"{number:06d}.png"
-        write_png(folder / file, shrink_to_edge(image, config.max_image_size))
+        write_working_image(folder / file, image, read_mask(path), config.max_image_size)
         return Photo(
             name=name,
             path=path,
@@ -137,6 +140,15 @@ def prepare_photos(
         count = f"{len(usable)} of {len(photos.paths)} photos in {photos.root} can be used{first}"
         raise InputError(f"Only {count}; add photos of the scene from different places, at least two.")
     return usable, failed
+
+
+def write_working_image(
+    file: Path, image: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"] | None, max_edge_px: int
+) -> None:
+    """Write the shrunk photo, and its mask where COLMAP looks for it: no feature is taken where the mask is black."""
+    write_png(file, shrink_to_edge(image, max_edge_px))
+    if mask is not None:
+        write_png(file.with_name(MASKS) / f"{file.name}.png", shrink_to_edge(mask_image(mask), max_edge_px))
 
 
 def _check_name(name: str) -> None:

@@ -16,7 +16,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.geometry.local_frame import NO_ORIGIN, local_origin
 from gs_stereo.io.colmap_model import ColmapModel
 from gs_stereo.io.reconstruction import (
-    IMAGE_FOLDER,
+    MASK_FOLDER,
     ReconstructionSummary,
     image_file_names,
     load_sparse_scene,
@@ -70,8 +70,11 @@ def publish(
     names = sorted(image.name for image in model.images.values())
     files = image_file_names(names)
     flat, views = undistorted_model(model, sources, max_edge_px)
-    folder = work_dir / IMAGE_FOLDER
-    write_images(flat, views, sources, {name: folder / file for name, file in files.items()}, on_progress)
+    write_images(flat, views, sources, files, work_dir, on_progress)
+    masked = sum(path.is_file() for path in (work_dir / MASK_FOLDER).rglob("*"))
+    if masked:
+        note = f"{masked} photos are transparent in part: what is cut out is neither fitted nor labelled."
+        summary = replace(summary, notes=(*summary.notes, note))
     complete = replace(_with_numbers(summary, flat), image_files=files, failed=dict(sorted(summary.failed.items())))
     write_reconstruction(work_dir, flat, complete)
     return ReconstructionResult(scene=load_sparse_scene(work_dir), summary=complete)

@@ -7,10 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
-from gs_stereo.imaging.images import fitting_scale, fitting_size, read_photo, shrink_to_edge, write_png
+from gs_stereo.imaging.images import (
+    fitting_scale,
+    fitting_size,
+    mask_image,
+    read_mask,
+    read_photo,
+    shrink_to_edge,
+    write_png,
+)
 from gs_stereo.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, pinhole_camera, with_tracks
+from gs_stereo.io.reconstruction import IMAGE_FOLDER, MASK_FOLDER
 from gs_stereo.sfm.job import OnProgress, Progress
 from gs_stereo.sfm.lens import (
     MAX_OVERSAMPLING,
@@ -22,6 +31,8 @@ from gs_stereo.sfm.lens import (
     undistorter,
 )
 from gs_stereo.sfm.photos import in_threads
+
+_HALF = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +102,11 @@ def write_images(
     model: ColmapModel,
     views: Mapping[int, _View],
     sources: Mapping[str, PhotoSource],
-    files: Mapping[str, Path],
+    files: Mapping[str, str],
+    folder: Path,
     on_progress: OnProgress,
 ) -> None:
-    """Write the pinhole image of every image of `model` to `files[name]`, camera by camera."""
+    """Write the pinhole image of every image of `model` to images/, and masks of those with any, camera by camera."""
     done = 0
     for camera_id, view in views.items():
         names = sorted(image.name for image in model.images.values() if image.camera_id == camera_id)
@@ -103,11 +115,11 @@ def write_images(
         def count(progress: Progress, before: int = before) -> None:
             on_progress(replace(progress, done=before + progress.done, total=len(model.images)))
 
-        _write_view(view, [(sources[name], files[name]) for name in names], count)
+        _write_view(view, [(sources[name], files[name]) for name in names], folder, count)
         done += len(names)
 
 
-def _write_view(view: _View, jobs: list[tuple[PhotoSource, Path]], on_progress: OnProgress) -> None:
+def _write_view(view: _View, jobs: list[tuple[PhotoSource, str]], folder: Path, on_progress: OnProgress) -> None:
     """Shrink, or resample through the lens, the photos of one camera."""
     edge_px = max(view.width, view.height) * (1 if view.lens.is_pinhole else MAX_OVERSAMPLING)
     resample: Undistorter | None = None
@@ -117,8 +129,15 @@ def _write_view(view: _View, jobs: list[tuple[PhotoSource, Path]], on_progress: 
         lens = view.lens.scaled(scale, *fitting_size(source.width, source.height, edge_px))
         resample = undistorter(lens, view.intrinsics, view.width, view.height)
 
-    def make(job: tuple[PhotoSource, Path]) -> None:
-        photo = shrink_to_edge(read_photo(job[0].path, upright=job[0].upright), edge_px)
-        write_png(job[1], resample(photo) if resample else photo)
+    def pinhole(photo: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "i j 3"]:
+        small = shrink_to_edge(photo, edge_px)
+        return resample(small) if resample else small
+
+    def make(job: tuple[PhotoSource, str]) -> None:
+        source, file = job
+        write_png(folder / IMAGE_FOLDER / file, pinhole(read_photo(source.path, upright=source.upright)))
+        mask = read_mask(source.path, upright=source.upright)
+        if mask is not None:
+            write_png(folder / MASK_FOLDER / file, mask_image(pinhole(mask_image(mask))[:, :, 0] >= _HALF))
 
     in_threads(make, jobs, "undistorted", on_progress)

@@ -20,7 +20,7 @@ import pycolmap
 from gs_stereo.core.channel import Channel
 from gs_stereo.core.records import json_text, record_from_json
 from gs_stereo.sfm.conventions import MatchedPair, PoseFit, fit_of_matches
-from gs_stereo.sfm.job import Job, JobResult
+from gs_stereo.sfm.job import MASKS, Job, JobResult
 from gs_stereo.sfm.retrieval import similar_pairs
 
 Emit = Callable[[str, int, int], None]
@@ -96,10 +96,15 @@ def _in_chunks(step: str, items: Sequence[T], size: int, emit: Emit) -> Iterator
 def _extract(job: Job, database: Path, emit: Emit) -> None:
     options = pycolmap.FeatureExtractionOptions()
     options.num_threads = job.threads or os.cpu_count() or 1
+    masks = Path(job.folder) / MASKS
     for names in _in_chunks("features", job.names, _IMAGES_PER_THREAD * options.num_threads, emit):
-        pycolmap.extract_features(
-            database, job.folder, list(names), extraction_options=options, device=pycolmap.Device.cpu
-        )
+        masked = [name for name in names if (masks / f"{name}.png").is_file()]  # COLMAP skips images that lack one
+        for part, folder in ((masked, str(masks)), ([name for name in names if name not in masked], "")):
+            if part:
+                reader = pycolmap.ImageReaderOptions()
+                reader.mask_path = folder
+                extraction = {"reader_options": reader, "extraction_options": options, "device": pycolmap.Device.cpu}
+                pycolmap.extract_features(database, job.folder, part, **extraction)
 
 
 def _match(job: Job, database: Path, emit: Emit) -> None:

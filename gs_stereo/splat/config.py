@@ -125,7 +125,8 @@ class FitConfig(Config):
         default=0.0, description="Weight of the mean axis, in scene extents, in the loss."
     )
     alpha_weight: NonNegative = Field(
-        default=0.1, description="Weight of the mean transparency in the loss: photos are opaque everywhere."
+        default=0.1,
+        description="Weight of the mean transparency in the loss: photos are opaque, and empty where they are cut out.",
     )
     depth_variance_weight: NonNegative = Field(
         default=0.05, description="Weight of the relative variance of depth along each ray in the loss."

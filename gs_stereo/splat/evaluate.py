@@ -14,7 +14,7 @@ from gs_stereo.splat.quality import ViewQuality
 from gs_stereo.splat.raster.protocol import Rasterizer, RenderSettings
 from gs_stereo.types import Camera
 from gs_stereo.types.gaussians import Gaussians
-from gs_stereo.types.photo_source import PhotoSource
+from gs_stereo.types.photo_source import PhotoSource, mask_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ def evaluate_views(
     photos: PhotoSource,
     settings: RenderSettings = RenderSettings(),
 ) -> SplatQuality:
-    """Render each camera and compare it with its photo. Cameras may differ in size."""
+    """Render each camera and compare it with its photo, where that is not cut out. Cameras may differ in size."""
     with progress("compare with the photos", len(cameras), "views") as bar:
         scores = []
         for camera in cameras:
@@ -47,6 +47,11 @@ def evaluate_views(
                 rgb = rasterizer.render(gaussians, [camera], settings).rgb[0]
             shown = np.clip(rgb.permute(1, 2, 0).cpu().numpy(), 0, 1)  # as a screen would
             photo = photos(camera.name).astype(np.float64) / 255
-            scores.append(ViewQuality(name=camera.name, psnr_db=psnr(shown, photo), ssim=ssim(shown, photo)))
+            mask = mask_of(photos, camera.name)
+            if mask is None or not mask.any():
+                mask = np.ones(photo.shape[:2], bool)
+            shown = np.where(mask[..., None], shown, photo)
+            db = psnr(shown[mask][None], photo[mask][None])
+            scores.append(ViewQuality(name=camera.name, psnr_db=db, ssim=ssim(shown, photo)))
             bar.advance()
     return SplatQuality(views=tuple(scores))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 
 from gs_stereo.config import canonical_json
 from gs_stereo.errors import InputError
@@ -27,7 +28,7 @@ from gs_stereo.splat.trainer import Trainer
 from gs_stereo.splat.training_state import TrainingState
 from gs_stereo.types import Camera, SparseScene
 from gs_stereo.types.gaussians import Gaussians
-from gs_stereo.types.photo_source import PhotoSource
+from gs_stereo.types.photo_source import PhotoSource, mask_of
 
 _LEAST_VISIBLE_OPACITY = 1 / 255
 
@@ -150,9 +151,15 @@ def background(scene: SparseScene, photos: PhotoSource, config: FitConfig) -> tu
     """The colour of what no photo has seen."""
     if config.background == "black":
         return 0.0, 0.0, 0.0
-    means = np.stack([photos(camera.name).mean(axis=(0, 1)) for camera in scene.cameras])
+    means = np.stack([_shown(photos, camera.name).mean(axis=0) for camera in scene.cameras])
     red, green, blue = (means.mean(axis=0) / 255).tolist()
     return red, green, blue
+
+
+def _shown(photos: PhotoSource, name: str) -> UInt8[np.ndarray, "n 3"]:
+    """The pixels of a photo that show the scene; all of them if none does."""
+    mask, photo = mask_of(photos, name), photos(name)
+    return photo[mask] if mask is not None and mask.any() else photo.reshape(-1, 3)
 
 
 def make_rasterizer(backend: str) -> Rasterizer:
@@ -177,7 +184,9 @@ def run_identity(scene: SparseScene, photos: PhotoSource, config: FitConfig, see
     )
     for camera in scene.cameras:
         digest.update(canonical_json([camera.name, camera.width, camera.height]).encode())
-        for values in (camera.intrinsics, camera.cam_from_world, photos(camera.name)):
+        mask = mask_of(photos, camera.name)
+        masks = () if mask is None else (mask,)
+        for values in (camera.intrinsics, camera.cam_from_world, photos(camera.name), *masks):
             digest.update(np.ascontiguousarray(values).tobytes())
     for values in (scene.points.xyz_in_world, scene.points.rgb, *scene.visible_points):
         digest.update(np.ascontiguousarray(values).tobytes())

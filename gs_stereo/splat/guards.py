@@ -21,6 +21,7 @@ from gs_stereo.imaging.images import resize_to
 from gs_stereo.imaging.sharpness import fine_detail
 from gs_stereo.splat.pairs_config import GuardsConfig
 from gs_stereo.types import Camera, DepthMaps, SparseScene
+from gs_stereo.types.photo_source import mask_of
 
 if TYPE_CHECKING:
     from gs_stereo.types.photo_source import PhotoSource
@@ -60,7 +61,8 @@ class Capture:
 class EyeMeasures(Record):
     """Measures of one rendered eye. Shares are in [0, 1]; NaN = could not be measured.
 
-    covered_share: pixels whose alpha is high enough. median_depth: of the covered pixels, in scene units.
+    covered_share: pixels whose alpha is high enough, of those that the nearest photo does not cut out.
+    median_depth: of the covered pixels, in scene units.
     ambiguous_share: covered pixels whose mean and median depth disagree. near_share: covered pixels much nearer than
     the sparse points in view. seen_share: covered surfaces that a photo looked at from a similar direction and
     distance. photo_distance: distance to the nearest photo over the median depth. photo_angle_deg: angle between the
@@ -99,7 +101,7 @@ def measure_eye(
     median_depth = float(np.median(depth.median[covered])) if covered.any() else float("nan")
     nearest = next(iter(nearest_photos(camera, capture.scene.cameras, median_depth, 1)), None)
     return EyeMeasures(
-        covered_share=float(covered.mean()),
+        covered_share=min(1.0, float(covered.mean()) / _shown_share(capture, nearest)),
         median_depth=median_depth,
         ambiguous_share=_ambiguous_share(depth, covered, config),
         near_share=_near_share(camera, depth, covered, capture, config),
@@ -108,6 +110,14 @@ def measure_eye(
         photo_angle_deg=float(np.degrees(nearest.angle_rad)) if nearest else float("nan"),
         sharpness=_sharpness(image, capture, nearest),
     )
+
+
+def _shown_share(capture: Capture, nearest: NearestPhoto | None) -> float:
+    """Share of the nearest photo that shows the scene; 1 where that is not known."""
+    if nearest is None or capture.photos is None:
+        return 1.0
+    mask = mask_of(capture.photos, capture.scene.cameras[nearest.index].name)
+    return float(mask.mean()) if mask is not None and mask.any() else 1.0
 
 
 def refusal(measures: ViewMeasures, config: GuardsConfig) -> str | None:

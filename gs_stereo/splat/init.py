@@ -24,7 +24,7 @@ from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.sh import coefficient_count, dc_from_rgb
 from gs_stereo.types import SparseScene
 from gs_stereo.types.gaussians import Gaussians
-from gs_stereo.types.photo_source import PhotoSource
+from gs_stereo.types.photo_source import PhotoSource, mask_of
 
 _EXTENT_MARGIN = 1.1
 _LEAST_EXTENT_IN_DEPTHS = 0.1
@@ -98,12 +98,12 @@ def neighbour_distance(xyz: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n"]:
 def pixel_points(
     scene: SparseScene, photos: PhotoSource, swept: Mapping[str, FirstDepth], count: int, seed: int
 ) -> tuple[Float[np.ndarray, "m 3"], UInt8[np.ndarray, "m 3"]]:
-    """About `count` random pixels of the photos as coloured points."""
+    """About `count` random pixels of the photos as coloured points, fewer where parts are cut out."""
     per_view = count // len(scene.cameras)
     xyz: list[np.ndarray] = [np.zeros((0, 3))]
     rgb: list[np.ndarray] = [np.zeros((0, 3), np.uint8)]
-    for row, camera in enumerate(scene.cameras):
-        sparse_xy, sparse_depth = project_seen(scene, row)
+    for number, camera in enumerate(scene.cameras):
+        sparse_xy, sparse_depth = project_seen(scene, number)
         if len(sparse_depth) < _DEPTH_NEIGHBOURS or per_view == 0:
             continue
         random = np.random.default_rng(unit_seed(seed, f"pixels/{camera.name}"))
@@ -112,9 +112,11 @@ def pixel_points(
             depth = swept[camera.name].guess_at(camera, image_xy)
         else:
             depth = interpolate_depth(image_xy, sparse_xy, sparse_depth)
-        pixel = pixel_index(image_xy)
-        xyz.append(unproject(camera, image_xy, depth))
-        rgb.append(photos(camera.name)[pixel[:, 1], pixel[:, 0]])
+        column, row = pixel_index(image_xy).T
+        mask = mask_of(photos, camera.name)
+        shown = slice(None) if mask is None else mask[row, column]
+        xyz.append(unproject(camera, image_xy, depth)[shown])
+        rgb.append(photos(camera.name)[row, column][shown])
     return np.concatenate(xyz), np.concatenate(rgb)
 
 

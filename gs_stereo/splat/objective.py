@@ -1,8 +1,9 @@
 """What a fit minimises: L1 + D-SSIM against the photo, and mild preferences among splats that show it equally well.
 
 The preferences act on what photos leave open: haze (opacity), huge Gaussians (scale), pixels left to the background
-though a photo is opaque everywhere (alpha), depth that is smeared along a ray (relative variance of z) or far from the
-plane sweep's rough depth. The last fades out, because photos know better in the end. Weights of 0 switch them off.
+though a photo is opaque there, or covered though it is cut out (alpha), depth that is smeared along a ray (relative
+variance of z) or far from the plane sweep's rough depth. The last fades out, because photos know better in the end.
+Weights of 0 switch them off.
 """
 
 from __future__ import annotations
@@ -39,13 +40,17 @@ class Objective:
         rgb = output.rgb
         if exposure is not None:
             rgb = rgb * exposure[0].exp()[:, None, None] + exposure[1][:, None, None]
+        transparency = 1 - output.alpha
+        if view.mask is not None:  # what is cut out has no colour, and nothing is there
+            rgb = rgb.where(view.mask, view.photo)
+            transparency = transparency.where(view.mask, output.alpha)
         loss = l1_dssim(rgb, view.photo[None], config.dssim_weight)
         if config.opacity_weight > 0:
             loss = loss + config.opacity_weight * gaussians.opacities.mean()
         if config.scale_weight > 0:
             loss = loss + config.scale_weight * gaussians.scales.mean() / self.extent
         if config.alpha_weight > 0:
-            loss = loss + config.alpha_weight * (1 - output.alpha).mean()
+            loss = loss + config.alpha_weight * transparency.mean()
         if config.depth_variance_weight > 0:
             loss = loss + config.depth_variance_weight * relative_depth_variance(output)
         fading = 1 - self.progress / config.depth_share if config.depth_share > 0 else 0.0

@@ -16,6 +16,7 @@ from jaxtyping import Bool, UInt8
 from gs_stereo.errors import StageError
 from gs_stereo.geometry.disparity import disparity_from_depth
 from gs_stereo.geometry.local_frame import NO_ORIGIN
+from gs_stereo.splat.cut_out import cut_out_of, without
 from gs_stereo.splat.guards import Capture, EyeMeasures, ViewMeasures, measure_eye, refusal
 from gs_stereo.splat.pair_planner import PairPlan, TargetDisparity
 from gs_stereo.splat.pairs_config import PairsConfig
@@ -28,10 +29,16 @@ _HIGH_PERCENTILE = 95.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RenderedView:
-    """One rendered eye as numpy arrays: sRGB image and depth maps (float32)."""
+    """One rendered eye as numpy arrays: sRGB image and depth maps (float32), and what the photos cut out of it."""
 
     image: UInt8[np.ndarray, "h w 3"]
     depth: DepthMaps
+    cut_out: Bool[np.ndarray, "h w"] | None = None
+
+    def within(self, camera: Camera, capture: Capture) -> RenderedView:
+        """The view without depth where the photos cut its surface out."""
+        cut_out = cut_out_of(camera, self.depth, capture)
+        return replace(self, depth=without(self.depth, cut_out), cut_out=cut_out)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,6 +99,7 @@ def render_planned_pair(plan: PairPlan, renderer: SplatRenderer, capture: Captur
         left = renderer.render([plan.left])[0]
     else:
         left, right = renderer.render_stereo(StereoRig(left=plan.left, baseline=plan.baseline))
+    left = left.within(plan.left, capture)
     left_measures = measure_eye(plan.left, left.image, left.depth, capture, config.guards)
     reason = refusal(ViewMeasures(left=left_measures), config.guards)
     if reason is None and not _usable(left.depth).any():
@@ -100,7 +108,7 @@ def render_planned_pair(plan: PairPlan, renderer: SplatRenderer, capture: Captur
         return PairOutcome(pair=None, measures=ViewMeasures(left=left_measures), refusal=reason)
 
     rig = StereoRig(left=plan.left, baseline=_baseline(plan, left.depth, config))
-    right = right or renderer.render([rig.right])[0]
+    right = (right or renderer.render([rig.right])[0]).within(rig.right, capture)
     right_measures = measure_eye(rig.right, right.image, right.depth, capture, config.guards)
     measures = _view_measures(rig, left.depth, left_measures, right_measures)
     reason = refusal(measures, config.guards)
@@ -170,6 +178,7 @@ def _pair(
         right=right.image,
         left_depth=left.depth,
         right_depth=right.depth,
+        left_cut_out=left.cut_out,
         extra_views=extra_views,
         extra_offsets=extra_offsets,
     )

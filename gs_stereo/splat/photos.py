@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.mvs.first_depth import FirstDepth
 from gs_stereo.splat.config import ResolutionConfig
 from gs_stereo.types import Camera
-from gs_stereo.types.photo_source import PhotoSource
+from gs_stereo.types.photo_source import PhotoSource, mask_of
 
 
 class PhotoFolder:
@@ -31,12 +31,21 @@ class PhotoFolder:
 
 
 class CheckedPhotos:
-    """A PhotoSource that keeps every photo of `source` in memory and insists that it fits its camera."""
+    """A PhotoSource that keeps photos and masks of `source` in memory and insists that they fit their cameras."""
 
     def __init__(self, source: PhotoSource, cameras: Sequence[Camera]) -> None:
         self._source = source
         self._cameras: Mapping[str, Camera] = {camera.name: camera for camera in cameras}
         self._cache: dict[str, UInt8[np.ndarray, "h w 3"]] = {}
+        self._masks: dict[str, Bool[np.ndarray, "h w"] | None] = {}
+
+    def mask(self, name: str) -> Bool[np.ndarray, "h w"] | None:
+        if name not in self._masks:
+            mask, camera = mask_of(self._source, name), self._cameras[name]
+            if mask is not None and mask.shape != (camera.height, camera.width):
+                raise InputError(f"The mask of {name} does not have its size; make masks and photos together.")
+            self._masks[name] = mask
+        return self._masks[name]
 
     def __call__(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
         if name not in self._cache:
@@ -54,10 +63,15 @@ class CheckedPhotos:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingView:
-    """A view at one resolution. photo: in [0, 1]. depth: rough z from the plane sweep, NaN where unknown, or None."""
+    """A view at one resolution.
+
+    photo: in [0, 1]. mask: where it shows the scene, None = everywhere. depth: rough z from the plane sweep, NaN where
+    unknown, or None.
+    """
 
     camera: Camera
     photo: Float[torch.Tensor, "3 h w"]
+    mask: Bool[torch.Tensor, "h w"] | None
     depth: Float[torch.Tensor, "h w"] | None
 
 
@@ -95,17 +109,21 @@ class TrainingViews:
     def _resized(self, camera: Camera, level: int) -> TrainingView:
         import cv2
 
-        photo = self._photos(camera.name)
+        photo, cut = self._photos(camera.name), mask_of(self._photos, camera.name)
         if level > 0:
             size = (camera.width >> level, camera.height >> level)
             photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+            if cut is not None:
+                cut = cv2.resize(cut.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
             camera = camera.resized(*size)
+        mask = None if cut is None else torch.from_numpy(cut).to(self._device)
         depth = None
         if camera.name in self._swept:
             centres = pixel_centres(camera.width, camera.height).reshape(-1, 2)
             values = self._swept[camera.name].depth_at(camera, centres).astype(np.float32)
             depth = torch.from_numpy(values).reshape(camera.height, camera.width).to(self._device)
-        return TrainingView(camera=camera, photo=image_tensor(photo, self._device), depth=depth)
+            depth = depth if mask is None else depth.where(mask, torch.nan)
+        return TrainingView(camera=camera, photo=image_tensor(photo, self._device), mask=mask, depth=depth)
 
 
 def image_tensor(photo: UInt8[np.ndarray, "h w 3"], device: torch.device) -> Float[torch.Tensor, "3 h w"]:

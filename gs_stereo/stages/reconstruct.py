@@ -37,7 +37,7 @@ class ReconstructStage(Stage):
     """See the module."""
 
     name = "reconstruct"
-    version = 1
+    version = 2
     config_type = ReconstructStageConfig
 
     def folder(self, config: ReconstructStageConfig) -> str:

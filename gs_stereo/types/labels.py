@@ -25,6 +25,7 @@ class LabelFlag(IntFlag):
     MULTI_VIEW_INCONSISTENT = 1 << 5
     SOURCES_DISAGREE = 1 << 6
     FROM_SPLAT = 1 << 7
+    CUT_OUT = 1 << 10
 
     @property
     def bit(self) -> int:
@@ -45,6 +46,7 @@ FLAG_MEANING: Mapping[LabelFlag, str] = {
     LabelFlag.MULTI_VIEW_INCONSISTENT: "neighbouring views disagree",
     LabelFlag.SOURCES_DISAGREE: "matcher and splat disagree",
     LabelFlag.FROM_SPLAT: "the label is taken from the splat",
+    LabelFlag.CUT_OUT: "transparent in the photos",
 }
 UNSEEN_BY_RIGHT = LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME
 """Flags of pixels that only the left eye sees."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from gs_stereo.types.camera import StereoRig
 
@@ -44,7 +44,12 @@ class StereoImages:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StereoPair(StereoImages):
-    """A rendered rectified pair: its images with the depth of both eyes."""
+    """A rendered rectified pair: its images with the depth of both eyes.
+
+    left_cut_out: pixels of the left eye whose surface the photos cut out; None if they cut nothing out. They have no
+    depth.
+    """
 
     left_depth: DepthMaps
     right_depth: DepthMaps
+    left_cut_out: Bool[np.ndarray, "h w"] | None = None

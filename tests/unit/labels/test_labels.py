@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import Board, board_depth_maps, board_pair
+from builders import Board, board_depth_maps, board_pair, shifted_pair
 
 from gs_stereo.errors import InputError
 from gs_stereo.labels.confidence import probability_within_one_px, quantised
@@ -14,6 +14,7 @@ from gs_stereo.labels.config import LabelConfig, LabelSettings
 from gs_stereo.labels.matcher import matched_label
 from gs_stereo.labels.observations import MatchedPair
 from gs_stereo.labels.rendered import has_any
+from gs_stereo.labels.sources import label_pair
 from gs_stereo.labels.splat import SplatSource, splat_label
 from gs_stereo.types import DisparityPrediction, LabelFlag
 
@@ -151,3 +152,19 @@ def test_probability() -> None:
 def test_provenance_names_the_settings() -> None:
     provenance = SplatSource(LabelSettings(rules=LabelConfig(min_alpha=0.9))).provenance()
     assert (provenance.name, provenance.settings["min_alpha"]) == ("splat", 0.9)
+
+
+@pytest.mark.parametrize("expert", ["splat", "fused", "sgbm"])
+def test_no_source_labels_what_photos_cut_out(expert: str) -> None:
+    pair = board_pair((Board(disparity_px=10.0),))[0]
+    left, right = shifted_pair(pair.left.shape[:2], 10, seed=1)
+    pair = replace(pair, left=left, right=right)
+    cut_out = np.zeros(pair.left.shape[:2], bool)
+    cut_out[:, 60:100] = True
+    settings = LabelSettings(expert=expert)
+    whole, label = (label_pair(each, settings=settings) for each in (pair, replace(pair, left_cut_out=cut_out)))
+    assert np.isfinite(whole.disparity[cut_out]).mean() > 0.5
+    assert np.isnan(label.disparity[cut_out]).all()
+    assert (label.confidence[cut_out] == 0).all()
+    assert (label.flags[cut_out] == LabelFlag.CUT_OUT).all()
+    np.testing.assert_array_equal(label.disparity[~cut_out], whole.disparity[~cut_out])

@@ -16,7 +16,7 @@ from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.dataset import measure_dataset
 from gs_stereo.quality.sample import measure_sample
 from gs_stereo.quality.verdict import Verdict, judge, sample_numbers
-from gs_stereo.types import SparseScene
+from gs_stereo.types import LabelFlag, SparseScene
 
 
 def verdict_on(
@@ -220,3 +220,34 @@ def test_sample_rows_are_plain_json(good_samples: tuple[ShardSample, ...], limit
 def test_the_limits_must_be_in_order() -> None:
     with pytest.raises(ValueError, match="must not exceed"):
         QualityConfig(row_offset_px=(2.0, 1.0))
+
+
+def test_labels_that_nothing_bears_out_are_a_reason(
+    good_samples: tuple[ShardSample, ...], limits: QualityConfig
+) -> None:
+    def doubted(share: float) -> list[ShardSample]:
+        spoiled = []
+        for sample in good_samples:
+            confidence = sample.confidence.copy()
+            confidence[: round(share * len(confidence))] = 20
+            spoiled.append(replace(sample, confidence=confidence))
+        return spoiled
+
+    assert [check_of(verdict_on(doubted(share), limits), "confidence").grade for share in (0.1, 0.4, 0.7)] == [
+        "pass",
+        "look closer",
+        "fail",
+    ]
+
+
+def test_pixels_that_photos_cut_out_are_no_lack_of_coverage(
+    good_samples: tuple[ShardSample, ...], limits: QualityConfig
+) -> None:
+    half = good_samples[0].left.shape[1] // 2
+    cut = []
+    for sample in good_samples:
+        disparity, flags = sample.disparity.copy(), sample.flags.copy()
+        disparity[:, half:], flags[:, half:] = np.nan, LabelFlag.CUT_OUT
+        cut.append(replace(sample, disparity=disparity, flags=flags))
+    whole, part = (check_of(verdict_on(samples, limits), "coverage").value for samples in (good_samples, cut))
+    assert part == pytest.approx(whole, abs=0.05)

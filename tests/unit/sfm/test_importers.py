@@ -17,10 +17,11 @@ from gs_stereo.geometry.projection import project
 from gs_stereo.imaging.images import read_photo, resize_to, write_png
 from gs_stereo.io.colmap import model_from_sparse_scene, read_model, sparse_scene_from_model, write_model
 from gs_stereo.io.colmap_model import ColmapCamera, ColmapModel
-from gs_stereo.io.reconstruction import image_path, load_summary
+from gs_stereo.io.reconstruction import PhotosOfReconstruction, image_path, load_summary
 from gs_stereo.sfm.config import ImportConfig
 from gs_stereo.sfm.importers import import_colmap, import_transforms
 from gs_stereo.types import SparseScene
+from gs_stereo.types.photo_source import mask_of
 
 GL = np.diag([1.0, -1.0, -1.0, 1.0])
 BENT = (-0.15, 0.03, 0.001, -0.002)
@@ -197,3 +198,30 @@ def test_map_coordinates_are_kept_and_their_points_are_as_good(make_capture: Any
     assert np.abs(np.array(far.summary.local_origin) - away).max() < 5
     assert near.summary.local_origin == (0.0, 0.0, 0.0)
     assert any("far from the origin" in note for note in far.summary.notes)
+
+
+def test_what_photos_cut_out_is_masked_and_gives_no_points(capture: Any, tmp_path: Path) -> None:
+    """The left half of every photo is transparent, with all its texture still underneath."""
+    frames = []
+    for camera in capture.cameras:
+        photo = Image.open(capture.folder / camera.name).convert("RGBA")
+        alpha = np.full((camera.height, camera.width), 255, np.uint8)
+        alpha[:, : camera.width // 2] = 0
+        photo.putalpha(Image.fromarray(alpha))
+        photo.save(tmp_path / camera.name)
+        frames.append({"file_path": camera.name, "transform_matrix": (camera.world_from_cam @ GL).tolist()})
+    k = capture.cameras[0].intrinsics
+    document = {"fl_x": k[0, 0], "fl_y": k[1, 1], "cx": k[0, 2], "cy": k[1, 2], "frames": frames}
+    (tmp_path / "transforms.json").write_text(json.dumps(document))
+    result = import_transforms(tmp_path / "transforms.json", tmp_path / "out", ImportConfig(max_image_size=160))
+    assert "5 photos are transparent in part" in result.summary.notes[-1]
+    photos = PhotosOfReconstruction(tmp_path / "out")
+    assert len(result.scene.points) > 20
+    for row, camera in enumerate(result.scene.cameras):
+        mask = mask_of(photos, camera.name)
+        assert mask is not None
+        assert mask.shape == (120, 160)
+        assert not mask[:, :79].any()
+        assert mask[:, 81:].all()
+        seen, _ = project(camera, result.scene.points.xyz_in_world[result.scene.visible_points[row]])
+        assert (seen[:, 0] > 78).all()
