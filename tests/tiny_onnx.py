@@ -93,6 +93,23 @@ def save_stacked(path: Path, size: tuple[int, int]) -> Path:
     return _save(path, nodes, [_value("pair", [1, 6, *size])], [_value("disp", ANY)], constants)
 
 
+def save_halves(path: Path, size: tuple[int, int]) -> Path:
+    """Four inputs as CREStereo has them: the left and right image at full size, and at half size."""
+    half = [1, 3, size[0] // 2, size[1] // 2]
+    constants = [_int64("first", [0])]
+    nodes = [
+        helper.make_node("Sub", ["next_left", "next_right"], ["full"]),
+        helper.make_node("Sub", ["init_left", "init_right"], ["half"]),
+        helper.make_node("Resize", ["half", "", "twice"], ["grown"], mode="nearest"),
+        helper.make_node("Add", ["full", "grown"], ["both"]),
+        helper.make_node("Gather", ["both", "first"], ["next_output"], axis=1),
+    ]
+    constants.append(numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice"))
+    inputs = [_value(f"init_{eye}", half) for eye in ("left", "right")]
+    inputs += [_value(f"next_{eye}", [1, 3, *size]) for eye in ("left", "right")]
+    return _save(path, nodes, inputs, [_value("next_output", ANY)], constants)
+
+
 def save_endless(path: Path, size: tuple[int, int]) -> Path:
     """A valid model that loops for years."""
     body = helper.make_graph(

@@ -16,6 +16,7 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.core.hashing import sha256_file, sha256_text
 from gs_stereo.errors import InputError
+from gs_stereo.imaging.images import resize_to
 from gs_stereo.imaging.resampling import resize_surface
 from gs_stereo.matching.both_sides import OneDirectionMatcher, Pair, announce_licence, positive_or_nan
 from gs_stereo.matching.onnx_config import OnnxConfig, OnnxModelDescription, load_description
@@ -92,8 +93,13 @@ class OnnxMatcher(OneDirectionMatcher):
         tensors = [_tensor(image, description) for image in (left, right)]
         if len(description.inputs) == 1:
             tensors = [np.concatenate(tensors, axis=1 if description.layout == "NCHW" else 3)]
+        feed = dict(zip(description.inputs, tensors, strict=True))
+        if description.half_inputs:
+            halves = (resize_to(image, image.shape[1] // 2, image.shape[0] // 2) for image in (left, right))
+            small = (_tensor(image, description) for image in halves)
+            feed |= dict(zip(description.half_inputs, small, strict=True))
         names = [description.output, *filter(None, [description.confidence_output])]
-        outputs = run_model(self._model, names, dict(zip(description.inputs, tensors, strict=True)), self.config)
+        outputs = run_model(self._model, names, feed, self.config)
         size = left.shape[0], left.shape[1]
         raw, *confidence = (_plane(output, size, description, self.config.model) for output in outputs)
         disparity = raw * np.float32(description.scale if description.sign == "positive" else -description.scale)

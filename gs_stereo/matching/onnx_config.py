@@ -21,6 +21,9 @@ class OnnxModelDescription(Config):
     inputs: tuple[str, ...] = Field(
         min_length=1, max_length=2, description="Names of the left and right input; one name: both stacked as channels"
     )
+    half_inputs: tuple[str, str] | None = Field(
+        default=None, description="Names of inputs that take left and right at half the size as well, as CREStereo's"
+    )
     output: str = Field(description="Name of the disparity output")
     output_channel: int = Field(default=0, ge=0, description="Channel of the output that holds the disparity")
     confidence_output: str | None = Field(default=None, description="Name of a confidence output in [0, 1], if any")

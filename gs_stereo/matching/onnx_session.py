@@ -93,10 +93,11 @@ def _checked(session: Any, description: OnnxModelDescription, model: Path) -> Op
     except UnicodeDecodeError as error:
         raise InputError(f"The ONNX model {model} has names that are no text; export it again.") from error
     wanted = {description.output, *filter(None, [description.confidence_output])}
-    if set(inputs) != set(description.inputs) or not wanted <= outputs:
+    fed = {*description.inputs, *(description.half_inputs or ())}
+    if set(inputs) != fed or not wanted <= outputs:
         raise InputError(
             f"The ONNX model {model} has inputs {sorted(inputs)} and outputs {sorted(outputs)}, its description names "
-            f"{sorted(description.inputs)} and {sorted(wanted)}; correct the description."
+            f"{sorted(fed)} and {sorted(wanted)}; correct the description."
         )
     for name, each in inputs.items():
         if each.type not in _DTYPES or len(shapes[name]) != 4:

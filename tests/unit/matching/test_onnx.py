@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from onnx import TensorProto
-from tiny_onnx import save_echo, save_endless, save_matcher, save_stacked, textured_pair
+from tiny_onnx import save_echo, save_endless, save_halves, save_matcher, save_stacked, textured_pair
 
 from gs_stereo.config import parse_config
 from gs_stereo.core.hashing import sha256_file
@@ -380,3 +380,17 @@ def test_importing_the_matcher_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_model_that_also_takes_both_images_at_half_size(tmp_path: Path) -> None:
+    """The difference of both eyes is counted once at full and once at half size."""
+    left, right = np.full((*SIZE, 3), 90, np.uint8), np.full((*SIZE, 3), 70, np.uint8)
+    model = save_halves(tmp_path / "crestereo_combined_iter2.onnx", SIZE)
+    expert = OnnxMatcher(OnnxConfig(model=model, description="crestereo", provider="cpu", threads=1))
+    np.testing.assert_array_equal(expert.predict(left, right).disparity, np.float32(40))
+
+
+def test_inputs_that_the_description_does_not_name_are_listed(tmp_path: Path) -> None:
+    expert = matcher(save_halves(tmp_path / "m.onnx", SIZE), tmp_path)
+    with pytest.raises(InputError, match="init_left.*next_right"):
+        expert.predict(*textured_pair(SIZE, 4.0))
