@@ -2,7 +2,7 @@
 
 Each map of `DOUBTS` is larger where there is more reason for doubt; those of `CONTEXT` say how to read them. Nearly all
 are in pixels of disparity, so one calibration serves all baselines and scales. NaN = nothing is known. A new piece of
-evidence is one function and one line of a table; then the calibration program is run again.
+evidence is one line of a table, and a function where it takes more; then the calibration program is run again.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gs_stereo.labels import shape
-from gs_stereo.labels import texture as image_texture
 from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, POINTS, VIEWS, Observations
 from gs_stereo.labels.rendered import RenderedEvidence
 from gs_stereo.labels.surroundings import median_known
-from gs_stereo.labels.texture import OwnSurface
+from gs_stereo.labels.texture import OwnSurface, fine_texture, own_surface, texture
 from gs_stereo.metrics.consistency import left_right_difference
 
 _EDGE_WINDOW_PX = 5
@@ -39,42 +38,7 @@ class Case:
 
     @cached_property
     def own_surface(self) -> OwnSurface:
-        return image_texture.own_surface(self.observations.pair.left)
-
-
-def splat_px(case: Case) -> Map:
-    """Distance to the median depth of the splat."""
-    return np.asarray(np.abs(case.disparity - case.rendered.disparity))
-
-
-def photos_px(case: Case) -> Map | None:
-    """Distance to what the real photos say."""
-    return _distance(case, PHOTOS)
-
-
-def photos_cost(case: Case) -> Map | None:
-    """How badly the photos match at their own best depth: 1 - correlation."""
-    return _cost(case, PHOTOS)
-
-
-def multibaseline_px(case: Case) -> Map | None:
-    """Distance to what a rendered stack of views says."""
-    return _distance(case, MULTIBASELINE)
-
-
-def multibaseline_cost(case: Case) -> Map | None:
-    """How badly the views of a rendered stack match at their own best depth: 1 - correlation."""
-    return _cost(case, MULTIBASELINE)
-
-
-def views_px(case: Case) -> Map | None:
-    """Distance to the depth that neighbouring virtual views show at the same place."""
-    return _distance(case, VIEWS)
-
-
-def points_px(case: Case) -> Map | None:
-    """Distance to a sparse point of structure from motion close by."""
-    return _distance(case, POINTS)
+        return own_surface(self.observations.pair.left)
 
 
 def experts_px(case: Case) -> Map | None:
@@ -105,21 +69,11 @@ def eyes_px(case: Case) -> Map:
     return np.where(case.blind, np.nan, difference)
 
 
-def skew_px(case: Case) -> Map:
-    """Distance of mean and median depth along the ray."""
-    return case.rendered.skew_px
-
-
 def spread_px(case: Case) -> Map:
     """Standard deviation of depth along the ray, as disparity."""
     depth = case.observations.pair.left_depth
     relative = np.sqrt(np.maximum(depth.variance, 0)) / np.where(depth.median > 0, depth.median, np.nan)
     return np.asarray(case.rendered.disparity * relative)
-
-
-def see_through(case: Case) -> Map:
-    """1 - opacity."""
-    return np.asarray(1 - case.observations.pair.left_depth.alpha)
 
 
 def edge_px(case: Case) -> Map:
@@ -131,77 +85,35 @@ def edge_px(case: Case) -> Map:
     return np.where(known, high - low, np.nan)
 
 
-def near_step(case: Case) -> Map:
-    """1 next to a step of the disparity of more than 1 px, falling with the distance to it."""
-    return shape.near_step(case.disparity)
-
-
-def rough_px(case: Case) -> Map:
-    """How much the disparity scatters about a plane within 7 x 7 pixels."""
-    return shape.scatter_px(case.disparity)
-
-
-def bend_px(case: Case) -> Map:
-    """Eight times the distance of a pixel to the mean of its four diagonal neighbours."""
-    return shape.bend_px(case.disparity)
-
-
-def off_median_px(case: Case) -> Map:
-    """Distance to the median of 5 x 5 pixels."""
-    return shape.off_median_px(case.disparity)
-
-
-def disparity_px(case: Case) -> Map:
-    """The disparity itself: an error of depth becomes one of disparity that grows with it."""
-    return case.disparity
-
-
-def texture(case: Case) -> Map:
-    """Standard deviation of the left image within 7 x 7 pixels, in 8-bit levels."""
-    return image_texture.texture(case.observations.pair.left)
-
-
-def fine_texture(case: Case) -> Map:
-    """The same within 3 x 3 pixels."""
-    return image_texture.fine_texture(case.observations.pair.left)
-
-
-def own_texture(case: Case) -> Map:
-    """The same among the pixels nearby that look alike."""
-    return case.own_surface.texture
-
-
-def own_share(case: Case) -> Map:
-    """How many of the pixels nearby look alike."""
-    return case.own_surface.share
-
-
 DOUBTS: dict[str, Callable[[Case], Map | None]] = {
-    "splat_px": splat_px,
-    "photos_px": photos_px,
-    "photos_cost": photos_cost,
-    "multibaseline_px": multibaseline_px,
-    "multibaseline_cost": multibaseline_cost,
-    "views_px": views_px,
-    "points_px": points_px,
+    # _px: distances to the median depth of the splat, to what the real photos say, a rendered stack of views, the depth
+    # that neighbouring virtual views show at the same place, and sparse points close by.
+    # _cost: how badly photos or stack match at their own best depth, 1 - correlation.
+    "splat_px": lambda case: np.abs(case.disparity - case.rendered.disparity),
+    "photos_px": lambda case: _distance(case, PHOTOS),
+    "photos_cost": lambda case: _cost(case, PHOTOS),
+    "multibaseline_px": lambda case: _distance(case, MULTIBASELINE),
+    "multibaseline_cost": lambda case: _cost(case, MULTIBASELINE),
+    "views_px": lambda case: _distance(case, VIEWS),
+    "points_px": lambda case: _distance(case, POINTS),
     "experts_px": experts_px,
     "left_right_px": left_right_px,
     "eyes_px": eyes_px,
-    "skew_px": skew_px,
+    "skew_px": lambda case: case.rendered.skew_px,  # distance of mean and median depth along the ray
     "spread_px": spread_px,
-    "see_through": see_through,
+    "see_through": lambda case: 1 - case.observations.pair.left_depth.alpha,
     "edge_px": edge_px,
-    "near_step": near_step,
-    "rough_px": rough_px,
-    "bend_px": bend_px,
-    "off_median_px": off_median_px,
+    "near_step": lambda case: shape.near_step(case.disparity),
+    "rough_px": lambda case: shape.scatter_px(case.disparity),
+    "bend_px": lambda case: shape.bend_px(case.disparity),
+    "off_median_px": lambda case: shape.off_median_px(case.disparity),
 }
 CONTEXT: dict[str, Callable[[Case], Map | None]] = {
-    "disparity_px": disparity_px,
-    "texture": texture,
-    "fine_texture": fine_texture,
-    "own_texture": own_texture,
-    "own_share": own_share,
+    "disparity_px": lambda case: case.disparity,  # an error of depth becomes one of disparity that grows with it
+    "texture": lambda case: texture(case.observations.pair.left),
+    "fine_texture": lambda case: fine_texture(case.observations.pair.left),
+    "own_texture": lambda case: case.own_surface.texture,
+    "own_share": lambda case: case.own_surface.share,
 }
 EVIDENCE = DOUBTS | CONTEXT
 OF_THE_PAIR = (
