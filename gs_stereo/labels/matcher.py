@@ -75,8 +75,9 @@ def matcher_of(name: str, experts: ExpertsConfig) -> StereoMatcher:
 
 def ask(name: str, pair: StereoImages, experts: ExpertsConfig) -> MatchedPair:
     """A matcher's disparity of both eyes."""
+    largest_px = _largest_disparity_px(pair)
     with _torch_threads(experts.of(name).torch_threads):
-        left, right = predict_both(matcher_of(name, experts), pair.left, pair.right, _largest_disparity_px(pair))
+        left, right = predict_both(matcher_of(name, experts), pair.left, pair.right, largest_px)
     return MatchedPair(left=left, right=right)
 
 
