@@ -41,7 +41,8 @@ class ReconstructConfig(Config):
     single_camera: Literal["auto", "always", "never"] = Field(
         default="auto",
         description="auto: one camera if all photos share size and EXIF focal length, else one for each folder, size"
-        " and focal length. always: one camera, and all sizes must agree. never: one camera a photo.",
+        " and focal length; where that fits poorly, one camera a photo is tried too, and kept if it is much better."
+        " always: one camera, and all sizes must agree. never: one camera a photo.",
     )
     max_frames: int = Field(default=150, ge=2, description="Most frames taken from a video.")
     metres_per_unit: float | None = Field(

@@ -40,6 +40,7 @@ class Job(Record):
     folder: images, with names that need no quoting, and their masks, if any, in MASKS. output: where the worker writes
     the model.
     pairs: names to match; with `retrieve` > 0 the most similar images of each one are matched as well.
+    try_own_cameras: map with a camera for each image too where shared ones fit poorly, and keep what is better.
     poses: where they are given, name -> the first three rows of cam_from_world. read_as: how they were written.
     """
 
@@ -50,6 +51,7 @@ class Job(Record):
     pairs: Sequence[Sequence[str]]
     retrieve: int = 0
     mapper: str = "incremental"
+    try_own_cameras: bool = False
     poses: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
     read_as: Convention = "cam_from_world_opencv"
     seed: int = 0
@@ -65,13 +67,16 @@ class JobResult(Record):
     """models: registered images in each model, largest first; the first is in `output` unless the list is empty.
 
     features: keypoints of each image. partners: with how many other images each one has verified matches.
-    pose_fit: how well given poses explain the matches.
+    pose_fit: how well given poses explain the matches. own_cameras: a camera for each image was the better choice;
+    shared_error_px: mean reprojection error that shared ones had left, if they gave a model.
     """
 
     models: Sequence[int]
     features: Mapping[str, int]
     partners: Mapping[str, int]
     pose_fit: PoseFit | None = None
+    own_cameras: bool = False
+    shared_error_px: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ def _reconstruct_photos(
         source="video" if photos.is_video else "photos",
         metres_per_unit=scaling.metres_per_unit,
         scale_source=scaling.source,
-        notes=(*_model_notes(result.models), *scaling.notes, *([unused] if unused else [])),
+        notes=(*_camera_notes(result), *_model_notes(result.models), *scaling.notes, *([unused] if unused else [])),
         failed=failed,
         models=tuple(result.models),
     )
@@ -83,15 +83,17 @@ def _check_scale_source(photos: PhotoSet, config: ReconstructConfig) -> None:
 
 def _job(photos: Sequence[Photo], config: ReconstructConfig, seed: int, scratch: Path, *, is_video: bool) -> Job:
     file_of = {photo.name: photo.file for photo in photos}
+    groups = camera_groups(photos, config)
     pairs, retrieve = choose_pairs(list(file_of), config, is_video=is_video)
     return Job(
         task="map",
         folder=str(scratch / "working"),
         output=str(scratch / "model"),
-        groups=camera_groups(photos, config),
+        groups=groups,
         pairs=[(file_of[a], file_of[b]) for a, b in pairs],
         retrieve=retrieve,
         mapper=config.mapper,
+        try_own_cameras=config.single_camera == "auto" and len(groups) < len(photos),
         seed=seed % _MAX_COLMAP_SEED,
         threads=config.threads,
     )
@@ -137,6 +139,16 @@ def _nothing_registered(result: JobResult) -> str:
     return (
         f"None of the {count} photos could be placed, because only {matched} match another one{blurred}; "
         "take photos of one static scene that overlap by two thirds, from places that are apart."
+    )
+
+
+def _camera_notes(result: JobResult) -> tuple[str, ...]:
+    if not result.own_cameras:
+        return ()
+    before = "did not work" if result.shared_error_px is None else f"left an error of {result.shared_error_px:.2f} px"
+    return (
+        f"Shared cameras {before}, so each photo got one of its own, which fits better: the zoom seems to have changed "
+        "(single_camera=always or never decides it).",
     )
 
 

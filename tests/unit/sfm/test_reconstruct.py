@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -178,3 +179,27 @@ def test_upright_photo_shows_what_its_camera_sees(run: Any, capture: Any) -> Non
     for camera in result.scene.cameras:
         difference = read_photo(image_path(work, camera)).astype(float) - read_photo(truth[camera.name])
         assert np.abs(difference[20:-20, 20:-20]).mean() < 12
+
+
+def zoomed(photo: np.ndarray, factor: float) -> np.ndarray:
+    """The middle of a photo, enlarged: what a lens of a longer focal length sees."""
+    height, width = photo.shape[:2]
+    map_x, map_y = np.meshgrid(np.arange(width), np.arange(height))
+    x, y = ((m + 0.5 - s / 2) / factor + s / 2 - 0.5 for m, s in ((map_x, width), (map_y, height)))
+    return cv2.remap(photo, x.astype(np.float32), y.astype(np.float32), cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize("factor", [1.25, pytest.param(1.5, marks=pytest.mark.slow)])
+def test_a_zoom_that_no_exif_tells_is_found_out(make_capture: Any, tmp_path: Path, factor: float) -> None:
+    capture = make_capture(tmp_path / "photos", 8)
+    for camera in capture.cameras[::2]:
+        path = tmp_path / "photos" / camera.name
+        write_png(path, zoomed(read_photo(path), factor))
+    result = reconstruct(tmp_path / "photos", tmp_path / "out", ReconstructConfig())
+    assert any("each photo got one of its own" in note for note in result.summary.notes)
+    found = {camera.name: camera.focal_px for camera in result.scene.cameras}
+    long, short = ([found[camera.name] for camera in capture.cameras[k::2]] for k in (0, 1))
+    assert np.median(long) / np.median(short) == pytest.approx(factor, rel=0.05)
+    always = reconstruct(tmp_path / "photos", tmp_path / "always", ReconstructConfig(single_camera="always"))
+    assert len({camera.focal_px for camera in always.scene.cameras}) == 1
+    assert result.summary.mean_reprojection_error_px < 0.7 * always.summary.mean_reprojection_error_px
