@@ -334,6 +334,17 @@ def write_samples(
     return folder
 
 
+def write_small_model(folder: Path, seed: int = 0) -> Path:
+    """A tiny model that makes second eyes, of fresh weights."""
+    from gs_stereo.synthesis.own_model import ModelDescription, make_model, save_model
+    from gs_stereo.synthesis.train_config import SmallModelConfig
+
+    config = SmallModelConfig(widths=(16, 24), attention=(False, True), heads=2, norm_groups=8)
+    description = ModelDescription(settings=config.model_dump(mode="json"), licence="CC0-1.0")
+    save_model(folder, make_model(config, seed), description)
+    return folder
+
+
 def make_dataset(folder: Path, count: int = 3, *, info: DatasetInfo = INFO, views: int = 2) -> list[ShardSample]:
     """Write `count` samples of `make_sample` and return them."""
     samples = [make_sample(number, views=views) for number in range(count)]

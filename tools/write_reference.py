@@ -20,6 +20,7 @@ from gs_stereo.cli.main import VERBS, app
 from gs_stereo.config import Config
 from gs_stereo.datasets.layouts.protocol import ExportConfig
 from gs_stereo.stages.registry import STAGES
+from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
 from gs_stereo.worlds.rooms.config import SampleConfig
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -35,6 +36,7 @@ EXIT_CODES = (
 STAGES_WITHOUT_VERB = ("import-splat", "evaluate", "compare")
 OTHER_SETTINGS: dict[str, type[Config]] = {
     "evaluate": EvaluateConfig,
+    "evaluate-synthesis": EvaluateSynthesisConfig,
     "export": ExportConfig,
     "sample": SampleConfig,
 }

@@ -9,6 +9,7 @@ import typer
 
 from gs_stereo import __version__
 from gs_stereo.cli import dataset_verbs, doctor, run_verbs, scene_verbs, training_verbs
+from gs_stereo.cli.evaluate_synthesis_verb import evaluate_synthesis
 from gs_stereo.cli.experiment_verb import experiment
 from gs_stereo.cli.export_verb import export
 from gs_stereo.cli.help import App, Verbs
@@ -37,6 +38,7 @@ VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
         "synthesize": (synthesize, "synthesize photo.jpg --weights stereospace-v1-0 --baseline 0.15"),
     },
     "Look and judge": {
+        "evaluate-synthesis": (evaluate_synthesis, "evaluate-synthesis warp my_model --root stacks"),
         "report": (dataset_verbs.report, "report my_room --json"),
         "view": (view, "view my_room --dataset splat"),
     },

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from gs_stereo.metrics.warp import FACTORS, SHIFTS_PX, minimum_of
 from gs_stereo.quality.config import QualityConfig
 from gs_stereo.quality.neighbours import conflict_shares, repeats
 from gs_stereo.quality.sample import SampleMeasures
-from gs_stereo.quality.warp import FACTORS, SHIFTS_PX, minimum_of
 
 _SHARPEST_QUARTER = 25.0
 _MOSTLY = 0.5

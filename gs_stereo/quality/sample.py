@@ -10,13 +10,7 @@ from jaxtyping import UInt8
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.imaging.images import resize_to
 from gs_stereo.imaging.sharpness import contrast, edge_width_px2
-from gs_stereo.quality.agreement import MatchAgreement, compare_with_matches, trusted
-from gs_stereo.quality.check import median_of
-from gs_stereo.quality.config import QualityConfig
-from gs_stereo.quality.features import PairMatches, match_features
-from gs_stereo.quality.neighbours import MAP_EDGE_PX, THUMBNAIL, SmallView
-from gs_stereo.quality.points import PointAgreement, compare_with_points
-from gs_stereo.quality.warp import (
+from gs_stereo.metrics.warp import (
     ComparedPair,
     WarpCurves,
     best_row_offset_px,
@@ -24,6 +18,12 @@ from gs_stereo.quality.warp import (
     moved_rows,
     warp_curves,
 )
+from gs_stereo.quality.agreement import MatchAgreement, compare_with_matches, trusted
+from gs_stereo.quality.check import median_of
+from gs_stereo.quality.config import QualityConfig
+from gs_stereo.quality.features import PairMatches, match_features
+from gs_stereo.quality.neighbours import MAP_EDGE_PX, THUMBNAIL, SmallView
+from gs_stereo.quality.points import PointAgreement, compare_with_points
 from gs_stereo.types import LabelFlag, SparseScene
 
 _NAN = float("nan")

@@ -9,7 +9,7 @@ import numpy as np
 from gs_stereo.benchmarks.label_report import Evaluation
 from gs_stereo.core.markup import Markup, el
 from gs_stereo.imaging.charts import Axes, Band, Series, bar_chart, line_chart
-from gs_stereo.quality.warp import FACTORS, SHIFTS_PX
+from gs_stereo.metrics.warp import FACTORS, SHIFTS_PX
 from gs_stereo.report.facts import ReportFacts
 from gs_stereo.report.gather import CONFIDENCE_BINS
 from gs_stereo.report.markup import figure, section, share_bars, table

@@ -24,6 +24,7 @@ VERBS = [
     "synthesize",
     "label",
     "evaluate-labels",
+    "evaluate-synthesis",
     "export",
     "view",
     "evaluate",

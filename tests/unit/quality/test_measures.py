@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from builders import camera_at, plain_sample
 
+from gs_stereo.metrics.warp import FACTORS, SHIFTS_PX, ComparedPair, minimum_of, moved_rows, warp_curves
 from gs_stereo.quality.agreement import compare_with_matches
 from gs_stereo.quality.features import PairMatches, match_features
 from gs_stereo.quality.neighbours import SmallView, conflict_shares, repeats
-from gs_stereo.quality.warp import FACTORS, SHIFTS_PX, ComparedPair, minimum_of, moved_rows, warp_curves
 
 HEIGHT, WIDTH = 120, 160
 

@@ -1,0 +1,82 @@
+"""Synthesizers by their names on data, from settings to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gs_stereo.datasets.samples import DatasetSamples
+from gs_stereo.errors import ConfigError
+from gs_stereo.imaging.images import write_png
+from gs_stereo.log import progress
+from gs_stereo.synthesis.evaluate_stacks import StackView, evaluate_stacks, stack_count
+from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
+from gs_stereo.synthesis.own_model import is_own_model
+from gs_stereo.synthesis.pictures import comparison_picture
+from gs_stereo.synthesis.protocol import SYNTHESIZERS, Synthesizer, SynthesizerSettings
+from gs_stereo.synthesis.stack_report import Row, StackReport
+
+
+def compare_on_stacks(
+    samples: DatasetSamples,
+    names: Sequence[str],
+    config: EvaluateSynthesisConfig,
+    seed: int,
+    *,
+    pictures: Path | None = None,
+) -> StackReport:
+    """Every synthesizer on every view of the stacks, `copy` first; pictures of the largest baselines to `pictures`."""
+    rows = open_rows(names, config)
+    with progress("evaluate-synthesis", stack_count(samples, config), "view") as bar:
+
+        def observe(view: StackView, made: Mapping[str, np.ndarray]) -> None:
+            if pictures is None or view.range_share < 1:
+                return
+            left = next(iter(view.baselines.values())) < 0
+            picture = comparison_picture(view.truth.source, view.truth.target, made, to_the_left=left)
+            write_png(pictures / f"{view.name.replace(' ', '_').replace('>', '_')}.png", picture)
+
+        scores = evaluate_stacks(samples, rows, config, seed, advance=bar.advance, observe=observe)
+    return StackReport(
+        data=f"{samples.info.scene} {samples.info.split}",
+        stacks=min(len(samples), config.limit or len(samples)),
+        rows=tuple(
+            Row(title=title, provenance=each.provenance, oracle=each.needs_depth, views=scores[title])
+            for title, each in rows.items()
+        ),
+        settings={**config.model_dump(mode="json"), "seed": seed},
+    )
+
+
+def open_rows(names: Sequence[str], config: EvaluateSynthesisConfig) -> dict[str, Synthesizer]:
+    """A synthesizer a row of the table, by the row's title: those with a sampler once for every number of steps."""
+    rows: dict[str, Synthesizer] = {}
+    for name in ["copy", *(each for each in names if each != "copy")]:
+        first = open_synthesizer(name, config, None)
+        wanted: Sequence[int | None] = [None]
+        if first.steps is not None:
+            wanted = sorted(set(config.steps or (1, first.steps)))
+        for steps in wanted:
+            each = first if steps in (None, first.steps) else open_synthesizer(name, config, steps)
+            title = each.title if steps is None else f"{each.title}, {steps} step{'s' if steps > 1 else ''}"
+            if title in rows:
+                raise ConfigError(f"Two synthesizers are called {title!r}; leave one out, or rename its folder.")
+            rows[title] = each
+    return rows
+
+
+def open_synthesizer(name: str, config: EvaluateSynthesisConfig, steps: int | None) -> Synthesizer:
+    """By its name, `NAME=FOLDER` or the folder of its weights.
+
+    PluginError if there is none of that name, ConfigError if it lacks weights, InputError if those are broken.
+    """
+    known, _, folder = name.rpartition("=")
+    weights = Path(folder).expanduser() if known or Path(name).is_dir() else None
+    if not known:
+        known = name if weights is None else "stereospace-small" if is_own_model(weights) else "stereospace"
+    settings = SynthesizerSettings(
+        weights=weights, steps=steps, guidance=config.guidance, device=config.device, precision=config.precision
+    )
+    return SYNTHESIZERS.load(known)(settings)

@@ -1,0 +1,27 @@
+"""Settings of the evaluation of synthesizers. No torch here, so that the command line can show them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from gs_stereo.config import Config
+
+
+class EvaluateSynthesisConfig(Config):
+    """On what synthesizers are compared, and how."""
+
+    steps: tuple[int, ...] = Field(
+        default=(), description="Steps of the samplers to compare; (): one step, and as many as the model wants"
+    )
+    guidance: float | None = Field(default=None, ge=0, le=20, description="Classifier-free guidance; None: the model's")
+    seeds: int = Field(default=1, ge=1, le=100, description="Seeds of each view, for the spread")
+    limit: int | None = Field(default=None, ge=1, description="Only the first stacks or pairs; None: all")
+    targets: int | None = Field(
+        default=None,
+        ge=1,
+        description="Stacks: so many targets of each source, the farthest and others at random; None: every other view",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="Of the nets")

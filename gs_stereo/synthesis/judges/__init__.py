@@ -1,0 +1,1 @@
+"""Judges of generated second eyes: geometry without any weights, and learned measures from the user's checkpoints."""

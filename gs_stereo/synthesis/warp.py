@@ -1,0 +1,141 @@
+"""Second eyes by moving pixels: warp and inpaint with a given depth, and the two floors that need none.
+
+Every pixel is splatted to its two neighbours in the row, the nearer surface wins, layers of one surface are blended by
+distance, and a hole is where nothing landed (the way of ZeroStereo, Wang et al., ICCV 2025). A hole belongs to the
+farther of its neighbours: it was hidden by the nearer one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from gs_stereo import __version__
+from gs_stereo.errors import InputError
+from gs_stereo.synthesis.protocol import SourceView, SynthesizedView, SynthesizerSettings, Unit
+from gs_stereo.types import Provenance
+
+_SAME_SURFACE_PX = 1.0
+_LEAST_WEIGHT = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Warped:
+    """A picture moved by its disparity. hole: nothing landed there, image and disparity mean nothing."""
+
+    image: Float[np.ndarray, "h w 3"]
+    disparity: Float[np.ndarray, "h w"]
+    hole: Bool[np.ndarray, "h w"]
+
+
+def splatted(image: UInt8[np.ndarray, "h w 3"], disparity: Float[np.ndarray, "h w"]) -> Warped:
+    """Move every pixel from x to x - disparity along its row; the larger absolute disparity is nearer.
+
+    disparity: signed, all of one sign, finite.
+    """
+    height, width = disparity.shape
+    rows = np.broadcast_to(np.arange(height)[:, None], disparity.shape)
+    x = np.arange(width) - disparity
+    low = np.floor(x)
+    landed = []
+    for column, weight in ((low, low + 1 - x), (low + 1, x - low)):
+        inside = (column >= 0) & (column < width) & (weight > _LEAST_WEIGHT)
+        place = (rows * width + np.where(inside, column, 0).astype(np.int64))[inside]
+        landed.append((place, weight[inside], disparity[inside], image[inside].astype(np.float64)))
+    place, weight, moved, colour = (np.concatenate(parts) for parts in zip(*landed, strict=True))
+    nearest = np.full(height * width, -1.0)
+    np.maximum.at(nearest, place, np.abs(moved))
+    front = np.abs(moved) >= nearest[place] - _SAME_SURFACE_PX
+    place, weight, moved, colour = place[front], weight[front], moved[front], colour[front]
+    total = np.bincount(place, weight, height * width)
+    sums = [np.bincount(place, weight * values, height * width) for values in (*colour.T, moved)]
+    *mean, mean_disparity = [values / np.where(total > 0, total, 1.0) for values in sums]
+    return Warped(
+        image=np.stack(mean, axis=-1).reshape(height, width, 3),
+        disparity=mean_disparity.reshape(height, width),
+        hole=(total == 0).reshape(height, width),
+    )
+
+
+def filled_from_background(warped: Warped) -> UInt8[np.ndarray, "h w 3"]:
+    """Every hole takes the colour of whichever neighbour in its row is farther; without any it is gray."""
+    height, width = warped.hole.shape
+    columns = np.broadcast_to(np.arange(width), warped.hole.shape)
+    left = np.maximum.accumulate(np.where(warped.hole, -1, columns), axis=1)
+    right = np.minimum.accumulate(np.where(warped.hole, width, columns)[:, ::-1], axis=1)[:, ::-1]
+    rows = np.arange(height)[:, None]
+    depth_order = np.abs(warped.disparity)
+    of_left = np.where(left >= 0, depth_order[rows, left], np.inf)
+    of_right = np.where(right < width, depth_order[rows, np.minimum(right, width - 1)], np.inf)
+    source = np.where(of_left <= of_right, left, np.minimum(right, width - 1))
+    nothing = (left < 0) & (right >= width)
+    filled = np.where(nothing[..., None], 127.5, warped.image[rows, source])
+    return np.rint(filled).clip(0, 255).astype(np.uint8)
+
+
+def warp_and_fill(source: SourceView, depth: Float[np.ndarray, "h w"], baseline: float) -> Warped:
+    """The source seen from the baseline, holes marked; what has no depth is taken as infinitely far."""
+    shift = float(source.intrinsics[0, 0]) * baseline
+    with np.errstate(divide="ignore"):
+        disparity = np.where(np.isfinite(depth) & (depth > 0), shift / depth, 0.0)
+    return splatted(source.image, disparity)
+
+
+class _Classic:
+    """What synthesizers without a model have in common."""
+
+    title: str
+    unit: Unit = "median_depth"
+    needs_depth = False
+    steps: int | None = None
+    side_px: int | None = None
+    multiple_px = 1
+
+    def __init__(self, settings: SynthesizerSettings) -> None:
+        pass
+
+    @property
+    def provenance(self) -> Provenance:
+        settings = {"pixels": "generated, not observed"}
+        return Provenance(name=self.title, version=f"gs_stereo-{__version__}", licence="Apache-2.0", settings=settings)
+
+
+class CopySynthesizer(_Classic):
+    """The floor: the source itself, whatever the baseline."""
+
+    title = "copy"
+
+    def synthesize(self, source: SourceView, baseline: float, seed: int) -> SynthesizedView:
+        return SynthesizedView(
+            image=source.image, filled=np.zeros(source.image.shape[:2], bool), provenance=self.provenance
+        )
+
+
+class ShiftSynthesizer(_Classic):
+    """The source moved as a whole, as if everything were at the median depth."""
+
+    title = "shift"
+
+    def synthesize(self, source: SourceView, baseline: float, seed: int) -> SynthesizedView:
+        warped = warp_and_fill(source, np.ones(source.image.shape[:2]), baseline)
+        return SynthesizedView(image=filled_from_background(warped), filled=warped.hole, provenance=self.provenance)
+
+
+class WarpSynthesizer(_Classic):
+    """Warp and inpaint with the depth that comes with the source."""
+
+    title = "warp"
+    needs_depth = True
+
+    def synthesize(self, source: SourceView, baseline: float, seed: int) -> SynthesizedView:
+        warped = warp_and_fill(source, required_depth(source, self.title), baseline)
+        return SynthesizedView(image=filled_from_background(warped), filled=warped.hole, provenance=self.provenance)
+
+
+def required_depth(source: SourceView, title: str) -> Float[np.ndarray, "h w"]:
+    """The depth of a source; InputError if it has none, or one of another size."""
+    if source.depth is None or source.depth.shape != source.image.shape[:2]:
+        raise InputError(f"{title} needs a depth map of the picture's size; give one with --depth, or leave it out.")
+    return source.depth
