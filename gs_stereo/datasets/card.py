@@ -41,7 +41,7 @@ class CardFacts:
 
     baselines: (scene units, samples). disparity_px: (least, mean, most) over labelled pixels, NaN if there are none.
     histogram: labelled pixels in each whole pixel of disparity, from 0. flag_shares: one for each bit. stack_views:
-    images of an N-view stack, 0 without.
+    images of an N-view stack, 0 without. stack_depth: whether their depth is known.
     """
 
     index: DatasetIndex
@@ -53,6 +53,7 @@ class CardFacts:
     histogram: tuple[int, ...]
     flag_shares: tuple[tuple[LabelFlag, float], ...]
     stack_views: int = 0
+    stack_depth: bool = False
 
 
 class FactCounter:
@@ -64,6 +65,7 @@ class FactCounter:
         self.flags: Counter[LabelFlag] = Counter()
         self.histogram = np.zeros(_MAX_BIN_PX + 1, dtype=np.int64)
         self.pixels, self.confidence, self.total_px, self.stack_views = 0, 0.0, 0.0, 0
+        self.stack_depth = False
         self.least_px, self.most_px = np.inf, -np.inf
 
     def watch(self, samples: Iterable[ShardSample]) -> Iterator[ShardSample]:
@@ -87,6 +89,7 @@ class FactCounter:
             histogram=tuple(self.histogram[: last + 1].tolist()),
             flag_shares=tuple((flag, self.flags[flag] / self.pixels) for flag in LabelFlag),
             stack_views=self.stack_views,
+            stack_depth=self.stack_depth,
         )
 
     def _add(self, sample: ShardSample) -> None:
@@ -97,6 +100,7 @@ class FactCounter:
         self.pixels += known.size
         self.flags.update({flag: int(((sample.flags & flag) != 0).sum()) for flag in LabelFlag})
         self.stack_views = max(self.stack_views, 0 if sample.views is None else len(sample.views))
+        self.stack_depth |= sample.view_depth is not None
         if disparity.size:
             bins = np.minimum(disparity, _MAX_BIN_PX).astype(np.int64)
             self.histogram += np.bincount(bins, minlength=_MAX_BIN_PX + 1)
@@ -118,7 +122,7 @@ def collect_facts(folder: Path) -> CardFacts:
 def write_card(folder: Path, facts: CardFacts) -> None:
     """Write the card and the Croissant metadata into the folder of a dataset."""
     write_text(folder / CARD_NAME, dataset_card(facts))
-    write_text(folder / CROISSANT_NAME, croissant(facts.index, facts.stack_views))
+    write_text(folder / CROISSANT_NAME, croissant(facts.index, facts.stack_views, stack_depth=facts.stack_depth))
 
 
 def dataset_card(facts: CardFacts) -> str:

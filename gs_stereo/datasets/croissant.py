@@ -42,8 +42,11 @@ _CONTEXT = {
 }
 
 
-def croissant(index: DatasetIndex, stack_views: int = 0) -> str:
-    """The metadata as JSON text; the same index gives the same text. stack_views: images of an N-view stack, or 0."""
+def croissant(index: DatasetIndex, stack_views: int = 0, *, stack_depth: bool = False) -> str:
+    """The metadata as JSON text; the same index gives the same text.
+
+    stack_views: images of an N-view stack, or 0. stack_depth: whether the shards have their depth.
+    """
     licence = licence_of(index)
     values = {
         "@context": _CONTEXT,
@@ -56,7 +59,7 @@ def croissant(index: DatasetIndex, stack_views: int = 0) -> str:
         "license": licence.url or licence.name or licence.identifier,
         "version": f"{FORMAT_VERSION}.0.0",
         "distribution": _files(index),
-        "recordSet": [_records(index, stack_views)],
+        "recordSet": [_records(index, stack_views, stack_depth)],
     }
     return json_text(values, indent=2)
 
@@ -87,12 +90,12 @@ def _files(index: DatasetIndex) -> list[dict[str, Any]]:
     return [*shards, together]
 
 
-def _records(index: DatasetIndex, stack_views: int) -> dict[str, Any]:
+def _records(index: DatasetIndex, stack_views: int, stack_depth: bool) -> dict[str, Any]:
     sizes = {"h": index.height, "w": index.width, "v": stack_views}
     fields = [
         _field(name, column.meaning, _TYPES[column.dtype], column.shape(sizes))
         for name, column in SHARD_COLUMNS.items()
-        if stack_views or not column.is_of_stack
+        if not column.is_of_stack or (stack_depth if name == "view_depth" else stack_views)
     ]
     return {
         "@type": "cr:RecordSet",

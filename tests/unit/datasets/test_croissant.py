@@ -5,25 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import hdf5plugin  # noqa: F401
+import numpy as np
 import pytest
-from builders import INFO, make_dataset
+from builders import INFO, make_sample, write_samples
 
-from gs_stereo.datasets.croissant import croissant
-from gs_stereo.datasets.schema import read_index
+from gs_stereo.datasets.card import collect_facts, write_card
 
 # What the format recommends and a dataset that nobody has published yet cannot have.
 RECOMMENDED = {"https://schema.org/datePublished", "http://mlcommons.org/croissant/citeAs"}
 
 
-@pytest.fixture(params=[0, 2], ids=["pairs", "stacks"])
+@pytest.fixture(params=["pairs", "stacks", "stacks with depth"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    make_dataset(tmp_path, 2, views=request.param)
-    text = croissant(read_index(tmp_path), request.param)
-    (tmp_path / "croissant.json").write_text(text, encoding="utf-8")
+    samples = [make_sample(number, views=0 if request.param == "pairs" else 2) for number in range(2)]
+    if request.param == "stacks with depth":
+        samples = [replace(each, view_depth=np.ones(each.views.shape[:3], np.float32)) for each in samples]
+    write_card(tmp_path, collect_facts(write_samples(tmp_path, samples)))
     return tmp_path
 
 
