@@ -49,7 +49,7 @@ def export(
     config = parse_config(ExportConfig, values, where="the options of export")
     paths = ScenePaths.of(scene, common.out)
     root = paths.published(DATASETS_FOLDER)
-    source = root / dataset if dataset else find_dataset(root if common.out else scene)
+    source = root / dataset if dataset else find_dataset(root if common.out or scene.is_file() else scene)
     if not source.is_dir():
         known = ", ".join(sorted(paths.datasets())) or "none"
         raise InputError(f"There is no data set {dataset!r} in {root}; known are: {known}.")

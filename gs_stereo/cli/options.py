@@ -18,7 +18,9 @@ from gs_stereo.cli.help import SHARED_OPTIONS
 from gs_stereo.errors import GsStereoError
 from gs_stereo.log import setup_logging
 
-SceneArgument = Annotated[Path, typer.Argument(help="Scene folder; the current folder by default.", show_default=False)]
+SceneArgument = Annotated[
+    Path, typer.Argument(help="Scene folder or video; the current folder by default.", show_default=False)
+]
 INTERRUPTED_EXIT_CODE = 130
 
 

@@ -23,7 +23,7 @@ RecipeOption = Annotated[
 def run(
     *,
     scene: Annotated[
-        Path | None, typer.Argument(help="Scene folder; the current folder by default.", show_default=False)
+        Path | None, typer.Argument(help="Scene folder or video; the current folder by default.", show_default=False)
     ] = None,
     config: RecipeOption = None,
     common: Common,

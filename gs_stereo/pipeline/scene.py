@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gs_stereo.datasets.schema import finished_datasets
 from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.imaging.images import VIDEO_SUFFIXES
 
 OUTPUT_FOLDER = "gsstereo"
 DATASETS_FOLDER = "dataset"
@@ -18,7 +19,10 @@ FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
 @dataclass(frozen=True, kw_only=True)
 class ScenePaths:
-    """`scene` is the user's folder and is never written to, except for `output` (default: scene/gsstereo)."""
+    """`scene` is the user's folder and is never written to, except for `output` (default: scene/gsstereo).
+
+    It may also be a video: the results of `clip.mp4` are in `clip/gsstereo` beside it.
+    """
 
     scene: Path
     output: Path
@@ -27,10 +31,10 @@ class ScenePaths:
     def of(cls, scene: Path, output: Path | None = None) -> ScenePaths:
         """Absolute paths; InputError if the scene folder is not there."""
         if scene.is_file():
-            raise InputError(
-                f"{scene} is a file; put it into a folder of its own and give the folder, for example "
-                f"`mkdir {scene.stem} && mv {scene.name} {scene.stem}/`."
-            )
+            if scene.suffix.lower() not in VIDEO_SUFFIXES:
+                raise InputError(f"{scene} is a file, but no video; give a folder with photos in it, or a video.")
+            video = scene.resolve()
+            return cls(scene=video, output=output.resolve() if output else video.with_suffix("") / OUTPUT_FOLDER)
         if not scene.is_dir():
             raise InputError(f"The scene folder {scene} does not exist; give a folder with photos in it.")
         root = scene.resolve()
@@ -38,7 +42,7 @@ class ScenePaths:
 
     @property
     def name(self) -> str:
-        return self.scene.name
+        return self.scene.stem if self.scene.suffix.lower() in VIDEO_SUFFIXES else self.scene.name
 
     def published(self, folder: str) -> Path:
         """The published folder of a stage, for example `pairs/default`."""

@@ -37,7 +37,7 @@ from gs_stereo.sfm.conventions import PoseFit, SeenPoints, converted, fit_of_poi
 from gs_stereo.sfm.job import CameraGroup, Job, OnProgress, ignore_progress, run_job
 from gs_stereo.sfm.lens import Lens, colmap_from_lens, lens_from_colmap, undistort
 from gs_stereo.sfm.pairs import pairs_by_pose, pairs_to_compare
-from gs_stereo.sfm.photos import in_threads, write_working_image
+from gs_stereo.sfm.photos import FirstOfEqual, in_threads, write_working_image
 from gs_stereo.sfm.publish import ReconstructionResult, publish, scratch_folder
 from gs_stereo.sfm.scale import Similarity, apply_similarity, camera_centres
 from gs_stereo.sfm.undistort import PhotoSource
@@ -191,19 +191,21 @@ def _tails(path: str) -> list[str]:
 
 
 def _without_broken(given: _Given, on_progress: OnProgress) -> _Given:
-    """Decode every photo once, and leave out those that fail; InputError if fewer than two are left."""
+    """Decode every photo once, and leave out those that fail, and copies; InputError if fewer than two are left."""
+    first_of = FirstOfEqual()
 
     def problem(name: str) -> str | None:
         source = given.sources[name]
         try:
-            read_photo(source.path, upright=source.upright)
+            first_of.see(name, read_photo(source.path, upright=source.upright))
         except InputError as error:
             return str(error)
         return None
 
     names = sorted(given.sources)
     problems = zip(names, in_threads(problem, names, "photos", on_progress), strict=True)
-    failed = {**given.failed, **{name: text for name, text in problems if text is not None}}
+    broken = {name: text for name, text in problems if text is not None}
+    failed = {**given.failed, **broken, **first_of.copies(name for name in names if name not in broken)}
     sources = given.sources.keys() - failed
     if len(sources) < 2:
         first = next(iter(failed.values()), "there are none").rstrip(".")

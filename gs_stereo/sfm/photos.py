@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,9 +104,11 @@ def prepare_photos(
 ) -> tuple[list[Photo], dict[str, str]]:
     """Write a working image of every usable photo to `folder`; returns them, and the others with the reason.
 
-    InputError if fewer than two are usable.
+    Of pictures that are equal pixel by pixel the first is used: copies tell nothing, and one that is held out while the
+    other is learned from would be no test. InputError if fewer than two are usable.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    first_of = FirstOfEqual()
 
     def prepare(numbered: tuple[int, Path]) -> Photo | tuple[str, str]:
         number, path = numbered
@@ -117,6 +120,7 @@ def prepare_photos(
             if min(width, height) * fitting_scale(width, height, config.max_image_size) < 32:
                 raise InputError(f"The photo {path} has {width} x {height} pixels, too few to match; remove it.")
             metadata = read_metadata(path)
+            first_of.see(name, image)
         except InputError as error:
             return _printable(name), str(error)
         file = f"{number:06d}.png"
@@ -135,11 +139,31 @@ def prepare_photos(
     results = in_threads(prepare, list(enumerate(photos.paths)), "photos", on_progress)
     usable = [result for result in results if isinstance(result, Photo)]
     failed = dict(result for result in results if not isinstance(result, Photo))
+    copies = first_of.copies(photo.name for photo in usable)
+    usable, failed = [photo for photo in usable if photo.name not in copies], failed | copies
     if len(usable) < 2:
         first = f" ({next(iter(failed.values())).rstrip('.')})" if failed else ""
         count = f"{len(usable)} of {len(photos.paths)} photos in {photos.root} can be used{first}"
         raise InputError(f"Only {count}; add photos of the scene from different places, at least two.")
     return usable, failed
+
+
+class FirstOfEqual:
+    """Finds photos that are equal pixel by pixel, however they are stored."""
+
+    def __init__(self) -> None:
+        self._digests: dict[str, bytes] = {}
+
+    def see(self, name: str, image: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Remember a photo. Safe to call from several threads."""
+        shape = np.array(image.shape).tobytes()
+        self._digests[name] = hashlib.sha256(shape + np.ascontiguousarray(image).tobytes()).digest()
+
+    def copies(self, names: Iterable[str]) -> dict[str, str]:
+        """Those that equal an earlier one of the photos named, and a sentence about each."""
+        first: dict[bytes, str] = {}
+        found = {name: first.setdefault(self._digests[name], name) for name in names}
+        return {name: f"It is the same picture as {other}." for name, other in found.items() if other != name}
 
 
 def write_working_image(

@@ -14,8 +14,10 @@ def find_source(scene: Path, images: str | None) -> Path:
     """The photo folder or the video of a scene; InputError if it is missing, or if there are several videos.
 
     images: folder or file, relative to the scene; by default SCENE/images, SCENE/input (as 3DGS has it), a video in
-    SCENE, or SCENE itself.
+    SCENE, or SCENE itself, which may be a video.
     """
+    if scene.is_file() and images is None:
+        return scene
     if images is not None:
         source = Path(images)
         source = source if source.is_absolute() else scene / source

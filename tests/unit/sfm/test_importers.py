@@ -225,3 +225,16 @@ def test_what_photos_cut_out_is_masked_and_gives_no_points(capture: Any, tmp_pat
         assert mask[:, 81:].all()
         seen, _ = project(camera, result.scene.points.xyz_in_world[result.scene.visible_points[row]])
         assert (seen[:, 0] > 78).all()
+
+
+def test_copies_of_a_posed_picture_are_left_out(capture: Any, tmp_path: Path) -> None:
+    for camera in capture.cameras:
+        write_png(tmp_path / camera.name, read_photo(capture.folder / camera.name))
+    path = write_transforms(tmp_path, capture)
+    document = json.loads(path.read_text())
+    first = document["frames"][0]
+    write_png(tmp_path / "z_copy.png", read_photo(tmp_path / first["file_path"]))
+    path.write_text(json.dumps({**document, "frames": [*document["frames"], {**first, "file_path": "z_copy.png"}]}))
+    result = import_transforms(path, tmp_path / "out", ImportConfig())
+    assert len(result.scene.cameras) == len(capture.cameras)
+    assert "same picture as" in result.summary.failed["z_copy.png"]

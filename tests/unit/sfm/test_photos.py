@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import photo_size, write_png
@@ -36,6 +37,21 @@ def test_working_images_are_small_and_named_safely(tmp_path: Path) -> None:
     assert "too few" in failed["tiny.png"]
 
 
+def test_of_equal_pictures_the_first_is_used_however_they_are_stored(tmp_path: Path) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    almost = photo.copy()
+    almost[5, 5, 0] ^= 1
+    write_png(tmp_path / "in/a.png", photo)
+    write_png(tmp_path / "in/b.png", almost)
+    Image.fromarray(photo).save(tmp_path / "in/c.bmp")
+    write_png(tmp_path / "in/later/a.png", photo)
+    write_png(tmp_path / "in/turned.png", photo.reshape(96, 64, 3))  # the same bytes in another shape
+    photos = find_photos(tmp_path / "in", tmp_path / "frames", ReconstructConfig())
+    usable, failed = prepare_photos(photos, tmp_path / "work", ReconstructConfig(), ignore_progress)
+    assert [photo.name for photo in usable] == ["a.png", "b.png", "turned.png"]
+    assert failed == dict.fromkeys(["later/a.png", "c.bmp"], "It is the same picture as a.png.")
+
+
 def test_no_photo_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no photos"):
         find_photos(tmp_path, tmp_path / "frames", ReconstructConfig())
@@ -43,8 +59,9 @@ def test_no_photo_is_an_input_error(tmp_path: Path) -> None:
 
 def test_one_photo_is_an_input_error(tmp_path: Path) -> None:
     grey(tmp_path / "in" / "a.png")
+    grey(tmp_path / "in" / "copy.png")
     photos = find_photos(tmp_path / "in", tmp_path / "frames", ReconstructConfig())
-    with pytest.raises(InputError, match="Only 1 of 1"):
+    with pytest.raises(InputError, match="Only 1 of 2 photos .*same picture as a.png"):
         prepare_photos(photos, tmp_path / "work", ReconstructConfig(), ignore_progress)
 
 
