@@ -12,6 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gs_stereo.errors import ConfigError
 
+_MAX_YAML_BYTES = 1 << 18
+_MAX_YAML_VALUES = 10**5
+_NOT_COUNTED = -1
+
 
 class Config(BaseModel):
     """Base of every settings class: immutable, and an unknown key is an error."""
@@ -37,13 +41,11 @@ def parse_config(config_type: type[C], values: Mapping[str, Any], *, where: str)
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping with the safe loader; ConfigError if it is missing, broken or not a mapping."""
-    import yaml
-
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = _yaml_value(_yaml_text(path))
     except FileNotFoundError as error:
         raise ConfigError(f"The file {path} does not exist; check the path.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"The file {path} is not readable YAML ({reason}); correct it.") from error
     if values is None:
@@ -51,6 +53,45 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ConfigError(f"The file {path} must hold a mapping of names to values; see configs/ for examples.")
     return values
+
+
+def _yaml_text(path: Path) -> str:
+    """ValueError for a file that is too large or no text."""
+    if path.exists() and not path.is_file():  # opening a pipe would wait for who writes into it
+        raise ValueError("it is no file")
+    with path.open("rb") as stream:
+        content = stream.read(_MAX_YAML_BYTES + 1)
+    if len(content) > _MAX_YAML_BYTES:
+        raise ValueError(f"it is larger than {_MAX_YAML_BYTES >> 10} KiB")
+    return content.decode("utf-8")
+
+
+def _yaml_value(text: str) -> Any:
+    """What a YAML text says, without running code; ValueError if it is broken, or a few bytes say too much."""
+    import yaml
+
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _values_in(node, {}) > _MAX_YAML_VALUES:
+            raise ValueError(f"its aliases multiply to more than {_MAX_YAML_VALUES} values")
+        return loader.construct_document(node)
+    except (yaml.YAMLError, RecursionError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _values_in(node: Any, known: dict[int, int]) -> int:
+    """Values below a YAML node when every alias is written out; ValueError if one leads back to itself."""
+    if id(node) not in known:
+        known[id(node)] = _NOT_COUNTED
+        parts = node.value if isinstance(node.value, list) else []
+        flat = (part for pair in parts for part in (pair if isinstance(pair, tuple) else (pair,)))
+        known[id(node)] = 1 + sum(_values_in(part, known) for part in flat)
+    if known[id(node)] == _NOT_COUNTED:
+        raise ValueError("an alias in it leads back to itself")
+    return known[id(node)]
 
 
 SHIPPED_ROOTS = (Path(__file__).parents[1], Path(sys.prefix) / "share" / "gs_stereo")
@@ -83,8 +124,6 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
     """`["fit.iterations=500", ...]` as a nested mapping; values are read as YAML scalars or lists."""
-    import yaml
-
     tree: dict[str, Any] = {}
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
@@ -92,8 +131,8 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
         if not equals or not all(keys):
             raise ConfigError(f"The override {assignment!r} must look like stage.setting=value.")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+            value = _yaml_value(text)
+        except ValueError as error:
             raise ConfigError(f"The value of the override {assignment!r} is not valid YAML; quote it.") from error
         for key in reversed(keys):
             value = {key: value}

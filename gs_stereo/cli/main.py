@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -84,6 +86,8 @@ def root(
 def main() -> None:
     """Entry point of the console script."""
     reuse_freed_memory()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names need not be text that the terminal can show
     app()
 
 

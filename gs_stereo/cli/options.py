@@ -14,8 +14,8 @@ import typer
 from typer.models import ParameterInfo
 
 from gs_stereo.cli.completion import completion
+from gs_stereo.cli.failures import named
 from gs_stereo.cli.help import SHARED_OPTIONS
-from gs_stereo.errors import GsStereoError
 from gs_stereo.log import setup_logging
 
 SceneArgument = Annotated[
@@ -49,7 +49,7 @@ class Common:
 
 
 def shared_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give `verb(…, common: Common)` the shared options `names`, or all, and turn our errors into exit codes.
+    """Give `verb(…, common: Common)` the shared options `names`, or all, and turn errors into exit codes.
 
     What is not offered keeps its default. The shell completes the values of options by their names.
     """
@@ -77,12 +77,15 @@ def shared_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., 
             setup_logging(quiet=common.quiet or common.json)
             try:
                 verb(**values, common=common)
-            except GsStereoError as error:
-                print(f"gsstereo: {error}", file=sys.stderr)
-                raise typer.Exit(error.exit_code) from None
             except KeyboardInterrupt:
                 print("gsstereo: interrupted; the same command goes on from here.", file=sys.stderr)
                 raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
+            except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+                raise
+            except Exception as error:
+                told = named(error)
+                print(f"gsstereo: {told}", file=sys.stderr)
+                raise typer.Exit(told.exit_code) from None
 
         wrapper.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
         wrapper.__annotations__ = {item.name: item.annotation for item in [*own, *shared]}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from gs_stereo.core.records import JsonObject, OpenRecord, read_record, write_record
 
@@ -15,10 +18,17 @@ INDEX_NAME = "pairs.json"
 class PairEntry(OpenRecord):
     """What became of a pair: its numbers, and why it was refused (None = it was written)."""
 
-    sample_id: str
+    sample_id: Annotated[str, Field(pattern=r"^\w[\w.+-]*$")]  # it is the name of the pair's folder
     view_id: str
     refusal: str | None
     measures: JsonObject
+
+    @property
+    def median_depth(self) -> float | None:
+        """Of the left view where it was measured, in scene units."""
+        left = self.measures.get("left")
+        depth = left.get("median_depth") if isinstance(left, Mapping) else None
+        return float(depth) if isinstance(depth, int | float) and depth > 0 else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,8 +73,8 @@ def own_provenance(name: str, settings: dict[str, Any]) -> Provenance:
 
 def with_generated_pixels(label: Provenance, pairs: Sequence[PairEntry]) -> Provenance:
     """The provenance of a label of pairs, one eye of which may be generated: then it says by what, and its licence."""
-    generated = next((dict(pair.measures["generated"]) for pair in pairs if "generated" in pair.measures), None)
-    if generated is None:
+    generated = next((pair.measures["generated"] for pair in pairs if "generated" in pair.measures), None)
+    if not isinstance(generated, Mapping):
         return label
-    licence = f"{label.name}: {label.licence}; generated eye: {generated['licence']}"
-    return replace(label, licence=licence, settings={**label.settings, "generated_eye": generated})
+    licence = f"{label.name}: {label.licence}; generated eye: {generated.get('licence', 'unknown')}"
+    return replace(label, licence=licence, settings={**label.settings, "generated_eye": dict(generated)})

@@ -104,9 +104,12 @@ def _plan_views(
         if error_px is not None and error_px > settings.fused.max_reprojection_px:
             needs = replace(needs, photos=0)
     cameras = {entry.sample_id: read_rig(folders.pairs / entry.sample_id).left for entry in first}
+    offsets: tuple[float, ...] = ()
+    if needs.stack:
+        offsets = stack_offsets([read_rig(folders.pairs / entry.sample_id).baseline for entry in entries])
     views = {}
     for entry in first:
-        depth = entry.measures["left"]["median_depth"]
+        depth = entry.median_depth
         near: list[str] = []
         if needs.surroundings and depth:
             others = [name for name in cameras if name != entry.sample_id]
@@ -118,7 +121,7 @@ def _plan_views(
             neighbours=tuple(folders.pairs / name for name in near),
             reconstruction=folders.reconstruction,
             fit=folders.fit,
-            stack_offsets=stack_offsets([pair.measures["baseline"] for pair in entries]) if needs.stack else (),
+            stack_offsets=offsets,
             needs=needs,
             settings=settings,
             file=folders.work / ".views" / f"{entry.sample_id}.npz",

@@ -12,6 +12,7 @@ from gs_stereo.config import canonical_json
 from gs_stereo.core.atomic import write_text
 from gs_stereo.core.hashing import sha256_file, sha256_text
 from gs_stereo.core.records import json_text, read_object
+from gs_stereo.core.text import printable
 from gs_stereo.errors import GsStereoError, InputError
 
 
@@ -68,7 +69,7 @@ class HashCache:
             self._known = {}
 
     def sha256(self, path: Path) -> str:
-        key = str(path.resolve())
+        key = printable(str(path.resolve()))
         try:
             stat = path.stat()
         except OSError:

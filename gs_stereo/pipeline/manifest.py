@@ -43,6 +43,11 @@ class Manifest(OpenRecord):
     text: str = ""
     format: Literal[1] = 1
 
+    def __post_init__(self) -> None:
+        wrong = [name for name in ("config", "inputs", "external") if not isinstance(self.parts.get(name, {}), Mapping)]
+        if wrong:
+            raise ValueError(f"parts.{wrong[0]} is no object")
+
 
 def list_outputs(folder: Path) -> tuple[OutputFile, ...]:
     """Every file below `folder` except the manifest, hashed and flushed to disk, in sorted order."""

@@ -16,6 +16,7 @@ import gs_stereo
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import fsync_path, write_errors
 from gs_stereo.core.records import finite
+from gs_stereo.core.text import printable
 from gs_stereo.errors import GsStereoError, InputError, StageError
 from gs_stereo.log import logger
 from gs_stereo.pipeline.cell import Executor, StageReport
@@ -69,7 +70,7 @@ def take_parts(run: Run, *, known: Mapping[Path, str], hashes: HashCache) -> Fin
     """The fingerprint's parts as of now. `known`: fingerprints of published folders that are yet to be made."""
     stage, paths = run.stage, run.paths
     inputs = stage.inputs(paths, run.config)
-    external = {name: hashes.sha256(path) for name, path in sorted(inputs.external.items())}
+    external = {printable(name): hashes.sha256(path) for name, path in sorted(inputs.external.items())}
     if paths.output.is_dir():
         hashes.save()
     return FingerprintParts(

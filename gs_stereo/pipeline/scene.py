@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gs_stereo.core.text import is_text, printable
 from gs_stereo.datasets.schema import finished_datasets
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.imaging.images import VIDEO_SUFFIXES
@@ -38,6 +39,8 @@ class ScenePaths:
         if not scene.is_dir():
             raise InputError(f"The scene folder {scene} does not exist; give a folder with photos in it.")
         root = scene.resolve()
+        if not is_text(str(root)):
+            raise InputError(f"The path {printable(str(root))} is no UTF-8 text; rename that folder.")
         return cls(scene=root, output=output.resolve() if output else root / OUTPUT_FOLDER)
 
     @property

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from gs_stereo.core.text import is_text, printable
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.exif import GpsPosition, read_metadata
 from gs_stereo.imaging.images import (
@@ -122,7 +123,7 @@ def prepare_photos(
             metadata = read_metadata(path)
             first_of.see(name, image)
         except InputError as error:
-            return _printable(name), str(error)
+            return printable(name), str(error)
         file = f"{number:06d}.png"
         write_working_image(folder / file, image, read_mask(path), config.max_image_size)
         return Photo(
@@ -176,16 +177,10 @@ def write_working_image(
 
 
 def _check_name(name: str) -> None:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(f"The file name {_printable(name)} is no UTF-8 text; rename the photo.") from error
+    if not is_text(name):
+        raise InputError(f"The file name {printable(name)} is no UTF-8 text; rename the photo.")
     if any(ord(letter) < 32 for letter in name) or "\\" in name or ":" in name.split("/")[0]:
         raise InputError(f"The file name {name!r} holds a control character, colon or backslash; rename the photo.")
-
-
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def camera_groups(photos: Sequence[Photo], config: ReconstructConfig) -> list[CameraGroup]:

@@ -90,3 +90,43 @@ def test_canonical_json_does_not_depend_on_order_and_refuses_nan() -> None:
     assert canonical_json({"b": 1, "a": [1.5, None]}) == '{"a":[1.5,null],"b":1}'
     with pytest.raises(ValueError, match="JSON"):
         canonical_json({"a": float("nan")})
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MERGES = "a: &a {x: 1, y: 2}\n" + "".join(
+    f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 9)}]}}\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (LAUGHS, "aliases multiply"),
+        (MERGES, "aliases multiply"),
+        ("a: &a [*a]", "leads back to itself"),
+        ("a: " + "9" * 6000, "not readable YAML"),
+        ("a: 2001-99-99", "not readable YAML"),
+        ("a: " + "x" * (1 << 18), "larger than 256 KiB"),
+    ],
+    ids=["lists", "merges", "circle", "digits", "date", "large"],
+)
+def test_a_few_bytes_cannot_ask_for_all_memory(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        load_yaml(path)
+
+
+def test_aliases_that_do_not_multiply_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("a: &a {x: 1}\nb: {<<: *a, y: [*a, *a]}\n")
+    assert load_yaml(path) == {"a": {"x": 1}, "b": {"x": 1, "y": [{"x": 1}, {"x": 1}]}}
+
+
+@pytest.mark.parametrize("value", ["&a [*a]", "[" * 5000, "9" * 6000])
+def test_an_override_that_asks_for_too_much_is_explained(value: str) -> None:
+    with pytest.raises(ConfigError, match="is not valid YAML"):
+        parse_overrides([f"a={value}"])
