@@ -16,8 +16,6 @@ from gs_stereo.synthesis.judges.geometric import GeometryScores, TrueView, judge
 from gs_stereo.synthesis.protocol import SourceView, Synthesizer, Unit
 from gs_stereo.synthesis.stacks import median_depth, views_of
 
-COPY = "copy"
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StackView:
@@ -39,6 +37,10 @@ class ViewScores:
     range_share: float
     baseline: float
     scores: GeometryScores
+
+    @property
+    def more(self) -> Mapping[str, float]:
+        return {}
 
 
 Observer = Callable[[StackView, Mapping[str, np.ndarray]], None]

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from gs_stereo.datasets.layouts.pair_files import PairSource
 from gs_stereo.datasets.samples import DatasetSamples
 from gs_stereo.errors import ConfigError
 from gs_stereo.imaging.images import write_png
 from gs_stereo.log import progress
+from gs_stereo.matching.experts import make_matcher
+from gs_stereo.synthesis.evaluate_pairs import Contestant, PairMade, evaluate_pairs
 from gs_stereo.synthesis.evaluate_stacks import StackView, evaluate_stacks, stack_count
 from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
 from gs_stereo.synthesis.own_model import is_own_model
+from gs_stereo.synthesis.pair_report import PairReport, PairRow
 from gs_stereo.synthesis.pictures import comparison_picture
 from gs_stereo.synthesis.protocol import SYNTHESIZERS, Synthesizer, SynthesizerSettings
 from gs_stereo.synthesis.stack_report import Row, StackReport
@@ -28,7 +32,7 @@ def compare_on_stacks(
     pictures: Path | None = None,
 ) -> StackReport:
     """Every synthesizer on every view of the stacks, `copy` first; pictures of the largest baselines to `pictures`."""
-    rows = open_rows(names, config)
+    rows = {title: row.synthesizer for title, row in open_rows(names, config).items()}
     with progress("evaluate-synthesis", stack_count(samples, config), "view") as bar:
 
         def observe(view: StackView, made: Mapping[str, np.ndarray]) -> None:
@@ -50,20 +54,59 @@ def compare_on_stacks(
     )
 
 
-def open_rows(names: Sequence[str], config: EvaluateSynthesisConfig) -> dict[str, Synthesizer]:
+def compare_on_pairs(
+    benchmark: str,
+    pairs: Sequence[PairSource],
+    names: Sequence[str],
+    config: EvaluateSynthesisConfig,
+    seed: int,
+    *,
+    pictures: Path | None = None,
+) -> PairReport:
+    """Every synthesizer on rectified pairs, `copy` first; pictures of all pairs to `pictures`."""
+    rows, matcher = open_rows(names, config), make_matcher(config.matcher, config.experts)
+    chosen = pairs[: config.limit]
+    with progress(f"evaluate-synthesis on {benchmark}", len(chosen), "pair") as bar:
+
+        def observe(shown: PairMade) -> None:
+            if pictures is not None:
+                picture = comparison_picture(shown.left, shown.right, shown.made, to_the_left=False)
+                write_png(pictures / f"{shown.name.replace('/', '_')}.png", picture)
+
+        scores = evaluate_pairs(chosen, rows, config, seed, matcher=matcher, advance=bar.advance, observe=observe)
+    return PairReport(
+        benchmark=benchmark,
+        matcher=matcher.provenance,
+        rows=tuple(
+            PairRow(
+                title=title,
+                provenance=row.synthesizer.provenance,
+                oracle=row.synthesizer.needs_depth and config.depth == "exact",
+                pairs=scores[title],
+            )
+            for title, row in rows.items()
+        ),
+        settings={**config.model_dump(mode="json"), "seed": seed},
+        judges={},
+    )
+
+
+def open_rows(names: Sequence[str], config: EvaluateSynthesisConfig) -> dict[str, Contestant]:
     """A synthesizer a row of the table, by the row's title: those with a sampler once for every number of steps."""
-    rows: dict[str, Synthesizer] = {}
+    rows: dict[str, Contestant] = {}
     for name in ["copy", *(each for each in names if each != "copy")]:
         first = open_synthesizer(name, config, None)
         wanted: Sequence[int | None] = [None]
         if first.steps is not None:
             wanted = sorted(set(config.steps or (1, first.steps)))
         for steps in wanted:
-            each = first if steps in (None, first.steps) else open_synthesizer(name, config, steps)
+            each = fast = first if steps in (None, first.steps) else open_synthesizer(name, config, steps)
+            if steps is not None and steps > config.search.steps:
+                fast = open_synthesizer(name, config, config.search.steps)
             title = each.title if steps is None else f"{each.title}, {steps} step{'s' if steps > 1 else ''}"
             if title in rows:
                 raise ConfigError(f"Two synthesizers are called {title!r}; leave one out, or rename its folder.")
-            rows[title] = each
+            rows[title] = Contestant(synthesizer=each, fast=fast)
     return rows
 
 

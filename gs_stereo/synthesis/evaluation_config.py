@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from gs_stereo.config import Config
+from gs_stereo.matching.experts import ExpertsConfig
+from gs_stereo.synthesis.search import SearchConfig
 
 
 class EvaluateSynthesisConfig(Config):
@@ -23,5 +26,14 @@ class EvaluateSynthesisConfig(Config):
         ge=1,
         description="Stacks: so many targets of each source, the farthest and others at random; None: every other view",
     )
+    side_px: int = Field(default=512, ge=64, le=4096, description="Pairs: everything is judged at side x side pixels")
+    depth: Path | Literal["exact", "none"] = Field(
+        default="none",
+        description="Pairs: depth for warping. exact: that of the pair's true disparity, an oracle; or a folder of "
+        "NAME.npy, .pfm or .png (16 bits), in any unit",
+    )
+    search: SearchConfig = Field(default=SearchConfig(), description="Pairs: how the baseline is searched")
+    matcher: str = Field(default="sgbm", description="Pairs: the matcher of the search, by its name")
+    experts: ExpertsConfig = Field(default=ExpertsConfig(), description="Settings of the matchers.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
     precision: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="Of the nets")

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from statistics import fmean, stdev
 from typing import Any
-
-import numpy as np
 
 from gs_stereo.core.records import finite
 from gs_stereo.synthesis.evaluate_stacks import ViewScores
-from gs_stereo.synthesis.judges.geometric import slope
+from gs_stereo.synthesis.summary import GEOMETRY, GEOMETRY_NOTE, ORACLE_NOTE, QUALITY, summary
 from gs_stereo.types import Provenance
 
 
@@ -23,6 +19,9 @@ class Bin:
     title: str
     low: float
     high: float
+
+    def of(self, views: tuple[ViewScores, ...]) -> list[ViewScores]:
+        return [view for view in views if self.low <= view.range_share < self.high]
 
 
 BINS = (
@@ -38,14 +37,6 @@ BINS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A measure of a row in a bin: mean over seeds, and standard deviation over them if there are several."""
-
-    mean: float
-    spread: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Row:
     """A synthesizer with some steps. oracle: it was given the exact depth of the source."""
 
@@ -54,34 +45,9 @@ class Row:
     oracle: bool
     views: tuple[ViewScores, ...]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A measure as it is shown."""
-
-    name: str
-    title: str
-    scale: float
-    digits: int
-
-
-_COLUMNS = (
-    Column(name="psnr", title="PSNR dB", scale=1, digits=2),
-    Column(name="ssim", title="SSIM", scale=1, digits=3),
-    Column(name="slope", title="slope", scale=1, digits=3),
-    Column(name="sign_right", title="sign right %", scale=100, digits=1),
-    Column(name="within_1px", title="within 1 px %", scale=100, digits=1),
-    Column(name="relief", title="relief", scale=1, digits=2),
-    Column(name="rows_px", title="rows px", scale=1, digits=2),
-)
-NOTE = (
-    "A mean over the views of each seed, then mean ± standard deviation over seeds. |B| as a share of the distance of "
-    "a stack's outermost cameras. Slope: made against true median disparity, a line through the origin over the views. "
-    "Sign: of pixels that should move by 1 px or more. Relief: slope of made against true disparity within a view, "
-    "both less their median; 0 = everything moves alike. rows: mean |vertical offset|. Parallax is judged where the "
-    "same matcher on the true view is within 1 px of the truth. copy = the source itself, the floor."
-)
-ORACLE = "oracle depth: it was given the exact depth of the source, an upper bound of what it can do on a photo."
+    @property
+    def name(self) -> str:
+        return f"{self.title}, oracle depth" if self.oracle else self.title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +70,10 @@ class StackReport:
                     "title": row.title,
                     "oracle_depth": row.oracle,
                     "synthesizer": asdict(row.provenance),
-                    "bins": finite({b.title: self._bin_json(row, b) for b in BINS}),
-                    "views": finite([{**asdict(each), "scores": asdict(each.scores)} for each in row.views]),
+                    "bins": finite(
+                        {b.title: {n: asdict(e) for n, e in summary(b.of(row.views)).items()} for b in BINS}
+                    ),
+                    "views": finite([asdict(view) for view in row.views]),
                 }
                 for row in self.rows
             ],
@@ -113,58 +81,18 @@ class StackReport:
 
     def to_table(self) -> str:
         """Fixed-width text: the synthesizers of each bin below each other."""
-        wide = max(14, *(len(self._name(row)) for row in self.rows))
-        heads = "".join(f"{column.title:>16}" for column in _COLUMNS)
-        lines = [f"{'|B| / range':<12}{'':<{wide}}{'views':>7}{heads}"]
+        columns = [*QUALITY, *GEOMETRY]
+        wide = max(14, *(len(row.name) + 2 for row in self.rows))
+        lines = [f"{'|B| / range':<12}{'':<{wide}}{'views':>7}{''.join(f'{c.title:>16}' for c in columns)}"]
         for each in BINS:
             for number, row in enumerate(self.rows):
-                values = summary(row.views, each)
-                if not values:
-                    continue
-                cells = "".join(f"{_cell(values[column.name], column):>16}" for column in _COLUMNS)
-                count = sum(_inside(view, each) for view in row.views)
-                lines.append(f"{'' if number else each.title:<12}{self._name(row):<{wide}}{count:>7}{cells}")
-        oracle = f" {ORACLE}" if any(row.oracle for row in self.rows) else ""
-        return "\n".join([*lines, f"{self.data}, stacks: {self.stacks}. {NOTE}{oracle}"])
-
-    def _bin_json(self, row: Row, each: Bin) -> dict[str, Any]:
-        return {name: asdict(entry) for name, entry in summary(row.views, each).items()}
-
-    @staticmethod
-    def _name(row: Row) -> str:
-        return f"{row.title}, oracle depth" if row.oracle else row.title
-
-
-def summary(views: Sequence[ViewScores], each: Bin) -> dict[str, Entry]:
-    """Every measure over the views of a bin, by its name; empty without any view."""
-    seeds: dict[int, list[ViewScores]] = {}
-    for view in views:
-        if _inside(view, each):
-            seeds.setdefault(view.seed, []).append(view)
-    by_seed = [_means([view.scores for view in chosen]) for chosen in seeds.values()]
-    if not by_seed:
-        return {}
-    return {name: _entry([means[name] for means in by_seed]) for name in by_seed[0]}
-
-
-def _means(scores: Sequence[Any]) -> dict[str, float]:
-    values = {name: np.array([getattr(each, name) for each in scores], np.float64) for name in vars(scores[0])}
-    values["rows_px"] = np.abs(values["rows_px"])
-    means = {name: float(np.nanmean(v)) if not np.isnan(v).all() else math.nan for name, v in values.items()}
-    return {**means, "slope": slope(values["true_median_px"], values["made_median_px"])}
-
-
-def _entry(values: Sequence[float]) -> Entry:
-    several = len(values) > 1 and all(map(math.isfinite, values))
-    return Entry(mean=fmean(values), spread=stdev(values) if several else None)
-
-
-def _inside(view: ViewScores, each: Bin) -> bool:
-    return each.low <= view.range_share < each.high
-
-
-def _cell(entry: Entry, column: Column) -> str:
-    if math.isnan(entry.mean):
-        return "-"
-    spread = "" if entry.spread is None else f" ± {column.scale * entry.spread:.{column.digits}f}"
-    return f"{column.scale * entry.mean:.{column.digits}f}{spread}"
+                if views := each.of(row.views):
+                    values = summary(views)
+                    cells = "".join(f"{column.cell(values[column.name]):>16}" for column in columns)
+                    lines.append(f"{'' if number else each.title:<12}{row.name:<{wide}}{len(views):>7}{cells}")
+        oracle = f" {ORACLE_NOTE}" if any(row.oracle for row in self.rows) else ""
+        note = (
+            f"{self.data}, stacks: {self.stacks}. A mean over the views of each seed, then mean ± standard deviation "
+            "over seeds. |B| as a share of the distance of a stack's outermost cameras."
+        )
+        return "\n".join([*lines, f"{note} {GEOMETRY_NOTE}{oracle}"])

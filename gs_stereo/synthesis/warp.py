@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 
 from gs_stereo import __version__
 from gs_stereo.errors import InputError
@@ -60,27 +60,35 @@ def splatted(image: UInt8[np.ndarray, "h w 3"], disparity: Float[np.ndarray, "h 
 
 
 def filled_from_background(warped: Warped) -> UInt8[np.ndarray, "h w 3"]:
-    """Every hole takes the colour of whichever neighbour in its row is farther; without any it is gray."""
-    height, width = warped.hole.shape
-    columns = np.broadcast_to(np.arange(width), warped.hole.shape)
-    left = np.maximum.accumulate(np.where(warped.hole, -1, columns), axis=1)
-    right = np.minimum.accumulate(np.where(warped.hole, width, columns)[:, ::-1], axis=1)[:, ::-1]
-    rows = np.arange(height)[:, None]
-    depth_order = np.abs(warped.disparity)
-    of_left = np.where(left >= 0, depth_order[rows, left], np.inf)
-    of_right = np.where(right < width, depth_order[rows, np.minimum(right, width - 1)], np.inf)
-    source = np.where(of_left <= of_right, left, np.minimum(right, width - 1))
-    nothing = (left < 0) & (right >= width)
-    filled = np.where(nothing[..., None], 127.5, warped.image[rows, source])
-    return np.rint(filled).clip(0, 255).astype(np.uint8)
+    """Every hole takes the colour of whichever neighbour in its row is farther; a row of nothing is gray."""
+    columns = _farther_neighbours(np.abs(warped.disparity), ~warped.hole)
+    filled = np.take_along_axis(warped.image, np.maximum(columns, 0)[..., None], axis=1)
+    return np.rint(np.where(columns[..., None] < 0, 127.5, filled)).clip(0, 255).astype(np.uint8)
 
 
-def warp_and_fill(source: SourceView, depth: Float[np.ndarray, "h w"], baseline: float) -> Warped:
-    """The source seen from the baseline, holes marked; what has no depth is taken as infinitely far."""
-    shift = float(source.intrinsics[0, 0]) * baseline
-    with np.errstate(divide="ignore"):
-        disparity = np.where(np.isfinite(depth) & (depth > 0), shift / depth, 0.0)
-    return splatted(source.image, disparity)
+def warped_by_depth(source: SourceView, depth: Float[np.ndarray, "h w"], baseline: float) -> Warped:
+    """The source seen from the baseline, holes marked.
+
+    A pixel of unknown depth is as far as the farther of its neighbours in the row that have one, without any infinitely
+    far: sparse depth of a laser is made dense, and what a scene model does not show is background.
+    """
+    known = np.isfinite(depth) & (depth > 0)
+    nearness = np.where(known, 1 / np.where(known, depth, 1.0), 0.0)
+    columns = _farther_neighbours(nearness, known)
+    dense = np.where(columns < 0, 0.0, np.take_along_axis(nearness, np.maximum(columns, 0), axis=1))
+    return splatted(source.image, float(source.intrinsics[0, 0]) * baseline * dense)
+
+
+def _farther_neighbours(nearness: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]) -> Int64[np.ndarray, "h w"]:
+    """Column of the nearest known pixel to the left or right, whichever is less near; its own if known, -1 if none."""
+    height, width = known.shape
+    columns, rows = np.broadcast_to(np.arange(width), known.shape), np.arange(height)[:, None]
+    left = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
+    right = np.minimum.accumulate(np.where(known, columns, width)[:, ::-1], axis=1)[:, ::-1]
+    of_left = np.where(left >= 0, nearness[rows, left], np.inf)
+    of_right = np.where(right < width, nearness[rows, np.minimum(right, width - 1)], np.inf)
+    chosen = np.where(of_left <= of_right, left, right)
+    return np.where((left < 0) & (right >= width), -1, chosen)
 
 
 class _Classic:
@@ -119,7 +127,7 @@ class ShiftSynthesizer(_Classic):
     title = "shift"
 
     def synthesize(self, source: SourceView, baseline: float, seed: int) -> SynthesizedView:
-        warped = warp_and_fill(source, np.ones(source.image.shape[:2]), baseline)
+        warped = warped_by_depth(source, np.ones(source.image.shape[:2]), baseline)
         return SynthesizedView(image=filled_from_background(warped), filled=warped.hole, provenance=self.provenance)
 
 
@@ -130,7 +138,7 @@ class WarpSynthesizer(_Classic):
     needs_depth = True
 
     def synthesize(self, source: SourceView, baseline: float, seed: int) -> SynthesizedView:
-        warped = warp_and_fill(source, required_depth(source, self.title), baseline)
+        warped = warped_by_depth(source, required_depth(source, self.title), baseline)
         return SynthesizedView(image=filled_from_background(warped), filled=warped.hole, provenance=self.provenance)
 
 

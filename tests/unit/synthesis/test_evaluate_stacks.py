@@ -16,12 +16,13 @@ from gs_stereo.imaging.images import read_photo
 from gs_stereo.synthesis.evaluate_stacks import stack_views
 from gs_stereo.synthesis.evaluation import compare_on_stacks
 from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
-from gs_stereo.synthesis.stack_report import BINS, summary
+from gs_stereo.synthesis.stack_report import BINS
+from gs_stereo.synthesis.summary import summary
 from gs_stereo.worlds.pairs.config import TrainingPairConfig
 from gs_stereo.worlds.pairs.stack import sample_stack
 
 WORLDS = TrainingPairConfig(width=96, height=64, stack_views=3, textures=4, texture_px=64, camera_faults=False)
-ALL, LARGEST = BINS[-1], BINS[-2]
+ALL = BINS[-1]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_the_table_has_the_floor_the_oracle_and_every_number_of_steps(samples: D
     report = compare_on_stacks(samples, names, config, 0, pictures=tmp_path / "pictures")
     titles = [row.title for row in report.rows]
     assert titles == ["copy", "warp", "shift", "stereospace-small tiny, 1 step", "stereospace-small tiny, 2 steps"]
-    copy, warp, shift, one, _ = (summary(row.views, ALL) for row in report.rows)
+    copy, warp, shift, one, _ = (summary(ALL.of(row.views)) for row in report.rows)
     assert copy["slope"].mean == pytest.approx(0, abs=0.02)
     assert copy["sign_right"].mean < 0.02
     assert warp["slope"].mean == pytest.approx(1, abs=0.05)

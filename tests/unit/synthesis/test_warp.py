@@ -9,7 +9,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.metrics.image import psnr
 from gs_stereo.synthesis.protocol import SourceView, SynthesizerSettings
 from gs_stereo.synthesis.stacks import views_of
-from gs_stereo.synthesis.warp import WarpSynthesizer, filled_from_background, splatted
+from gs_stereo.synthesis.warp import WarpSynthesizer, filled_from_background, splatted, warped_by_depth
 from gs_stereo.worlds.pairs.config import TrainingPairConfig
 from gs_stereo.worlds.pairs.stack import sample_stack
 
@@ -77,3 +77,18 @@ def test_with_exact_depth_it_comes_close_to_the_other_view() -> None:
     np.testing.assert_array_equal(still.image, source.image)
     with pytest.raises(InputError, match="needs a depth map"):
         synthesizer.synthesize(SourceView(image=source.image, intrinsics=source.intrinsics), 0.1, 0)
+
+
+def test_unknown_depth_is_background() -> None:
+    depth = np.full((2, 20), 2.0)
+    depth[0, 5:15] = 1.0
+    sparse = depth.copy()
+    sparse[:, 4::3] = np.nan
+    sparse[0, 13:15] = np.nan
+    view = SourceView(image=picture(2, 20), intrinsics=np.diag([10.0, 10.0, 1.0]), depth=None)
+    made = warped_by_depth(view, sparse, 0.4)
+    np.testing.assert_array_equal(made.image[1], warped_by_depth(view, depth, 0.4).image[1])
+    assert (made.disparity[0, 11:13] == 2).all()  # beside the nearer surface it goes with the farther one
+    assert made.hole[0, 9:11].all()
+    nothing = warped_by_depth(view, np.full((2, 20), np.nan), 0.4)
+    np.testing.assert_array_equal(nothing.image, view.image)
