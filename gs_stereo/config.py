@@ -1,7 +1,5 @@
 """Settings: frozen pydantic models, YAML files, `a.b=c` overrides and a canonical JSON for fingerprints."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterable, Mapping

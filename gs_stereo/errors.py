@@ -1,7 +1,5 @@
 """The named errors. A message is one sentence: what is wrong, where, and the fix."""
 
-from __future__ import annotations
-
 
 class GsStereoError(Exception):
     """Base of every error this package raises on purpose."""

@@ -3,8 +3,6 @@
 Everything a person reads while a command runs goes to stderr, so that stdout stays clean for `--json`.
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 import time

@@ -1,7 +1,5 @@
 """One registry a protocol: a visible table of built-ins, then third parties through entry points."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module

@@ -4,8 +4,6 @@ The scores are those of `scores.json` and `gsstereo evaluate --json`. A value is
 same weight. The spread is the standard deviation of the sample (n - 1); one run has none.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import math

@@ -1,7 +1,5 @@
 """A matcher on a stereo benchmark: it is asked about every pair with a search range, timed, and scored."""
 
-from __future__ import annotations
-
 import inspect
 import math
 import time

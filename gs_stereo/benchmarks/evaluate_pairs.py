@@ -4,8 +4,6 @@ Regions: `all` = pixels with truth; `noc` = those that both eyes see, on the pai
 happens to pixels without a prediction is a rule of its own (`MissingRule`) and stands in the report.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Layout: poses.json (intrinsics, `train` and `test` lists of name, image, gt, cam
 one npz a view with z, cls and occ_bXXX (bit 0 hidden, bit 1 out of frame; XXX = baseline in mm). Units are metres.
 """
 
-from __future__ import annotations
-
 import re
 import zipfile
 import zlib

@@ -10,8 +10,6 @@ Every training starts from the same weights with the same settings, apart from w
 of its label in the loss. What needs no capture comes first, so that a mistake in it shows early.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Views whose baselines were chosen for each of them have as many baselines as views: then only all together are shown.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass

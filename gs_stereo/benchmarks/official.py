@@ -1,7 +1,5 @@
 """The benchmarks in folders of others: which layout, which splits, and how the benchmark's own table scores."""
 
-from __future__ import annotations
-
 from gs_stereo.benchmarks.protocol import FolderBenchmark, OfficialProtocol
 from gs_stereo.datasets.layouts.folder import find_folders
 from gs_stereo.datasets.layouts.foundation_stereo import find_foundation_stereo

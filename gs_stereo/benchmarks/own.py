@@ -5,8 +5,6 @@ such as "b100". `dataset`: the labels are taken as the truth, which is honest fo
 exact; for labels of an expert it measures agreement with that expert.
 """
 
-from __future__ import annotations
-
 import re
 from functools import partial
 from pathlib import Path

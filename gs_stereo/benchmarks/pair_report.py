@@ -1,7 +1,5 @@
 """The outcome of a benchmark: scores of each pair and of all, as JSON and as a table."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """A picture of one evaluated pair: left image, truth, prediction, and the error in steps that double, with a scale."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

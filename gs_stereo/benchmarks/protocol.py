@@ -1,7 +1,5 @@
 """What a stereo benchmark is: a list of pairs with true disparity, and the rules by which it is scored."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Nothing heavy is imported. Names whose registry would load torch are written out; a test compares them with it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Verbs around data sets: label, evaluate-labels, report."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated

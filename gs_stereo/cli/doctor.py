@@ -1,7 +1,5 @@
 """What this machine can do, and what to install for more."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import shutil

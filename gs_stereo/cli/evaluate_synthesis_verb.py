@@ -1,7 +1,5 @@
 """`gsstereo evaluate-synthesis`: how well second eyes are made, by any method."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 

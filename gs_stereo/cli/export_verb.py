@@ -5,8 +5,6 @@ change; an export goes where the user wants it, often to another disk, holds not
 and is never replaced unasked. Where it comes from is in its own `export.json`.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated

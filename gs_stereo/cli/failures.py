@@ -1,7 +1,5 @@
 """What a verb says when something else than our own errors ends it: one sentence, and for our faults a file to send."""
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

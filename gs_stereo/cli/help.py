@@ -1,7 +1,5 @@
 """How help is laid out: verbs in groups, and the options that verbs share apart from a verb's own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The `gsstereo` command: all verbs, with an example each."""
 
-from __future__ import annotations
-
 import io
 import sys
 from collections.abc import Callable, Mapping

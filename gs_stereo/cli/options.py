@@ -1,7 +1,5 @@
 """Options that verbs share, added to their signatures by one decorator: all of them, or some."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import sys

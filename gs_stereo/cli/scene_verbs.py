@@ -1,7 +1,5 @@
 """Verbs that make something of a scene: sample, reconstruct, import, fit, render-pairs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`gsstereo synthesize`: the other eye of single photos."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

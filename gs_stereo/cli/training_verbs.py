@@ -1,7 +1,5 @@
 """Verbs around stereo nets: train, evaluate, sample-pairs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any

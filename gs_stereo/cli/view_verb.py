@@ -1,7 +1,5 @@
 """`gsstereo view`: a scene in the browser."""
 
-from __future__ import annotations
-
 import json
 import threading
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Files and folders that appear whole or not at all: temp, fsync, rename."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

@@ -5,8 +5,6 @@ are no answers. This file imports the standard library only, so that a worker ca
 interpreter that does not have this package. Python 3.8 is enough.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

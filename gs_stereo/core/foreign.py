@@ -1,7 +1,5 @@
 """Files that are something else than their name says, as downloads often are."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"

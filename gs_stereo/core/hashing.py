@@ -1,7 +1,5 @@
 """sha256 of files and texts, and seeds derived from them."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

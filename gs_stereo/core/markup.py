@@ -1,7 +1,5 @@
 """HTML that cannot be broken by what it shows: every text is escaped unless it is `Markup`."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterable
 

@@ -5,8 +5,6 @@ must clear first, for the next. Programs that make arrays of the same sizes over
 their time on that.
 """
 
-from __future__ import annotations
-
 import ctypes
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of <malloc.h>

@@ -1,7 +1,5 @@
 """Reading one item ahead while the last one is used."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

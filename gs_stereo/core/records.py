@@ -14,8 +14,6 @@ A type says what is allowed; what types cannot say stands in `__post_init__`, wh
 what the file is, so it must be there; a missing key of another kind has the default.
 """
 
-from __future__ import annotations
-
 import codecs
 import json
 import math

@@ -1,7 +1,5 @@
 """Names of files need not be text: Linux takes any bytes, and Python shows those that are no UTF-8 as surrogates."""
 
-from __future__ import annotations
-
 
 def is_text(name: str) -> bool:
     """Whether a name can be written as UTF-8."""

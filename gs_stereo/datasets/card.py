@@ -4,8 +4,6 @@ The licence in its header is computed from what the photos and the expert declar
 `croissant.json`, the same facts for machines.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

@@ -5,8 +5,6 @@ the descriptions: that the columns are datasets of an HDF5 file, and that NaN is
 because the same run must give the same bytes.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from gs_stereo.core.records import json_text

@@ -4,8 +4,6 @@ Beside the layout's own files the folder holds `README.md` and `export.json`: wh
 out, and what most layouts have no place for (ids, cameras and poses of every sample).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass

@@ -5,8 +5,6 @@ no common identifier, and `unknown` where the photos' licence is not known. Noth
 its sources: unknown photos stay unknown, and a non-commercial expert makes a non-commercial data set.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The child reads everything but pixels: structure, texts and attributes. It has a
 survives is safe to open here. One child looks at all shards of a dataset (about half a second).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

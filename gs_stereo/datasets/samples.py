@@ -1,7 +1,5 @@
 """The samples of a data set by their number, over all its shards."""
 
-from __future__ import annotations
-
 import os
 from bisect import bisect_right
 from collections import OrderedDict

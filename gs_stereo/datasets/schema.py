@@ -4,8 +4,6 @@
 No HDF5 here, so importing it is cheap.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

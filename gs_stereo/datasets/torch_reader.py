@@ -8,8 +8,6 @@ for batch in loader:
     loss = (net(batch["left"], batch["right"]) - batch["disparity"]).abs()[batch["valid"]].mean()
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path

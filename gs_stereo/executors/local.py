@@ -1,7 +1,5 @@
 """Cells in this process one after the other, and their units in a pool of processes on this machine."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence

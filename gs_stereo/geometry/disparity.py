@@ -3,8 +3,6 @@
 Disparity belongs to the left image: x_right = x_left - d. NaN means unknown and stays NaN.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float
 

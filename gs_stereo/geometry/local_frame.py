@@ -4,8 +4,6 @@ Poses and points are float64 and stay in the frame that was given. What is float
 viewer) is kept around a local origin, which the cameras alone decide.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

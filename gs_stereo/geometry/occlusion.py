@@ -9,8 +9,6 @@ stretched slope leaves no cracks. With exact disparity the hidden pixels of a pa
 0.96 and 0.97 at 0.05, 0.10 and 0.20 m: the place of an edge inside its pixel is not known, and that is the limit.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ Here the centre of pixel (row i, column j) is (j + 0.5, i + 0.5), as in COLMAP a
 Middlebury put it at (j, i); their intrinsics pass through this module and nowhere else.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float
 

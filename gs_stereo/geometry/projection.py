@@ -1,7 +1,5 @@
 """World points to pixels and back, for pinhole cameras."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ Quaternions that come in need not be unit; those that go out are unit with w >= 
 the axis and its length is the angle in radians.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

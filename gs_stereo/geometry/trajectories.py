@@ -3,8 +3,6 @@
 Names are `interpolate_00000` and `perturb_00000`; sizes and intrinsics are those of the photo closest to the view.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

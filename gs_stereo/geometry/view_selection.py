@@ -4,8 +4,6 @@ One rule for each need: `nearest_photos` show most nearly what a camera sees, `n
 see, `views_with_parallax` can judge a view's depth, `views_looking_alike` should agree with a view about it.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 A chart is 330 units wide: about its size on a phone, so that its text stays readable there.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Maps and pairs as pictures: values in colours, error classes, anaglyphs, two pictures side by side."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Literal
 

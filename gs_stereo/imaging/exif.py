@@ -1,7 +1,5 @@
 """What a photo's EXIF block says about the camera: focal length and GPS position. Absent or broken entries are None."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from pathlib import Path

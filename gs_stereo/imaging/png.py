@@ -4,8 +4,6 @@ Read with care: the header must be of the expected kind and size before anything
 same bytes.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Disparity and confidence maps at another size. Disparities are rescaled by the exact ratio of the widths."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float
 

@@ -10,8 +10,6 @@ some sharp edges, and a blurred image has none, so the sharpest quarter of the s
 edges are measured apart and the wider ones count, because a moving camera blurs only one kind.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

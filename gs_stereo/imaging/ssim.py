@@ -3,8 +3,6 @@
 For numpy arrays and torch tensors alike: who calls takes the means in its own windows.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

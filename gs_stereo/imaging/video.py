@@ -3,8 +3,6 @@
 A video is cut into as many windows of equal length as frames are wanted; from each window comes the sharpest frame.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path

@@ -7,8 +7,6 @@ it is used, and anything broken is an InputError. The format is COLMAP's documen
 Poses are `cam_from_world` as a wxyz quaternion and a translation; pixels have their centre at + 0.5.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

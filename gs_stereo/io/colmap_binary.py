@@ -1,7 +1,5 @@
 """The binary form of a COLMAP model: little-endian records behind a count. Used through io/colmap.py."""
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Poses are `cam_from_world` as a wxyz quaternion and a translation; pixels have their centre at + 0.5.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """The text form of a COLMAP model: one record a line (two for an image). Used through io/colmap.py."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

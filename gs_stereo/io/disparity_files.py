@@ -4,8 +4,6 @@ Both have a magic value for "unknown" (infinity, 0). It becomes NaN when a file 
 written, here and nowhere else.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

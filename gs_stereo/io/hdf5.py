@@ -1,7 +1,5 @@
 """HDF5 files of unknown origin: only what is stored in the very file, by filters that we know, is read."""
 
-from __future__ import annotations
-
 import h5py
 
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError, RecursionError)

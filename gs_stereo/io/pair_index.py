@@ -1,7 +1,5 @@
 """`pairs.json`: which pairs a published set has, what was measured of them, and which views were refused."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -9,8 +9,6 @@
 The maps are lossless, and pair.json holds the sha256 of every other file. The same pair gives the same bytes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path

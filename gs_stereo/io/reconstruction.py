@@ -8,8 +8,6 @@
 A camera is named after its photo (relative to the photo folder), not after the image file made of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache

@@ -4,8 +4,6 @@ Poses in the file are in the OpenGL convention (+x right, +y up, camera looks al
 `cam_from_world` with OpenCV's axes. The world is left as it is. Intrinsics are COLMAP's, so pixel centres are at + 0.5.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

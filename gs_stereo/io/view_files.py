@@ -1,7 +1,5 @@
 """Files of virtual views, whoever wrote them: our JSON, transforms.json, a COLMAP model, and cameras.json of 3DGS."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path

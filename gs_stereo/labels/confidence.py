@@ -5,8 +5,6 @@ variances. Stereo errors have heavy tails, so the error is modelled as Laplace w
 P(|error| < 1 px) = 1 - exp(-sqrt(2) / s). This is monotone in every hint, and a sensible prior.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

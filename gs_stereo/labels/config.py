@@ -1,7 +1,5 @@
 """Settings of labels: which source, by which rules, with which matchers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

@@ -5,8 +5,6 @@ are in pixels of disparity, so one calibration serves all baselines and scales. 
 evidence is one line of a table, and a function where it takes more; then the calibration program is run again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property

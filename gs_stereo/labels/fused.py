@@ -5,8 +5,6 @@ where its confidence is higher by a margin. Occlusion follows from the splat's o
 image, and from what the splat shows to the right eye.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path

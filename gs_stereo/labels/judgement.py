@@ -1,7 +1,5 @@
 """How far a disparity is trusted: the evidence about it, and what the calibrated model makes of it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

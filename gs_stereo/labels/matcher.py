@@ -1,7 +1,5 @@
 """The label of a matcher: its disparity, checked against both rendered depths and its own other direction."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The label `multibaseline`: many views of the splat to the left and right, matched together."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

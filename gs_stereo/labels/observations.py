@@ -4,8 +4,6 @@ Sources that belong to the left view (photos, a rendered stack, neighbouring vie
 so that one map serves all baselines: disparity = f b w. Matchers see one pair and answer in disparity.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

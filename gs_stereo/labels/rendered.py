@@ -1,7 +1,5 @@
 """What both rendered depths say about the left pixels; every label is built on it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

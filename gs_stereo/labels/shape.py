@@ -4,8 +4,6 @@ Surfaces are smooth nearly everywhere, and errors are largest beside steps. Unkn
 that the border of a hole is a step.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from jaxtyping import Float

@@ -8,8 +8,6 @@ colours clearly say otherwise: where both surfaces look alike, and on structures
 nothing changes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The label `splat`: disparity of the rendered median depth."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

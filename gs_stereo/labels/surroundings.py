@@ -1,7 +1,5 @@
 """What the rest of the scene says about a view's depth: neighbouring views' depth, and the sparse points."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

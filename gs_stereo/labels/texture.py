@@ -5,8 +5,6 @@ wall the rod's depth ("foreground fattening", Scharstein & Szeliski 2002). What 
 among the pixels that look like themselves (the support weights of Yoon & Kweon 2006).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

@@ -6,8 +6,6 @@ error in pixels and the probability that the error is under 1 px. Weights that a
 negative and x / (1 + |x|) rises, so more reason for doubt never makes a disparity look better (Archer & Wang 1993).
 """
 
-from __future__ import annotations
-
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

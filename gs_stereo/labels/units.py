@@ -1,7 +1,5 @@
 """The units of work of labelling, from folders to files: one left view, then one pair."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is known about the depth of a left view besides its own rendered depth, once for all its baselines."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 A matcher only knows the left disparity; the right one is that of both images mirrored and swapped.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Any trained net behind the matcher protocol."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
 from dataclasses import replace

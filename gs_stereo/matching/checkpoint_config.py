@@ -1,7 +1,5 @@
 """Settings of the experts that are trained nets: `lite` comes with the package, `checkpoint` is a file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal

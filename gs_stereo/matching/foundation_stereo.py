@@ -4,8 +4,6 @@ FoundationStereo (Wen et al., CVPR 2025, github.com/NVlabs/FoundationStereo) sta
 which every label carries on. Nothing of it is part of this package: `expert_worker.py` calls its entry points.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re

@@ -1,7 +1,5 @@
 """Settings of the FoundationStereo expert, which runs in the user's own checkout and environment."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal

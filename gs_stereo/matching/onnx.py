@@ -4,8 +4,6 @@ A YAML description (`OnnxModelDescription`) says how to feed the model and how t
 not code: no custom operators are loaded, and a run that takes too long is ended. onnxruntime is an optional dependency.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path

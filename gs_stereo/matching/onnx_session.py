@@ -1,7 +1,5 @@
 """An onnxruntime session: how it is opened, checked, run under a time limit, and how its failures are told."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

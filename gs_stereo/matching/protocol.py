@@ -1,7 +1,5 @@
 """What every stereo matcher takes and gives."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 

@@ -1,7 +1,5 @@
 """What the settings of every matcher can be asked, whichever matcher they are of."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar

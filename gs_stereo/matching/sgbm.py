@@ -1,7 +1,5 @@
 """OpenCV's semi-global block matching behind the matcher protocol, checked in both directions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 

@@ -5,8 +5,6 @@ pixel near the left border of a tile has its match outside the tile; the first `
 first are therefore unused.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Checks that need no truth: do left and right disparity agree, and does the warped right image look like the left?"""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float, UInt8
 

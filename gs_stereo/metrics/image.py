@@ -4,8 +4,6 @@ Images are (H, W, 3) in [0, 1]. SSIM (Wang et al. 2004) is defined exactly as in
 window of 11 taps with sigma 1.5, zero padding, C1 = 0.01^2, C2 = 0.03^2, the mean over all pixels and channels.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

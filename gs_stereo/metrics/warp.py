@@ -4,8 +4,6 @@ The error of a candidate is the mean absolute difference of brightness, both ima
 the same pixels for all candidates of a curve. A wrong disparity moves the minimum, whatever the contrast.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Settings of multi-view stereo: of a sweep over all depths, and of a search near a prior."""
 
-from __future__ import annotations
-
 from pydantic import Field, PositiveFloat
 
 from gs_stereo.config import Config

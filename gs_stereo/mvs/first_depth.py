@@ -5,8 +5,6 @@ with it; the rest is a guess: what other photos are sure of is carried over, and
 the others by semi-global matching; it stays constant where the photo is smooth and may change at the photo's edges.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """The native kernels; native/mvs/interface.h says what they take."""
 
-from __future__ import annotations
-
 import os
 
 import numpy as np

@@ -5,8 +5,6 @@ PatchMatch stereo (Bleyer et al. 2011) with red-black order (Galliani et al. 201
 where the image has no texture, and the price of leaving the prior. A new plane is taken only if the energy falls.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

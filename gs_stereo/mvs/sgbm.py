@@ -5,8 +5,6 @@ frame. Disparities have OpenCV's resolution of 1/16 px. Deterministic; safe in t
 lock.
 """
 
-from __future__ import annotations
-
 import math
 
 import cv2

@@ -5,8 +5,6 @@ matching (Hirschmueller 2008, PAMI 30) up to the photo's edges. It needs no gues
 `sweep_near` starts at a prior, as the depth of a fitted splat is, and refines a slanted plane at every pixel.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -9,8 +9,6 @@ library's message. A `Struct` holds arrays as pointers beside their sizes: it ch
 arrays and torch tensors that it is given, and keeps them alive.
 """
 
-from __future__ import annotations
-
 import ctypes
 import importlib.util
 import os

@@ -1,7 +1,5 @@
 """Replicate padding to the sizes a net accepts. Both images get the same padding, so disparities stay as they are."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 

@@ -3,8 +3,6 @@
 A net never sees uint8 images or files; `matching/checkpoint.py` makes a StereoMatcher of a trained one.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """The trained net that comes with the package. No torch here, so that stages can name its files."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

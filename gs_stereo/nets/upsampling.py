@@ -1,7 +1,5 @@
 """Learned upsampling by convex combinations (Teed and Deng, RAFT, ECCV 2020)."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch.nn import functional

@@ -3,8 +3,6 @@
 Neither can run code: safetensors holds tensors only, `.pth` is read with `weights_only=True`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -4,8 +4,6 @@ A manifest says what its folder was made of. A link is stale where one of its in
 its files outside have changed, or where its stage has another version, and so is all that stands on it.
 """
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict

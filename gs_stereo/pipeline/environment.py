@@ -1,7 +1,5 @@
 """What a result was made with: library versions and the peak memory of a stage."""
 
-from __future__ import annotations
-
 import platform
 import resource
 import sys

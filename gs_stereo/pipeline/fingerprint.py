@@ -1,7 +1,5 @@
 """Fingerprints: what a stage's result depends on, and which part of it changed."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass

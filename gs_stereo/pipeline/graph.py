@@ -1,7 +1,5 @@
 """The graph of cells: a recipe unfolded over scenes, what would happen to each cell, and the running of one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """manifest.json: the proof that a published stage folder is complete, and the record of how it was made."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

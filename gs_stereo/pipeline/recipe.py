@@ -1,7 +1,5 @@
 """Recipes (ordered stages with presets and overrides) and the presets they name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

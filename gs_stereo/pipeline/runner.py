@@ -1,7 +1,5 @@
 """Runs one stage under the contract: skip what is up to date, resume what was interrupted, publish atomically."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

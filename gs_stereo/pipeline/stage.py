@@ -1,7 +1,5 @@
 """What a stage is: it reads published folders, writes its own work folder, and knows nothing else."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

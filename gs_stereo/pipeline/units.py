@@ -1,7 +1,5 @@
 """A long stage as a list of independent units: finished ones are recorded and survive an interruption."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path

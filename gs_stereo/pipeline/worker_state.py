@@ -1,7 +1,5 @@
 """What a process keeps between units of work, so that it loads a scene, a splat or a net once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
 

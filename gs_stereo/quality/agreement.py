@@ -1,7 +1,5 @@
 """Does the label's disparity agree with the disparity of feature matches? By what factor or shift is it off?"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One check of the verdict: what was measured, how it compares with its limits, and what to do."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any, Literal

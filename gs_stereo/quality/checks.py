@@ -1,7 +1,5 @@
 """The checks of a dataset that look at the images and at what is there: rows, eyes, sharpness, coverage, range."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from gs_stereo.imaging.sharpness import extra_blur_px

@@ -5,8 +5,6 @@ on copies of all of them that were spoiled on purpose. In what rendering guarant
 good rendered datasets stay below a fifth of `look closer`, and the spoiled ones exceed `fail`.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import AfterValidator, Field

@@ -1,7 +1,5 @@
 """The measures of a dataset, pooled over its samples."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 SIFT (Lowe 2004) with the ratio test, matched both ways. The label is not looked at.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

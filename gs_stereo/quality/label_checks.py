@@ -1,7 +1,5 @@
 """The checks that ask whether the labels are right: against matches, pixels, triangulated points and other views."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Measuring the samples of a published data set: which of them, and each as a unit of work."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Do the labels of neighbouring views describe the same surfaces? And do samples repeat each other?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

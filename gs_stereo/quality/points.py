@@ -1,7 +1,5 @@
 """The label's depth against the triangulated points of structure from motion."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Everything that is measured on one sample."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

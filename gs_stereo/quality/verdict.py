@@ -1,7 +1,5 @@
 """From measures to a verdict: pass, look closer or fail, with the reasons in order of weight."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 

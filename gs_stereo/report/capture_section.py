@@ -1,7 +1,5 @@
 """What was photographed and how well the splat shows it: cameras, points, held-out photos, training curves."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from gs_stereo.core.markup import Child, Markup, el

@@ -1,7 +1,5 @@
 """A picture of the sparse points and the cameras, from above and aside, as one SVG with the points as an image."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

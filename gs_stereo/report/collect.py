@@ -1,7 +1,5 @@
 """Everything the page shows, read from published folders."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

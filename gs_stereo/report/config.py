@@ -1,7 +1,5 @@
 """Settings of the report."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from gs_stereo.config import Config

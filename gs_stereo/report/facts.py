@@ -1,7 +1,5 @@
 """What the page shows, as plain data: the page itself reads no file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

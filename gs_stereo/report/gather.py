@@ -1,7 +1,5 @@
 """Reads what the page shows from published folders: manifests, curves, pictures of samples, licences."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, metadata

@@ -1,7 +1,5 @@
 """The labels in numbers: disparity, flags, coverage, confidence, and how well they explain the images."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

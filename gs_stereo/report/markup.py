@@ -1,7 +1,5 @@
 """The vocabulary of the page: sections, figures, tables, lists and shares."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterable, Sequence
 

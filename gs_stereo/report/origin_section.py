@@ -1,7 +1,5 @@
 """Where it all comes from: time and memory, settings, software, licences."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

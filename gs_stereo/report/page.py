@@ -1,7 +1,5 @@
 """The whole page: one HTML file that needs nothing else, no network and no script to be read."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gs_stereo.core.markup import Markup, el

@@ -1,7 +1,5 @@
 """Pictures for the page: data URIs of bounded size, differences, the colour bar."""
 
-from __future__ import annotations
-
 import base64
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The pairs themselves: worst and best in full, and a contact sheet."""
 
-from __future__ import annotations
-
 import math
 
 from gs_stereo.core.markup import Markup, el

@@ -1,7 +1,5 @@
 """A data set and all that led to it -> `report/` with the verdict, as a page for people and as JSON for programs."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The top of the page: the verdict with its reasons, the main figures, and every check."""
 
-from __future__ import annotations
-
 import math
 
 from gs_stereo.core.markup import Markup, el

@@ -4,8 +4,6 @@ Under right poses a point of one photo lies, in another one, on the arc of direc
 infinitely far away to where the first camera is. So the test needs no depth, and knows in front from behind.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import get_args

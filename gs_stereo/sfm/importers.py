@@ -3,8 +3,6 @@
 Where there are no points, they are triangulated from SIFT matches with the given poses held fixed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A job for the process that runs pycolmap: what it is asked, how far it is, and what it answers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal

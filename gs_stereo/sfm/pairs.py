@@ -1,7 +1,5 @@
 """Which pairs of photos are matched, by rule from their names and number."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Mapping, Sequence

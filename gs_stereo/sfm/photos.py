@@ -1,7 +1,5 @@
 """Photos made ready for matching: checked, upright, shrunk, with names that any library can read."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence

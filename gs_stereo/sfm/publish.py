@@ -1,7 +1,5 @@
 """The last steps that `reconstruct` and `import` share: undistorted images, the model in its frame, the summary."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping

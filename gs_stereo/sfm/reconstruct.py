@@ -1,7 +1,5 @@
 """Photos or a video to cameras, points and undistorted images."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

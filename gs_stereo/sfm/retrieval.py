@@ -4,8 +4,6 @@ Preemptive matching (Wu, "Towards Linear-time Incremental Structure from Motion"
 scale are few and are found again most reliably, so matching only them tells which pairs are worth a full match.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Where the photos of a scene are."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gs_stereo.errors import InputError

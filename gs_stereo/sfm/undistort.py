@@ -1,7 +1,5 @@
 """Pinhole images of a reconstruction, made from the original photos, and the model that belongs to them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -5,8 +5,6 @@ order in which threads finish. Matching runs on one thread, because with more it
 so does bundle adjustment, because Ceres adds up in thread order.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

@@ -3,8 +3,6 @@
 There is no state of a random number generator to keep, because every random draw depends on (seed, iteration) only.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 Everything that says *when* is a share of `iterations`, so that a run of 500 and one of 30,000 follow the same plan.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt

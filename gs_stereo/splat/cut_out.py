@@ -1,7 +1,5 @@
 """Which pixels of a virtual view show what the photos leave out (their transparent parts)."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Bool
 

@@ -5,8 +5,6 @@ After gsplat's DefaultStrategy (Kerbl et al. 2023, section 5), optionally with t
 large. Times are shares of the run, and growth stops at `max_gaussians`, the strongest gradients first.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

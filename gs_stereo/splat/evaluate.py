@@ -1,7 +1,5 @@
 """How well a splat shows photos: PSNR and SSIM of views at their photos' resolution."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Fitting a splat to a scene: photos and SfM in, Gaussians and their measured quality out."""
 
-from __future__ import annotations
-
 import hashlib
 import time
 from dataclasses import dataclass, field, replace

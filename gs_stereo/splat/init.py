@@ -6,8 +6,6 @@ be swept it is interpolated from the nearest SfM points, weighted by inverse squ
 surroundings: the mean distance to the three nearest neighbours.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

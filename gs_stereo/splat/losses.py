@@ -4,8 +4,6 @@ SSIM (imaging/ssim.py) has zero padding and biased variances, as 3DGS and gsplat
 makes value and gradient in one go; elsewhere plain torch does.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any, cast
 

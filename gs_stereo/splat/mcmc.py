@@ -6,8 +6,6 @@ A Gaussian that becomes r copies of itself gets the opacity and scale that leave
     new_scale   = scale * opacity / sum_{i=1..r} sum_{k=0..i-1} C(i-1, k) (-1)^k new_opacity^(k+1) / sqrt(k+1)
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -6,8 +6,6 @@ variance of z) or far from the plane sweep's rough depth. The last fades out, be
 Weights of 0 switch them off.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

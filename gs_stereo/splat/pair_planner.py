@@ -1,7 +1,5 @@
 """Which stereo pairs to render: a list of independent units, made from the cameras alone, in a fixed order."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The photos a splat is fitted to: where they come from, and what the trainer sees at each resolution level."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

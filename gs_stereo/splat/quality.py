@@ -1,7 +1,5 @@
 """`quality.json` in `fit/`: how well the splat shows each photo, and the curves of the fit."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from gs_stereo.core.records import Measured, OpenRecord

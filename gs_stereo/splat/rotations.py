@@ -1,7 +1,5 @@
 """Rotation matrices of quaternions, in torch."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 

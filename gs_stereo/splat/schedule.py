@@ -1,7 +1,5 @@
 """When things happen in a fit: pure functions of the iteration, so that a resumed run repeats them exactly."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -3,8 +3,6 @@
 A colour is sh . basis(direction) + 0.5; the basis' first function is the constant 1 / (2 sqrt(pi)).
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """The densification strategies by name."""
 
-from __future__ import annotations
-
 from gs_stereo.splat.densify import GradientStrategy
 from gs_stereo.splat.mcmc import McmcStrategy
 from gs_stereo.splat.strategy import Strategy, StrategyContext

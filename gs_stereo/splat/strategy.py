@@ -1,7 +1,5 @@
 """What a densification strategy is."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from gs_stereo.splat.config import FitConfig

@@ -4,8 +4,6 @@ A step is a pure function of the state and the iteration: views, noise and sched
 only. So a run that resumes from a checkpoint equals one that was never interrupted.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 

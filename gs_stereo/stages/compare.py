@@ -1,7 +1,5 @@
 """Scores of several nets -> one table in `comparison/`, as JSON, Markdown and CSV."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from gs_stereo.benchmarks.comparison import MEASURES, Measure, compare

@@ -1,7 +1,5 @@
 """A trained net or an expert on a benchmark -> `benchmark/<name>/scores.json`, the same bytes every time."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Cameras and photos -> a fitted splat in `fit/`."""
 
-from __future__ import annotations
-
 import shutil
 
 from gs_stereo.core.records import write_record

@@ -1,7 +1,5 @@
 """A 3DGS .ply from elsewhere -> `fit/`, as if we had fitted it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import Field

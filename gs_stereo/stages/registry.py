@@ -1,7 +1,5 @@
 """The stages by name, and the recipe of `gsstereo run`. Nothing else in the package lists them."""
 
-from __future__ import annotations
-
 from gs_stereo.pipeline.recipe import Recipe, RecipeEntry
 from gs_stereo.pipeline.stage import Stages
 

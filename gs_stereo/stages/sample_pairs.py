@@ -1,7 +1,5 @@
 """Nothing -> a data set of procedural training pairs with exact disparity, shard by shard."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 
 from pydantic import Field

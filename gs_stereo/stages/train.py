@@ -5,8 +5,6 @@ fingerprints of the data, skipping, resuming, atomic publication), and a recipe 
 is published; its own data set is used unless others are named.
 """
 
-from __future__ import annotations
-
 import shutil
 from typing import Any
 

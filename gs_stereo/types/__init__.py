@@ -1,7 +1,5 @@
 """Frozen value types that the whole package shares. Geometry is numpy float64; only Gaussians hold torch tensors."""
 
-from __future__ import annotations
-
 from gs_stereo.types.camera import Camera, StereoRig
 from gs_stereo.types.labels import UNSEEN_BY_RIGHT, DisparityPrediction, LabelFlag, Provenance, StereoLabel
 from gs_stereo.types.render import DepthMaps, StereoImages, StereoPair

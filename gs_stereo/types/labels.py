@@ -1,7 +1,5 @@
 """Disparity predictions and labels. Disparity is of the left image, in pixels, NaN = none."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntFlag

@@ -1,7 +1,5 @@
 """Where the photos of a scene come from, and which part of them shows it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

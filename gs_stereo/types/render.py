@@ -1,7 +1,5 @@
 """What rendering a stereo rig gives, as numpy arrays."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

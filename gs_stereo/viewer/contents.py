@@ -1,7 +1,5 @@
 """What a scene has to show. Any part may be missing; `notes` says which, and what makes it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Where a browser begins: the display frame of a scene and the first view, from whatever parts the scene has."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What stands in the 3D view: the splat, the photos at their cameras, the SfM points, the rigs. All can be hidden."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 

@@ -1,7 +1,5 @@
 """A rectified pair rendered for a look: left | right, its disparity, and a line about both."""
 
-from __future__ import annotations
-
 import math
 import time
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A thread that does the newest request and forgets the ones before it: slow work never piles up."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 

@@ -4,8 +4,6 @@ Names in a scene's files are untrusted: they are only ever put into plain-text c
 unescaped. Slow work (reading shards, rendering) goes to a `NewestWins` thread.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

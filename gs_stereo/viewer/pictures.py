@@ -1,7 +1,5 @@
 """What the viewer draws, as arrays: coloured label points, splat covariances, wire frames of rigs, picture strips."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """What a scene has published, for the viewer. A part that is missing or broken becomes a note, never an error."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

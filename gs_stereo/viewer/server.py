@@ -4,8 +4,6 @@ It listens on loopback unless told otherwise, makes no connection to anywhere (v
 to a public server; it is taken out), and turns every error of a callback into a notification in the browser.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import socket

@@ -1,7 +1,5 @@
 """Where cameras look, and the rays of their pixels."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float64
 

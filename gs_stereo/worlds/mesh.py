@@ -1,7 +1,5 @@
 """Triangles: the pieces a scene is put together from, and the one mesh that rays are cast against."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -4,8 +4,6 @@ A patch is a grid of points; its texture has rows along the grid's first axis an
 axes: x right, y away from the viewer, z up, metres.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

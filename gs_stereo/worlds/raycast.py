@@ -1,7 +1,5 @@
 """Ray casting with Open3D. The only module that imports open3d."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from dataclasses import dataclass

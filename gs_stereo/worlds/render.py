@@ -3,8 +3,6 @@
 Truth belongs to the ray through a pixel's centre.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

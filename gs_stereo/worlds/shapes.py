@@ -3,8 +3,6 @@
 A piece is made about the origin, in lengths of its own, and then `moved`. Texture coordinates are lengths too.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from gs_stereo.worlds.mesh import Piece, Vector, grid_triangles

@@ -6,8 +6,6 @@ ROOT/<name>/nonocc_left.png       optional, 255 = both eyes see it
 ROOT/<name>/calib.json            optional: fx, baseline_m, doffs
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path

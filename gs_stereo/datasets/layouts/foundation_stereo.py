@@ -5,8 +5,6 @@ as the digits of a number in base 255: 1000 x px = 255^2 R + 255 G + B. So a ste
 without a label there; we write 0, which no label has (a label is at least one step).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

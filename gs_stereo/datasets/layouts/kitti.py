@@ -8,8 +8,6 @@ the noc maps have only the pixels that the right camera sees too. P_rect_03 hold
 the scale is unknown.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from functools import partial

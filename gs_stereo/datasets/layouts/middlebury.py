@@ -10,8 +10,6 @@ because loaders of that set open all three; baseline is nan where the scale is u
 baseline_units, has it in scene units.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -3,8 +3,6 @@
 It has the disparity of the left image and no occlusion mask. scikit-image itself is not imported.
 """
 
-from __future__ import annotations
-
 import zipfile
 import zlib
 from importlib.util import find_spec

@@ -6,8 +6,6 @@ view. Disparity is uint16 = 64 x px, 0 = no label; confidence is uint16 = 65536 
 of a confidence above 0.5. A line of `train.txt` names left, center, right, disparity and confidence of a triplet.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 

@@ -4,8 +4,6 @@ Nothing is read before a source's `read` is called. Files come from anywhere: wh
 size is an InputError.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial

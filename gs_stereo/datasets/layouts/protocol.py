@@ -3,8 +3,6 @@
 Where the files of a layout are somebody's truth, its module has a finder too, which the benchmarks use.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The README.md of an export: files, units, the value that means "no label", scale, what was left out, licences."""
 
-from __future__ import annotations
-
 import json
 
 from gs_stereo.datasets.layouts.protocol import ExportJob, Holds

@@ -13,8 +13,6 @@ Disparity of the left image is float32. The original is dense; where we have no 
 test `disparity < limit` of every loader we know.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Which labels of a sample go into an export, and why the others do not."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace

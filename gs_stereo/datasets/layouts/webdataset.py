@@ -6,8 +6,6 @@ This layout keeps everything: disparity is float32 with NaN = no label. The same
 are sorted, and times, owners and permissions are fixed. Extra views of a stack are `view00.png` and so on.
 """
 
-from __future__ import annotations
-
 import io
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping

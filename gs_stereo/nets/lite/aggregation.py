@@ -4,8 +4,6 @@ At each level the left image's features open and close channels pixel by pixel (
 al., IROS 2021), so that evidence spreads within surfaces and stops at their edges.
 """
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch

@@ -8,8 +8,6 @@
 The range is an argument: nothing in the weights knows how many planes there are.
 """
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Refinement at half resolution: compare again around the current disparity, correct it, and upsample to full size."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 

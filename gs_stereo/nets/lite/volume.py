@@ -5,8 +5,6 @@ Plane k of a volume compares left column x with right column x - k. Features are
 depends on how many planes there are, and the range is chosen when it runs.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch.nn import functional

@@ -1,7 +1,5 @@
 """All-pairs correlation along rows, its pyramid, and the lookup around the current disparity (paper, section 3.2)."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch.nn import functional

@@ -3,8 +3,6 @@
 Attribute names are those of the published checkpoints.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """Checkpoints of the authors' release: reading them safely and finding out which variant they are."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 Resolutions are called 08, 16 and 32 as in the checkpoints, finest first, whatever the real factor is.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import nn

@@ -5,8 +5,6 @@ frames and gradients are pooled, so that a training loop asks for no memory afte
 on the number of threads, which is torch.get_num_threads().
 """
 
-from __future__ import annotations
-
 import weakref
 from collections import defaultdict
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ background, so that all of them get gradients. gsplat has no median depth for 3D
 gsplat's list of intersections, front to back for every pixel, without gradient. This file needs a CUDA device.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

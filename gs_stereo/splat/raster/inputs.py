@@ -1,7 +1,5 @@
 """Checks of what comes into a rasterizer, shared by all of them, and the cameras as tensors."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

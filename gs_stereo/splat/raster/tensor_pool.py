@@ -4,8 +4,6 @@ Fresh memory of that size comes from the operating system, which clears it page 
 takes about a tenth of a training step. A block goes back to its pool when no tensor refers to it any more.
 """
 
-from __future__ import annotations
-
 import ctypes
 import math
 import weakref

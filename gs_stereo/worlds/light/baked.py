@@ -5,8 +5,6 @@ the mean over the hemisphere of what the nearest surfaces reflect, darker where 
 times this light. Glossy patches add one mirror bounce and a lobe for each lamp when an image is rendered.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

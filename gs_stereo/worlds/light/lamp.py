@@ -3,8 +3,6 @@
 The native library shades in two passes, because Open3D casts the shadow rays between them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

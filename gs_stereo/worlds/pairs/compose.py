@@ -3,8 +3,6 @@
 Nothing is placed within `near_m` of the left eye.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

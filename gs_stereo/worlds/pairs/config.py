@@ -1,7 +1,5 @@
 """Settings of the training pairs. No heavy imports, so that the command line can show them."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """What a real pair of cameras does to a pair of images: each eye has its own exposure, colour, blur, noise, JPEG."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float32, UInt8
 

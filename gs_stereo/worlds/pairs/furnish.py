@@ -1,7 +1,5 @@
 """What stands, hangs, grows and floats in a training scene, and the four kinds of scene."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float64
 

@@ -1,7 +1,5 @@
 """One training pair from a seed and a number: the unit of work."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Procedural training pairs as shards of a data set: one shard is a unit of work. With its card."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

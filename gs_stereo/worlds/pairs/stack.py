@@ -1,7 +1,5 @@
 """One rectified stack of views with exact depth from a seed and a number: the unit of work where stacks are wanted."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from gs_stereo.core.hashing import unit_seed

@@ -1,7 +1,5 @@
 """Settings of a sample capture. No heavy imports, so that the command line can show them."""
 
-from __future__ import annotations
-
 from pydantic import Field, field_validator
 
 from gs_stereo.config import Config

@@ -8,8 +8,6 @@ sparse/0/                      COLMAP text model of the training views
 camera_positions.txt           name x y z of the training cameras, metres
 """
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """The hard sample scene: a conservatory with foliage, wires, a bare wall, mirror-like pots, and depth from 1 to 10."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from gs_stereo.core.hashing import unit_seed

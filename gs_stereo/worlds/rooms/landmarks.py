@@ -1,7 +1,5 @@
 """Exact surface points and who sees them: the sparse model of a sample, as if structure from motion made no error."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float64, UInt8
 

@@ -1,7 +1,5 @@
 """The plain sample scene: a living room with a table, a rug, shelves and posters; matt and rich in texture."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from gs_stereo.worlds.light.baked import Lamp, Lighting

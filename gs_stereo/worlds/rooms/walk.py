@@ -1,7 +1,5 @@
 """A room, and the path of a person who walks along an arc in it and looks around, phone in hand."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`write_sample`: a capture with exact truth, from nothing but a seed."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ Level 0 fills the left part; levels 1 and 2 stand to its right. Every chart has 
 enough for the coarsest level.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ A paint is a function of a canvas that returns sRGB colours, about in [0, 1]. Fe
 are for things of a known size, so a surface looks the same at every texture resolution.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps

@@ -1,7 +1,5 @@
 """All paints: first those of things of a known size (bricks, planks, posters, leaves), then patterns without one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

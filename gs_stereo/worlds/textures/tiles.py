@@ -5,8 +5,6 @@ levels: level 0 at the left, the others below each other at its right, each with
 native/worlds/shade.cpp looks texels up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
