@@ -44,7 +44,7 @@ def view(
         raise InputError(f"There is no data set {dataset!r} in {paths.output}; there are: {known}.")
     if not config.is_local:
         logger.warning(
-            "Warning: there is no password; whoever can reach %s, port %d, can look at this scene.",
+            "Warning: nothing is encrypted; whoever sees the address or the traffic of %s, port %d, sees this scene.",
             config.host,
             config.port,
         )

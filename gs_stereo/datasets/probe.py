@@ -5,6 +5,7 @@ survives is safe to open here. One child looks at all shards of a dataset (about
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gs_stereo.core.channel import Channel
@@ -13,13 +14,15 @@ from gs_stereo.errors import InputError
 
 _SECONDS_TO_START = 60
 _SECONDS_A_SHARD = 2
-_MEMORY_BYTES = 4 << 30
+_MEMORY_BYTES = 3 << 29
 
 
 def probe_shards(paths: Sequence[Path]) -> None:
     """Return if every shard opens safely; InputError names the first that does not."""
     name = f"The check of {paths[0].parent}"
     program = Program.of_module("gs_stereo.datasets.probe", name=name, memory_bytes=_MEMORY_BYTES)
+    # Address space is what is limited, and OpenBLAS takes some for every core.
+    program = replace(program, environment={**program.environment, "OPENBLAS_NUM_THREADS": "1"})
     reports: list[str] = []
     try:
         with Child(program) as child:

@@ -26,7 +26,9 @@ FORMAT_VERSION: Final = 1
 INDEX_NAME = "dataset.json"
 MAX_SAMPLES_A_SHARD = 1 << 16
 MAX_SIDE_PX = 1 << 15
-MAX_PIXELS = 1 << 26
+MAX_PIXELS = 1 << 24
+"""Of an image, 4096 x 4096; a stack may have four times it. A small file must not ask for all memory."""
+
 MAX_VIEWS = 64
 _KNOWN_FLAGS = sum(LabelFlag)
 _RIGID_TOLERANCE = 1e-4
@@ -264,8 +266,9 @@ def check_sizes(sizes: Mapping[str, int]) -> None:
     height, width, views = sizes["h"], sizes["w"], sizes.get("v", 1)
     if not (0 < height <= MAX_SIDE_PX and 0 < width <= MAX_SIDE_PX and 0 < views <= MAX_VIEWS):
         raise ValueError(f"the size {width}x{height} with {views} views is out of range")
-    if height * width * views > MAX_PIXELS:
-        raise ValueError(f"{width}x{height} with {views} views is more than {MAX_PIXELS} pixels")
+    if height * width > MAX_PIXELS or height * width * views > 4 * MAX_PIXELS:
+        most = f"an image may have {MAX_PIXELS} pixels and a stack {4 * MAX_PIXELS}"
+        raise ValueError(f"{width}x{height} with {views} views is too large: {most}; render pairs with less --width")
 
 
 def check_sample(sample: ShardSample) -> None:

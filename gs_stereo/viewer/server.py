@@ -16,6 +16,7 @@ from gs_stereo.errors import ConfigError, GsStereoError
 from gs_stereo.log import logger
 from gs_stereo.viewer.config import ViewerConfig
 from gs_stereo.viewer.contents import SceneContents
+from gs_stereo.viewer.gate import Gate, NetworkNoise, guarded_start
 from gs_stereo.viewer.home import find_home
 from gs_stereo.viewer.layers import Layers
 from gs_stereo.viewer.panels import LabelPanel, PairPanel, Stage, add_notes, add_toggles
@@ -33,7 +34,7 @@ class _PrivateServer(viser.ViserServer):
 
 
 class Viewer:
-    """A running viewer. `url` is where it listens; `stop()` ends it."""
+    """A running viewer. `url` is where it listens, with the token that opens it; `stop()` ends it."""
 
     def __init__(self, contents: SceneContents, config: ViewerConfig, first_dataset: str | None = None) -> None:
         self._contents, self._config = contents, config
@@ -47,7 +48,8 @@ class Viewer:
             raise ConfigError(
                 f"The viewer cannot listen on {config.host!r} ({error}); use 127.0.0.1, or an address of this machine."
             ) from error
-        with _silence():
+        self._gate, self._noise = Gate(local=config.is_local), NetworkNoise()
+        with _silence(), guarded_start(self._gate, self._connections):
             self._server = _PrivateServer(host=config.host, port=config.port, label=contents.name, verbose=False)
         self._home = find_home(contents)
         self._missed: list[str] = []
@@ -71,7 +73,12 @@ class Viewer:
     @property
     def url(self) -> str:
         host = self._config.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._server.get_port()}"
+        name = f"[{host}]" if ":" in host else host
+        return f"http://{name}:{self._server.get_port()}/?token={self._gate.token}"
+
+    def _connections(self) -> int:
+        server = getattr(self, "_server", None)  # requests may come while it starts
+        return 0 if server is None else len(server.get_clients())
 
     def _build(self, stage: Stage, first_dataset: str | None) -> None:
         self._server.gui.configure_theme(
@@ -141,6 +148,7 @@ class Viewer:
                 panel.stop()
         with _silence():
             self._server.stop()
+        self._noise.close()
 
 
 def _notify(client: viser.ClientHandle, text: str) -> None:

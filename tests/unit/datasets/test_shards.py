@@ -17,7 +17,7 @@ import pytest
 
 from gs_stereo.datasets.probe import probe_shards
 from gs_stereo.datasets.read import ShardReader, read_dataset, read_shard
-from gs_stereo.datasets.schema import ShardSample, read_index
+from gs_stereo.datasets.schema import ShardSample, check_sizes, read_index
 from gs_stereo.datasets.write import ShardWriting, verify_dataset, write_dataset
 from gs_stereo.errors import InputError, StageError
 from gs_stereo.types import Provenance
@@ -426,3 +426,21 @@ def test_probe_survives_what_hangs_hdf5(tmp_path: Path, monkeypatch: pytest.Monk
     path.write_bytes(data)
     with pytest.raises(InputError, match=rf"{NAME} is corrupt"):
         probe_shards([path])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fine"),
+    [
+        ({"h": 4096, "w": 4096}, True),
+        ({"h": 4096, "w": 4097}, False),
+        ({"h": 2048, "w": 2048, "v": 16}, True),
+        ({"h": 2048, "w": 2048, "v": 17}, False),
+    ],
+)
+def test_a_sample_has_a_bounded_size(sizes: dict[str, int], fine: bool) -> None:
+    """Headers are read before pixels: what they ask for stays well under 2 GB."""
+    if fine:
+        check_sizes(sizes)
+    else:
+        with pytest.raises(ValueError, match="render pairs with less --width"):
+            check_sizes(sizes)
