@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from gs_stereo.matching.experts import make_matcher
 from gs_stereo.synthesis.evaluate_pairs import Contestant, PairMade, evaluate_pairs
 from gs_stereo.synthesis.evaluate_stacks import StackView, evaluate_stacks, stack_count
 from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
+from gs_stereo.synthesis.judges.learned import LearnedJudge
 from gs_stereo.synthesis.own_model import is_own_model
 from gs_stereo.synthesis.pair_report import PairReport, PairRow
 from gs_stereo.synthesis.pictures import comparison_picture
@@ -66,14 +68,19 @@ def compare_on_pairs(
     """Every synthesizer on rectified pairs, `copy` first; pictures of all pairs to `pictures`."""
     rows, matcher = open_rows(names, config), make_matcher(config.matcher, config.experts)
     chosen = pairs[: config.limit]
-    with progress(f"evaluate-synthesis on {benchmark}", len(chosen), "pair") as bar:
+    learned = [config_of for config_of in (config.isqoe, config.met3r) if config_of is not None]
+    with ExitStack() as stack:
+        bar = stack.enter_context(progress(f"evaluate-synthesis on {benchmark}", len(chosen), "pair"))
+        judges = {each.title: stack.enter_context(LearnedJudge(each)) for each in learned}
 
         def observe(shown: PairMade) -> None:
             if pictures is not None:
                 picture = comparison_picture(shown.left, shown.right, shown.made, to_the_left=False)
                 write_png(pictures / f"{shown.name.replace('/', '_')}.png", picture)
 
-        scores = evaluate_pairs(chosen, rows, config, seed, matcher=matcher, advance=bar.advance, observe=observe)
+        scores = evaluate_pairs(
+            chosen, rows, config, seed, matcher=matcher, judges=judges, advance=bar.advance, observe=observe
+        )
     return PairReport(
         benchmark=benchmark,
         matcher=matcher.provenance,
@@ -87,7 +94,7 @@ def compare_on_pairs(
             for title, row in rows.items()
         ),
         settings={**config.model_dump(mode="json"), "seed": seed},
-        judges={},
+        judges={each.title: f"{each.how}; licence: {each.licence}" for each in learned},
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from gs_stereo.config import Config
 from gs_stereo.matching.experts import ExpertsConfig
+from gs_stereo.synthesis.judges.config import IsqoeConfig, Met3rConfig
 from gs_stereo.synthesis.search import SearchConfig
 
 
@@ -35,5 +36,7 @@ class EvaluateSynthesisConfig(Config):
     search: SearchConfig = Field(default=SearchConfig(), description="Pairs: how the baseline is searched")
     matcher: str = Field(default="sgbm", description="Pairs: the matcher of the search, by its name")
     experts: ExpertsConfig = Field(default=ExpertsConfig(), description="Settings of the matchers.")
+    isqoe: IsqoeConfig | None = Field(default=None, description="Pairs: also judged by iSQoE; needs your checkout")
+    met3r: Met3rConfig | None = Field(default=None, description="Pairs: also judged by MEt3R; needs your checkout")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
     precision: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="Of the nets")

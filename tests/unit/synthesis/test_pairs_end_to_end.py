@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from builders import write_small_model
+from stand_in_judges import make_isqoe
 
 from gs_stereo.config import parse_config
 from gs_stereo.datasets.layouts.pair_files import Calibration, LabelledPair, PairSource
@@ -20,6 +22,7 @@ from gs_stereo.synthesis.depth_files import read_depth
 from gs_stereo.synthesis.evaluate_pairs import source_of
 from gs_stereo.synthesis.evaluation import compare_on_pairs
 from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
+from gs_stereo.synthesis.framing import square_framing
 from gs_stereo.synthesis.protocol import SourceView, SynthesizerSettings
 from gs_stereo.synthesis.summary import summary
 from gs_stereo.synthesis.warp import WarpSynthesizer
@@ -113,3 +116,15 @@ def test_bad_depth_is_said(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones(3))
     with pytest.raises(InputError, match="no array of rows and columns"):
         read_depth(tmp_path, "a")
+
+
+def test_learned_judges_have_their_columns_and_licences(tmp_path: Path) -> None:
+    repo = make_isqoe(tmp_path / "isqoe", gain=1.0)
+    isqoe = {"repo": repo, "python": sys.executable, "checkpoint": repo / "isqoe_1_1.ckpt", "device": "cpu"}
+    report = compare_on_pairs("toy", pairs()[:1], ["shift"], config(isqoe=isqoe), 0)
+    [copy] = report.rows[0].pairs
+    left = square_framing((160, 96), 96).picture(make_pair(0).left)
+    assert copy.judged_by["iSQoE"] == pytest.approx(-left.mean() / 255, abs=1e-3)  # left - 2 left, the made eye
+    table = report.to_table()
+    assert table.splitlines()[0].split()[2] == "iSQoE"
+    assert "research only" in table
