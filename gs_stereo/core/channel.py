@@ -100,18 +100,20 @@ class Channel:
 
 
 def _end_with_parent() -> None:
+    lifeline = os.environ.pop(LIFELINE, None)
+    if lifeline is not None:
+        end_when_closed(int(lifeline))
+
+
+def end_when_closed(pipe: int) -> None:
     """Let the kernel kill this process when the parent is gone: native code may keep every Python thread from noticing.
 
-    The parent alone holds the other end of a pipe in which nothing ever comes; a signal is sent when it closes. Unlike
-    PR_SET_PDEATHSIG it does not matter which thread of the parent started this process, and whether that goes on.
+    pipe: the parent alone holds its other end, and nothing ever comes through it; a signal is sent when it closes.
+    Unlike PR_SET_PDEATHSIG it does not matter which thread of the parent started this process, and if that goes on.
     """
-    lifeline = os.environ.pop(LIFELINE, None)
-    if lifeline is None:
-        return
     try:
         import fcntl
 
-        pipe = int(lifeline)
         fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)

@@ -54,7 +54,7 @@ def export_dataset(
 
     exporter = EXPORTERS.load(layout)()
     _check_target(source, target, force=force)
-    index = verify_dataset(source)
+    index, index_sha256 = verify_dataset(source), sha256_file(source / INDEX_NAME)
     job, counts, licence = ExportJob(info=index, config=config), LabelCounts(), licence_of(index, config.photo_licence)
     samples: list[dict[str, Any]] = []
     with atomic_folder(target) as work, progress("export", index.sample_count, "sample") as bar:
@@ -77,13 +77,15 @@ def export_dataset(
             "metres_per_unit": index.metres_per_unit,
             "generator": index.generator,
             "settings": config.model_dump(mode="json"),
-            "source_index_sha256": sha256_file(source / INDEX_NAME),
+            "source_index_sha256": index_sha256,
             "pixels": counts.pixels,
             "labels": counts.labels,
             "left_out": dict(sorted(counts.left_out.items())),
             "samples": [{"name": name, **facts} for name, facts in zip(names, samples, strict=True)],
         }
         write_text(work / EXPORT_NAME, json_text(values))
+        if sha256_file(source / INDEX_NAME) != index_sha256:
+            raise InputError(f"The data set {source} was made anew while it was exported; export it again.")
         sizes = [path.stat().st_size for path in work.rglob("*") if path.is_file()]
     return ExportSummary(
         layout=layout,

@@ -8,6 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
 
+from gs_stereo.core.channel import end_when_closed
 from gs_stereo.core.memory import reuse_freed_memory
 from gs_stereo.errors import GsStereoError, StageError
 from gs_stereo.pipeline.cell import Cell, CellResult, Executor, StageReport
@@ -29,6 +30,14 @@ def _one_thread_for_numpy() -> Iterator[None]:
     finally:
         if before is None:
             del os.environ[_NUMPY_THREADS]
+
+
+def _start_worker() -> None:
+    """A worker ends with the process that started it, even if that is killed in the middle of a unit."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    end_when_closed(parent.sentinel)
+    reuse_freed_memory()
 
 
 class LocalExecutor:
@@ -62,7 +71,7 @@ class LocalExecutor:
             return
         # Processes are spawned: a fork would copy a process in which OpenMP and CUDA threads already run.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(max_workers=count, mp_context=context, initializer=reuse_freed_memory)
+        pool = ProcessPoolExecutor(max_workers=count, mp_context=context, initializer=_start_worker)
         try:
             with _one_thread_for_numpy():
                 results = pool.map(function, units)

@@ -86,6 +86,8 @@ class HashCache:
         if not self._dirty:
             return
         try:
+            for stale in self._path.parent.glob(f".{self._path.name}.tmp-*"):
+                stale.unlink(missing_ok=True)  # of a killed run; whoever still writes one loses the shortcut only
             write_text(self._path, json_text(self._known, indent=None, sort_keys=True))
         except GsStereoError:
             return

@@ -12,7 +12,7 @@ from typing import Literal
 
 import gs_stereo
 from gs_stereo.config import Config
-from gs_stereo.core.atomic import fsync_path, write_errors
+from gs_stereo.core.atomic import fsync_path, remove_leftovers, write_errors
 from gs_stereo.core.records import finite
 from gs_stereo.core.text import printable
 from gs_stereo.errors import GsStereoError, InputError, StageError
@@ -149,6 +149,7 @@ def _make(run: Run, executor: Executor, work_dir: Path, parts: FingerprintParts)
     """Do the work in its folder. Whatever goes wrong is one of our errors."""
     with write_errors(work_dir):
         work_dir.mkdir(exist_ok=True)
+        remove_leftovers(work_dir)  # of a run that was killed while it wrote
     units = UnitLedger(work_dir)
     context = StageContext(paths=run.paths, work_dir=work_dir, seed=run.seed, executor=executor, units=units)
     started, peak = time.monotonic(), MemoryPeak()

@@ -6,6 +6,7 @@ takes the result.
 
 from __future__ import annotations
 
+import multiprocessing
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import torch
 from torch import distributed
 from torch.multiprocessing.spawn import ProcessException, spawn
 
+from gs_stereo.core.channel import end_when_closed
 from gs_stereo.errors import ConfigError, StageError
 
 
@@ -38,7 +40,9 @@ class Rendezvous:
 
     @contextmanager
     def joined(self, rank: int, device: torch.device) -> Iterator[None]:
-        """The process group while this process trains; all processes end together."""
+        """The process group while this process trains; all end together, and with the process that started them."""
+        if parent := multiprocessing.parent_process():
+            end_when_closed(parent.sentinel)
         if device.type == "cuda":
             torch.cuda.set_device(device)
         distributed.init_process_group(

@@ -114,6 +114,23 @@ def test_a_damaged_unit_of_an_interrupted_run_is_made_again(scene: Path) -> None
     assert (report.folder / "unit-1.txt").read_text() == "unit 1 seed 0\n"
 
 
+@pytest.mark.parametrize("left", [".manifest.json.tmp-77.json", ".unit-3.txt.tmp-77.txt", ".0001.tmp-77/left.png"])
+def test_what_a_killed_writer_left_in_the_work_folder_is_never_published(scene: Path, left: str) -> None:
+    class Stops(CountStage):
+        def run(self, context, config):
+            super().run(context, config)
+            (context.work_dir / left).parent.mkdir(exist_ok=True)
+            (context.work_dir / left).touch()
+            raise StageError("as if killed")
+
+    with pytest.raises(StageError):
+        run(Stops(), CountConfig(), scene)
+    report = run(CountStage(), CountConfig(), scene)
+    assert report.action == "resumed"
+    assert {output.path for output in report.manifest.outputs} == {f"unit-{i}.txt" for i in range(4)}
+    assert not [path for path in report.folder.iterdir() if path.name.startswith(".")]
+
+
 def test_a_failing_stage_keeps_the_old_result(scene: Path) -> None:
     run(CountStage(), CountConfig(), scene)
 

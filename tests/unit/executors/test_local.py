@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +57,45 @@ def test_workers_multiply_in_one_thread_and_the_caller_as_before(monkeypatch: py
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
     assert list(LocalExecutor(2).map(numpy_threads, [1, 2])) == ["3", "3"]
     assert numpy_threads(0) == "3"
+
+
+_PARENT = """
+import os, sys, time
+from pathlib import Path
+from gs_stereo.executors.local import LocalExecutor
+
+def busy(folder):
+    (Path(folder) / str(os.getpid())).touch()
+    while True:  # as native code that never looks up
+        sum(range(10**6))
+
+if __name__ == "__main__":
+    list(LocalExecutor(2).map(busy, [sys.argv[1]] * 2))
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    script, marks = tmp_path / "parent.py", tmp_path / "pids"
+    script.write_text(_PARENT)
+    marks.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    parent = subprocess.Popen([sys.executable, str(script), str(marks)], env=environment)
+    wait_for(lambda: len(list(marks.iterdir())) == 2, 60)
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not any(runs(int(mark.name)) for mark in marks.iterdir()), 2)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def runs(pid: int) -> bool:
+    """Alive and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

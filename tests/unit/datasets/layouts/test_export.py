@@ -15,7 +15,7 @@ from gs_stereo.datasets.export import export_dataset
 from gs_stereo.datasets.layouts import kitti
 from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportConfig
 from gs_stereo.datasets.write import write_dataset
-from gs_stereo.errors import InputError, PluginError
+from gs_stereo.errors import InputError, PluginError, StageError
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +120,37 @@ def test_broken_data_sets_and_unknown_layouts(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="corrupt"):
         export_dataset(tmp_path / "data", tmp_path / "out", "kitti")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_data_set_that_is_made_anew_meanwhile_is_not_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(tmp_path / "data", 2)
+    write = kitti.KittiExporter.write
+
+    def slow(self, *arguments):
+        names = write(self, *arguments)
+        (tmp_path / "data").rename(tmp_path / "data.old")
+        make_dataset(tmp_path / "data", 3)
+        return names
+
+    monkeypatch.setattr(kitti.KittiExporter, "write", slow)
+    with pytest.raises(InputError, match="made anew while it was exported"):
+        export_dataset(tmp_path / "data", tmp_path / "out", "kitti")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_exports_into_one_folder_the_second_is_refused(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = kitti.KittiExporter.write
+
+    def meanwhile(self, *arguments):
+        monkeypatch.undo()
+        with pytest.raises(StageError, match="Another process is writing"):
+            export_dataset(dataset, tmp_path / "out", "kitti")
+        return write(self, *arguments)
+
+    monkeypatch.setattr(kitti.KittiExporter, "write", meanwhile)
+    assert export_dataset(dataset, tmp_path / "out", "kitti").samples == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
