@@ -106,8 +106,9 @@ def open_rows(names: Sequence[str], config: EvaluateSynthesisConfig) -> dict[str
         wanted: Sequence[int | None] = [None]
         if first.steps is not None:
             wanted = sorted(set(config.steps or (1, first.steps)))
-        for steps in wanted:
-            each = fast = first if steps in (None, first.steps) else open_synthesizer(name, config, steps)
+        opened = [first if n in (None, first.steps) else open_synthesizer(name, config, n) for n in wanted]
+        for each in {one.steps: one for one in opened}.values():  # some have a least number of steps
+            steps, fast = each.steps, each
             if steps is not None and steps > config.search.steps:
                 fast = open_synthesizer(name, config, config.search.steps)
             title = each.title if steps is None else f"{each.title}, {steps} step{'s' if steps > 1 else ''}"

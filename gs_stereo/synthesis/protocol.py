@@ -81,8 +81,11 @@ SYNTHESIZERS: Registry[Callable[[SynthesizerSettings], Synthesizer]] = Registry(
         "copy": "gs_stereo.synthesis.warp:CopySynthesizer",
         "shift": "gs_stereo.synthesis.warp:ShiftSynthesizer",
         "warp": "gs_stereo.synthesis.warp:WarpSynthesizer",
+        "latent_warp": "gs_stereo.synthesis.latent_warp:latent_warp_synthesizer",
         "stereospace": "gs_stereo.synthesis.diffusion:published_synthesizer",
         "stereospace-small": "gs_stereo.synthesis.diffusion:small_synthesizer",
     },
-    install_hints=dict.fromkeys(("stereospace", "stereospace-small"), "pip install 'gs_stereo[synthesis]'"),
+    install_hints=dict.fromkeys(
+        ("latent_warp", "stereospace", "stereospace-small"), "pip install 'gs_stereo[synthesis]'"
+    ),
 )

@@ -79,7 +79,7 @@ class StereoSpace(nn.Module):
         height, width = picture.shape[:2]
         latent = self.codec.encode(self._tensor(picture))
         prompt = self.prompter(picture).to(latent)
-        rays = self._rays(intrinsics, (width, height), 0.0)
+        rays = self.rays(intrinsics, (width, height), 0.0)
         records = self.reference.record(latent, rays, prompt)
         return SourcePicture(
             latent=latent, prompt=prompt, records=records, intrinsics=intrinsics, size_wh=(width, height)
@@ -99,8 +99,11 @@ class StereoSpace(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(source.latent.shape, generator=generator).to(source.latent)
         target = source.intrinsics if target_intrinsics is None else target_intrinsics
-        rays = self._rays(target, source.size_wh, baseline)
-        latent = self.denoised(noise, source, rays, sampling, progress)
+        rays = self.rays(target, source.size_wh, baseline)
+        return self.picture_of(self.denoised(noise, source, rays, sampling, progress))
+
+    def picture_of(self, latent: Latents) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture of a clean latent."""
         pixels = self.codec.decode(latent)[0].float().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
         return np.rint((pixels + 1) * 127.5).astype(np.uint8)
 
@@ -143,7 +146,8 @@ class StereoSpace(nn.Module):
         entered = torch.cat([latent, source_latent], dim=1) if self.concat_source else latent
         return self.denoiser.answer(entered, rays, times, prompt, records)
 
-    def _rays(self, intrinsics: np.ndarray, size_wh: tuple[int, int], baseline: float) -> torch.Tensor:
+    def rays(self, intrinsics: np.ndarray, size_wh: tuple[int, int], baseline: float) -> torch.Tensor:
+        """The ray map of a camera at `baseline`, as the nets take it."""
         weight = next(self.denoiser.parameters())
         return torch.from_numpy(self.cells.map(intrinsics, size_wh, baseline))[None].to(weight)
 

@@ -67,7 +67,12 @@ def filled_from_background(warped: Warped) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def warped_by_depth(source: SourceView, depth: Float[np.ndarray, "h w"], baseline: float) -> Warped:
-    """The source seen from the baseline, holes marked.
+    """The source seen from the baseline, holes marked."""
+    return splatted(source.image, float(source.intrinsics[0, 0]) * baseline * dense_nearness(depth))
+
+
+def dense_nearness(depth: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """1 / depth everywhere.
 
     A pixel of unknown depth is as far as the farther of its neighbours in the row that have one, without any infinitely
     far: sparse depth of a laser is made dense, and what a scene model does not show is background.
@@ -75,8 +80,7 @@ def warped_by_depth(source: SourceView, depth: Float[np.ndarray, "h w"], baselin
     known = np.isfinite(depth) & (depth > 0)
     nearness = np.where(known, 1 / np.where(known, depth, 1.0), 0.0)
     columns = _farther_neighbours(nearness, known)
-    dense = np.where(columns < 0, 0.0, np.take_along_axis(nearness, np.maximum(columns, 0), axis=1))
-    return splatted(source.image, float(source.intrinsics[0, 0]) * baseline * dense)
+    return np.where(columns < 0, 0.0, np.take_along_axis(nearness, np.maximum(columns, 0), axis=1))
 
 
 def _farther_neighbours(nearness: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]) -> Int64[np.ndarray, "h w"]:

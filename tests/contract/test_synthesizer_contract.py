@@ -17,6 +17,7 @@ SETTINGS: dict[str, Callable[[Path], SynthesizerSettings] | None] = {
     "copy": lambda folder: SynthesizerSettings(),
     "shift": lambda folder: SynthesizerSettings(),
     "warp": lambda folder: SynthesizerSettings(),
+    "latent_warp": lambda folder: SynthesizerSettings(weights=write_small_model(folder), steps=5),
     "stereospace": None,
     "stereospace-small": lambda folder: SynthesizerSettings(weights=write_small_model(folder), steps=2),
 }
