@@ -14,6 +14,7 @@ from gs_stereo.errors import ConfigError
 from gs_stereo.imaging.images import write_png
 from gs_stereo.log import progress
 from gs_stereo.matching.experts import make_matcher
+from gs_stereo.synthesis.cached import CachedSynthesizer
 from gs_stereo.synthesis.evaluate_pairs import Contestant, PairMade, evaluate_pairs
 from gs_stereo.synthesis.evaluate_stacks import StackView, evaluate_stacks, stack_count
 from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
@@ -130,4 +131,7 @@ def open_synthesizer(name: str, config: EvaluateSynthesisConfig, steps: int | No
     settings = SynthesizerSettings(
         weights=weights, steps=steps, guidance=config.guidance, device=config.device, precision=config.precision
     )
-    return SYNTHESIZERS.load(known)(settings)
+    opened = SYNTHESIZERS.load(known)(settings)
+    if config.cache is None or opened.steps is None:
+        return opened
+    return CachedSynthesizer(opened, config.cache)

@@ -38,5 +38,8 @@ class EvaluateSynthesisConfig(Config):
     experts: ExpertsConfig = Field(default=ExpertsConfig(), description="Settings of the matchers.")
     isqoe: IsqoeConfig | None = Field(default=None, description="Pairs: also judged by iSQoE; needs your checkout")
     met3r: Met3rConfig | None = Field(default=None, description="Pairs: also judged by MEt3R; needs your checkout")
+    cache: Path | None = Field(
+        default=None, description="Folder in which what models make is kept, so that an interrupted run goes on"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
     precision: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="Of the nets")

@@ -75,7 +75,8 @@ def test_the_warper_finds_its_own_scale_and_comes_close(tmp_path: Path) -> None:
 
 def test_a_model_works_at_its_own_size_with_fewer_steps_in_the_search(tmp_path: Path) -> None:
     model = write_small_model(tmp_path / "tiny")
-    wanted = config(steps=(3,), seeds=2, search={**SEARCH, "steps": 2})
+    cache = tmp_path / "cache"
+    wanted = config(steps=(3,), seeds=2, search={**SEARCH, "steps": 2}, cache=str(cache))
     report = compare_on_pairs("toy", pairs()[:1], [str(model)], wanted, 0)
     row = report.rows[1]
     assert row.title == "stereospace-small tiny, 3 steps"
@@ -83,6 +84,11 @@ def test_a_model_works_at_its_own_size_with_fewer_steps_in_the_search(tmp_path: 
     assert {each.side_px for each in row.pairs} == {160}
     assert row.pairs[0].found == row.pairs[1].found
     assert "160x160" in report.to_table()
+    made = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert len(made) == len(row.pairs[0].found.tried) + 2
+    again = compare_on_pairs("toy", pairs()[:1], [str(model)], wanted, 0)
+    assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == made
+    assert [each.scores for each in again.rows[1].pairs] == [each.scores for each in row.pairs]
 
 
 def test_depth_comes_from_files_of_any_kind(tmp_path: Path) -> None:
