@@ -1,0 +1,352 @@
+"""Broken files for every reader: mutated by seed, read in a process of their own, judged by what comes of it.
+
+A reader may return or raise one of our errors. What it must not do: raise anything else, crash, take longer than
+10 s or more than 2 GiB. The same seed gives the same mutations; a fault names target and number, and the file is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import struct
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LIMIT_S, LIMIT_BYTES = 10.0, 2 << 30
+_ADDRESS_SPACE_BYTES = 8 << 30  # for the sake of the machine
+_NUMBER = re.compile(rb"-?\d+\.?\d*(?:[eE][-+]?\d+)?")
+_ODD_WORDS = (
+    b"NaN", b"Infinity", b"-1", b"0", b"-0.0", b"1e308", b"1e-320", b"1e999", b"99999999999999999999", b"4294967296",
+    b"null", b"true", b'""', b'"x"', b'"\\ud800"', b"[]", b"{}", b"[[]]", b"[1e308]", b'"../../../etc/passwd"',
+)  # fmt: skip
+_ODD_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    10**30,
+    1.5e308,
+    float("nan"),
+    "",
+    "x" * 5000,
+    "\ud800",
+    [],
+    {},
+    [[]],
+)
+_ODD_NUMBERS = tuple(
+    struct.pack(kind, value)
+    for kind, values in {
+        "<i": (-1, 0, 1 << 30, -(1 << 31)), "<q": (-1, 1 << 40, 1 << 62), "<f": (float("nan"), float("inf"), 1e38),
+        "<d": (float("nan"), float("-inf"), 1e308),
+    }.items()
+    for value in values
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A reader: `read` gets a copy of `folder` in which one of `files` (by pattern) is broken."""
+
+    folder: Path
+    files: tuple[str, ...]
+    read: Callable[[Path], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a reader did with a mutation. verdict: read, refused, fault, crash, hang or memory."""
+
+    verdict: str
+    text: str
+    seconds: float
+
+
+def targets(scene: Path) -> Mapping[str, Target]:
+    """Readers of everything that users bring or that lies in a results folder. scene: after a run of `smoke`."""
+    from gs_stereo.config import load_yaml
+    from gs_stereo.datasets.read import read_dataset
+    from gs_stereo.datasets.schema import read_index
+    from gs_stereo.datasets.write import verify_dataset
+    from gs_stereo.imaging.exif import read_metadata
+    from gs_stereo.imaging.images import read_mask, read_photo
+    from gs_stereo.io.colmap import read_best_model
+    from gs_stereo.io.pair_index import read_pair_index
+    from gs_stereo.io.pairs import read_pair
+    from gs_stereo.io.ply import load_splat, read_origin
+    from gs_stereo.io.reconstruction import load_sparse_scene
+    from gs_stereo.io.transforms import read_transforms
+    from gs_stereo.io.view_files import read_view_file
+    from gs_stereo.pipeline.manifest import damaged_output, read_manifest
+    from gs_stereo.pipeline.recipe import load_recipe
+    from gs_stereo.sfm.scale import read_camera_positions
+    from gs_stereo.splat.folder import read_splat_info
+
+    out, brought = scene / "gsstereo", scene.parent / "brought"
+    [pair, *_] = sorted(path.parent for path in out.glob("pairs/default/*/pair.json"))
+
+    def photo(folder: Path) -> object:
+        [path] = folder.iterdir()
+        return read_photo(path), read_mask(path), read_metadata(path)
+
+    def manifest(folder: Path) -> object:
+        found = read_manifest(folder)
+        return found and damaged_output(folder, found)
+
+    def dataset(folder: Path) -> object:
+        return verify_dataset(folder), sum(1 for _ in read_dataset(folder))
+
+    def splat(folder: Path) -> object:
+        return load_splat(folder / "splat.ply"), read_origin(folder / "splat.ply")
+
+    found = {
+        "colmap text": Target(folder=scene / "sparse/0", files=("*.txt",), read=read_best_model),
+        "reconstruct/": Target(
+            folder=out / "reconstruct", files=("sparse/*", "reconstruction.json"), read=load_sparse_scene
+        ),
+        "transforms.json": Target(
+            folder=brought / "transforms", files=("*.json",), read=lambda f: read_transforms(f / "transforms.json")
+        ),
+        "views": Target(folder=brought / "views", files=("*",), read=lambda f: read_view_file(f / "views.json")),
+        "positions": Target(
+            folder=brought / "positions", files=("*",), read=lambda f: read_camera_positions(f / "positions.txt")
+        ),
+        "splat.ply": Target(folder=brought / "splat", files=("splat.ply",), read=splat),
+        "splat.json": Target(folder=brought / "splat", files=("splat.json",), read=read_splat_info),
+        "recipe": Target(
+            folder=brought / "recipe",
+            files=("*",),
+            read=lambda f: (load_yaml(f / "recipe.yaml"), load_recipe(f / "recipe.yaml")),
+        ),
+        "pairs.json": Target(folder=brought / "pairs", files=("*",), read=read_pair_index),
+        "pair": Target(folder=pair, files=("*",), read=read_pair),
+        "dataset.json": Target(folder=out / "dataset/sgbm", files=("dataset.json",), read=read_index),
+        "shard": Target(folder=out / "dataset/sgbm", files=("*.h5",), read=dataset),
+        "shard alone": Target(
+            folder=out / "dataset/sgbm", files=("*.h5",), read=lambda f: [sum(map(_samples, f.glob("*.h5")))]
+        ),
+        "manifest": Target(folder=brought / "manifest", files=("*",), read=manifest),
+    }
+    photos = {f"photo {path.name}": path for path in sorted((brought / "photos").iterdir())}
+    return found | {name: Target(folder=path, files=("*",), read=photo) for name, path in photos.items()}
+
+
+def _samples(shard: Path) -> int:
+    from gs_stereo.datasets.read import read_shard
+
+    return sum(1 for _ in read_shard(shard))
+
+
+def mutated(data: bytes, rng: np.random.Generator) -> bytes:
+    """One to three changes of a file: of bits, pieces, numbers in text or in binary, values in JSON."""
+    changes = [_flip, _cut, _repeat, _overwrite, _number]
+    if _NUMBER.search(data[:2000]) and b"\0" not in data[:2000]:
+        changes = [_word, _word, _line, _json_value, _json_value, _flip, _cut]
+    for _ in range(int(rng.integers(1, 4))):
+        if data:
+            data = changes[rng.integers(len(changes))](data, rng)
+    return data
+
+
+def _flip(data: bytes, rng: np.random.Generator) -> bytes:
+    changed = bytearray(data)
+    for position in rng.integers(0, len(data), int(rng.integers(1, 9))):
+        changed[position] ^= 1 << int(rng.integers(8))
+    return bytes(changed)
+
+
+def _cut(data: bytes, rng: np.random.Generator) -> bytes:
+    return data[: rng.integers(0, len(data))]
+
+
+def _repeat(data: bytes, rng: np.random.Generator) -> bytes:
+    start, end = sorted(rng.integers(0, len(data) + 1, 2))
+    end = min(end, start + 4096)
+    return data[:end] + data[start:end] * int(rng.integers(1, 5)) + data[end:]
+
+
+def _overwrite(data: bytes, rng: np.random.Generator) -> bytes:
+    start, length = int(rng.integers(0, len(data))), int(rng.integers(1, 65))
+    return data[:start] + bytes([(0, 255, int(rng.integers(256)))[rng.integers(3)]]) * length + data[start + length :]
+
+
+def _number(data: bytes, rng: np.random.Generator) -> bytes:
+    """Headers are at the beginning, so half of the changes are there."""
+    number = _ODD_NUMBERS[rng.integers(len(_ODD_NUMBERS))]
+    start = int(rng.integers(0, min(len(data), 256) if rng.random() < 0.5 else len(data)))
+    return data[:start] + number + data[start + len(number) :]
+
+
+def _word(data: bytes, rng: np.random.Generator) -> bytes:
+    found = list(_NUMBER.finditer(data))
+    if not found:
+        return _flip(data, rng)
+    chosen = found[rng.integers(len(found))]
+    return data[: chosen.start()] + _ODD_WORDS[rng.integers(len(_ODD_WORDS))] + data[chosen.end() :]
+
+
+def _line(data: bytes, rng: np.random.Generator) -> bytes:
+    lines = data.split(b"\n")
+    at, other = (int(value) for value in rng.integers(0, len(lines), 2))
+    lines[at : at + 1] = [[], [lines[at]] * 2, [lines[other]]][rng.integers(3)]
+    return b"\n".join(lines)
+
+
+def _json_value(data: bytes, rng: np.random.Generator) -> bytes:
+    """Another kind of value somewhere, or a key less."""
+    try:
+        document = json.loads(data)
+    except ValueError:
+        return _word(data, rng)
+    node, places = document, []
+    while isinstance(node, dict | list) and node:
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        places.append((node, keys[rng.integers(len(keys))]))
+        node = node[places[-1][1]]
+    if not places:
+        return _word(data, rng)
+    parent, key = places[rng.integers(len(places))]
+    if isinstance(parent, dict) and rng.random() < 0.3:
+        del parent[key]
+    else:
+        parent[key] = _ODD_VALUES[rng.integers(len(_ODD_VALUES))]
+    return json.dumps(document).encode("utf-8", "surrogatepass")
+
+
+def fuzz(chosen: Mapping[str, Target], seed: int, count: int, work: Path) -> Iterator[tuple[str, int, Outcome]]:
+    """`count` mutations of each target, and what came of them. Files that showed a fault stay in `work`/faults."""
+    for name, target in chosen.items():
+        files = sorted({path for pattern in target.files for path in target.folder.glob(pattern) if path.is_file()})
+        if (whole := outcome_of(target.read, target.folder)).verdict != "read":
+            raise ValueError(f"the reader of {name} does not read a sound file: {whole}")
+        for number in range(count):
+            rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
+            broken = files[rng.integers(len(files))].relative_to(target.folder)
+            folder = work / "case"
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(target.folder, folder, ignore=shutil.ignore_patterns("images"))
+            (folder / broken).write_bytes(mutated((target.folder / broken).read_bytes(), rng))
+            outcome = outcome_of(target.read, folder)
+            if outcome.verdict not in ("read", "refused"):
+                kept = work / "faults" / f"{re.sub('[^a-z0-9]+', '-', name.lower())}-{seed}-{number}"
+                shutil.rmtree(kept, ignore_errors=True)
+                shutil.copytree(folder, kept)
+            yield name, number, outcome
+
+
+def outcome_of(read: Callable[[Path], object], folder: Path) -> Outcome:
+    """Read in a fork of this process, which has loaded all that readers need."""
+    listen, tell = os.pipe()
+    started = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        os.close(listen)
+        _read_and_exit(read, folder, tell)
+    os.close(tell)
+    said, late = b"", False
+    while not late:
+        left_s = started + LIMIT_S - time.monotonic()
+        late = not select.select([listen], [], [], max(left_s, 0))[0]
+        part = b"" if late else os.read(listen, 4096)
+        if not part:
+            break
+        said += part
+    os.close(listen)
+    if late:
+        os.kill(pid, signal.SIGKILL)
+    _, status, usage = os.wait4(pid, 0)
+    seconds, text = time.monotonic() - started, said.decode("utf-8", "replace")
+    if late:
+        return Outcome(verdict="hang", text=text, seconds=seconds)
+    if usage.ru_maxrss * 1024 > LIMIT_BYTES:
+        return Outcome(verdict="memory", text=f"{usage.ru_maxrss >> 10} MiB. {text}", seconds=seconds)
+    verdict = {0: "read", 3: "refused", 1: "fault"}.get(os.waitstatus_to_exitcode(status), "crash")
+    return Outcome(verdict=verdict, text=text or f"status {status}", seconds=seconds)
+
+
+def _read_and_exit(read: Callable[[Path], object], folder: Path, tell: int) -> None:
+    from gs_stereo.cli.failures import named
+    from gs_stereo.errors import GsStereoError
+
+    code = 0
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE_BYTES, _ADDRESS_SPACE_BYTES))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        read(folder)
+    except BaseException as error:
+        told = error if isinstance(error, GsStereoError) else named(error) if isinstance(error, Exception) else None
+        code = 1 if told is None or "fault of gsstereo" in str(told) else 3
+        os.write(tell, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
+    finally:
+        os._exit(code)
+
+
+def bring(scene: Path) -> None:
+    """Files as users bring them, made of a finished scene, in `scene/../brought`: what `targets` reads besides."""
+    from PIL import Image
+
+    from gs_stereo.io.reconstruction import load_sparse_scene
+    from gs_stereo.io.views import CameraRecord, ViewsFile
+
+    out, brought = scene / "gsstereo", scene.parent / "brought"
+    if brought.exists():
+        return
+    for name in ("transforms", "views", "positions", "splat", "recipe", "pairs", "manifest", "photos"):
+        (brought / name).mkdir(parents=True)
+    cameras = load_sparse_scene(out / "reconstruct").cameras[:4]
+    frames = [{"file_path": f"{camera.name}", "transform_matrix": camera.world_from_cam.tolist()} for camera in cameras]
+    lens = {"fl_x": 300.0, "cx": 160.0, "cy": 120.0, "w": 320, "h": 240, "k1": 0.01}
+    (brought / "transforms/transforms.json").write_text(json.dumps({**lens, "frames": frames}))
+    from gs_stereo.core.records import write_record
+
+    write_record(brought / "views/views.json", ViewsFile(views=tuple(CameraRecord.of(camera) for camera in cameras)))
+    shutil.copy(scene / "camera_positions.txt", brought / "positions/positions.txt")
+    data = (out / "fit/splat.ply").read_bytes()
+    header, _, body = data.partition(b"end_header\n")
+    [count] = re.findall(rb"element vertex (\d+)", header)
+    stride, few = len(body) // int(count), 50  # a few Gaussians are enough, and quick
+    header = header.replace(b"element vertex " + count, b"element vertex %d" % few)
+    (brought / "splat/splat.ply").write_bytes(header + b"end_header\n" + body[: few * stride])
+    shutil.copy(out / "fit/splat.json", brought / "splat/splat.json")
+    text = "name: r\nstages:\n  - stage: fit\n    set: {iterations: 7, sweep: {planes: 32}}\n  - stage: label\n"
+    (brought / "recipe/recipe.yaml").write_text(text)
+    shutil.copy(out / "pairs/default/pairs.json", brought / "pairs/pairs.json")
+    shutil.copy(out / "dataset/sgbm/manifest.json", brought / "manifest/manifest.json")
+    exif = Image.Exif()
+    exif[0x0110], exif[0x0112] = "Camera", 6
+    exif.get_ifd(0x8769)[0x920A] = 5.4
+    exif.get_ifd(0x8825).update({1: "N", 2: (50.0, 30.0, 1.0), 3: "E", 4: (8.0, 0.0, 0.0), 6: 120.0})
+    with Image.open(next((scene / "images").iterdir())) as photo:
+        small = photo.convert("RGBA").resize((64, 48))
+    for suffix in ("png", "jpg", "tif", "webp", "bmp"):
+        (brought / "photos" / suffix).mkdir()
+        picture = small if suffix in ("png", "tif", "webp") else small.convert("RGB")
+        options: dict[str, Any] = {} if suffix == "bmp" else {"exif": exif}
+        picture.save(brought / "photos" / suffix / f"a.{suffix}", **options)
+
+
+def summary(outcomes: list[tuple[str, int, Outcome]]) -> dict[str, Any]:
+    """Counts by target, the faults, and the slowest reader."""
+    table: dict[str, Counter[str]] = {}
+    for name, _, outcome in outcomes:
+        table.setdefault(name, Counter())[outcome.verdict] += 1
+    faults = [
+        {"target": name, "number": number, "verdict": outcome.verdict, "text": outcome.text[:300]}
+        for name, number, outcome in outcomes
+        if outcome.verdict not in ("read", "refused")
+    ]
+    slowest = max((outcome.seconds for _, _, outcome in outcomes), default=0.0)
+    counts = {name: dict(counts) for name, counts in table.items()}
+    return {"mutations": len(outcomes), "by target": counts, "faults": faults, "slowest_s": round(slowest, 2)}
