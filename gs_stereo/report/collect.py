@@ -1,13 +1,15 @@
 """Everything the page shows, read from published folders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from gs_stereo import __version__
 from gs_stereo.benchmarks.label_report import Evaluation
 from gs_stereo.core.records import read_record
 from gs_stereo.datasets.card import collect_facts
-from gs_stereo.datasets.schema import read_index
+from gs_stereo.datasets.schema import ShardSample, read_index
 from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene, load_summary
 from gs_stereo.pipeline.manifest import PublishedFolder, read_manifest
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
@@ -17,6 +19,7 @@ from gs_stereo.quality.verdict import Verdict
 from gs_stereo.report.config import ReportConfig
 from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, ReportFacts
 from gs_stereo.report.gather import dataset_pictures, library_licences, lineage
+from gs_stereo.report.generated import GeneratedEyes, TrueEyes
 from gs_stereo.report.pictures import data_uri, difference
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.splat.quality import QUALITY_NAME, FitQuality, ViewQuality
@@ -40,6 +43,8 @@ def report_facts(
     capture = capture_of(paths, dataset.path)
     folder = evaluation_of(paths, name)
     path = paths.published(folder) / "report.json" if folder else None
+    generated = GeneratedEyes.of(index, stages)
+    truth_of = _true_eyes(paths, config, generated, capture)
     return ReportFacts(
         scene=index.scene,
         dataset=name,
@@ -48,7 +53,9 @@ def report_facts(
         card=collect_facts(dataset.path),
         verdict=verdict,
         measures=measures,
-        pictures=dataset_pictures(samples_of(dataset).read, numbers, measures, index.metres_per_unit or 1.0),
+        pictures=dataset_pictures(
+            samples_of(dataset).read, numbers, measures, index.metres_per_unit or 1.0, generated, truth_of
+        ),
         stages=stages,
         licences=library_licences(stages),
         capture=CaptureFacts(summary=load_summary(capture.path), scene=load_sparse_scene(capture.path))
@@ -56,7 +63,23 @@ def report_facts(
         else None,
         fit=_fit_facts(paths, config) if any(stage.folder == splat_folder.FOLDER for stage in stages) else None,
         evaluation=read_record(Evaluation, path, fix="run gsstereo evaluate-labels --force") if path else None,
+        generated=generated.text if generated else "",
         code_version=__version__,
+    )
+
+
+def _true_eyes(
+    paths: ScenePaths, config: ReportConfig, generated: GeneratedEyes | None, capture: PublishedFolder | None
+) -> Callable[[ShardSample], np.ndarray | None]:
+    """Renders of what generated eyes should see, where the photos are a capture's and it was fitted."""
+    fit = paths.published(splat_folder.FOLDER)
+    if generated is None or capture is None or read_manifest(fit) is None:
+        return lambda sample: None
+    return TrueEyes(
+        eyes=generated,
+        renderer=splat_folder.load_renderer(fit, config.backend),
+        cameras={camera.name: camera for camera in load_sparse_scene(capture.path).cameras},
+        metres_per_unit=load_summary(capture.path).metres_per_unit,
     )
 
 

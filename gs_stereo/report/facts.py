@@ -70,6 +70,7 @@ class Thumbnail:
 class ShownSample:
     """One pair in full, for the viewer. Pictures are data URIs; the ranges are those of the scale bars.
 
+    made, truth: a generated eye and what a splat says it should see; None where nothing is generated or known.
     depth_range: label depth at the ends of `disparity_range_px`, in scene units, far end first.
     """
 
@@ -84,6 +85,8 @@ class ShownSample:
     depth_range: tuple[float, float]
     size: tuple[int, int]
     notes: tuple[tuple[str, str], ...]
+    made: str | None = None
+    truth: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,7 +101,10 @@ class DatasetPictures:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportFacts:
-    """Everything about one dataset of a scene. evaluation: by `evaluate-labels`, if the truth is known."""
+    """Everything about one dataset of a scene. evaluation: by `evaluate-labels`, if the truth is known.
+
+    generated: what made one eye of the pairs, as a sentence; empty where both are observed or rendered.
+    """
 
     scene: str
     dataset: str
@@ -113,6 +119,7 @@ class ReportFacts:
     capture: CaptureFacts | None = None
     fit: FitFacts | None = None
     evaluation: Evaluation | None = None
+    generated: str = ""
     code_version: str = ""
 
     @property

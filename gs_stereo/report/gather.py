@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, metadata
 
 import numpy as np
@@ -9,10 +10,12 @@ from jaxtyping import Float
 
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.imaging.colour_maps import anaglyph, coloured, shown_range
+from gs_stereo.metrics.image import psnr
 from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.report.facts import DatasetPictures, ShownSample, StageRecord, Thumbnail
+from gs_stereo.report.generated import GeneratedEyes
 from gs_stereo.report.pictures import data_uri, shrunk_map
 
 MAX_THUMBNAILS = 60
@@ -70,9 +73,17 @@ def _licence(name: str) -> str:
 
 
 def dataset_pictures(
-    read: Callable[[int], ShardSample], chosen: Sequence[int], measures: DatasetMeasures, metres_per_unit: float
+    read: Callable[[int], ShardSample],
+    chosen: Sequence[int],
+    measures: DatasetMeasures,
+    metres_per_unit: float,
+    generated: GeneratedEyes | None = None,
+    truth_of: Callable[[ShardSample], np.ndarray | None] = lambda sample: None,
 ) -> DatasetPictures:
-    """Pictures of the measured samples. read: a sample by its number; chosen: the numbers of the measured samples."""
+    """Pictures of the measured samples.
+
+    read: a sample by its number. chosen: numbers of the measured samples. truth_of: what a generated eye should see.
+    """
     views = [sample.small for sample in measures.samples]
     disparities = [view.camera.focal_px * view.baseline / view.depth.ravel() for view in views]
     limits = shown_range(np.concatenate([np.zeros(0), *disparities]))
@@ -88,7 +99,8 @@ def dataset_pictures(
         if position in sheet:
             thumbnails.append(_thumbnail(sample, measures, position, limits))
         if position in ranks:
-            shown[position] = _shown(sample, measures, (position, ranks[position]), metres_per_unit)
+            pair = _shown(sample, measures, (position, ranks[position]), metres_per_unit)
+            shown[position] = pair if generated is None else _with_truth(pair, sample, generated, truth_of(sample))
     return DatasetPictures(
         thumbnails=tuple(thumbnails),
         shown=tuple(shown[position] for position in ranks),
@@ -137,6 +149,24 @@ def _shown(
         depth_range=(focal_times_baseline / max(low, 1e-6), focal_times_baseline / max(high, 1e-6)),
         size=(width, height),
         notes=_notes(measures, position),
+    )
+
+
+def _with_truth(
+    shown: ShownSample, sample: ShardSample, generated: GeneratedEyes, truth: np.ndarray | None
+) -> ShownSample:
+    """The pair, with what is known of its generated eye."""
+    left = generated.is_left(sample)
+    notes = (("generated eye", "left" if left else "right"), *shown.notes)
+    if truth is None:
+        return replace(shown, notes=notes)
+    made = sample.left if left else sample.right
+    quality = ("generated against rendered", f"{psnr(made / 255, truth / 255):.1f} dB")
+    return replace(
+        shown,
+        notes=(*notes, quality),
+        made=shown.left if left else shown.right,
+        truth=data_uri(truth, _SHOWN_EDGE_PX),
     )
 
 

@@ -12,6 +12,9 @@ _TICKS = 5
 _TABS = ("flicker", "left", "right", "disparity", "confidence", "anaglyph")
 """The first three share one pane: both images one upon the other."""
 
+_TRUTH_TAB = "truth"
+"""Of pairs with a generated eye whose truth can be rendered: both, one upon the other."""
+
 _FIRST_TAB = "disparity"
 
 
@@ -21,6 +24,10 @@ def samples_section(facts: ReportFacts) -> Markup:
         "Worst and best by consistency: how far the label explains the right image and agrees with the labels of "
         "neighbouring views. Flicker alternates left and right: everything should move sideways only, near things most."
     )
+    if facts.generated:
+        intro = f"{facts.generated} {intro}"
+        if any(sample.truth for sample in facts.pictures.shown):
+            intro += " Truth alternates the generated eye and what the fitted scene shows from there."
     viewers = [_viewer(sample, number, facts.depth_unit) for number, sample in enumerate(facts.pictures.shown)]
     return section("Look at pairs", "pairs", el("p", intro, class_="quiet"), el("div", viewers, class_="viewers"))
 
@@ -70,12 +77,17 @@ def _viewer(sample: ShownSample, number: int, unit: str) -> Markup:
         el("div", picture(sample.confidence, "confidence"), confidence_bar),
         picture(sample.anaglyph, "red-cyan anaglyph"),
     ]
+    tabs = list(_TABS)
+    if sample.made and sample.truth:
+        tabs.append(_TRUTH_TAB)
+        both = picture(sample.made, "generated eye"), picture(sample.truth, "rendered truth")
+        panes.append(el("div", both, class_="flick"))
     name = f"viewer{number}"
     inputs = [
         el("input", type="radio", name=name, id=f"{name}-{tab}", class_=tab, checked=tab == _FIRST_TAB, aria_label=tab)
-        for tab in _TABS
+        for tab in tabs
     ]
-    labels = [el("label", tab, for_=f"{name}-{tab}") for tab in _TABS]
+    labels = [el("label", tab, for_=f"{name}-{tab}") for tab in tabs]
     notes = [el("div", el("dt", label), el("dd", value)) for label, value in sample.notes]
     return el(
         "figure",

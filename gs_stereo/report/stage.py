@@ -25,7 +25,7 @@ class ReportStage(Stage):
     """Publishes `index.html` and `quality.json`."""
 
     name = "report"
-    version = 1
+    version = 2
     config_type = ReportConfig
 
     def folder(self, config: ReportConfig) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -77,6 +78,12 @@ def test_photos_become_pairs_that_a_matcher_labels(scene: Path, weights: Path) -
         assert len(file["left"]) == 4
         assert np.isnan(file.attrs["metres_per_unit"])
     assert "generated eye" in provenance["licence"]
+    assert gsstereo("report", scene).exit_code in (0, 5)
+    page = (scene / "gsstereo/report/index.html").read_text()
+    assert "One eye of every pair is generated, not observed: by stereospace" in page
+    assert page.count("<dt>generated eye</dt><dd>left</dd>") == 2
+    assert page.count("<dt>generated eye</dt><dd>right</dd>") == 2
+    assert "truth" not in re.findall(r'class="(\w+)" checked|<label for="viewer0-(\w+)"', page)
     assert provenance["settings"]["generated_eye"]["settings"]["steps"] == 2
 
 
