@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,9 @@ def view(
 ) -> None:
     """Look at the splat, the cameras, the labels and a live stereo pair in the browser. Ctrl-C ends it."""
     from gs_stereo.config import parse_config
+    from gs_stereo.pipeline.chain import Chain
     from gs_stereo.pipeline.scene import ScenePaths
+    from gs_stereo.stages.registry import STAGES
     from gs_stereo.viewer.config import ViewerConfig
     from gs_stereo.viewer.published import published_contents
 
@@ -42,6 +45,9 @@ def view(
     if dataset is not None and dataset not in contents.datasets:
         known = ", ".join(contents.datasets) or "none"
         raise InputError(f"There is no data set {dataset!r} in {paths.output}; there are: {known}.")
+    with suppress(InputError):  # a broken part is a note of the viewer
+        if stale := Chain(paths, STAGES).sentence():
+            logger.warning(stale)
     if not config.is_local:
         logger.warning(
             "Warning: nothing is encrypted; whoever sees the address or the traffic of %s, port %d, sees this scene.",

@@ -61,15 +61,21 @@ class Chain:
 
     def check(self, folders: Iterable[str]) -> None:
         """InputError with the command that helps, if one of the folders is not up to date."""
-        problems = {folder: problem for folder in folders if (problem := self.problem(folder))}
-        if problems:
-            paths = self._paths
-            out = [] if paths.output == paths.scene / OUTPUT_FOLDER else ["--out", str(paths.output)]
-            chosen = [word for folder in problems for word in ("--only", folder)]
-            command = shlex.join(["gsstereo", "refresh", str(paths.scene), *out, *chosen])
-            reason = next(iter(problems.values()))
-            named = " and ".join(problems)
-            raise InputError(f"Out of date in {paths.output}: {named} ({reason}); make it again with `{command}`.")
+        if said := self.sentence(folders):
+            raise InputError(said)
+
+    def sentence(self, folders: Iterable[str] | None = None) -> str | None:
+        """Which of the folders (all of the scene's if None) are not up to date, why, and what helps; None if none."""
+        paths = self._paths
+        asked = sorted(_published_folders(paths.output)) if folders is None else folders
+        problems = {folder: problem for folder in asked if (problem := self.problem(folder))}
+        if not problems:
+            return None
+        out = [] if paths.output == paths.scene / OUTPUT_FOLDER else ["--out", str(paths.output)]
+        chosen = [] if folders is None else [word for folder in problems for word in ("--only", folder)]
+        command = shlex.join(["gsstereo", "refresh", str(paths.scene), *out, *chosen])
+        reason, named = next(iter(problems.values())), " and ".join(problems)
+        return f"Out of date in {paths.output}: {named} ({reason}); make it again with `{command}`."
 
     def stale_cells(self, only: Iterable[str] = ()) -> list[Cell]:
         """The cells that make the stale folders again with the settings that they had, each after those it needs.

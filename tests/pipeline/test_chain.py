@@ -122,6 +122,15 @@ def test_a_plan_says_that_the_chain_is_broken_unless_it_mends_it(scene: Path) ->
     assert [status.state for status in planned(scene, *steps, stages=STAGES)] == ["up to date", "stale", "stale"]
 
 
+def test_what_is_only_looked_at_is_shown_with_a_warning(scene: Path) -> None:
+    assert Chain(ScenePaths.of(scene), STAGES).sentence() is None
+    run_stage(CountStage(), CountConfig(units=7), scene)
+    said = Chain(ScenePaths.of(scene), STAGES).sentence()
+    assert said is not None
+    assert "report and sum (sum was made of an earlier count)" in said
+    assert "--only" not in said
+
+
 def test_refresh_makes_only_what_is_asked_for_and_stale(scene: Path) -> None:
     run_stage(CountStage(), CountConfig(units=7), scene)
     plan = json.loads(gsstereo("refresh", scene, "--dry-run", "--json").stdout)
