@@ -23,6 +23,30 @@ class Config(BaseModel):
 
 C = TypeVar("C", bound=Config)
 
+MEANS: Any = {"decides": False}
+"""`json_schema_extra` of a field that says by what means something is made, not what: places, timeouts, threads."""
+
+
+def means_of(config: BaseModel) -> dict[str, Any]:
+    """The settings that are `MEANS`, as a nested mapping of JSON values; settings without any are left out."""
+    found: dict[str, Any] = {}
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if field.json_schema_extra is MEANS:
+            found[name] = config.model_dump(mode="json", include={name})[name]
+        elif isinstance(value, BaseModel) and (inner := means_of(value)):
+            found[name] = inner
+    return found
+
+
+def without(values: Mapping[str, Any], means: Mapping[str, Any]) -> dict[str, Any]:
+    """The values but for those that `means` names."""
+    return {
+        name: without(value, means[name]) if isinstance(means.get(name), Mapping) else value
+        for name, value in values.items()
+        if name not in means or isinstance(means[name], Mapping)
+    }
+
 
 def parse_config(config_type: type[C], values: Mapping[str, Any], *, where: str) -> C:
     """Validate `values`; ConfigError names the key and `where` it was set."""

@@ -22,8 +22,28 @@ def stage_step(stage: str, values: Mapping[str, Any], common: Common) -> Step:
     from gs_stereo.pipeline.recipe import RecipeEntry, resolve_step
     from gs_stereo.stages.registry import STAGES
 
-    settings = merge(parse_overrides(common.set_ or []), values)
+    overrides = parse_overrides(common.set_ or [])
+    refuse_twice(overrides, values)
+    settings = merge(overrides, values)
     return resolve_step(RecipeEntry(stage=stage, preset=common.preset, set=settings), STAGES)
+
+
+def refuse_twice(overrides: Mapping[str, Any], values: Mapping[str, Any], where: str = "") -> None:
+    """ConfigError for a setting that --set and an option both give: one of them would be ignored."""
+    from gs_stereo.errors import ConfigError
+
+    for name in overrides.keys() & values.keys():
+        ours, theirs = values[name], overrides[name]
+        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+            refuse_twice(theirs, ours, f"{where}{name}.")
+        elif isinstance(theirs, Mapping):
+            inner = next(iter(theirs))
+            raise ConfigError(
+                f"--set {where}{name}.{inner} names no setting, for {where}{name} is {ours!r}; "
+                f"did you mean --set {where}{name}s.{ours}.{inner}?"
+            )
+        elif ours != theirs:
+            raise ConfigError(f"The setting {where}{name} is given twice, by an option and by --set; give it once.")
 
 
 def run_stage(

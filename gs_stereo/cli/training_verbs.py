@@ -94,6 +94,9 @@ def evaluate(
     description: Annotated[
         str | None, typer.Option(help="onnx: a YAML that describes the model, or a shipped name.")
     ] = None,
+    expert_repo: Annotated[Path | None, typer.Option(help="foundationstereo: your checkout.")] = None,
+    expert_python: Annotated[str | None, typer.Option(help="foundationstereo: its environment's Python.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="foundationstereo: the .pth file.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and report.txt.")] = None,
     preset: Annotated[str | None, typer.Option(help="Settings of configs/evaluate: sgbm_baseline.")] = None,
     common: Common,
@@ -104,8 +107,15 @@ def evaluate(
     from gs_stereo.benchmarks.evaluate_matcher import evaluate_expert
     from gs_stereo.benchmarks.protocol import open_benchmark
     from gs_stereo.core.atomic import write_text
+    from gs_stereo.errors import ConfigError
 
     expert, experts = _expert_and_settings(model, description)
+    child = given(expert_repo=path_text(expert_repo), expert_python=expert_python, checkpoint=path_text(checkpoint))
+    if child and expert != "foundationstereo":
+        raise ConfigError(
+            f"--{next(iter(child)).replace('_', '-')} is for foundationstereo, not {expert}; leave it out."
+        )
+    experts |= given(foundationstereo=child)
     values = given(missing=missing, search_range=search_range, limit=limit, experts=experts)
     config: Any = stage_step("evaluate", values, replace(common, preset=preset)).config
     chosen = open_benchmark(benchmark, root, split)

@@ -36,8 +36,10 @@ class Expert:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         _import_from(settings["repo"])
-        import torch
-
+        try:
+            import torch
+        except (ImportError, OSError) as error:
+            raise RefusalError("import", _one_line(error)) from error
         self.settings = settings
         if settings["device"] == "cuda" and not torch.cuda.is_available():
             raise RefusalError("no_cuda", "its torch finds no CUDA device")
@@ -48,8 +50,8 @@ class Expert:
             load_yaml = importlib.import_module("omegaconf").OmegaConf.load
             model_class = getattr(importlib.import_module("core.foundation_stereo"), "FoundationStereo", None)
             self.padder_class = importlib.import_module("core.utils.utils").InputPadder
-        except (ImportError, AttributeError) as error:
-            raise RefusalError("import", str(error)) from error
+        except (ImportError, AttributeError, RuntimeError, OSError) as error:  # the last two: libraries that do not fit
+            raise RefusalError("import", _one_line(error)) from error
         self.model = _load(torch, settings, model_class, load_yaml).to(self.device).eval()
 
     def predict(self, shape: list[int], payload: bytearray) -> Any:
@@ -94,11 +96,21 @@ def _load(torch: Any, settings: dict[str, Any], model_class: Any, load_yaml: Any
         raise RefusalError("wrong_checkpoint", "it holds no 'model'")
     if model_class is None:
         raise RefusalError("import", "core/foundation_stereo.py has no FoundationStereo")
-    model = model_class(_model_config(load_yaml(settings["cfg"]), settings))
+    try:
+        cfg = _model_config(load_yaml(settings["cfg"]), settings)
+        model = model_class(cfg)
+    except Exception as error:
+        if _is_out_of_memory(error) or isinstance(error, (ImportError, OSError)):
+            raise
+        raise RefusalError("wrong_cfg", f"{type(error).__name__}: {_one_line(error)}") from error
     try:
         model.load_state_dict(weights)
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise RefusalError("wrong_checkpoint", _one_line(error)) from error
+        # Its first line says only that there are errors.
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        what = (lines[1:] or lines or [type(error).__name__])[0][:200]
+        fit = f"its state_dict does not fit the net of cfg.yaml with vit_size {cfg['vit_size']}: {what}"
+        raise RefusalError("wrong_checkpoint", fit) from error
     return model
 
 
@@ -110,7 +122,10 @@ def _read_checkpoint(torch: Any, settings: dict[str, Any]) -> Any:
         return torch.load(path, map_location="cpu", weights_only=not unsafe)
     except pickle.UnpicklingError as error:
         refused = not unsafe and any(sign in str(error) for sign in MORE_THAN_WEIGHTS)
-        raise RefusalError("unsafe_pickle" if refused else "wrong_checkpoint", _one_line(error)) from error
+        if refused:
+            raise RefusalError("unsafe_pickle", _one_line(error)) from error
+        # torch advises to load such a file without care, which cannot help: it is no pickle at all.
+        raise RefusalError("wrong_checkpoint", "it is damaged, or no file of torch.save") from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, ImportError, OSError) as error:
         if _is_out_of_memory(error):
             raise

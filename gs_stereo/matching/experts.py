@@ -41,7 +41,10 @@ class ExpertsConfig(Config):
             return MatcherSettings()  # a third party's, which knows its own
         settings: MatcherSettings | None = getattr(self, expert)
         if settings is None:
-            raise ConfigError(f"The expert {expert} needs {_required_options(expert)}; give them.")
+            options = _required_options(expert)
+            raise ConfigError(
+                f"The expert {expert} needs {options} (or `--set experts.{expert}.NAME=VALUE`); give them."
+            )
         return settings
 
 

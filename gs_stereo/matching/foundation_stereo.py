@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gs_stereo.core.child import Answer, Child, Fixes, Program
+from gs_stereo.core.foreign import what_it_is_instead
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import ConfigError, GsStereoError, InputError, PluginError, StageError
 from gs_stereo.imaging.images import resize_to
@@ -55,7 +56,7 @@ class FoundationStereoMatcher(OneDirectionMatcher):
 
     def __init__(self, config: FoundationStereoConfig) -> None:
         self.config = config
-        self._cfg = config.checkpoint.parent / "cfg.yaml"
+        self._cfg = config.cfg
         self._python = _find_python(config.expert_python)
         self._child: Child | None = None
         self._lock = threading.Lock()
@@ -86,7 +87,11 @@ class FoundationStereoMatcher(OneDirectionMatcher):
         return [DisparityPrediction(disparity=positive_or_nan(resize_disparity(each, size))) for each in found]
 
     def _infer(self, pairs: Sequence[Pair]) -> Float[np.ndarray, "b h w"]:
-        """Disparities at the scaled size, in pixels of the scaled size."""
+        """Disparities at the scaled size, in pixels of the scaled size.
+
+        The demo of FoundationStereo shrinks by the factor itself, and never scales disparities back. Here they are scaled
+        by the ratio of the widths, so the images must be shrunk by that ratio too; on odd sizes the two differ.
+        """
         height, width = scaled_size((pairs[0][0].shape[0], pairs[0][0].shape[1]), self.config.scale)
         images = np.ascontiguousarray([[resize_to(pair[side], width, height) for pair in pairs] for side in (0, 1)])
         shape = (len(pairs), height, width)
@@ -191,6 +196,8 @@ def _check_files(config: FoundationStereoConfig, cfg: Path) -> None:
     for path, what in ((config.checkpoint, "checkpoint"), (cfg, "cfg.yaml, which belongs beside the checkpoint")):
         if not path.is_file():
             raise InputError(f"There is no file {path} ({what}); download the whole folder of the model.")
+        if instead := what_it_is_instead(path):
+            raise InputError(f"The file {path} cannot be used: {instead}.")
 
 
 def _explained(header: Mapping[str, Any], log: str, config: FoundationStereoConfig) -> GsStereoError:
@@ -206,6 +213,11 @@ def _explained(header: Mapping[str, Any], log: str, config: FoundationStereoConf
             return InputError(
                 f"The checkpoint {config.checkpoint} cannot be used ({message}); "
                 "give the .pth of the model that its cfg.yaml describes."
+            )
+        case "wrong_cfg":
+            return InputError(
+                f"The file {config.cfg} cannot be used ({message}); download it again with its checkpoint, or set the "
+                "checkpoint that belongs to it."
             )
         case "import":
             return PluginError(

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gs_stereo.config import Config, load_yaml, parse_config, shipped
+from gs_stereo.config import MEANS, Config, load_yaml, parse_config, shipped
 from gs_stereo.matching.settings import MatcherSettings
 
 
@@ -57,7 +57,7 @@ class OnnxModelDescription(Config):
 class OnnxConfig(MatcherSettings):
     """Any ONNX stereo model through onnxruntime."""
 
-    model: Path = Field(description="The .onnx file")
+    model: Path = Field(description="The .onnx file", json_schema_extra=MEANS)
     description: str = Field(
         default="foundationstereo", description="A YAML file that describes the model, or the name of a shipped one"
     )
@@ -65,8 +65,8 @@ class OnnxConfig(MatcherSettings):
         default="auto",
         description="auto: CUDA if onnxruntime offers it, else CPU; TensorRT only on request, as it builds engines",
     )
-    device_index: int = Field(default=0, ge=0, description="Which GPU")
-    threads: int = Field(default=0, ge=0, description="CPU threads; 0 = onnxruntime decides")
+    device_index: int = Field(default=0, ge=0, description="Which GPU", json_schema_extra=MEANS)
+    threads: int = Field(default=0, ge=0, description="CPU threads; 0 = onnxruntime decides", json_schema_extra=MEANS)
     when_size_differs: Literal["auto", "resize", "tile"] = Field(
         default="auto",
         description="What a fixed size does to others; auto: resize, or tile if a side shrinks below smallest_scale",
@@ -81,7 +81,9 @@ class OnnxConfig(MatcherSettings):
     max_disparity_share: float = Field(
         default=0.25, gt=0, lt=1, description="Left margin as a share of a tile's width when nobody knows better"
     )
-    timeout_s: float = Field(default=900.0, gt=0, description="A single run of the model may take this long")
+    timeout_s: float = Field(
+        default=900.0, gt=0, description="A single run of the model may take this long", json_schema_extra=MEANS
+    )
 
     def external_files(self) -> Mapping[str, Path]:
         return {"(model)": self.model}

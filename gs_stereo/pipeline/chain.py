@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from gs_stereo.config import parse_config
+from gs_stereo.config import merge, parse_config
 from gs_stereo.core.records import JsonObject
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.pipeline.cell import Cell
@@ -118,7 +118,8 @@ class Chain:
 def _run(manifest: Manifest, paths: ScenePaths, stages: Stages) -> Run:
     """The run that made a folder, with the settings it had."""
     stage = stages.load(manifest.stage)()
-    config = parse_config(stage.config_type, _of(manifest, "config"), where=f"the settings of {manifest.stage}")
+    values = merge(_of(manifest, "config"), _of(manifest, "means"))
+    config = parse_config(stage.config_type, values, where=f"the settings of {manifest.stage}")
     seed = manifest.parts.get("seed")
     return Run(stage=stage, config=config, paths=paths, seed=seed if isinstance(seed, int) else 0)
 

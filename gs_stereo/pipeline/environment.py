@@ -22,7 +22,7 @@ def library_versions() -> dict[str, str]:
 
 
 class MemoryPeak:
-    """Peak resident memory since construction: of this process, or of its largest child if that was larger.
+    """Peak resident memory since construction: of this process, or of its largest child, ended or not, if larger.
 
     Linux can reset the high-water mark; elsewhere the peak of the whole process is reported.
     """
@@ -37,13 +37,26 @@ class MemoryPeak:
     def bytes(self) -> int:
         children = _peak_bytes(resource.RUSAGE_CHILDREN)
         own = _peak_bytes(resource.RUSAGE_SELF)
-        try:
-            for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-                if line.startswith("VmHWM:"):
-                    own = int(line.split()[1]) * _KIB
-        except OSError:
-            pass
-        return max(own, children) if children > self._children_before else own
+        own = _high_water_bytes("self") or own
+        living = max(map(_high_water_bytes, _living_children()), default=0)
+        return max(own, living, children if children > self._children_before else 0)
+
+
+def _living_children() -> list[str]:
+    """Process ids; none where Linux does not tell them."""
+    try:
+        return [pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()]
+    except OSError:
+        return []
+
+
+def _high_water_bytes(pid: str) -> int:
+    """Peak resident memory of a process; 0 where that is not known."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * _KIB for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def _peak_bytes(who: int) -> int:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,15 @@ from gs_stereo.core.records import json_text, read_object
 from gs_stereo.core.text import printable
 from gs_stereo.errors import GsStereoError, InputError
 
+_MEANS = "means"
+
 
 @dataclass(frozen=True, kw_only=True)
 class FingerprintParts:
     """Everything that decides a stage's result, known before it runs.
 
-    inputs: published folder -> its fingerprint. external: logical file name -> sha256 of its content.
+    inputs: published folder -> its fingerprint. external: logical file name -> sha256 of its content. means: settings
+    by which it is made, and which do not decide it: they are kept to make it again, and are no part of the fingerprint.
     """
 
     stage: str
@@ -27,15 +30,17 @@ class FingerprintParts:
     seed: int
     inputs: Mapping[str, str]
     external: Mapping[str, str]
+    means: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        return sha256_text(canonical_json(asdict(self)))
+        deciding = {name: value for name, value in asdict(self).items() if name != _MEANS}
+        return sha256_text(canonical_json(deciding))
 
 
 def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Readable differences between two nested mappings, such as `config.iterations (500 -> 3000)`."""
-    for key in sorted({*old, *new}):
+    for key in sorted({*old, *new} - {_MEANS}):
         name, a, b = f"{prefix}{key}", old.get(key), new.get(key)
         if a == b:
             continue

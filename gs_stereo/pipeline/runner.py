@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import gs_stereo
-from gs_stereo.config import Config
+from gs_stereo.config import Config, means_of, without
 from gs_stereo.core.atomic import fsync_path, remove_leftovers, write_errors
 from gs_stereo.core.records import finite
 from gs_stereo.core.text import printable
@@ -71,10 +71,12 @@ def take_parts(run: Run, *, known: Mapping[Path, str], hashes: HashCache) -> Fin
     external = {printable(name): hashes.sha256(path) for name, path in sorted(inputs.external.items())}
     if paths.output.is_dir():
         hashes.save()
+    means = means_of(run.config)
     return FingerprintParts(
         stage=stage.name,
         version=stage.version,
-        config=run.config.model_dump(mode="json"),
+        config=without(run.config.model_dump(mode="json"), means),
+        means=means,
         seed=run.seed,
         inputs={
             folder: known.get(paths.published(folder)) or _published_fingerprint(paths, folder, verb)

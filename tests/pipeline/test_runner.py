@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 from toy_stages import CountConfig, CountStage, FullDiskStage, SumStage, planned, run
 
-from gs_stereo.config import Config
+from gs_stereo.config import MEANS, Config
 from gs_stereo.errors import InputError, StageError
 from gs_stereo.pipeline.manifest import read_manifest
 
@@ -212,3 +213,17 @@ def test_the_manifest_records_how_it_was_made(scene: Path) -> None:
     assert set(values["parts"]["external"]) == {"input.txt"}
     assert values["peak_memory_bytes"] > 1_000_000
     assert "numpy" in values["libraries"]
+
+
+def test_settings_that_do_not_decide_make_nothing_stale_and_are_kept(scene: Path) -> None:
+    class Patient(CountConfig):
+        timeout_s: float = Field(default=1.0, json_schema_extra=MEANS)
+
+    class PatientStage(CountStage):
+        config_type = Patient
+
+    assert run(PatientStage(), Patient(), scene).action == "done"
+    report = run(PatientStage(), Patient(timeout_s=2.0), scene)
+    assert report.action == "skipped"
+    assert report.manifest.parts["means"] == {"timeout_s": 1.0}
+    assert run(PatientStage(), Patient(units=3), scene).action == "done"

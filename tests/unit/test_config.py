@@ -7,8 +7,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
-from gs_stereo.config import Config, canonical_json, load_yaml, merge, parse_config, parse_overrides
+from gs_stereo.config import (
+    MEANS,
+    Config,
+    canonical_json,
+    load_yaml,
+    means_of,
+    merge,
+    parse_config,
+    parse_overrides,
+    without,
+)
 from gs_stereo.errors import ConfigError
 
 
@@ -130,3 +141,23 @@ def test_aliases_that_do_not_multiply_are_read(tmp_path: Path) -> None:
 def test_an_override_that_asks_for_too_much_is_explained(value: str) -> None:
     with pytest.raises(ConfigError, match="is not valid YAML"):
         parse_overrides([f"a={value}"])
+
+
+class Means(Config):
+    path: Path = Field(default=Path("/a"), json_schema_extra=MEANS)
+    rate: float = 1.0
+
+
+class WithMeans(Config):
+    count: int = 3
+    inner: Means = Means()
+    other: Inner | None = None
+
+
+def test_means_are_told_from_what_decides() -> None:
+    config = WithMeans(other=Inner())
+    means = means_of(config)
+    assert means == {"inner": {"path": "/a"}}
+    deciding = without(config.model_dump(mode="json"), means)
+    assert deciding == {"count": 3, "inner": {"rate": 1.0}, "other": {"rate": 1.0}}
+    assert merge(deciding, means) == config.model_dump(mode="json")

@@ -16,6 +16,7 @@ import torch
 from stand_in_expert import MISBEHAVIOUR, InProcessChild, make_checkout, make_checkpoint
 from tiny_onnx import textured_pair
 
+from gs_stereo.config import means_of, without
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import InputError, PluginError, StageError
 from gs_stereo.matching import foundation_stereo
@@ -231,6 +232,61 @@ def test_missing_parts_are_named_before_anything_starts(folder: Path, tmp_path: 
     alone.touch()
     with pytest.raises(InputError, match=r"cfg\.yaml"):
         FoundationStereoMatcher(config(folder, checkpoint=alone))
+
+
+@pytest.mark.parametrize("name", ["model_best_bp2.pth", "cfg.yaml"])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html>", "it is a web page"),
+    ],
+)
+def test_a_download_that_went_wrong_is_told_before_anything_starts(
+    folder: Path, tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
+    path = make_checkpoint(tmp_path / "weights")
+    path.with_name(name).write_bytes(content)
+    with pytest.raises(InputError, match=told):
+        FoundationStereoMatcher(config(folder, checkpoint=path))
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"", b"PK\x03\x04" + bytes(200)])
+def test_no_message_advises_to_load_a_broken_file_without_care(
+    folder: Path, tmp_path: Path, in_process: None, content: bytes
+) -> None:
+    path = make_checkpoint(tmp_path / "weights")
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be used") as caught:
+        FoundationStereoMatcher(config(folder, checkpoint=path)).predict(*textured_pair(SIZE, 5.0))
+    assert "weights_only" not in str(caught.value)
+    assert "allow_unsafe_pickle" not in str(caught.value)
+
+
+def test_weights_of_another_size_of_net_are_named_with_it(folder: Path, tmp_path: Path, in_process: None) -> None:
+    path = make_checkpoint(tmp_path / "weights", {"model": {"gain": torch.ones(2)}})
+    with pytest.raises(InputError, match="with vit_size vitl: size mismatch for gain"):
+        FoundationStereoMatcher(config(folder, checkpoint=path)).predict(*textured_pair(SIZE, 5.0))
+
+
+@pytest.mark.parametrize("text", ["max_disp: [", "[1, 2]", "vit_size: vits\n"])
+def test_a_fault_in_cfg_yaml_is_named(folder: Path, tmp_path: Path, in_process: None, text: str) -> None:
+    path = make_checkpoint(tmp_path / "weights")
+    path.with_name("cfg.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"cfg\.yaml cannot be used"):
+        FoundationStereoMatcher(config(folder, checkpoint=path)).predict(*textured_pair(SIZE, 5.0))
+
+
+def test_code_and_cfg_decide_the_labels_and_places_and_timeouts_do_not(folder: Path, tmp_path: Path) -> None:
+    repo, weights = make_checkout(tmp_path / "repo"), make_checkpoint(tmp_path / "weights")
+    settings = config(folder, expert_repo=repo, checkpoint=weights)
+    names = settings.external_files()
+    assert {"(checkpoint)", "(cfg.yaml)", "(checkout) core/foundation_stereo.py"} <= names.keys()
+    means = means_of(settings)
+    other = config(folder, expert_repo=repo, checkpoint=weights, pair_timeout_s=9, expert_python="/usr/bin/python3")
+    slower = config(folder, expert_repo=repo, checkpoint=weights, valid_iters=9)
+    decided = [without(each.model_dump(mode="json"), means) for each in (settings, other, slower)]
+    assert decided[0] == decided[1] != decided[2]
 
 
 def test_an_environment_that_lacks_something_is_a_plugin_error(folder: Path, tmp_path: Path, in_process: None) -> None:
