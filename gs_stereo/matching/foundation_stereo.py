@@ -89,8 +89,8 @@ class FoundationStereoMatcher(OneDirectionMatcher):
     def _infer(self, pairs: Sequence[Pair]) -> Float[np.ndarray, "b h w"]:
         """Disparities at the scaled size, in pixels of the scaled size.
 
-        The demo of FoundationStereo shrinks by the factor itself, and never scales disparities back. Here they are scaled
-        by the ratio of the widths, so the images must be shrunk by that ratio too; on odd sizes the two differ.
+        The demo of FoundationStereo shrinks by the factor itself, and never scales disparities back. Here they are
+        scaled by the ratio of the widths, so the images must be shrunk by that ratio too; on odd sizes the two differ.
         """
         height, width = scaled_size((pairs[0][0].shape[0], pairs[0][0].shape[1]), self.config.scale)
         images = np.ascontiguousarray([[resize_to(pair[side], width, height) for pair in pairs] for side in (0, 1)])
