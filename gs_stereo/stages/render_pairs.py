@@ -133,6 +133,22 @@ def render_unit(unit: PairUnit) -> PairEntry:
     return PairEntry(sample_id=plan.sample_id, view_id=plan.view_id, refusal=outcome.refusal, measures=measures)
 
 
+_FIT = "fit with more --iterations, and look at the splat with `gsstereo view`"
+_NEARER = "take views nearer to the photos, such as --views train"
+_REMEDIES = {
+    "no_depth": "the splat is not where these cameras look: check that both are in one frame",
+    "low_alpha": "the splat does not fill these views: check that both are in one frame, or fit with more --iterations",
+    "far_from_photos": _NEARER,
+    "turned_away": _NEARER,
+    "unseen_surface": _NEARER,
+    "near_plane": _FIT,
+    "ambiguous_depth": _FIT,
+    "blurred": _FIT,
+    "baseline_too_wide": "choose a smaller --baseline or --target-disparity",
+}
+"""What helps where most views are refused for this reason."""
+
+
 def _outcome(entries: list[PairEntry]) -> StageOutcome:
     """StageError if every view was refused."""
     made = [entry for entry in entries if entry.refusal is None]
@@ -140,8 +156,8 @@ def _outcome(entries: list[PairEntry]) -> StageOutcome:
     if not made:
         counted = ", ".join(f"{count} x {reason}" for reason, count in sorted(drops.items()))
         raise StageError(
-            f"Every one of the {len(entries)} views was refused ({counted}); "
-            "fit longer, choose a smaller baseline, or relax render-pairs.guards."
+            f"Every one of the {len(entries)} views was refused ({counted}); {_REMEDIES[drops.most_common(1)[0][0]]}. "
+            "With --set guards.enabled=false they are rendered all the same."
         )
     disparities = sorted(entry.measures["median_disparity_px"] for entry in made)
     baselines = sorted(entry.measures["baseline"] for entry in made)

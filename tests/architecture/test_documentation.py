@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -113,3 +114,27 @@ def test_the_readme_leads_to_every_page_and_stays_short() -> None:
 def test_the_reference_is_fresh(name: str) -> None:
     written = (ROOT / "docs" / name).read_text(encoding="utf-8")
     assert written == write_reference.PAGES[name](), "run `python tools/write_reference.py`"
+
+
+def said_by_the_program() -> str:
+    """All texts of the package, with {} for what is put into them."""
+    texts = []
+    for path in sorted((ROOT / "gs_stereo").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                texts.append(
+                    "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return "\n".join(texts)
+
+
+def test_the_program_says_what_the_page_of_troubles_quotes() -> None:
+    page = (ROOT / "docs/when_it_does_not_work.md").read_text(encoding="utf-8")
+    cells = [line.split("|")[2] for line in page.splitlines() if line.count("|") == 4]
+    quoted = [quote for cell in cells for quote in re.findall(r'"([^"]+)"', cell)]
+    parts = [part.strip() for quote in quoted for part in quote.split("...") if len(part.strip()) > 3]
+    said = said_by_the_program()
+    assert len(parts) > 35
+    assert [part for part in parts if part not in said] == []
