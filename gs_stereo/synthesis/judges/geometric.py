@@ -100,7 +100,6 @@ def matched_parallax(source: Picture, other: Picture, reach_px: int) -> Float[np
     Every pixel gets an answer, in px; what lies outside the other picture is no candidate.
     """
     height, width = source.shape[:2]
-    here, there = source.astype(np.float32), other.astype(np.float32)
     best = np.full((height, width), np.inf, np.float32)
     before, after, last = best.copy(), best.copy(), best.copy()
     chosen = np.zeros((height, width), np.int64)
@@ -109,8 +108,9 @@ def matched_parallax(source: Picture, other: Picture, reach_px: int) -> Float[np
         first, end = max(0, candidate), min(width, width + candidate)
         cost = np.full((height, width), np.inf, np.float32)
         if first < end:
-            difference = np.abs(here[:, first:end] - there[:, first - candidate : end - candidate]).mean(axis=2)
-            cost[:, first:end] = cv2.blur(difference, (_BLOCK_PX, _BLOCK_PX))
+            difference = cv2.absdiff(source[:, first:end], other[:, first - candidate : end - candidate])
+            blocks = cv2.boxFilter(difference, cv2.CV_32F, (_BLOCK_PX, _BLOCK_PX))
+            cost[:, first:end] = blocks[..., 0] + blocks[..., 1] + blocks[..., 2]
         after = np.where(won, cost, after)
         won = cost < best
         before, best, chosen = np.where(won, last, before), np.where(won, cost, best), np.where(won, candidate, chosen)
