@@ -55,7 +55,7 @@ def list_photos(folder: Path, skip_folders: Collection[str] = OUTPUT_FOLDERS) ->
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}; name the folder that holds the photos.")
     found = []
-    for root, folders, files in os.walk(folder):
+    for root, folders, files in os.walk(folder, onerror=_unreadable):
         folders[:] = [
             name
             for name in folders
@@ -64,6 +64,10 @@ def list_photos(folder: Path, skip_folders: Collection[str] = OUTPUT_FOLDERS) ->
         shown = (name for name in files if not name.startswith("."))
         found += [Path(root, name) for name in shown if Path(name).suffix.lower() in PHOTO_SUFFIXES]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _unreadable(error: OSError) -> None:
+    raise InputError(f"The folder {error.filename} cannot be read ({error.strerror}); change its permissions.")
 
 
 def unused_files(folder: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,18 +31,19 @@ class ScenePaths:
 
     @classmethod
     def of(cls, scene: Path, output: Path | None = None) -> ScenePaths:
-        """Absolute paths; InputError if the scene folder is not there."""
-        if scene.is_file():
-            if scene.suffix.lower() not in VIDEO_SUFFIXES:
-                raise InputError(f"{scene} is a file, but no video; give a folder with photos in it, or a video.")
-            video = scene.resolve()
-            return cls(scene=video, output=output.resolve() if output else video.with_suffix("") / OUTPUT_FOLDER)
-        if not scene.is_dir():
-            raise InputError(f"The scene folder {scene} does not exist; give a folder with photos in it.")
+        """Absolute paths; InputError if the scene is not there, or what was made of it cannot be read."""
         root = scene.resolve()
         if not is_text(str(root)):
-            raise InputError(f"The path {printable(str(root))} is no UTF-8 text; rename that folder.")
-        return cls(scene=root, output=output.resolve() if output else root / OUTPUT_FOLDER)
+            raise InputError(f"The path {printable(str(root))} is no UTF-8 text; rename that file or folder.")
+        if scene.is_file() and scene.suffix.lower() not in VIDEO_SUFFIXES:
+            raise InputError(f"{scene} is a file, but no video; give a folder with photos in it, or a video.")
+        if not scene.exists():
+            raise InputError(f"The scene folder {scene} does not exist; give a folder with photos in it.")
+        beside = root.with_suffix("") if scene.is_file() else root
+        results = output.resolve() if output else beside / OUTPUT_FOLDER
+        if results.exists() and not os.access(results, os.R_OK | os.X_OK):
+            raise InputError(f"The results in {results} cannot be read; change its permissions or use --out.")
+        return cls(scene=root, output=results)
 
     @property
     def name(self) -> str:

@@ -72,3 +72,39 @@ def test_a_scene_folder_whose_name_is_no_text_is_named(tmp_path: Path, verb: lis
     assert result.exit_code == 3
     assert "no UTF-8" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def forbidden(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for another user; root may read all."""
+    access, scandir = os.access, os.scandir
+
+    def refuse(path: object) -> bool:
+        return os.fspath(path) == str(folder)  # type: ignore[call-overload]
+
+    def scandir_of_others(path: object = ".") -> object:
+        if refuse(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scandir(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "access", lambda path, mode: not refuse(path) and access(path, mode))
+    monkeypatch.setattr(os, "scandir", scandir_of_others)
+
+
+@pytest.mark.parametrize("verb", [["status"], ["run"], ["refresh"], ["label"], ["report"], ["view"], ["train"]])
+def test_results_that_may_not_be_read_are_named_by_every_verb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
+) -> None:
+    results = tmp_path / "gsstereo"
+    results.mkdir()
+    forbidden(results, monkeypatch)
+    result = CliRunner().invoke(app, [*verb, str(tmp_path)])
+    assert result.exit_code == 3
+    assert f"The results in {results} cannot be read" in result.stderr
+
+
+def test_photos_that_may_not_be_read_are_not_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "images").mkdir()
+    forbidden(tmp_path / "images", monkeypatch)
+    result = CliRunner().invoke(app, ["reconstruct", str(tmp_path)])
+    assert result.exit_code == 3
+    assert "images cannot be read (Permission denied)" in result.stderr
