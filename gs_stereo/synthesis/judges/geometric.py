@@ -41,7 +41,7 @@ class TrueView:
     @classmethod
     def of(cls, source: Picture, target: Picture, disparity: Float[np.ndarray, "h w"]) -> TrueView:
         """Find out which pixels count. The search goes half again as far as the truth, and at least 4 px beyond it."""
-        largest = float(np.nanmax(np.abs(disparity), initial=0.0))
+        largest = float(np.abs(disparity[np.isfinite(disparity)]).max(initial=0.0))
         reach = math.ceil(max(1.5 * largest, largest + 4))
         judged = np.abs(matched_parallax(source, target, reach) - disparity) <= _RIGHT_PX
         return cls(source=source, target=target, disparity=disparity, judged=judged, reach_px=reach)

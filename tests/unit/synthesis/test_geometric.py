@@ -82,6 +82,14 @@ def test_where_the_matcher_fails_on_the_true_view_nobody_is_judged() -> None:
     assert scores.psnr == math.inf
 
 
+def test_without_any_truth_only_the_pixels_are_compared() -> None:
+    unknown = TrueView.of(texture(), texture(1), np.full((HEIGHT, WIDTH), np.nan))
+    scores = judge(unknown, texture(1))
+    assert scores.judged == 0
+    assert math.isnan(scores.within_1px)
+    assert scores.psnr == math.inf
+
+
 def test_matching_finds_fractions_of_a_pixel() -> None:
     found = matched_parallax(texture(), seen(np.full((HEIGHT, WIDTH), 2.25)), 6)
     assert np.median(found[:, 10:-10]) == pytest.approx(2.25, abs=0.15)
