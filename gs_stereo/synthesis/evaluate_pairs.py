@@ -162,11 +162,14 @@ def source_of(pair: LabelledPair, synthesizer: Synthesizer, config: EvaluateSynt
 
 
 def _depth_of(pair: LabelledPair, wanted: Path | str, name: str) -> Float[np.ndarray, "h w"]:
-    """The depth of a left picture in any unit; NaN = unknown."""
+    """The depth of a left picture in any unit; NaN = unknown.
+
+    Exact is what the pair's disparity is the inverse of; an offset of the principal points (doffs) stays in it, for one
+    baseline must explain the pair.
+    """
     if wanted == "exact":
-        doffs_px = pair.calibration.doffs_px if pair.calibration else 0.0
         with np.errstate(divide="ignore"):
-            depth = 1 / (pair.disparity.astype(np.float64) + doffs_px)
+            depth = 1 / pair.disparity.astype(np.float64)
         return np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
     if wanted == "none":
         raise InputError(f"There is no depth of {name} for warping; give --depth FOLDER or exact, or leave warp out.")
