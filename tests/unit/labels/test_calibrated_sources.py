@@ -82,7 +82,7 @@ def test_an_unknown_source_is_answered_with_all_names() -> None:
         make_source(LabelSettings(expert="lidar"))
     with pytest.raises(PluginError, match=r"no expert called 'lidar'; use one of: sgbm, "):
         make_source(fused("lidar")).external_files()
-    with pytest.raises(ConfigError, match=r"needs --expert-repo, --expert-python and --checkpoint; give them\.$"):
+    with pytest.raises(ConfigError, match=r"needs --expert-repo, --expert-python and --checkpoint .*; give them\.$"):
         make_source(LabelSettings(expert="foundationstereo")).external_files()
 
 
