@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import list_photos
 from gs_stereo.log import Progress as Bar
 from gs_stereo.log import progress as bar_of
 from gs_stereo.pipeline.cell import Resources
+from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.sfm.config import ReconstructConfig
@@ -63,6 +65,12 @@ class ReconstructStage(Stage):
         if config.camera_positions:
             config = config.model_copy(update={"camera_positions": str(scene / config.camera_positions)})
         source = find_source(scene, config.images)
+        fit = read_manifest(context.published("fit"))
+        if fit is not None and fit.stage == "import-splat" and source.is_dir() and not list_photos(source):
+            raise InputError(
+                f"There are no photos in {source}, and the splat that was imported needs none: go on with "
+                f"`gsstereo render-pairs {scene}`."
+            )
         with photo_progress(self.name) as on_progress:
             result = reconstruct(source, context.work_dir, config, seed=context.seed, on_progress=on_progress)
         return outcome_of(result)

@@ -42,6 +42,7 @@ def import_splat(scene: Path) -> str:
 def test_from_a_file_of_views_to_a_report(scene: Path, tmp_path: Path) -> None:
     import_splat(scene)
     told = gsstereo("render-pairs", scene, "--baseline", 0.1, code=3)
+    assert "needs none: go on with `gsstereo render-pairs" in gsstereo("run", scene, code=3)
     assert "no photos or cameras to take views from; give `--views FILE`" in told
     write_record(tmp_path / "views.json", ViewsFile(views=tuple(map(CameraRecord.of, CAMERAS))))
     pairs = ("render-pairs", scene, "--views", tmp_path / "views.json", "--baseline", 0.1, "--workers", 1)
