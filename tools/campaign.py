@@ -36,6 +36,7 @@ from fuzz import bring, fuzz, summary, targets
 ROOT = Path(__file__).parents[1]
 MARK = "GS_STEREO_CAMPAIGN"
 ORPHAN_S = 2.0
+_KILLS_OF_A_RUN = 3
 # Small enough for hundreds of runs; two workers, so that there are processes to be orphaned.
 SAMPLE = ("--views", "10", "--width", "256", "--height", "192", "--set", "test_views=0", "-q")
 RUN = (
@@ -158,11 +159,13 @@ def finished_scene(work: Path) -> Path:
     scene = work / "calm/room"
     if not (scene / "done").exists():
         shutil.rmtree(scene, ignore_errors=True)
+        seconds = 0.0
         for words in (("sample", str(scene), *SAMPLE), *(command(words, scene) for words in (RUN, VERBS["report"]))):
-            run = Run(words, "calm")
+            run, began = Run(words, "calm"), time.monotonic()
             if run.ended() not in (0, 5):  # the verdict on so short a fit may be that it fails
                 raise SystemExit(f"The undisturbed run failed: {run.said}")
-        (scene / "done").touch()
+            seconds = max(seconds, time.monotonic() - began)
+        (scene / "done").write_text(str(seconds))
     return scene
 
 
@@ -175,25 +178,30 @@ def fresh(calm: Path, place: Path, *, without: tuple[str, ...] = ("gsstereo",)) 
 
 
 def kills(work: Path, seed: int, count: int) -> dict[str, Any]:
-    """SIGKILL mostly, sometimes the signals of a closed terminal or a shut-down, or Ctrl-C."""
+    """SIGKILL mostly, sometimes the signals of a closed terminal or a shut-down, or Ctrl-C.
+
+    A run is killed three times, at moments within the time that an undisturbed one takes, and then left alone.
+    """
     calm, rng = finished_scene(work), np.random.default_rng(seed)
     expected = {k: v for k, v in contents(calm / "gsstereo").items() if not k.startswith("report/")}
-    done, runs, faults, scene, longest = 0, 0, list[str](), None, 0.0
-    while done < count:
+    done, runs, faults, scene = 0, 0, list[str](), None
+    window_s, killed = float((calm / "done").read_text()), 0
+    while done < count or killed:
         scene = scene or fresh(calm, work / "killed")
         sent = signal.Signals(rng.choice([signal.SIGKILL] * 5 + [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]))
         mark, began = uuid.uuid4().hex, time.monotonic()
+        moment_s = float(rng.uniform(0.05, window_s)) if killed < _KILLS_OF_A_RUN else None
         run = Run(command(RUN, scene), mark)
         try:
-            code = run.ended(float(rng.uniform(0.05, max(longest, 8.0))))
+            code = run.ended(moment_s)
         except subprocess.TimeoutExpired:
             run.process.send_signal(sent)
             run.ended()
-            done += 1
+            done, killed = done + 1, killed + 1
             if left := orphans(mark):
                 faults.append(f"kill {done} ({sent.name}): still alive: {left}")
             continue
-        longest, runs = max(longest, time.monotonic() - began), runs + 1
+        window_s, runs, killed = max(window_s, time.monotonic() - began), runs + 1, 0
         changed = differences(contents(scene / "gsstereo"), expected)
         if code or changed:
             faults.append(f"after kill {done}: exit {code} {run.said} {changed[:9]}")
@@ -290,6 +298,7 @@ def main() -> int:
         "environments": lambda: environments(work),
         "fuzz": lambda: broken_files(work, given.seed, given.count, tuple(given.target)),
     }
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a shell's background it is ignored, also by children
     started = time.monotonic()
     result = parts[given.part]()
     print(json.dumps({**result, "seconds": round(time.monotonic() - started)}, indent=1, ensure_ascii=False))
