@@ -336,7 +336,8 @@ def write_samples(
 
 def write_small_model(folder: Path, seed: int = 0) -> Path:
     """A tiny model that makes second eyes, of fresh weights."""
-    from gs_stereo.synthesis.own_model import ModelDescription, make_model, save_model
+    from gs_stereo.synthesis.model_files import ModelDescription
+    from gs_stereo.synthesis.own_model import make_model, save_model
     from gs_stereo.synthesis.train_config import SmallModelConfig
 
     config = SmallModelConfig(widths=(16, 24), attention=(False, True), heads=2, norm_groups=8)

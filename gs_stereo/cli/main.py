@@ -35,7 +35,7 @@ VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
             dataset_verbs.evaluate_labels,
             "evaluate-labels demo/gsstereo/dataset/sgbm --truth demo",
         ),
-        "synthesize": (synthesize, "synthesize photo.jpg --weights stereospace-v1-0 --baseline 0.15"),
+        "synthesize": (synthesize, "synthesize photo.jpg --target-disparity 24"),
     },
     "Look and judge": {
         "evaluate-synthesis": (evaluate_synthesis, "evaluate-synthesis warp my_model --root stacks"),
@@ -45,6 +45,7 @@ VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
     "Use the labels": {
         "export": (export, "export my_room --format kitti --to my_room_kitti"),
         "train": (training_verbs.train, "train my_room --net lite --from path/to/weights"),
+        "train-synthesis": (training_verbs.train_synthesis, "train-synthesis my_room --data stacks"),
         "evaluate": (training_verbs.evaluate, "evaluate sgbm --benchmark motorcycle"),
         "experiment": (experiment, "experiment room_a room_b --from weights --root pairs"),
         "sample-pairs": (training_verbs.sample_pairs, "sample-pairs pairs/train --count 2000"),

@@ -13,15 +13,22 @@ from gs_stereo.cli.running import run_stage
 def synthesize(
     *,
     photo: Annotated[Path, typer.Argument(metavar="PHOTO|SCENE", help="A photo, or a folder of photos.")] = Path(),
-    weights: Annotated[Path | None, typer.Option(help="Local folder of prs-eth/stereospace-v1-0.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Folder of prs-eth/stereospace-v1-0, or of train-synthesis.", show_default="small"),
+    ] = None,
     baseline: Annotated[
         list[float] | None,
-        typer.Option(help="Metres to the generated eye, negative = to the left; may be repeated.", show_default="0.15"),
+        typer.Option(
+            help="To the generated eye, negative = to the left; may be repeated. In metres; with the small model in "
+            "median depths of the photo.",
+            show_default="0.15, small: 0.06",
+        ),
     ] = None,
     target_disparity: Annotated[
         float | None, typer.Option(help="Instead: largest disparity wanted in px (98th percentile), measured on a try.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of the sampler.", show_default="50")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler.", show_default="50, small: 4")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the set of pairs.", show_default="generated")] = None,
     common: Common,
 ) -> None:

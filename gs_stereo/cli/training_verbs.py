@@ -1,4 +1,4 @@
-"""Verbs around stereo nets: train, evaluate, sample-pairs."""
+"""Verbs around nets: train, train-synthesis, evaluate, sample-pairs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +60,43 @@ def train(
         if (folder := Path(source["path"])).is_dir():
             refuse_stale_dataset(find_dataset(folder))
     run_stage("train", scene, values, common)
+
+
+@shared_options()
+def train_synthesis(
+    *,
+    scene: SceneArgument = Path(),
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="DIR or DIR:WEIGHT, repeatable: data sets elsewhere, with stacks or pairs."),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Data set of SCENE; without --data the one that was written last.", show_default=False),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Folder of train-synthesis, of prs-eth/stereospace-v1-0, or of Stable Diffusion 2 with CLIP.",
+            show_default="scratch",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.", show_default="stereospace")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps.", show_default="5000")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Sources in a step.", show_default="4")] = None,
+    common: Common,
+) -> None:
+    """Train or fine-tune a model that makes second eyes, on stacks and pairs."""
+    values = given(
+        data=[data_source(text) for text in data or []],
+        dataset=dataset,
+        start=path_text(start),
+        name=name,
+        steps=steps,
+        batch_size=batch_size,
+    )
+    run_stage("train-synthesis", scene, values, common)
 
 
 def data_source(text: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ STAGES = Stages(
         "report": "gs_stereo.report.stage:ReportStage",
         "sample-pairs": "gs_stereo.stages.sample_pairs:SamplePairsStage",
         "train": "gs_stereo.stages.train:TrainStage",
+        "train-synthesis": "gs_stereo.stages.train_synthesis:TrainSynthesisStage",
         "evaluate": "gs_stereo.stages.evaluate:EvaluateStage",
         "compare": "gs_stereo.stages.compare:CompareStage",
     },

@@ -49,23 +49,26 @@ class SynthesizeStage(Stage):
         return pairs_folder(config.name)
 
     def inputs(self, paths: ScenePaths, config: SynthesizeConfig) -> StageInputs:
-        from gs_stereo.synthesis.published import published_files
+        from gs_stereo.synthesis.model_files import located, model_files
 
-        weights = {} if config.weights is None else published_files(config.weights)
+        weights = model_files(located(config.weights))
         return StageInputs(
             external={**weights, **{str(path.relative_to(paths.scene)): path for path in _photos(paths, config)}}
         )
 
     def resources(self, config: SynthesizeConfig) -> Resources:
-        return Resources(cores=2, gpus=int(config.device == "cuda"), memory_mb=14000)
+        return Resources(
+            cores=2, gpus=int(config.device == "cuda"), memory_mb=1000 if config.weights is None else 14000
+        )
 
     def run(self, context: StageContext, config: SynthesizeConfig) -> StageOutcome:
         from gs_stereo.io.pairs import read_header
-        from gs_stereo.synthesis.second_eye import check_one_shape
+        from gs_stereo.synthesis.second_eye import check_one_shape, settled
 
+        config = settled(config)
         photos = _photos(context.paths, config)
         check_one_shape(photos, config)
-        baselines = config.baselines if config.target_disparity_px is None else (None,)
+        baselines = (config.baselines or ()) if config.target_disparity_px is None else (None,)
         units = {}
         for number, path in enumerate(photos):
             for eye, baseline in enumerate(baselines):

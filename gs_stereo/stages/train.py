@@ -6,10 +6,13 @@ is published; its own data set is used unless others are named.
 """
 
 import shutil
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
+from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_text
 from gs_stereo.datasets.schema import INDEX_NAME, find_dataset
 from gs_stereo.log import logger, progress
@@ -29,16 +32,21 @@ def run_folder(name: str) -> str:
     return f"train/{name}"
 
 
-class TrainStageConfig(TrainConfig):
-    """A training run and the data sets it uses."""
+class DataChoice(Config):
+    """The data sets of a training run."""
 
-    name: str | None = Field(default=None, pattern=FOLDER_NAME, description="Name of the run; the net's by default.")
     dataset: str | None = Field(
         default=None,
         pattern=FOLDER_NAME,
         description="Data set of this scene to train on; without `data` the one that was written last, else none.",
     )
     data: tuple[DataSource, ...] = Field(default=(), description="Data sets elsewhere, each with a weight.")
+
+
+class TrainStageConfig(TrainConfig, DataChoice):
+    """A training run and the data sets it uses."""
+
+    name: str | None = Field(default=None, pattern=FOLDER_NAME, description="Name of the run; the net's by default.")
 
 
 class TrainStage(Stage):
@@ -52,13 +60,8 @@ class TrainStage(Stage):
         return run_folder(config.name or config.net)
 
     def inputs(self, paths: ScenePaths, config: TrainStageConfig) -> StageInputs:
-        name = _own_dataset(paths, config)
-        # The index of a data set holds the sha256 of its shards.
-        pinned = [path if path.is_file() else find_dataset(path) / INDEX_NAME for path in (d.path for d in config.data)]
-        external = {f"(data {number})": path for number, path in enumerate(pinned)}
-        if config.start is not None:
-            external |= {f"(start) {name}": path for name, path in net_files(config.start).items()}
-        return StageInputs(published={dataset_folder(name): "label"} if name else {}, external=external)
+        files = {} if config.start is None else net_files(config.start)
+        return data_inputs(paths, config, {f"(start) {name}": path for name, path in files.items()})
 
     def resources(self, config: TrainStageConfig) -> Resources:
         pixels = config.batch_size * config.crop_height * config.crop_width
@@ -73,13 +76,11 @@ class TrainStage(Stage):
         from gs_stereo.training.stereo.task import CURVES
         from gs_stereo.training.stereo.train import TrainingJob, train_net
 
-        name, folder = _own_dataset(context.paths, config), context.work_dir
-        own = (DataSource(path=context.published(dataset_folder(name))),) if name else ()
+        folder = context.work_dir
         checkpoints = folder / CHECKPOINTS_FOLDER
         checkpoints.mkdir(exist_ok=True)
-        job = TrainingJob(
-            config=config, sources=(*own, *config.data), seed=context.seed, folder=checkpoints, live_folder=folder
-        )
+        sources = data_sources(context, config)
+        job = TrainingJob(config=config, sources=sources, seed=context.seed, folder=checkpoints, live_folder=folder)
         logger.info("train: the log grows in %s", folder / LOG_NAME)
         with progress("train", config.steps, "step") as bar:
             result = train_net(job, bar.advance)
@@ -98,6 +99,21 @@ class TrainStage(Stage):
         return StageOutcome(metrics=metrics, summary=summary, device=result.device)
 
 
-def _own_dataset(paths: ScenePaths, config: TrainStageConfig) -> str | None:
+def data_inputs(paths: ScenePaths, config: DataChoice, start: Mapping[str, Path]) -> StageInputs:
+    """The data sets and the start weights of a run. The index of a data set holds the sha256 of its shards."""
+    name = _own_dataset(paths, config)
+    pinned = [path if path.is_file() else find_dataset(path) / INDEX_NAME for path in (d.path for d in config.data)]
+    external = {**{f"(data {number})": path for number, path in enumerate(pinned)}, **start}
+    return StageInputs(published={dataset_folder(name): "label"} if name else {}, external=external)
+
+
+def data_sources(context: StageContext, config: DataChoice) -> tuple[DataSource, ...]:
+    """The data sets of a run: the scene's own, if it is used, and those elsewhere."""
+    name = _own_dataset(context.paths, config)
+    own = (DataSource(path=context.published(dataset_folder(name))),) if name else ()
+    return (*own, *config.data)
+
+
+def _own_dataset(paths: ScenePaths, config: DataChoice) -> str | None:
     """The data set of the scene that is used, None if only others are."""
     return config.dataset or (None if config.data else paths.newest_dataset())

@@ -11,13 +11,18 @@ from gs_stereo.config import Config
 
 
 class SynthesisConfig(Config):
-    """Which model makes the other eye, how, and at which baseline."""
+    """Which model makes the other eye, how, and at which baseline. What is None is as the model was trained."""
 
-    weights: Path | None = Field(default=None, description="Local folder of the weights prs-eth/stereospace-v1-0")
-    baselines: tuple[float, ...] = Field(
-        default=(0.15,),
+    weights: Path | None = Field(
+        default=None,
+        description="Local folder of prs-eth/stereospace-v1-0 or of train-synthesis; None: the small model that comes "
+        "with the package, a demonstration",
+    )
+    baselines: tuple[float, ...] | None = Field(
+        default=None,
         min_length=1,
-        description="Metres to the generated eye; positive = to the right of the photo, negative = to the left",
+        description="To the generated eye, in the model's unit (published weights: metres; small model: median depths "
+        "of the photo); positive = to the right of the photo, negative = to the left",
     )
     target_disparity_px: float | None = Field(
         default=None,
@@ -28,14 +33,14 @@ class SynthesisConfig(Config):
     framing: Literal["whole", "square"] = Field(
         default="whole", description="whole: all of the photo; square: its middle, as the weights were trained"
     )
-    side_px: int = Field(
-        default=768, ge=64, le=2048, multiple_of=64, description="The model works at about side x side pixels"
+    side_px: int | None = Field(
+        default=None, ge=64, le=2048, multiple_of=16, description="The model works at about side x side pixels"
     )
     focal_px: float | None = Field(
         default=None, gt=0, description="Focal length of the photos in pixels; None: EXIF, else 54 degrees of view"
     )
-    steps: int = Field(default=50, ge=1, le=1000, description="Steps of the sampler")
-    guidance: float = Field(default=1.5, ge=0, le=20, description="Classifier-free guidance; 1 = off")
+    steps: int | None = Field(default=None, ge=1, le=1000, description="Steps of the sampler")
+    guidance: float | None = Field(default=None, ge=0, le=20, description="Classifier-free guidance; 1 = off")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="Of the nets; the CPU wants float32"

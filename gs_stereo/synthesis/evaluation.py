@@ -19,7 +19,7 @@ from gs_stereo.synthesis.evaluate_pairs import Contestant, PairMade, evaluate_pa
 from gs_stereo.synthesis.evaluate_stacks import StackView, evaluate_stacks, stack_count
 from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
 from gs_stereo.synthesis.judges.learned import LearnedJudge
-from gs_stereo.synthesis.own_model import is_own_model
+from gs_stereo.synthesis.model_files import is_own_model
 from gs_stereo.synthesis.pair_report import PairReport, PairRow
 from gs_stereo.synthesis.pictures import comparison_picture
 from gs_stereo.synthesis.protocol import SYNTHESIZERS, Synthesizer, SynthesizerSettings

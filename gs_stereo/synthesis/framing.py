@@ -10,7 +10,6 @@ from PIL import Image
 
 from gs_stereo.errors import InputError
 
-_MULTIPLE_PX = 64
 _SMALLEST_SIDE_PX = 16
 _LONGEST_SHAPE = 4.0
 
@@ -61,12 +60,12 @@ def square_framing(photo_wh: tuple[int, int], side: int) -> Framing:
     return Framing(photo_wh=photo_wh, resized_wh=resized, left_top=left_top, model_wh=(side, side), scale=scale)
 
 
-def whole_framing(photo_wh: tuple[int, int], side: int) -> Framing:
-    """The whole photo at about side^2 pixels, padded in the middle to multiples of 64."""
+def whole_framing(photo_wh: tuple[int, int], side: int, multiple: int = 64) -> Framing:
+    """The whole photo at about side^2 pixels, padded in the middle to multiples of `multiple` pixels."""
     _check(photo_wh)
     scale = side / (photo_wh[0] * photo_wh[1]) ** 0.5
     resized = max(1, round(photo_wh[0] * scale)), max(1, round(photo_wh[1] * scale))
-    width, height = (max(1, -(-length // _MULTIPLE_PX)) * _MULTIPLE_PX for length in resized)
+    width, height = (max(1, -(-length // multiple)) * multiple for length in resized)
     left_top = -((width - resized[0]) // 2), -((height - resized[1]) // 2)
     return Framing(photo_wh=photo_wh, resized_wh=resized, left_top=left_top, model_wh=(width, height), scale=scale)
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from gs_stereo.errors import ConfigError
-from gs_stereo.synthesis.diffusion import DiffusionSynthesizer, Opened, opened_own
+from gs_stereo.synthesis.diffusion import DiffusionSynthesizer, kept_model
+from gs_stereo.synthesis.model_files import located
 from gs_stereo.synthesis.protocol import SourceView, SynthesizedView, SynthesizerSettings
 from gs_stereo.synthesis.warp import dense_nearness, required_depth
 
@@ -79,9 +79,7 @@ class LatentWarpSynthesizer(DiffusionSynthesizer):
 
 def latent_warp_synthesizer(settings: SynthesizerSettings) -> LatentWarpSynthesizer:
     """With a small model of ours; fewer than 5 steps are 5, so that there is something to impose on."""
-    if settings.weights is None:
-        raise ConfigError("latent_warp needs the weights of a small model; give latent_warp=FOLDER.")
-    opened: Opened = opened_own(settings.weights, settings.device, settings.precision)
+    opened = kept_model(located(settings.weights), settings.device, settings.precision)
     steps = max(settings.steps or _USUAL_STEPS, _LEAST_STEPS)
     titled = replace(opened, provenance=replace(opened.provenance, name="latent warp (small)"))
     return LatentWarpSynthesizer(titled, settings.model_copy(update={"steps": steps}), "latent warp (small)")

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from gs_stereo.config import parse_config
 from gs_stereo.core.atomic import write_bytes
 from gs_stereo.core.hashing import sha256_file
-from gs_stereo.core.records import JsonObject, OpenRecord, read_record, write_record
-from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.core.records import write_record
+from gs_stereo.errors import InputError
 from gs_stereo.synthesis.codec import PatchCodec
+from gs_stereo.synthesis.model_files import (
+    DESCRIPTION_NAME,
+    WEIGHTS_NAME,
+    ModelDescription,
+    read_description,
+    settings_of,
+)
 from gs_stereo.synthesis.prompt import NoPrompt
 from gs_stereo.synthesis.ray_unet import RAY_CHANNELS, make_ray_unet
 from gs_stereo.synthesis.schedule import Schedule
 from gs_stereo.synthesis.stereospace import StereoSpace
 from gs_stereo.synthesis.train_config import SmallModelConfig
 
-WEIGHTS_NAME, DESCRIPTION_NAME = "weights.safetensors", "model.json"
 _PROMPT_CHANNELS = 8  # of a prompt that is always zero
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelDescription(OpenRecord):
-    """What `model.json` says: settings, licence, and on what it was trained. training: JSON values."""
-
-    format: Literal["gs_stereo.synthesis"] = "gs_stereo.synthesis"
-    version: Literal[1] = 1
-    settings: JsonObject
-    licence: str
-    training: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,8 +50,10 @@ def make_model(config: SmallModelConfig, seed: int) -> StereoSpace:
         torch.manual_seed(seed)
         codec = PatchCodec(config.patch_px)
         entering = codec.channels * (2 if config.concat_source else 1)
-        reference = make_ray_unet(_unet(config, codec.channels), with_output=False)
-        denoiser = make_ray_unet(_unet(config, entering))
+        reference = make_ray_unet(_unet(config, codec.channels), with_output=False, rows_only=config.rows_only)
+        denoiser = make_ray_unet(
+            _unet(config, entering), rows_only=config.rows_only, linear_output=config.linear_output
+        )
         return StereoSpace(
             reference,
             denoiser,
@@ -96,22 +92,14 @@ def save_model(folder: Path, model: StereoSpace, description: ModelDescription) 
     write_record(folder / DESCRIPTION_NAME, description)
 
 
-def is_own_model(folder: Path) -> bool:
-    """Whether a folder of weights is one of ours."""
-    return (folder / DESCRIPTION_NAME).is_file()
-
-
 def load_model(folder: Path) -> OwnModel:
     """Read a folder that `save_model` wrote; InputError names the file and what is wrong with it."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    description = read_record(ModelDescription, folder / DESCRIPTION_NAME, fix="copy the folder again")
+    description = read_description(folder)
+    config = settings_of(description, folder)
     file = folder / WEIGHTS_NAME
-    try:
-        config = parse_config(SmallModelConfig, dict(description.settings), where=DESCRIPTION_NAME)
-    except ConfigError as error:
-        raise InputError(f"{folder / DESCRIPTION_NAME} describes no model of this program: {error}") from error
     try:
         tensors = load_file(str(file))
     except (OSError, SafetensorError) as error:

@@ -18,22 +18,20 @@ from gs_stereo.core.records import read_object
 from gs_stereo.errors import InputError
 from gs_stereo.log import logger
 from gs_stereo.synthesis.codec import AutoencoderCodec
+from gs_stereo.synthesis.model_files import (
+    CLIP_FOLDER,
+    CONFIG_FILE,
+    DENOISER_FILE,
+    PUBLISHED_FILES,
+    REFERENCE_FILE,
+    VAE_FOLDER,
+    model_files,
+)
 from gs_stereo.synthesis.prompt import ClipPrompt
 from gs_stereo.synthesis.ray_unet import RAY_CHANNELS, make_ray_unet, unet_settings
 from gs_stereo.synthesis.schedule import Schedule
 from gs_stereo.synthesis.stereospace import StereoSpace
 
-REFERENCE_FILE, DENOISER_FILE, CONFIG_FILE = "reference_unet.pth", "denoising_unet.pth", "config.json"
-VAE_FOLDER, CLIP_FOLDER = "vae", "CLIP-ViT-H-14-laion2B-s32B-b79K"
-FILES = (
-    CONFIG_FILE,
-    REFERENCE_FILE,
-    DENOISER_FILE,
-    f"{VAE_FOLDER}/config.json",
-    f"{VAE_FOLDER}/diffusion_pytorch_model.safetensors",
-    f"{CLIP_FOLDER}/config.json",
-    f"{CLIP_FOLDER}/model.safetensors",
-)
 LICENCE = (
     "weights: MIT (model card); derived from Stable Diffusion 2 (CreativeML Open RAIL++-M, use restrictions); "
     "CLIP ViT-H/14 laion2B: MIT"
@@ -49,17 +47,9 @@ class PublishedModel:
     sha256: Mapping[str, str]
 
 
-def published_files(folder: Path) -> dict[str, Path]:
-    """Every file of the weights by its name; InputError names one that is missing."""
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
-        raise InputError(f"{folder} has no {missing[0]}; give the whole folder of prs-eth/stereospace-v1-0.")
-    return {name: folder / name for name in FILES}
-
-
 def load_published(folder: Path) -> PublishedModel:
     """Read the folder; InputError names a file that is missing or broken, and every key that differs."""
-    published_files(folder)
+    model_files(folder)
     config = _unet_config(folder / CONFIG_FILE)
     reference = make_ray_unet(config, with_output=False)
     denoiser = make_ray_unet(config)
@@ -71,7 +61,7 @@ def load_published(folder: Path) -> PublishedModel:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"The autoencoder or CLIP in {folder} cannot be read ({reason}); copy it again.") from error
     model = StereoSpace(reference.eval(), denoiser.eval(), codec, prompter, Schedule())
-    weights = [name for name in FILES if not name.endswith(".json")]
+    weights = [name for name in PUBLISHED_FILES if not name.endswith(".json")]
     return PublishedModel(model=model, sha256={name: sha256_file(folder / name) for name in weights})
 
 

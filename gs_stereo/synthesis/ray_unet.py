@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,11 +29,20 @@ Records = dict[str, Float[torch.Tensor, "b n c"]]
 
 @dataclass(eq=False)
 class Conditioning:
-    """What the blocks of one net read during a forward pass. records: written if `recording`, else read if there."""
+    """What the blocks of one net read during a forward pass. records: written if `recording`, else read if there.
 
+    last_record: the layer whose record comes last. rows_only: self-attention within a row.
+    """
+
+    last_record: str = ""
+    rows_only: bool = False
     rays: torch.Tensor | None = None
     records: Records = field(default_factory=dict)
     recording: bool = False
+
+
+class _AllRecordedError(Exception):
+    """Ends a recording pass: nobody reads what would follow."""
 
 
 class RayResnetBlock(ResnetBlock2D):
@@ -71,14 +80,56 @@ class SharedSelfAttention:
         seen = hidden_states
         if self.conditioning.recording:
             self.conditioning.records[self.name] = hidden_states
+            if self.name == self.conditioning.last_record:
+                raise _AllRecordedError
         elif self.name in self.conditioning.records:
             seen = torch.cat([hidden_states, self.conditioning.records[self.name]], dim=1)
         query, key, value = attn.to_q(hidden_states), attn.to_k(seen), attn.to_v(seen)
         if attn.upcast_attention:
             query, key = query.float(), key.float()
-        query, key, value = (part.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for part in (query, key, value))
-        mixed = functional.scaled_dot_product_attention(query, key, value.to(query.dtype)).to(hidden_states.dtype)
-        return attn.to_out[1](attn.to_out[0](mixed.transpose(1, 2).flatten(2)))
+        if self.conditioning.rows_only:
+            mixed = self._along_rows(attn.heads, query, key, value)
+        else:
+            query, key, value = (part.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for part in (query, key, value))
+            mixed = functional.scaled_dot_product_attention(query, key, value.to(query.dtype)).transpose(1, 2)
+        return attn.to_out[1](attn.to_out[0](mixed.flatten(-2).to(hidden_states.dtype)))
+
+    def _along_rows(
+        self, heads: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+    ) -> Float[torch.Tensor, "b n heads c"]:
+        """Every token attends to its row of its own picture and of the recorded one: rectified, so epipolar.
+
+        Rotary positions (Su et al., 2021) along the row, so that a head can look a learnt way to the side.
+        """
+        assert self.conditioning.rays is not None
+        height, width = self.conditioning.rays.shape[-2:]
+        shrunk = round((height * width / query.shape[1]) ** 0.5)
+        rows, columns = height // shrunk, width // shrunk
+        turn = _rotary(columns, query.shape[-1] // heads, shrunk, query)
+
+        def by_row(tokens: torch.Tensor) -> torch.Tensor:  # (b, pictures * rows * columns, c) -> (b, rows, heads, n, c)
+            parts = tokens.unflatten(1, (-1, rows, columns)).unflatten(-1, (heads, -1))
+            return parts.permute(0, 2, 4, 1, 3, 5)
+
+        query, key, value = by_row(query), by_row(key), by_row(value)
+        query, key = (_turned(part, turn).flatten(3, 4) for part in (query, key))
+        mixed = functional.scaled_dot_product_attention(query, key, value.flatten(3, 4).to(query.dtype))
+        return mixed.transpose(2, 3).flatten(1, 2)
+
+
+def _rotary(columns: int, channels: int, shrunk: int, like: torch.Tensor) -> Float[torch.Tensor, "columns half 2"]:
+    """Cosine and sine of each column's phases; wavelengths from 2 to 512 cells of the ray map."""
+    octaves = torch.arange(channels // 2, device=like.device) / max(1, channels // 2 - 1)
+    place = (torch.arange(columns, device=like.device) + 0.5) * shrunk
+    phase = place[:, None] * (torch.pi * 2.0 ** (-8 * octaves))
+    return torch.stack([phase.cos(), phase.sin()], dim=-1)
+
+
+def _turned(tokens: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """Halves of the channels as pairs, rotated."""
+    one, other = tokens.chunk(2, dim=-1)
+    cosine, sine = turn[..., 0].to(tokens.dtype), turn[..., 1].to(tokens.dtype)
+    return torch.cat([one * cosine - other * sine, one * sine + other * cosine], dim=-1)
 
 
 class RayUnet(UNet2DConditionModel):
@@ -114,32 +165,43 @@ class RayUnet(UNet2DConditionModel):
         rays: Float[torch.Tensor, "b 6 h w"],
         prompt: Float[torch.Tensor, "b n d"],
     ) -> Records:
-        """What every self-attention layer gets to see of a clean picture, at time 0."""
+        """What every self-attention layer gets to see of a clean picture, at time 0; it ends with the last of them."""
         records: Records = {}
         times = torch.zeros(len(latent), dtype=torch.int64, device=latent.device)
-        with self.conditioned(rays, records, recording=True):
+        with suppress(_AllRecordedError), self.conditioned(rays, records, recording=True):
             self(torch.cat([latent, rays], dim=1), times, prompt, return_dict=False)
         return records
 
 
-def make_ray_unet(config: Mapping[str, Any], *, with_output: bool = True) -> RayUnet:
-    """A U-Net by diffusers' settings, with rays added. with_output: the reference net has no output layers."""
+def make_ray_unet(
+    config: Mapping[str, Any], *, with_output: bool = True, rows_only: bool = False, linear_output: bool = False
+) -> RayUnet:
+    """A U-Net by diffusers' settings, with rays added.
+
+    with_output: the reference net has no output layers. rows_only: self-attention looks along rows. linear_output: no
+    norm and non-linearity before the last convolution, so that details of the input reach it unchanged.
+    """
     net = RayUnet(**config)
-    net.conditioning = Conditioning()
+    net.conditioning = Conditioning(rows_only=rows_only)
     for module in net.modules():
         if isinstance(module, ResnetBlock2D):
             module.__class__ = RayResnetBlock
             module.add_rays(net.conditioning)
+    attention = [name for name in net.attn_processors if name.endswith("attn1.processor")]
+    upwards = [name for name in attention if name.startswith("up_blocks")]
+    net.conditioning.last_record = (upwards or attention)[-1].removesuffix(".processor")  # else in the middle block
     net.set_attn_processor(
         {
             name: SharedSelfAttention(name.removesuffix(".processor"), net.conditioning)
-            if name.endswith("attn1.processor")
+            if name in attention
             else processor
             for name, processor in net.attn_processors.items()
         }
     )
     if not with_output:
         net.conv_norm_out, net.conv_act, net.conv_out = None, None, nn.Identity()
+    elif linear_output:
+        net.conv_norm_out, net.conv_act = None, None
     return net
 
 

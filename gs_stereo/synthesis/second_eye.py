@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.errors import InputError
 from gs_stereo.imaging.exif import read_metadata
 from gs_stereo.imaging.images import photo_size, read_photo
+from gs_stereo.log import logger
 from gs_stereo.matching.both_sides import agreeing, predict_both
 from gs_stereo.matching.sgbm import SgbmMatcher
 from gs_stereo.synthesis.config import SynthesisConfig
 from gs_stereo.synthesis.framing import Framing, square_framing, whole_framing
-from gs_stereo.synthesis.published import LICENCE, load_published
+from gs_stereo.synthesis.model_files import ModelUse, located, model_use
+from gs_stereo.synthesis.open_model import open_model
 from gs_stereo.synthesis.rays import default_intrinsics
 from gs_stereo.synthesis.stereospace import Progress, Sampling, SourcePicture, StereoSpace
 from gs_stereo.types import Camera, Provenance, StereoImages, StereoRig
 
-_PROBE_BASELINE = 0.1
 _PERCENTILE = 98.0
 _LEAST_MATCHED_SHARE = 0.05
-_LARGEST_BASELINE = 2.0
+
+
+C = TypeVar("C", bound=SynthesisConfig)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,6 +37,7 @@ class Generator:
     """A model with the settings by which it makes other eyes, and where its pictures come from."""
 
     model: StereoSpace
+    use: ModelUse
     config: SynthesisConfig
     provenance: Provenance
 
@@ -48,33 +51,31 @@ class FramedPhoto:
     intrinsics: Float[np.ndarray, "3 3"]
 
 
+def settled(config: C) -> C:
+    """The settings with those of the model where none are given."""
+    use = model_use(located(config.weights))
+    chosen = {name: getattr(config, name) or getattr(use, name) for name in ("side_px", "steps")}
+    guidance = use.guidance if config.guidance is None else config.guidance
+    return config.model_copy(update={**chosen, "guidance": guidance, "baselines": config.baselines or (use.baseline,)})
+
+
 def load_generator(config: SynthesisConfig) -> Generator:
-    """Read the weights; ConfigError if none are given or the device is not there."""
-    if config.weights is None:
-        raise ConfigError("Making a second eye needs weights; give --weights FOLDER of prs-eth/stereospace-v1-0.")
-    cuda = torch.cuda.is_available()
-    if config.device == "cuda" and not cuda:
-        raise ConfigError("The settings ask for CUDA, which is not there; set device=cpu.")
-    device = "cuda" if cuda and config.device != "cpu" else "cpu"
-    published = load_published(config.weights)
-    model = published.model.to(device, getattr(torch, config.precision))
-    provenance = Provenance(
-        name="stereospace",
-        version="v1-0",
-        licence=LICENCE,
-        weights_sha256=published.sha256["denoising_unet.pth"],
-        settings={
-            **config.model_dump(mode="json", exclude={"weights", "device", "baselines", "target_disparity_px"}),
-            "weights_sha256": dict(published.sha256),
-            "pixels": "generated, not observed",
-        },
-    )
-    return Generator(model=model, config=config, provenance=provenance)
+    """Read the weights of `settled` settings; ConfigError if the device is not there."""
+    opened = open_model(located(config.weights), config.device, config.precision)
+    known = opened.provenance
+    logger.info("synthesize: %s %s, licence: %s", known.name, known.version, known.licence)
+    settings = config.model_dump(mode="json", exclude={"weights", "device", "baselines", "target_disparity_px"})
+    provenance = replace(known, settings={**settings, **known.settings})
+    return Generator(model=opened.model, use=opened.use, config=config, provenance=provenance)
 
 
 def framing_of(photo_wh: tuple[int, int], config: SynthesisConfig) -> Framing:
-    """How a photo of this size is framed."""
-    return (square_framing if config.framing == "square" else whole_framing)(photo_wh, config.side_px)
+    """How a photo of this size is framed by `settled` settings."""
+    assert config.side_px is not None
+    multiple_px = model_use(located(config.weights)).multiple_px
+    if config.framing == "square":
+        return square_framing(photo_wh, config.side_px // multiple_px * multiple_px)
+    return whole_framing(photo_wh, config.side_px, multiple_px)
 
 
 def check_one_shape(photos: Sequence[Path], config: SynthesisConfig) -> None:
@@ -124,14 +125,26 @@ def second_eye_by_disparity(
     A single photo has no scale, so a baseline in metres says little. InputError where the first try cannot be matched.
     """
     source = generator.model.read(photo.picture, photo.intrinsics)
-    first = _pair(generator, photo, source, _PROBE_BASELINE, seed, progress)
+    probe = 0.67 * generator.use.baseline
+    first = _pair(generator, photo, source, probe, seed, progress)
     sides = predict_both(SgbmMatcher(), first.left, first.right, first.left.shape[1] / 4)
     matched = agreeing(*sides, 1.0).disparity
     known = matched[np.isfinite(matched)]
     if known.size < _LEAST_MATCHED_SHARE * matched.size or np.percentile(known, _PERCENTILE) < 1:
         raise InputError(f"The parallax of {photo.name} cannot be measured; give a baseline instead of a disparity.")
-    baseline = _PROBE_BASELINE * target_px / float(np.percentile(known, _PERCENTILE))
-    return _pair(generator, photo, source, min(baseline, _LARGEST_BASELINE), seed, progress)
+    measured_px = float(np.percentile(known, _PERCENTILE))
+    baseline, reach = probe * target_px / measured_px, generator.use.reach
+    if baseline > reach:
+        logger.warning(
+            "%s: %.0f px would need a baseline of %.2g, beyond the %.2g that the model is good for; made at that, "
+            "about %.0f px.",
+            photo.name,
+            target_px,
+            baseline,
+            reach,
+            measured_px * reach / probe,
+        )
+    return _pair(generator, photo, source, min(baseline, reach), seed, progress)
 
 
 def _pair(
@@ -142,7 +155,10 @@ def _pair(
     seed: int,
     progress: Progress | None,
 ) -> StereoImages:
-    sampling = Sampling(steps=generator.config.steps, guidance=generator.config.guidance)
+    config = generator.config
+    assert config.steps is not None
+    assert config.guidance is not None
+    sampling = Sampling(steps=config.steps, guidance=config.guidance)
     own = unit_seed(seed, f"{photo.name}/{baseline:.6g}")
     generated = generator.model.picture_at(source, baseline, sampling, own, progress=progress)
     left, right = (photo.picture, generated) if baseline > 0 else (generated, photo.picture)

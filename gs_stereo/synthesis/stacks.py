@@ -6,14 +6,14 @@ directions are learnt. Disparities are signed: x_source - x_target, negative for
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.datasets.schema import ShardSample
@@ -80,9 +80,9 @@ def views_of(sample: ShardSample, unit_in_metres: float | None) -> Views:
 class SynthesisDraws(Dataset[SynthesisDraw]):
     """Draw n of a run, augmented."""
 
-    def __init__(self, data: Sequence[SplitData], config: SynthesisTrainConfig, seed: int) -> None:
-        self._data, self._config, self._seed = data, config, seed
-        self._units = [_unit_in_metres(each, config) for each in data]
+    def __init__(self, data: Sequence[SplitData], config: SynthesisTrainConfig, seed: int, *, in_metres: bool) -> None:
+        self._data, self._config, self._seed, self._in_metres = data, config, seed, in_metres
+        self._units = [unit_of(each, in_metres=in_metres) for each in data]
         weighted = [replace(each, weight=each.weight * _stack_weight(each, config)) for each in data]
         self._plan = plan_draws(weighted, config.steps * config.batch_size, seed)
 
@@ -93,15 +93,16 @@ class SynthesisDraws(Dataset[SynthesisDraw]):
         source, index = self._plan[number]
         views = views_of(self._data[source].samples.read(int(index)), self._units[source])
         rng = np.random.default_rng(unit_seed(self._seed, f"draw {number}"))
-        return drawn(augmented(views, self._config, rng), self._config, rng)
+        return drawn(augmented(views, self._config, rng), self._config, rng, in_metres=self._in_metres)
 
 
 def _stack_weight(data: SplitData, config: SynthesisTrainConfig) -> float:
     return config.stack_weight if data.samples.read(0).view_depth is not None else 1.0
 
 
-def _unit_in_metres(data: SplitData, config: SynthesisTrainConfig) -> float | None:
-    if config.model.baseline_unit != "metres":
+def unit_of(data: SplitData, *, in_metres: bool) -> float | None:
+    """What the lengths of a data set are multiplied with to be metres; None if they may stay as they are."""
+    if not in_metres:
         return None
     metres: float | None = data.samples.info.metres_per_unit
     if metres is None:
@@ -141,17 +142,17 @@ def augmented(views: Views, config: SynthesisTrainConfig, rng: np.random.Generat
     return Views(images=images, depth=depth, offsets=offsets, intrinsics=k)
 
 
-def drawn(views: Views, config: SynthesisTrainConfig, rng: np.random.Generator) -> SynthesisDraw:
+def drawn(views: Views, config: SynthesisTrainConfig, rng: np.random.Generator, *, in_metres: bool) -> SynthesisDraw:
     """A random source and targets; now and then the source itself, so that a baseline of 0 gives it back."""
     source = int(rng.integers(len(views.offsets)))
     others = [n for n in range(len(views.offsets)) if n != source]
     chosen = rng.permutation(np.resize(rng.permutation(others), config.targets))
     chosen[rng.random(config.targets) < config.same_share] = source
-    return draw_of(views, source, chosen.tolist(), in_metres=config.model.baseline_unit == "metres")
+    return draw_of(views, source, chosen.tolist(), in_metres=in_metres)
 
 
 def draw_of(views: Views, source: int, targets: Sequence[int], *, in_metres: bool) -> SynthesisDraw:
-    """Source and targets by number, with the baselines in the model's unit."""
+    """Source and targets by number. in_metres: the baselines stay as they are, else they count median depths."""
     moved = views.offsets[list(targets)] - views.offsets[source]
     focal_px = views.intrinsics[0, 0]
     shift_px = (focal_px * moved)[:, None, None].astype(np.float32)
@@ -192,28 +193,3 @@ def to_batch(draws: Sequence[SynthesisDraw], cells: RayCells) -> SynthesisBatch:
         of_source_px=torch.from_numpy(np.concatenate([draw.of_source_px for draw in draws])),
         of_target_px=torch.from_numpy(np.concatenate([draw.of_target_px for draw in draws])),
     )
-
-
-def synthesis_batches(
-    data: Sequence[SplitData],
-    config: SynthesisTrainConfig,
-    cells: RayCells,
-    seed: int,
-    *,
-    first_step: int,
-    rank: int = 0,
-) -> Iterator[SynthesisBatch]:
-    """The batches from `first_step` on; with several devices, the part of process `rank`."""
-    mine = [
-        list(range(step * config.batch_size + rank, (step + 1) * config.batch_size, config.devices))
-        for step in range(first_step, config.steps)
-    ]
-    loader: DataLoader[SynthesisDraw] = DataLoader(
-        SynthesisDraws(data, config, seed),
-        batch_sampler=mine,
-        num_workers=config.loader_workers,
-        collate_fn=list,
-        generator=torch.Generator(),
-    )
-    for draws in loader:
-        yield to_batch(draws, cells)

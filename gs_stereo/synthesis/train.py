@@ -12,15 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from torch import nn
+from torch.utils.data import DataLoader
 
 from gs_stereo.config import canonical_json
 from gs_stereo.core.hashing import sha256_text, unit_seed
 from gs_stereo.synthesis.losses import denoising_loss, pixel_loss, seen_by_both, warp_loss
-from gs_stereo.synthesis.own_model import OwnModel, load_model, make_model
-from gs_stereo.synthesis.rays import RayCells
 from gs_stereo.synthesis.schedule import TIMES
-from gs_stereo.synthesis.stacks import SynthesisBatch, draw_of, synthesis_batches, to_batch, views_of
+from gs_stereo.synthesis.stacks import (
+    SynthesisBatch,
+    SynthesisDraw,
+    SynthesisDraws,
+    draw_of,
+    to_batch,
+    unit_of,
+    views_of,
+)
+from gs_stereo.synthesis.start import StartingModel, starting_model
 from gs_stereo.synthesis.stereospace import StereoSpace
 from gs_stereo.synthesis.train_config import SynthesisTrainConfig
 from gs_stereo.training.config import DataSource
@@ -54,27 +63,31 @@ class SynthesisJob:
 
 
 def train_model(job: SynthesisJob, advance: Advance = lambda steps, note: None) -> Training[SynthesisTask]:
-    """Train, or finish an interrupted run; the result is `state.kept_net`.
+    """Train, or finish an interrupted run; `kept_model` is the result.
 
     Raises ConfigError or InputError for settings, data or weights that do not fit, StageError if it diverges.
     """
     return train(prepare, job, job.config, advance)
 
 
+def kept_model(training: Training[SynthesisTask]) -> StereoSpace:
+    """The model of a run, with averaged weights if the run averages."""
+    model = training.state.kept_net
+    assert isinstance(model, StereoSpace)
+    return model
+
+
 def prepare(job: SynthesisJob, device: torch.device, rank: int) -> Training[SynthesisTask]:
     """The run of process `rank`, from fresh weights that depend on the seed or from the start weights."""
     config = job.config
     data = open_data(job.sources, config.validation_share, job.seed)
-    start: OwnModel | None = None if config.start is None else load_model(config.start)
-    model = make_model(config.model, job.seed) if start is None else start.model
-    if start is not None:
-        config = config.model_copy(update={"model": start.config})
+    start = starting_model(config.start, config.model, job.seed)
     values = config.model_dump(mode="json", exclude={"start", "loader_workers"})
-    weights = None if start is None else start.sha256
+    weights = dict(start.sha256)
     run_id = sha256_text(canonical_json([values, weights, job.seed, data_digests(data), [d.weight for d in data]]))
     return Training(
-        task=SynthesisTask(data=data, config=config, seed=job.seed, device=device, rank=rank),
-        state=TrainingState.of(model.to(device), config, config.average_decay or None),
+        task=SynthesisTask(data=data, config=config, seed=job.seed, device=device, rank=rank, start=start),
+        state=TrainingState.of(start.model.to(device), config, config.average_decay or None),
         config=config,
         run_id=run_id,
         folder=job.folder,
@@ -85,25 +98,38 @@ def prepare(job: SynthesisJob, device: torch.device, rank: int) -> Training[Synt
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SynthesisTask(Task):
-    """The part of process `rank` in the training of a model that makes second eyes."""
+    """The part of process `rank` in the training of a model that makes second eyes. start: what it began with."""
 
     data: tuple[SplitData, ...]
     config: SynthesisTrainConfig
     seed: int
     device: torch.device
     rank: int
+    start: StartingModel
+
+    uses_every_parameter = False  # none of the reference net after its last record, or where the condition is dropped
 
     def batches(self, first_step: int) -> Iterator[SynthesisBatch]:
-        cells = make_cells(self.config)
-        for batch in synthesis_batches(self.data, self.config, cells, self.seed, first_step=first_step, rank=self.rank):
-            yield batch.to(self.device)
+        """The batches from `first_step` on; with several devices, the part of this process."""
+        config, cells = self.config, self.start.model.cells
+        mine = [
+            list(range(step * config.batch_size + self.rank, (step + 1) * config.batch_size, config.devices))
+            for step in range(first_step, config.steps)
+        ]
+        draws = SynthesisDraws(self.data, config, self.seed, in_metres=self.start.in_metres)
+        loader: DataLoader[SynthesisDraw] = DataLoader(
+            draws, batch_sampler=mine, num_workers=config.loader_workers, collate_fn=list, generator=torch.Generator()
+        )
+        for each in loader:
+            yield to_batch(each, cells).to(self.device)
 
     def loss(self, net: nn.Module, batch: SynthesisBatch, step: int) -> torch.Tensor:
         """Times, noise and whether the condition is dropped depend on (seed, step, rank) only."""
         assert isinstance(net, StereoSpace)
         config, schedule = self.config.loss, net.schedule
         generator = torch.Generator().manual_seed(unit_seed(self.seed, f"noise {step}/{self.rank}"))
-        clean = net.codec.encode(batch.targets)
+        with torch.no_grad():
+            clean = net.codec.encode(batch.targets)
         noise = torch.randn(clean.shape, generator=generator)
         noise = noise + config.noise_offset * torch.randn(*clean.shape[:2], 1, 1, generator=generator)
         noise = noise.to(clean)
@@ -135,9 +161,9 @@ class SynthesisTask(Task):
         spread = np.linspace(0, len(chosen) - 1, min(len(chosen), self.config.validation_views)).round().astype(int)
         made, copied = [], []
         for data, index in (chosen[n] for n in spread):
-            views = views_of(data.samples.read(index), None)
-            draw = draw_of(views, 0, [len(views.offsets) - 1], in_metres=False)
-            batch = to_batch([draw], make_cells(self.config)).to(self.device)
+            views = views_of(data.samples.read(index), unit_of(data, in_metres=self.start.in_metres))
+            draw = draw_of(views, 0, [len(views.offsets) - 1], in_metres=self.start.in_metres)
+            batch = to_batch([draw], net.cells).to(self.device)
             generator = torch.Generator().manual_seed(unit_seed(self.seed, f"validation {index}"))
             clean = net.codec.encode(batch.targets)
             noise = torch.randn(clean.shape, generator=generator).to(clean)
@@ -154,20 +180,18 @@ class SynthesisTask(Task):
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=wanted)
 
 
-def make_cells(config: SynthesisTrainConfig) -> RayCells:
-    """How the model that is trained sees cameras."""
-    return RayCells(factor=config.model.patch_px, moment_scale=config.model.baseline_scale)
-
-
 def answered(
     net: StereoSpace, batch: SynthesisBatch, noisy: torch.Tensor, times: torch.Tensor, *, given: bool
 ) -> torch.Tensor:
     """The denoiser's answer for a batch. given: False = without the source, as one half of the guidance asks it."""
-    latent = net.codec.encode(batch.source)
+    with torch.no_grad():
+        latent = net.codec.encode(batch.source)
+        prompt = torch.cat([net.prompter(picture) for picture in _bytes(batch.source)]).to(latent)
     repeats = len(noisy) // len(latent)
-    prompt = noisy.new_zeros(len(latent), 1, net.prompter.channels)
     records = None
-    if given:
+    if not given:
+        prompt = torch.zeros_like(prompt)
+    else:
         seen = net.reference.record(latent, batch.source_rays, prompt)
         records = {name: record.repeat_interleave(repeats, dim=0) for name, record in seen.items()}
     beside = latent if given else torch.zeros_like(latent)
@@ -179,6 +203,10 @@ def answered(
         records,
         beside.repeat_interleave(repeats, dim=0),
     )
+
+
+def _bytes(pictures: torch.Tensor) -> UInt8[np.ndarray, "b h w 3"]:
+    return np.rint((pictures.permute(0, 2, 3, 1).cpu().numpy() + 1) * 127.5).astype(np.uint8)
 
 
 def _psnr(picture: torch.Tensor, target: torch.Tensor) -> float:

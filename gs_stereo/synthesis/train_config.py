@@ -14,14 +14,22 @@ from gs_stereo.training.config import LoopConfig
 class SmallModelConfig(Config):
     """A model of our own, trained from scratch. What the published weights do differently is said with each setting."""
 
-    widths: tuple[int, ...] = Field(default=(64, 72, 80), min_length=2, description="Channels of the U-Nets' levels")
+    widths: tuple[int, ...] = Field(default=(96, 64, 64), min_length=2, description="Channels of the U-Nets' levels")
     attention: tuple[bool, ...] = Field(default=(False, True, True), description="Levels with (shared) self-attention")
     layers: int = Field(default=1, ge=1, le=8, description="ResNet blocks of a level")
-    heads: int = Field(default=4, ge=1, le=64, description="Of the attention")
+    heads: int = Field(default=2, ge=1, le=64, description="Of the attention")
     norm_groups: int = Field(default=8, ge=1, le=64, description="Of the group norms; divides all widths")
     patch_px: int = Field(default=4, ge=1, le=16, description="A latent cell holds patch x patch pixels, losslessly")
     prediction: Literal["clean", "velocity"] = Field(
         default="clean", description="What the denoiser answers; published weights: velocity"
+    )
+    rows_only: bool = Field(
+        default=True,
+        description="Self-attention looks along rows, with rotary positions: views are rectified; published weights: "
+        "everywhere",
+    )
+    linear_output: bool = Field(
+        default=True, description="No norm before the last convolution, so that details pass; published weights: norm"
     )
     concat_source: bool = Field(
         default=True, description="The denoiser's input holds the source too; published weights: attention only"
@@ -34,6 +42,9 @@ class SmallModelConfig(Config):
     baseline_scale: float = Field(
         default=10.0, gt=0, description="The rays' moments are fed times this; published weights: 1"
     )
+    side_px: int = Field(default=160, ge=32, le=2048, description="It works at about side x side pixels")
+    reach: float = Field(default=0.1, gt=0, description="Largest baseline that it is trained for")
+    steps: int = Field(default=4, ge=1, le=1000, description="Steps of the sampler")
 
     @model_validator(mode="after")
     def _fit(self) -> SmallModelConfig:

@@ -33,7 +33,12 @@ Advance = Callable[[int, str], None]
 
 
 class Task(ABC):
-    """What a net is trained for, in one process of the run."""
+    """What a net is trained for, in one process of the run.
+
+    uses_every_parameter: False if a step may leave some without gradient, which several processes must know.
+    """
+
+    uses_every_parameter = True
 
     @abstractmethod
     def batches(self, first_step: int) -> Iterator[Any]:
@@ -81,7 +86,11 @@ class Training(Generic[T]):
             return
         loss_of: nn.Module = _LossOf(state.net, self.task)
         if distributed:
-            loss_of = DistributedDataParallel(loss_of, device_ids=[device] if device.type == "cuda" else None)
+            loss_of = DistributedDataParallel(
+                loss_of,
+                device_ids=[device] if device.type == "cuda" else None,
+                find_unused_parameters=not self.task.uses_every_parameter,
+            )
         saved_at = time.monotonic()
         state.net.train()
         with self._live_record() as watch:

@@ -31,6 +31,7 @@ VERBS = [
     "experiment",
     "report",
     "train",
+    "train-synthesis",
     "status",
     "refresh",
     "doctor",

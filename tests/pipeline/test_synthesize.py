@@ -191,7 +191,12 @@ def test_photos_that_no_model_takes(scene: Path, weights: Path, size: tuple[int,
     assert "too small or too long" in result.output.replace("\n", " ")
 
 
-def test_without_weights_the_sentence_says_what_to_give(scene: Path) -> None:
-    result = gsstereo("synthesize", scene)
-    assert result.exit_code == 2
-    assert "--weights" in result.output
+def test_the_small_model_of_the_package_needs_no_weights(scene: Path) -> None:
+    result = gsstereo("synthesize", scene / "photo0.png", "--baseline", -0.05, "--json")
+    assert result.exit_code == 0, result.output
+    (pair,) = pairs_of(scene).values()
+    assert pair.rig.baseline == 0.05
+    header = next((scene / "gsstereo/pairs/generated").glob("*/pair.json")).read_text()
+    generated = json.loads(header)["measures"]["generated"]
+    assert (generated["name"], generated["licence"]) == ("stereospace-small", "Apache-2.0")
+    assert generated["settings"]["baseline_unit"] == "median_depth"

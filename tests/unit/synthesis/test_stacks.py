@@ -54,7 +54,7 @@ def test_metres_need_a_scale(tmp_path: Path, stack: ShardSample) -> None:
     folder = builders.write_samples(tmp_path / "data", [stack], builders.make_info(metres_per_unit=None))
     data = open_data([DataSource(path=folder)], 0.0, 0)
     with pytest.raises(InputError, match="scale of .* is unknown"):
-        SynthesisDraws(data, settings(model={"baseline_unit": "metres"}), 0)
+        SynthesisDraws(data, settings(), 0, in_metres=True)
 
 
 def test_the_warp_loss_knows_the_right_sign(stack: ShardSample) -> None:
@@ -101,7 +101,7 @@ def test_augmentation_keeps_the_geometry(stack: ShardSample) -> None:
 
 
 def test_the_source_itself_is_a_target_now_and_then(stack: ShardSample) -> None:
-    draw = drawn(views_of(stack, None), settings(same_share=1.0), np.random.default_rng(0))
+    draw = drawn(views_of(stack, None), settings(same_share=1.0), np.random.default_rng(0), in_metres=False)
     assert (draw.baselines == 0).all()
     batch = to_batch([draw], RayCells(factor=4, moment_scale=10.0))
     for rays in batch.target_rays:

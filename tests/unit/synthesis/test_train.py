@@ -12,7 +12,8 @@ import torch
 
 from gs_stereo.config import parse_config
 from gs_stereo.errors import InputError
-from gs_stereo.synthesis.own_model import ModelDescription, load_model, make_model, save_model
+from gs_stereo.synthesis.model_files import ModelDescription
+from gs_stereo.synthesis.own_model import load_model, make_model, save_model
 from gs_stereo.synthesis.rays import default_intrinsics
 from gs_stereo.synthesis.stereospace import Sampling, StereoSpace
 from gs_stereo.synthesis.train import SynthesisJob, train_model
