@@ -97,7 +97,6 @@ def synthesize_unit(unit: PairUnit) -> Path:
     from gs_stereo.synthesis.second_eye import (
         framed_photo,
         load_generator,
-        measures_of,
         second_eye,
         second_eye_by_disparity,
     )
@@ -109,7 +108,8 @@ def synthesize_unit(unit: PairUnit) -> Path:
     else:
         assert unit.config.target_disparity_px is not None
         pair = second_eye_by_disparity(generator, photo, unit.config.target_disparity_px, unit.seed)
-    write_pair(unit.folder, replace(pair, sample_id=unit.folder.name), measures_of(generator, pair))
+    images = replace(pair.images, sample_id=unit.folder.name)
+    write_pair(unit.folder, images, pair.measures(generator.provenance))
     return unit.folder / PAIR_FILE
 
 

@@ -104,29 +104,54 @@ def framed_photo(path: Path, config: SynthesisConfig) -> FramedPhoto:
     return FramedPhoto(name=path.name, picture=framing.picture(photo), intrinsics=framing.intrinsics(intrinsics))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GeneratedPair:
+    """A pair with one invented eye. baseline: signed, in the model's unit. seed: of its noise."""
+
+    images: StereoImages
+    baseline: float
+    seed: int
+
+    def measures(self, provenance: Provenance) -> Mapping[str, Any]:
+        """What pair.json says of it."""
+        return {
+            "baseline": abs(self.baseline),
+            "generated": asdict(provenance),
+            "generated_at": self.baseline,
+            "generated_seed": self.seed,
+        }
+
+
 def second_eye(
     generator: Generator, photo: FramedPhoto, baseline: float, seed: int, progress: Progress | None = None
-) -> StereoImages:
+) -> GeneratedPair:
     """The pair of a photo and the eye at `baseline`; the photo's own eye is its framed pixels, untouched.
 
     A positive baseline makes the right eye, a negative one the left. The same seed gives the same bytes.
     """
     if not np.isfinite(baseline) or baseline == 0:
         raise InputError(f"A second eye needs a baseline that is a number and not 0, not {baseline}.")
+    if abs(baseline) > generator.use.reach:
+        logger.warning(
+            "%s: a baseline of %.3g is beyond the %.2g that the model is good for; look at the picture.",
+            photo.name,
+            baseline,
+            generator.use.reach,
+        )
     source = generator.model.read(photo.picture, photo.intrinsics)
     return _pair(generator, photo, source, baseline, seed, progress)
 
 
 def second_eye_by_disparity(
     generator: Generator, photo: FramedPhoto, target_px: float, seed: int, progress: Progress | None = None
-) -> StereoImages:
+) -> GeneratedPair:
     """The pair whose 98th percentile of disparity is about `target_px`: a first try is measured, then made again.
 
     A single photo has no scale, so a baseline in metres says little. InputError where the first try cannot be matched.
     """
     source = generator.model.read(photo.picture, photo.intrinsics)
     probe = 0.67 * generator.use.baseline
-    first = _pair(generator, photo, source, probe, seed, progress)
+    first = _pair(generator, photo, source, probe, seed, progress).images
     sides = predict_both(SgbmMatcher(), first.left, first.right, first.left.shape[1] / 4)
     matched = agreeing(*sides, 1.0).disparity
     known = matched[np.isfinite(matched)]
@@ -154,7 +179,7 @@ def _pair(
     baseline: float,
     seed: int,
     progress: Progress | None,
-) -> StereoImages:
+) -> GeneratedPair:
     config = generator.config
     assert config.steps is not None
     assert config.guidance is not None
@@ -164,15 +189,11 @@ def _pair(
     left, right = (photo.picture, generated) if baseline > 0 else (generated, photo.picture)
     height, width = photo.picture.shape[:2]
     camera = Camera(name=photo.name, width=width, height=height, intrinsics=photo.intrinsics, cam_from_world=np.eye(4))
-    return StereoImages(
+    images = StereoImages(
         sample_id=f"{Path(photo.name).stem}_b{baseline:+.4g}",
         view_id=photo.name,
         rig=StereoRig(left=camera, baseline=abs(baseline)),
         left=left,
         right=right,
     )
-
-
-def measures_of(generator: Generator, pair: StereoImages) -> Mapping[str, Any]:
-    """What pair.json says of a generated pair."""
-    return {"baseline": pair.rig.baseline, "generated": asdict(generator.provenance)}
+    return GeneratedPair(images=images, baseline=baseline, seed=own)

@@ -67,6 +67,11 @@ def test_photos_become_pairs_that_a_matcher_labels(scene: Path, weights: Path) -
     assert "Open RAIL" in generated["licence"]
     assert len(generated["weights_sha256"]) == 64
     assert generated["settings"]["pixels"] == "generated, not observed"
+    headers = [
+        json.loads(path.read_text()) for path in sorted((scene / "gsstereo/pairs/generated").glob("*/pair.json"))
+    ]
+    assert [header["measures"]["generated_at"] for header in headers] == [0.15, -0.1, 0.15, -0.1]
+    assert len({header["measures"]["generated_seed"] for header in headers}) == 4
 
     fused = gsstereo("label", scene, "--pairs", "generated")
     assert fused.exit_code == 3
@@ -96,7 +101,7 @@ def test_the_same_seed_gives_the_same_bytes_and_an_interrupted_run_goes_on(
     made = []
     whole = second_eye._pair
 
-    def failing(*arguments: object) -> StereoImages:
+    def failing(*arguments: object) -> second_eye.GeneratedPair:
         if len(made) == 1:
             raise KeyboardInterrupt
         made.append(whole(*arguments))  # type: ignore[arg-type]
