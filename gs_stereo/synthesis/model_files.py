@@ -66,10 +66,12 @@ def is_own_model(folder: Path) -> bool:
 
 def model_files(folder: Path) -> Mapping[str, Path]:
     """Every file that decides what a model makes, by its name; InputError names one that is missing."""
-    names = (WEIGHTS_NAME, DESCRIPTION_NAME) if is_own_model(folder) else PUBLISHED_FILES
+    own = is_own_model(folder)
+    names = (WEIGHTS_NAME, DESCRIPTION_NAME) if own else PUBLISHED_FILES
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
-        raise InputError(f"{folder} has no {missing[0]}; give the whole folder of prs-eth/stereospace-v1-0.")
+        whole = "the whole folder of train-synthesis" if own else "the whole folder of prs-eth/stereospace-v1-0"
+        raise InputError(f"{folder} has no {missing[0]}; give {whole}.")
     return {name: folder / name for name in names}
 
 

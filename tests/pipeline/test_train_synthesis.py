@@ -64,6 +64,10 @@ def test_scratch_to_a_second_eye(stacks: Path, tmp_path: Path) -> None:
     generated = json.loads(folder.read_text())["measures"]["generated"]
     assert generated["name"] == "stereospace-own"
     assert generated["settings"]["baseline_unit"] == "median_depth"
+    (run / "weights.safetensors").unlink()
+    result = gsstereo("synthesize", tmp_path / "photo.png", "--weights", run)
+    assert result.exit_code == 3
+    assert "has no weights.safetensors" in result.output.replace("\n", " ")
 
 
 def test_from_published_weights_and_back(stacks: Path, weights: Path, tmp_path: Path) -> None:

@@ -64,6 +64,26 @@ def test_round_trip(tmp_path: Path, compression: str, views: int) -> None:
         assert_same(sample, make_sample(number, views=views))
 
 
+def test_depth_of_a_stack_is_kept_and_comes_only_with_its_views(tmp_path: Path) -> None:
+    depth = np.random.default_rng(0).uniform(0.5, 9, (3, 12, 20)).astype(np.float32)
+    depth[1, 0, :4] = np.nan
+    stack = replace(make_sample(0, views=3), view_depth=depth)
+    write_dataset(tmp_path / "a", [stack], INFO, sample_count=1)
+    (read,) = read_dataset(tmp_path / "a")
+    assert_same(read, stack)
+    verify_dataset(tmp_path / "a")
+    for number, (wrong, sentence) in enumerate(
+        [
+            ([replace(stack, views=None, offsets=None)], "view_depth comes only with views"),
+            ([replace(stack, view_depth=-depth)], "neither NaN nor finite and > 0"),
+            ([stack, make_sample(1, views=3)], "only some have view_depth"),
+            ([make_sample(1, views=3), stack], "only some have view_depth"),
+        ]
+    ):
+        with pytest.raises(InputError, match=sentence):
+            write_dataset(tmp_path / str(number), wrong, INFO, sample_count=len(wrong))
+
+
 def test_by_default_h5py_alone_reads_a_shard(tmp_path: Path) -> None:
     write_dataset(tmp_path, [make_sample(0)], INFO, sample_count=1)
     code = f"import h5py, sys; h5py.File({str(tmp_path / NAME)!r})['left'][0]; sys.exit('hdf5plugin' in sys.modules)"
