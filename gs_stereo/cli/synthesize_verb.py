@@ -28,7 +28,7 @@ def synthesize(
     target_disparity: Annotated[
         float | None, typer.Option(help="Instead: largest disparity wanted in px (98th percentile), measured on a try.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of the sampler.", show_default="50, small: 4")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler.", show_default="50, small: 1")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the set of pairs.", show_default="generated")] = None,
     common: Common,
 ) -> None:
