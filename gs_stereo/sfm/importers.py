@@ -102,19 +102,21 @@ def _take_over(
 ) -> ReconstructionResult:
     given = _read_as(_without_broken(given, on_progress), config)
     model = given.model
-    if len(model.points.track):
-        fit = fit_of_points(_seen_points(model), _poses(model), given.read_as)
-        _refuse_misfit(fit)
-    else:
+    fit = fit_of_points(_seen_points(model), _poses(model), given.read_as) if len(model.points.track) else None
+    doubtful = fit is not None and fit.problem() is not None
+    if fit is None or doubtful:  # tracks of a model that was edited may be wrong where its poses are right
         with scratch_folder(work_dir) as scratch:
             model, fit = _matched(given, scratch, config, seed, on_progress)
+    notes = (*given.notes, *fit.doubts())
+    if doubtful:
+        notes = (*notes, "The model's own observations of its points do not fit its poses; matches of the photos do.")
     summary = ReconstructionSummary(
         source=source,
         metres_per_unit=config.metres_per_unit,
         scale_source="none" if config.metres_per_unit is None else "given",
         failed=given.failed,
         models=(len(model.images),),
-        notes=(*given.notes, *fit.doubts()),
+        notes=notes,
     )
     return publish(model, given.sources, work_dir, summary, config.max_image_size, on_progress)
 

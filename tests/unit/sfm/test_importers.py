@@ -122,6 +122,15 @@ def test_fisheye_is_refused(capture: Any, tmp_path: Path) -> None:
         import_colmap(tmp_path / "model", capture.folder, tmp_path / "out", ImportConfig())
 
 
+def test_wrong_observations_of_a_model_do_not_condemn_its_poses(capture: Any, tmp_path: Path) -> None:
+    model = truth_model(capture)
+    shuffled = replace(model, points=replace(model.points, xyz_in_world=model.points.xyz_in_world[::-1].copy()))
+    write_model(tmp_path / "model", shuffled)
+    result = import_colmap(tmp_path / "model", capture.folder, tmp_path / "out", ImportConfig())
+    assert len(result.scene.cameras) == 5
+    assert any("own observations of its points do not fit" in note for note in result.summary.notes)
+
+
 def test_no_images_at_all(capture: Any, tmp_path: Path) -> None:
     write_model(tmp_path / "model", truth_model(capture))
     with pytest.raises(InputError, match="Only 0 of 5 images"):
