@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import nn
 
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_bytes
@@ -104,13 +105,19 @@ def _load_official(path: Path) -> TrainedNet:
 def filled(name: str, config: Config, tensors: Mapping[str, torch.Tensor], path: Path) -> StereoNet:
     """A net in evaluation mode with these weights; InputError says which tensor does not fit."""
     net = make_net(name, config)
+    if misfit := first_misfit(net, tensors):
+        raise InputError(
+            f"The weights {path} do not fit the net {name}: {misfit}; choose the settings they were trained with."
+        )
+    net.load_state_dict(dict(tensors))
+    return net.eval()
+
+
+def first_misfit(net: nn.Module, tensors: Mapping[str, torch.Tensor]) -> str | None:
+    """The first tensor, by name, that a net lacks, has too many, or has in another shape; None if all fit."""
     expected = {key: tuple(tensor.shape) for key, tensor in net.state_dict().items()}
     found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     for key in sorted(expected.keys() | found.keys()):
         if expected.get(key) != found.get(key):
-            raise InputError(
-                f"The weights {path} do not fit the net {name}: {key} is {found.get(key, 'missing')}, "
-                f"must be {expected.get(key, 'absent')}; choose the settings they were trained with."
-            )
-    net.load_state_dict(dict(tensors))
-    return net.eval()
+            return f"{key} is {found.get(key, 'missing')}, must be {expected.get(key, 'absent')}"
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from gs_stereo.core.atomic import write_bytes
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.core.records import write_record
 from gs_stereo.errors import InputError
+from gs_stereo.nets.weights import first_misfit
 from gs_stereo.synthesis.codec import PatchCodec
 from gs_stereo.synthesis.model_files import (
     DESCRIPTION_NAME,
@@ -105,18 +105,7 @@ def load_model(folder: Path) -> OwnModel:
     except (OSError, SafetensorError) as error:
         raise InputError(f"The weights {file} cannot be read ({error}); copy the folder again.") from error
     model = make_model(config, 0)
-    fill(model, {name: tensor.float() for name, tensor in tensors.items()}, file)
+    if misfit := first_misfit(model, tensors):
+        raise InputError(f"The weights {file} do not fit {DESCRIPTION_NAME}: {misfit}; copy the folder again.")
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return OwnModel(model=model.eval(), config=config, description=description, file=file)
-
-
-def fill(model: StereoSpace, tensors: Mapping[str, torch.Tensor], file: Path) -> None:
-    """Put weights into a model; InputError names the first that does not fit."""
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise InputError(
-                f"The weights {file} do not fit {DESCRIPTION_NAME}: {name} is {found.get(name, 'missing')}, "
-                f"must be {expected.get(name, 'absent')}; copy the folder again."
-            )
-    model.load_state_dict(dict(tensors))

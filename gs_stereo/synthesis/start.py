@@ -51,7 +51,7 @@ _COMPANIONS = tuple(name for name in PUBLISHED_FILES if "/" in name)  # autoenco
 class StartingModel:
     """The model to train, on the CPU, with what is not trained frozen.
 
-    own: its settings if it is one of ours. folder: of the autoencoder and CLIP otherwise. settings: of its U-Nets.
+    own: its settings if it is one of ours. folder: of the autoencoder and CLIP otherwise. unet: settings of its U-Nets.
     sha256: of the weights it starts from, by name.
     """
 

@@ -33,7 +33,7 @@ from gs_stereo.synthesis.start import StartingModel, starting_model
 from gs_stereo.synthesis.stereospace import StereoSpace
 from gs_stereo.synthesis.train_config import SynthesisTrainConfig
 from gs_stereo.training.config import DataSource
-from gs_stereo.training.data import SplitData, data_digests, open_data
+from gs_stereo.training.data import SplitData, data_digests, draws_of_steps, open_data
 from gs_stereo.training.loop import Advance, Task, Training, train
 from gs_stereo.training.record import Curve, Curves
 from gs_stereo.training.state import TrainingState
@@ -112,10 +112,7 @@ class SynthesisTask(Task):
     def batches(self, first_step: int) -> Iterator[SynthesisBatch]:
         """The batches from `first_step` on; with several devices, the part of this process."""
         config, cells = self.config, self.start.model.cells
-        mine = [
-            list(range(step * config.batch_size + self.rank, (step + 1) * config.batch_size, config.devices))
-            for step in range(first_step, config.steps)
-        ]
+        mine = draws_of_steps(config, first_step, self.rank)
         draws = SynthesisDraws(self.data, config, self.seed, in_metres=self.start.in_metres)
         loader: DataLoader[SynthesisDraw] = DataLoader(
             draws, batch_sampler=mine, num_workers=config.loader_workers, collate_fn=list, generator=torch.Generator()

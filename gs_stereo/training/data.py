@@ -12,7 +12,7 @@ from gs_stereo.core.hashing import sha256_file, unit_seed
 from gs_stereo.datasets.samples import DatasetSamples
 from gs_stereo.datasets.schema import DatasetIndex
 from gs_stereo.errors import InputError
-from gs_stereo.training.config import DataSource
+from gs_stereo.training.config import DataSource, LoopConfig
 from gs_stereo.types import Provenance
 
 
@@ -70,6 +70,14 @@ def plan_draws(data: Sequence[SplitData], count: int, seed: int) -> Int[np.ndarr
         if orders:
             samples[drawn] = np.concatenate(orders)[: len(drawn)]
     return np.stack([choice, samples], axis=1)
+
+
+def draws_of_steps(config: LoopConfig, first_step: int, rank: int) -> list[list[int]]:
+    """The numbers of the draws of each step from `first_step` on that process `rank` takes."""
+    return [
+        list(range(step * config.batch_size + rank, (step + 1) * config.batch_size, config.devices))
+        for step in range(first_step, config.steps)
+    ]
 
 
 def data_digests(data: Sequence[SplitData]) -> list[list[str]]:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.datasets.torch_reader import fill_invalid
-from gs_stereo.training.data import SplitData, plan_draws
+from gs_stereo.training.data import SplitData, draws_of_steps, plan_draws
 from gs_stereo.training.stereo.augment import TrainingPair, augmented
 from gs_stereo.training.stereo.config import TrainConfig
 from gs_stereo.types import UNSEEN_BY_RIGHT
@@ -61,10 +61,7 @@ def training_batches(
 ) -> Iterator[Batch]:
     """The batches from `first_step` on; with several devices, the part of process `rank`."""
     draws = TrainingDraws(data, config, seed)
-    mine = [
-        list(range(step * config.batch_size + rank, (step + 1) * config.batch_size, config.devices))
-        for step in range(first_step, config.steps)
-    ]
+    mine = draws_of_steps(config, first_step, rank)
     loader: DataLoader[TrainingPair] = DataLoader(
         draws, batch_sampler=mine, num_workers=config.loader_workers, collate_fn=to_batch, generator=torch.Generator()
     )
