@@ -131,6 +131,9 @@ def render_pairs(
         typer.Option(help="Choose each view's baseline so that its median disparity is this, px; may be repeated."),
     ] = None,
     views: Annotated[str | None, typer.Option(help="{choices}, or cameras: a JSON file or COLMAP model.")] = None,
+    stack_views: Annotated[
+        int | None, typer.Option(help="Instead: rectified stacks of so many views with depth, spread over the capture.")
+    ] = None,
     width: Annotated[int | None, typer.Option(help="Width of the pairs, px; the photo's by default.")] = None,
     height: Annotated[int | None, typer.Option(help="Height of the pairs, px; the photo's by default.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of this set of pairs.", show_default="default")] = None,
@@ -145,6 +148,7 @@ def render_pairs(
         target_disparity_px=target_disparity,
         views="file" if file else views,
         views_file=path_near_scene(Path(views), scene) if file and views else None,
+        stack_views=stack_views,
         width=width,
         height=height,
         name=name,

@@ -59,6 +59,7 @@ def train(
     for source in values.get("data", []):
         if (folder := Path(source["path"])).is_dir():
             refuse_stale_dataset(find_dataset(folder))
+    make_runs_folder(scene, data, common)
     run_stage("train", scene, values, common)
 
 
@@ -96,7 +97,14 @@ def train_synthesis(
         steps=steps,
         batch_size=batch_size,
     )
+    make_runs_folder(scene, data, common)
     run_stage("train-synthesis", scene, values, common)
+
+
+def make_runs_folder(scene: Path, data: list[str] | None, common: Common) -> None:
+    """A new folder for runs on data from elsewhere: no photos need to be in it."""
+    if data and not common.dry_run:
+        scene.mkdir(parents=True, exist_ok=True)
 
 
 def data_source(text: str) -> dict[str, Any]:

@@ -227,6 +227,7 @@ def sample_of(pair: StereoImages, label: StereoLabel) -> ShardSample:
         cam_from_world=np.asarray(camera.cam_from_world, dtype=np.float64),
         views=np.stack(stack) if stack else None,
         offsets=np.asarray(pair.extra_offsets, dtype=np.float64) if stack else None,
+        view_depth=np.stack(pair.extra_depth) if pair.extra_depth else None,
     )
 
 

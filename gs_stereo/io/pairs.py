@@ -4,13 +4,15 @@
     <folder>/left.png, right.png       sRGB; extra_00.png ... for the views of an N-view stack
     <folder>/geometry.h5               left_expected, left_median, left_variance, left_alpha, right_... : float32 (H, W)
                                        (absent where the images were not rendered from a scene); left_cut_out : uint8,
-                                       1 = cut out of the photos (absent where nothing is)
+                                       1 = cut out of the photos (absent where nothing is); extra_00, ... : depth of the
+                                       extra views of a stack (absent of others)
 
 The maps are lossless, and pair.json holds the sha256 of every other file. The same pair gives the same bytes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -97,12 +99,14 @@ def read_pair(folder: Path) -> StereoImages:
     if GEOMETRY_FILE not in header.sha256:
         return images
     _check_unchanged(folder / GEOMETRY_FILE, header)
-    return StereoPair(**vars(images), **_read_geometry(folder / GEOMETRY_FILE, header.size))
+    known = {**vars(images), **_read_stack_depth(folder, header)}
+    return StereoPair(**known, **_read_geometry(folder / GEOMETRY_FILE, header.size))
 
 
 def read_images(folder: Path) -> StereoImages:
-    """Only the images of a pair and its rig."""
-    return _images(folder, read_header(folder))
+    """Only the images of a pair, its rig, and of a stack the depth of its views."""
+    header = read_header(folder)
+    return replace(_images(folder, header), **_read_stack_depth(folder, header))
 
 
 def read_rig(folder: Path) -> StereoRig:
@@ -123,6 +127,10 @@ def read_header(folder: Path) -> PairHeader:
 
 def _extra_name(number: int) -> str:
     return f"extra_{number:02d}.png"
+
+
+def _extra_depth_name(number: int) -> str:
+    return f"extra_{number:02d}"
 
 
 def _images(folder: Path, header: PairHeader) -> StereoImages:
@@ -162,6 +170,9 @@ def _geometry_bytes(pair: StereoPair) -> bytes:
                 if values.shape != size:
                     raise InputError(f"The {eye} {name} of {pair.sample_id!r} is {values.shape}, its camera is {size}.")
                 file.create_dataset(f"{eye}_{name}", data=values, chunks=size, track_times=False, **filters)
+        for number, depth in enumerate(pair.extra_depth):
+            name, values = _extra_depth_name(number), depth.astype(np.float32)
+            file.create_dataset(name, data=values, chunks=size, track_times=False, **filters)
         if pair.left_cut_out is not None:
             cut_out = pair.left_cut_out.astype(np.uint8)
             file.create_dataset(_CUT_OUT, data=cut_out, chunks=size, track_times=False, **filters)
@@ -171,13 +182,30 @@ def _geometry_bytes(pair: StereoPair) -> bytes:
 
 def _read_geometry(path: Path, size: tuple[int, int], eyes: Sequence[str] = _EYES) -> dict[str, Any]:
     """The fields of a StereoPair that the file holds."""
+    with _opened(path) as file:
+        found: dict[str, Any] = {
+            f"{eye}_depth": DepthMaps(**{name: _read_map(file, f"{eye}_{name}", size) for name in _MAPS})
+            for eye in eyes
+        }
+        return found | ({_CUT_OUT: _read_map(file, _CUT_OUT, size, np.uint8) > 0} if _CUT_OUT in file else {})
+
+
+def _read_stack_depth(folder: Path, header: PairHeader) -> dict[str, Any]:
+    """`extra_depth` of a stack; nothing where its views have none."""
+    if GEOMETRY_FILE not in header.sha256 or not header.extra_offsets:
+        return {}
+    names = [_extra_depth_name(number) for number in range(len(header.extra_offsets))]
+    with _opened(folder / GEOMETRY_FILE) as file:
+        if names[0] not in file:
+            return {}
+        return {"extra_depth": tuple(_read_map(file, name, header.size) for name in names)}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r", locking=False) as file:
-            found: dict[str, Any] = {
-                f"{eye}_depth": DepthMaps(**{name: _read_map(file, f"{eye}_{name}", size) for name in _MAPS})
-                for eye in eyes
-            }
-            return found | ({_CUT_OUT: _read_map(file, _CUT_OUT, size, np.uint8) > 0} if _CUT_OUT in file else {})
+            yield file
     except GsStereoError:
         raise
     except HDF5_ERRORS as error:

@@ -92,11 +92,12 @@ def _same_view(photo: Camera, left: Camera) -> bool:
 
 def _stack(pair: StereoPair, around: Surroundings) -> list[PosedImage]:
     """Views on both sides of the left one: those stored with the pair, or rendered now."""
-    stored = bool(pair.extra_views)
-    offsets = (pair.rig.baseline, *pair.extra_offsets) if stored else around.stack_offsets
+    stored = {pair.rig.baseline: pair.right, **dict(zip(pair.extra_offsets, pair.extra_views, strict=True))}
+    stored.pop(0.0, None)  # a whole stack holds the left view too
+    offsets = tuple(stored) if pair.extra_views else around.stack_offsets
     cameras = [pair.rig.left.shifted(offset) for offset in offsets]
-    if stored:
-        images: Sequence[Image] = (pair.right, *pair.extra_views)
+    if pair.extra_views:
+        images: Sequence[Image] = list(stored.values())
     elif around.render is None:
         raise ConfigError("A stack of views needs the splat; give `render`, or pairs with extra views.")
     else:

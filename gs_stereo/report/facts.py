@@ -71,6 +71,7 @@ class ShownSample:
     """One pair in full, for the viewer. Pictures are data URIs; the ranges are those of the scale bars.
 
     made, truth: a generated eye and what a splat says it should see; None where nothing is generated or known.
+    stack: its views above their depth; None where there is no stack with depth.
     depth_range: label depth at the ends of `disparity_range_px`, in scene units, far end first.
     """
 
@@ -87,6 +88,7 @@ class ShownSample:
     notes: tuple[tuple[str, str], ...]
     made: str | None = None
     truth: str | None = None
+    stack: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,13 +16,14 @@ from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.report.facts import DatasetPictures, ShownSample, StageRecord, Thumbnail
 from gs_stereo.report.generated import GeneratedEyes
-from gs_stereo.report.pictures import data_uri, shrunk_map
+from gs_stereo.report.pictures import data_uri, shrunk_map, stack_sheet
 
 MAX_THUMBNAILS = 60
 MAX_SHOWN_EACH = 3
 CONFIDENCE_BINS = 20
 _THUMBNAIL_EDGE_PX = 260
 _SHOWN_EDGE_PX = 720
+_STACK_EDGE_PX = 1400
 _LONGEST_LICENCE = 120
 
 
@@ -149,6 +150,9 @@ def _shown(
         depth_range=(focal_times_baseline / max(low, 1e-6), focal_times_baseline / max(high, 1e-6)),
         size=(width, height),
         notes=_notes(measures, position),
+        stack=data_uri(stack_sheet(sample.views, sample.view_depth), _STACK_EDGE_PX)
+        if sample.views is not None and sample.view_depth is not None
+        else None,
     )
 
 

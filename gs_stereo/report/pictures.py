@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import StageError
-from gs_stereo.imaging.colour_maps import colour_table, coloured
+from gs_stereo.imaging.colour_maps import colour_table, coloured, shown_range
 from gs_stereo.imaging.images import nearest_size, resize_to
 
 _QUALITY = 78
@@ -28,6 +28,14 @@ def shrunk_map(values: Float[np.ndarray, "h w"], max_edge_px: int) -> Float[np.n
     """A map reduced by taking every k-th pixel: NaN stays NaN, and no value is invented."""
     step = max(1, int(np.ceil(max(values.shape) / max_edge_px)))
     return values[step // 2 :: step, step // 2 :: step]
+
+
+def stack_sheet(views: UInt8[np.ndarray, "v h w 3"], depth: Float[np.ndarray, "v h w"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """All views in one row, their nearness in the same colours below."""
+    nearness = 1.0 / depth.astype(np.float64)
+    limits = shown_range(nearness[np.isfinite(nearness)])
+    rows = [np.concatenate(list(views), axis=1), np.concatenate([coloured(each, *limits) for each in nearness], axis=1)]
+    return np.concatenate(rows, axis=0)
 
 
 def css_gradient() -> str:

@@ -9,11 +9,8 @@ from gs_stereo.report.markup import figure, section
 from gs_stereo.report.pictures import css_gradient
 
 _TICKS = 5
-_TABS = ("flicker", "left", "right", "disparity", "confidence", "anaglyph")
-"""The first three share one pane: both images one upon the other."""
-
-_TRUTH_TAB = "truth"
-"""Of pairs with a generated eye whose truth can be rendered: both, one upon the other."""
+_EYE_TABS = ("flicker", "left", "right")
+"""They share one pane: both images one upon the other."""
 
 _FIRST_TAB = "disparity"
 
@@ -28,6 +25,8 @@ def samples_section(facts: ReportFacts) -> Markup:
         intro = f"{facts.generated} {intro}"
         if any(sample.truth for sample in facts.pictures.shown):
             intro += " Truth alternates the generated eye and what the fitted scene shows from there."
+    if any(sample.stack for sample in facts.pictures.shown):
+        intro += " Stack shows its views from left to right above their depth, near is bright."
     viewers = [_viewer(sample, number, facts.depth_unit) for number, sample in enumerate(facts.pictures.shown)]
     return section("Look at pairs", "pairs", el("p", intro, class_="quiet"), el("div", viewers, class_="viewers"))
 
@@ -71,17 +70,18 @@ def _viewer(sample: ShownSample, number: int, unit: str) -> Markup:
     disparity_bar = _scale([(ticks, "px"), (depths, unit)])
     confidence_bar = _scale([(_spread(0.0, 1.0), "")])
     left, right = picture(sample.left, "left image"), picture(sample.right, "right image")
-    panes = [
-        el("div", left, right, class_="flick"),
-        el("div", picture(sample.disparity, "disparity"), disparity_bar),
-        el("div", picture(sample.confidence, "confidence"), confidence_bar),
-        picture(sample.anaglyph, "red-cyan anaglyph"),
-    ]
-    tabs = list(_TABS)
+    panes = {
+        _EYE_TABS[0]: el("div", left, right, class_="flick"),
+        "disparity": el("div", picture(sample.disparity, "disparity"), disparity_bar),
+        "confidence": el("div", picture(sample.confidence, "confidence"), confidence_bar),
+        "anaglyph": picture(sample.anaglyph, "red-cyan anaglyph"),
+    }
     if sample.made and sample.truth:
-        tabs.append(_TRUTH_TAB)
         both = picture(sample.made, "generated eye"), picture(sample.truth, "rendered truth")
-        panes.append(el("div", both, class_="flick"))
+        panes["truth"] = el("div", both, class_="flick")
+    if sample.stack:
+        panes["stack"] = el("img", src=sample.stack, alt=f"views and depth of the stack {sample.sample_id}")
+    tabs = [*_EYE_TABS, *list(panes)[1:]]
     name = f"viewer{number}"
     inputs = [
         el("input", type="radio", name=name, id=f"{name}-{tab}", class_=tab, checked=tab == _FIRST_TAB, aria_label=tab)
@@ -94,7 +94,7 @@ def _viewer(sample: ShownSample, number: int, unit: str) -> Markup:
         el("div", el("b", sample.sample_id), el("span", sample.rank, class_="pill none"), class_="head"),
         inputs,
         el("div", labels, class_="tabs"),
-        el("div", (el("div", pane, class_="pane") for pane in panes), class_="panes"),
+        el("div", (el("div", pane, class_=f"pane of-{tab}") for tab, pane in panes.items()), class_="panes"),
         el("dl", notes, class_="notes"),
         class_="viewer",
     )

@@ -14,9 +14,12 @@ from gs_stereo.geometry.trajectories import interpolated_cameras, neighbours, pe
 from gs_stereo.geometry.view_selection import common_size, fitted_to_size
 from gs_stereo.io.view_files import read_view_file
 from gs_stereo.splat.pairs_config import PairsConfig
+from gs_stereo.splat.stack_planner import stack_centres, stack_places
 from gs_stereo.types import Camera, SparseScene
 
 _MAX_ID_LENGTH = 80
+_USUAL_STACKS = 20
+"""At most, of a scene, in arXiv 2512.10959."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class PairPlan:
     """One pair to render.
 
     baseline: in scene units, or the disparity that it is chosen by once the left depth is known.
-    left: the left camera at the output size. extra_offsets: of an N-view stack, in multiples of the baseline.
+    left: the left camera at the output size. extra_offsets: of an N-view stack, in multiples of the baseline; of a
+    whole stack they rise from -1 to 1 with 0 for the left eye itself.
     sample_id: unique, plain ASCII, safe as a folder name on every file system.
     """
 
@@ -47,6 +51,8 @@ def plan_pairs(scene: SparseScene, config: PairsConfig, seed: int) -> list[PairP
 
     Raises InputError if there are no views to make, or the file of views is wrong.
     """
+    if config.stack_views:
+        return _plan_stacks(scene, config, seed)
     views = _views(scene, config, seed)
     width, height = common_size(views, config.width, config.height)
     baselines: dict[str, float | TargetDisparity] = {f"b{baseline!r}": baseline for baseline in config.baselines}
@@ -62,6 +68,30 @@ def plan_pairs(scene: SparseScene, config: PairsConfig, seed: int) -> list[PairP
         for view, safe_name in zip(views, safe_names([view.name for view in views]), strict=True)
         for suffix, baseline in baselines.items()
     ]
+
+
+def _plan_stacks(scene: SparseScene, config: PairsConfig, seed: int) -> list[PairPlan]:
+    """Stacks as pairs of their middle view and the right end, with all of their views beside."""
+    cameras = _views(scene, config, seed)
+    if config.views != "file":
+        cameras = stack_centres(cameras, config, config.view_count or _USUAL_STACKS, seed)
+    width, height = common_size(cameras, config.width, config.height)
+    plans = []
+    for view, name in zip(cameras, safe_names([view.name for view in cameras]), strict=True):
+        rng = np.random.default_rng(unit_seed(seed, f"stack {view.name}"))
+        left = fitted_to_size(view, width, height)
+        intrinsics = left.intrinsics.astype(np.float64)
+        intrinsics[[0, 1], [0, 1]] *= 1 + config.stack_focal_jitter * rng.uniform(-1, 1)
+        plans.append(
+            PairPlan(
+                sample_id=f"{name}_v{config.stack_views}",
+                view_id=view.name,
+                left=replace(left, intrinsics=intrinsics),
+                baseline=TargetDisparity(config.stack_reach * float(intrinsics[0, 0])),
+                extra_offsets=stack_places(config.stack_views, rng),
+            )
+        )
+    return plans
 
 
 def _views(scene: SparseScene, config: PairsConfig, seed: int) -> Sequence[Camera]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from gs_stereo.errors import StageError
 from gs_stereo.geometry.disparity import disparity_from_depth
@@ -88,8 +88,8 @@ def render_stereo_pair(
     extra_offsets: tuple[float, ...] = (),
 ) -> StereoPair:
     """Render both eyes of a rig, and views at `extra_offsets` (scene units along the left camera's x axis)."""
-    eyes = renderer.render_stereo(rig)
-    return _pair(rig, eyes, (sample_id, view_id), _extra_views(renderer, rig, extra_offsets), extra_offsets)
+    pair = _pair(rig, renderer.render_stereo(rig), (sample_id, view_id))
+    return replace(pair, extra_views=_extra_views(renderer, rig, extra_offsets), extra_offsets=extra_offsets)
 
 
 def render_planned_pair(plan: PairPlan, renderer: SplatRenderer, capture: Capture, config: PairsConfig) -> PairOutcome:
@@ -115,8 +115,24 @@ def render_planned_pair(plan: PairPlan, renderer: SplatRenderer, capture: Captur
     if reason is not None:
         return PairOutcome(pair=None, measures=measures, refusal=reason)
     offsets = tuple(multiple * rig.baseline for multiple in plan.extra_offsets)
-    extra = _extra_views(renderer, rig, offsets)
-    pair = _pair(rig, (left, right), (plan.sample_id, plan.view_id), extra, offsets)
+    pair = replace(_pair(rig, (left, right), (plan.sample_id, plan.view_id)), extra_offsets=offsets)
+    if not config.stack_views:
+        pair = replace(pair, extra_views=_extra_views(renderer, rig, offsets))
+        return PairOutcome(pair=pair, measures=measures, refusal=None)
+    known = {0.0: left, rig.baseline: right}
+    views = [
+        known.get(offset) or renderer.render([camera])[0].within(camera, capture)
+        for offset, camera in ((offset, rig.left.shifted(offset)) for offset in offsets)
+    ]
+    end = measure_eye(rig.left.shifted(offsets[0]), views[0].image, views[0].depth, capture, config.guards)
+    reason = refusal(replace(measures, right=end), config.guards)
+    if reason is not None:
+        return PairOutcome(pair=None, measures=measures, refusal=reason)
+    pair = replace(
+        pair,
+        extra_views=tuple(view.image for view in views),
+        extra_depth=tuple(_sure_depth(view.depth, config) for view in views),
+    )
     return PairOutcome(pair=pair, measures=measures, refusal=None)
 
 
@@ -144,12 +160,20 @@ def _baseline(plan: PairPlan, depth: DepthMaps, config: PairsConfig) -> float:
         plan.left,
         depth,
         target_disparity_px=plan.baseline.median_px,
-        max_disparity_px=config.max_disparity_share * plan.left.width,
+        # A stack reaches to both sides of its middle view.
+        max_disparity_px=config.max_disparity_share * plan.left.width / (2 if config.stack_views else 1),
     )
 
 
 def _usable(depth: DepthMaps) -> Bool[np.ndarray, "h w"]:
     return np.asarray(np.isfinite(depth.median) & (depth.median > 0))
+
+
+def _sure_depth(depth: DepthMaps, config: PairsConfig) -> Float32[np.ndarray, "h w"]:
+    """The median depth where the view is covered and it is not ambiguous, else NaN."""
+    covered = _usable(depth) & (depth.alpha >= config.guards.covered_alpha)
+    sure = covered & (np.abs(depth.expected - depth.median) <= config.guards.ambiguous_shift * depth.median)
+    return np.where(sure, depth.median, np.float32(np.nan))
 
 
 def _extra_views(
@@ -161,13 +185,7 @@ def _extra_views(
     return tuple(view.image for view in renderer.render([rig.left.shifted(offset) for offset in offsets]))
 
 
-def _pair(
-    rig: StereoRig,
-    eyes: tuple[RenderedView, RenderedView],
-    ids: tuple[str, str],
-    extra_views: tuple[UInt8[np.ndarray, "h w 3"], ...],
-    extra_offsets: tuple[float, ...],
-) -> StereoPair:
+def _pair(rig: StereoRig, eyes: tuple[RenderedView, RenderedView], ids: tuple[str, str]) -> StereoPair:
     """Put a pair together. eyes: left, right. ids: sample_id, view_id."""
     left, right = eyes
     return StereoPair(
@@ -179,8 +197,6 @@ def _pair(
         left_depth=left.depth,
         right_depth=right.depth,
         left_cut_out=left.cut_out,
-        extra_views=extra_views,
-        extra_offsets=extra_offsets,
     )
 
 

@@ -121,7 +121,10 @@ class PairsConfig(Config):
         "a COLMAP model.",
     )
     view_count: int | None = Field(
-        default=None, ge=1, description="How many views to interpolate or perturb; by default as many as photos."
+        default=None,
+        ge=1,
+        description="How many views to interpolate or perturb, by default as many as photos; how many stacks, by "
+        "default 20.",
     )
     perturb_position: float = Field(
         default=0.5, ge=0, description="Largest motion of views=perturb, in distances between neighbouring cameras."
@@ -134,6 +137,19 @@ class PairsConfig(Config):
     extra_offsets: tuple[float, ...] = Field(
         default=(),
         description="More views of a rectified stack: offsets from the left eye in multiples of the baseline.",
+    )
+    stack_views: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="Rectified stacks of so many views, each with depth, instead of pairs: spread over the capture, at "
+        "most view_count (20) of them; 0 = pairs.",
+    )
+    stack_reach: float = Field(
+        default=0.05, gt=0, le=0.5, description="Half the length of a stack over the median depth of its middle view."
+    )
+    stack_focal_jitter: float = Field(
+        default=0.1, ge=0, le=0.5, description="Each stack's focal length differs from the photos' by up to this share."
     )
     guards: GuardsConfig = Field(default=GuardsConfig(), description="Which views are refused.")
 
@@ -153,6 +169,12 @@ class PairsConfig(Config):
                 raise ValueError(f"each {name} must differ from the others")
         if any(not abs(offset) < float("inf") for offset in self.extra_offsets):
             raise ValueError("every extra offset must be finite")
+        if self.stack_views in (1, 2):
+            raise ValueError("a stack has at least 3 views; set stack_views to 5 or 7, or 0 for pairs")
+        if self.stack_views and (self.baselines or self.target_disparity_px or self.extra_offsets):
+            raise ValueError("stack_views chooses its own baselines; leave baselines, targets and extra_offsets out")
+        if self.stack_views and self.views not in ("train", "file"):
+            raise ValueError("stack_views chooses its own places; leave views out, or give a file of them")
         if (self.views == "file") != (self.views_file is not None):
             raise ValueError("views=file and views_file belong together")
         return self

@@ -28,7 +28,8 @@ class StereoImages:
 
     sample_id: unique in a data set. view_id: shared by the samples of one left view; the photo's file name for
     training views. extra_views / extra_offsets: an optional rectified stack, images of the left camera moved by
-    `extra_offsets` scene units along its x axis.
+    `extra_offsets` scene units along its x axis. extra_depth: of each of them in scene units, NaN where it is not sure;
+    empty where it was not rendered.
     """
 
     sample_id: str
@@ -38,6 +39,7 @@ class StereoImages:
     right: UInt8[np.ndarray, "h w 3"]
     extra_views: tuple[UInt8[np.ndarray, "h w 3"], ...] = field(default=())
     extra_offsets: tuple[float, ...] = field(default=())
+    extra_depth: tuple[Float[np.ndarray, "h w"], ...] = field(default=())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -45,14 +45,15 @@ def gsstereo(*arguments: object) -> Result:
 
 def test_scratch_to_a_second_eye(stacks: Path, tmp_path: Path) -> None:
     small = 'model={"widths": [16, 24], "attention": [false, true], "side_px": 64}'
-    result = gsstereo("train-synthesis", tmp_path, "--data", stacks, *FAST, "--set", small, "--name", "mine")
+    runs = tmp_path / "new"  # data from elsewhere need no scene
+    result = gsstereo("train-synthesis", runs, "--data", stacks, *FAST, "--set", small, "--name", "mine")
     assert result.exit_code == 0, result.output
-    run = tmp_path / "gsstereo/train/mine"
+    run = runs / "gsstereo/train/mine"
     assert {"weights.safetensors", "model.json", "log.jsonl", "curves.svg", "README.md"} <= {
         path.name for path in run.iterdir()
     }
     assert "generated, not observed" in (run / "README.md").read_text()
-    again = gsstereo("train-synthesis", tmp_path, "--data", stacks, *FAST, "--set", small, "--name", "mine")
+    again = gsstereo("train-synthesis", runs, "--data", stacks, *FAST, "--set", small, "--name", "mine")
     assert "up to date" in again.output
     pixels = np.random.default_rng(0).integers(0, 256, (66, 100, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")

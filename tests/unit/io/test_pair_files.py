@@ -42,6 +42,7 @@ def make_pair(extra: int = 0, seed: int = 0) -> StereoPair:
         right_depth=_maps(rng, size),
         extra_views=tuple(images[2:]),
         extra_offsets=tuple(float(offset) for offset in rng.normal(size=extra)),
+        extra_depth=tuple(_maps(rng, size).median for _ in range(extra)),
         left_cut_out=rng.random(size) < 0.5 if extra else None,
     )
 
@@ -59,6 +60,7 @@ def assert_equal(first: StereoPair, second: StereoPair) -> None:
     for a, b in images:
         np.testing.assert_array_equal(a, b)
         assert b.dtype == np.uint8
+    np.testing.assert_array_equal(np.array(first.extra_depth), np.array(second.extra_depth))
     np.testing.assert_array_equal(first.left_cut_out, second.left_cut_out)
     for maps_a, maps_b in ((first.left_depth, second.left_depth), (first.right_depth, second.right_depth)):
         for item in fields(DepthMaps):

@@ -12,11 +12,21 @@ from builders import camera_at, plain_sample
 
 from gs_stereo.report.facts import ShownSample
 from gs_stereo.report.generated import GeneratedEyes, TrueEyes
+from gs_stereo.report.pictures import stack_sheet
 from gs_stereo.report.samples_section import _viewer
 from gs_stereo.splat.pairs import RenderedView
 from gs_stereo.types import Camera, DepthMaps
 
 SHAPE = (6, 8)
+SHOWN = ShownSample(
+    sample_id="a",
+    rank="best 1",
+    **dict.fromkeys(("left", "right", "anaglyph", "disparity", "confidence"), "data:x"),
+    disparity_range_px=(1.0, 2.0),
+    depth_range=(2.0, 1.0),
+    size=(8, 6),
+    notes=(),
+)
 
 
 class Renderer:
@@ -71,17 +81,23 @@ def test_nothing_is_rendered_where_the_place_is_unknown() -> None:
 
 
 def test_the_truth_has_a_tab_of_its_own() -> None:
-    shown = ShownSample(
-        sample_id="a",
-        rank="best 1",
-        **dict.fromkeys(("left", "right", "anaglyph", "disparity", "confidence"), "data:x"),
-        disparity_range_px=(1.0, 2.0),
-        depth_range=(2.0, 1.0),
-        size=(8, 6),
-        notes=(),
-    )
-    assert "rendered truth" not in _viewer(shown, 0, "m")
-    page = _viewer(replace(shown, made="data:made", truth="data:truth"), 0, "m")
-    assert page.count('class="pane"') == 5
+    assert "rendered truth" not in _viewer(SHOWN, 0, "m")
+    page = _viewer(replace(SHOWN, made="data:made", truth="data:truth"), 0, "m")
+    assert page.count('class="pane of-') == 5
     assert 'id="viewer0-truth" class="truth"' in page
     assert page.index("data:made") < page.index("data:truth")
+
+
+def test_a_stack_has_a_tab_with_all_its_views_above_their_depth() -> None:
+    views = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((3, 4, 5, 3), np.uint8)
+    depth = np.full((3, 4, 5), 2.0, np.float32)
+    depth[:, :, 0], depth[1, 0, 0] = 1.0, np.nan
+    sheet = stack_sheet(views, depth)
+    assert sheet.shape == (8, 15, 3)
+    np.testing.assert_array_equal(sheet[:4], np.concatenate(list(views), axis=1))
+    assert (sheet[5, 0] == sheet[5, 5]).all()
+    assert (sheet[5, 0] != sheet[5, 1]).any()
+    assert "data:stack" not in _viewer(SHOWN, 0, "m")
+    page = _viewer(replace(SHOWN, stack="data:stack"), 0, "m")
+    assert 'id="viewer0-stack" class="stack"' in page
+    assert 'class="pane of-stack"><img src="data:stack"' in page

@@ -11,6 +11,7 @@ from builders import make_gaussians
 from plane_rasterizer import PlaneRasterizer, no_gaussians, plane_scene, turned, view_at
 
 from gs_stereo.config import parse_config
+from gs_stereo.datasets.schema import check_sample, sample_of
 from gs_stereo.errors import ConfigError, StageError
 from gs_stereo.geometry.disparity import disparity_from_depth, warp_right_to_left
 from gs_stereo.geometry.projection import project
@@ -19,7 +20,7 @@ from gs_stereo.splat.pair_planner import plan_pairs
 from gs_stereo.splat.pairs import SplatRenderer, choose_baseline, render_planned_pair, render_stereo_pair
 from gs_stereo.splat.pairs_config import PairsConfig
 from gs_stereo.splat.raster.protocol import RenderSettings
-from gs_stereo.types import DepthMaps, StereoRig
+from gs_stereo.types import DepthMaps, StereoLabel, StereoPair, StereoRig
 from gs_stereo.types.gaussians import Gaussians
 
 
@@ -153,6 +154,49 @@ def test_extra_offsets_are_multiples_of_the_baseline():
     np.testing.assert_array_equal(outcome.pair.extra_views[1], expected)
 
 
+def test_a_stack_has_depth_in_every_view_and_holds_both_eyes():
+    scene = plane_scene(["a.jpg", "b.jpg", "c.jpg"])
+    config = PairsConfig(stack_views=5, view_count=2)
+    plans = plan_pairs(scene, config, 0)
+    for plan in plans:
+        pair = render_planned_pair(plan, renderer(), Capture(scene=scene), config).pair
+        assert pair is not None
+        focal, offsets = pair.rig.left.focal_px, np.array(pair.extra_offsets)
+        assert offsets[[0, 2]] == pytest.approx([-pair.rig.baseline, 0])
+        assert offsets[4] == pair.rig.baseline
+        assert np.median(pair.left_depth.median) * config.stack_reach == pytest.approx(pair.rig.baseline, rel=0.01)
+        np.testing.assert_array_equal(pair.extra_views[2], pair.left)
+        np.testing.assert_array_equal(pair.extra_views[4], pair.right)
+        sample = sample_of(pair, plane_label(pair))
+        check_sample(sample)
+        assert sample.view_depth is not None
+        # Every view sees the one plane: any of them, warped by its own depth, is any other.
+        for source, target in ((0, 4), (3, 1)):
+            disparity = focal * (offsets[target] - offsets[source]) / sample.view_depth[source].astype(np.float64)
+            warped = warp_right_to_left(pair.extra_views[target].astype(np.float64), disparity)
+            seen = np.isfinite(warped).all(axis=-1)
+            assert seen.mean() > 0.7
+            assert np.abs(warped - pair.extra_views[source])[seen].mean() < 4
+
+
+def plane_label(pair: StereoPair) -> StereoLabel:
+    disparity = disparity_from_depth(pair.left_depth.median, pair.rig.focal_times_baseline)
+    zeros = np.zeros(disparity.shape)
+    return StereoLabel(disparity=disparity, confidence=zeros.astype(np.uint8), flags=zeros.astype(np.uint16))
+
+
+def test_a_stack_is_refused_for_its_far_end_and_has_no_depth_where_it_is_not_sure():
+    scene = plane_scene(["a.jpg"])
+    wide = PairsConfig(stack_views=3, stack_reach=0.5, max_disparity_share=1.0, stack_focal_jitter=0)
+    outcome = render_planned_pair(plan_pairs(scene, wide, 0)[0], renderer(), Capture(scene=scene), wide)
+    assert (outcome.pair, outcome.refusal) == (None, "baseline_too_wide")
+    config = parse_config(PairsConfig, {"stack_views": 3, "guards": {"max_ambiguous_share": 1}}, where="test")
+    foggy = renderer(PlaneRasterizer(mean_shift=0.5))
+    pair = render_planned_pair(plan_pairs(scene, config, 0)[0], foggy, Capture(scene=scene), config).pair
+    assert pair is not None
+    assert np.isnan(pair.extra_depth).all()
+
+
 def test_a_refused_left_eye_costs_one_rendering_and_is_told():
     scene = plane_scene(["a.jpg"])
     rasterizer = PlaneRasterizer(half_width=0.5)
@@ -193,6 +237,9 @@ def test_a_baseline_beyond_the_capture_is_refused():
         {"target_disparity_px": [4, 4]},
         {"target_disparity_px": [4, float("inf")]},
         {"extra_offsets": [float("inf")]},
+        {"stack_views": 2},
+        {"stack_views": 5, "baselines": [0.1]},
+        {"stack_views": 5, "views": "perturb"},
         {"views": "file"},
         {"views_file": "x.json"},
         {"views": "sideways"},
