@@ -61,6 +61,8 @@ class TrueEyes:
         camera = self.cameras.get(sample.view_id)
         if camera is None:
             return None
+        if self.eyes.maker.get("settings", {}).get("cameras") == "of the capture":
+            return self.renderer.render([sample.rig.left if self.eyes.is_left(sample) else sample.rig.right])[0].image
         height, width = sample.disparity.shape
         source = replace(camera, width=width, height=height, intrinsics=sample.intrinsics)
         length = self._length(sample.baseline, source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gs_stereo.config import Config
 
@@ -36,6 +36,11 @@ class SynthesisConfig(Config):
     side_px: int | None = Field(
         default=None, ge=64, le=2048, multiple_of=16, description="The model works at about side x side pixels"
     )
+    size: Literal["model", "photo"] = Field(
+        default="model",
+        description="Of the pairs. model: the size it works at; photo: the photo as it is, beside the generated eye "
+        "made as large, but no sharper",
+    )
     focal_px: float | None = Field(
         default=None, gt=0, description="Focal length of the photos in pixels; None: EXIF, else 54 degrees of view"
     )
@@ -45,3 +50,9 @@ class SynthesisConfig(Config):
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="Of the nets; the CPU wants float32"
     )
+
+    @model_validator(mode="after")
+    def _whole(self) -> SynthesisConfig:
+        if self.size == "photo" and self.framing == "square":
+            raise ValueError("a square has lost the sides of the photo; set framing=whole with size=photo")
+        return self

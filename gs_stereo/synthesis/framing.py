@@ -42,13 +42,28 @@ class Framing:
         framed[:2, 2] -= self.left_top
         return framed
 
+    @property
+    def shown_wh(self) -> tuple[int, int]:
+        """Size of the part of the model's picture that shows the photo."""
+        (width, height), (wide, high) = self.resized_wh, self.model_wh
+        return min(width, wide), min(height, high)
+
+    def unpadded(self, picture: UInt8[np.ndarray, "hm wm 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """That part."""
+        (left, top), (width, height) = (max(0, -edge) for edge in self.left_top), self.shown_wh
+        return np.ascontiguousarray(picture[top : top + height, left : left + width])
+
+    def unpadded_intrinsics(self, photo_intrinsics: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
+        """K of that part from that of the photo."""
+        framed = self.intrinsics(photo_intrinsics)
+        framed[:2, 2] -= np.maximum(0, -np.array(self.left_top))
+        return framed
+
     def back(self, picture: UInt8[np.ndarray, "hm wm 3"]) -> UInt8[np.ndarray, "h w 3"]:
         """A picture of the model's size at the size of the photo. InputError if the framing cut some of it off."""
-        (width, height), (left, top) = self.resized_wh, self.left_top
-        if left > 0 or top > 0:
+        if max(self.left_top) > 0:
             raise InputError("A square crop has lost the sides of the photo; frame the whole photo instead.")
-        own = picture[-top : height - top, -left : width - left]
-        return np.asarray(Image.fromarray(np.ascontiguousarray(own)).resize(self.photo_wh, Image.Resampling.LANCZOS))
+        return np.asarray(Image.fromarray(self.unpadded(picture)).resize(self.photo_wh, Image.Resampling.LANCZOS))
 
 
 def square_framing(photo_wh: tuple[int, int], side: int) -> Framing:

@@ -22,11 +22,13 @@ from gs_stereo.synthesis.framing import Framing, square_framing, whole_framing
 from gs_stereo.synthesis.model_files import ModelUse, located, model_use
 from gs_stereo.synthesis.open_model import open_model
 from gs_stereo.synthesis.rays import default_intrinsics
+from gs_stereo.synthesis.source_photos import SourcePhoto
 from gs_stereo.synthesis.stereospace import Progress, Sampling, SourcePicture, StereoSpace
 from gs_stereo.types import Camera, Provenance, StereoImages, StereoRig
 
 _PERCENTILE = 98.0
 _LEAST_MATCHED_SHARE = 0.05
+_MOST_CUT = 1.1
 
 
 C = TypeVar("C", bound=SynthesisConfig)
@@ -44,11 +46,25 @@ class Generator:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FramedPhoto:
-    """A photo as the model gets it, and its camera at that size."""
+    """A photo as the model gets it with K at that size, and the eye of the pair that it becomes.
+
+    eye, camera: at the size of the pair. whole: that is the photo's own size. unit: length beside that camera of a
+    baseline of 1.
+    """
 
     name: str
     picture: UInt8[np.ndarray, "h w 3"]
     intrinsics: Float[np.ndarray, "3 3"]
+    framing: Framing
+    eye: UInt8[np.ndarray, "h2 w2 3"]
+    camera: Camera
+    whole: bool
+    unit: float = 1.0
+
+    def other_eye(self, generated: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+        """What the model made, at the size of the pair."""
+        shown = self.framing.back(generated) if self.whole else self.framing.unpadded(generated)
+        return _middle(shown, (self.camera.width, self.camera.height))
 
 
 def settled(config: C) -> C:
@@ -78,30 +94,66 @@ def framing_of(photo_wh: tuple[int, int], config: SynthesisConfig) -> Framing:
     return whole_framing(photo_wh, config.side_px, multiple_px)
 
 
-def check_one_shape(photos: Sequence[Path], config: SynthesisConfig) -> None:
-    """InputError if the photos of a set would become pictures of different sizes, which no data set takes."""
-    sizes = {path: framing_of(photo_size(path), config).model_wh for path in photos}
-    first = photos[0]
-    other = next((path for path in photos if sizes[path] != sizes[first]), None)
-    if other is not None:
-        raise InputError(
-            f"{first.name} and {other.name} have different shapes, and the pairs of a set have one; "
-            "choose photos of one shape with --set photos=[...], or give --set framing=square."
-        )
+def _middle(picture: UInt8[np.ndarray, "h w 3"], size_wh: tuple[int, int]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    left, top = (picture.shape[1] - size_wh[0]) // 2, (picture.shape[0] - size_wh[1]) // 2
+    return np.ascontiguousarray(picture[top : top + size_wh[1], left : left + size_wh[0]])
 
 
-def framed_photo(path: Path, config: SynthesisConfig) -> FramedPhoto:
-    """Read a photo and bring it to the model's size; its focal length is given, in its EXIF, or 54 degrees of view."""
-    photo = read_photo(path)
+def size_of_pairs(photos: Sequence[SourcePhoto], config: SynthesisConfig) -> tuple[int, int]:
+    """(width, height) of all pairs of a set: the least of all photos, whose middle is taken.
+
+    InputError if that would cut off more than a tenth of a side: a data set has one size.
+    """
+    sizes = {photo: photo_size(photo.path) for photo in photos}
+    if config.size == "model":
+        sizes = {photo: framing_of(size, config).shown_wh for photo, size in sizes.items()}
+    smallest = min(size[0] for size in sizes.values()), min(size[1] for size in sizes.values())
+    for side in (0, 1):
+        small, *_, large = sorted([photos[0], *photos], key=lambda photo: sizes[photo][side])
+        if sizes[large][side] > _MOST_CUT * smallest[side]:
+            raise InputError(
+                f"{small.name} and {large.name} have different shapes, and the pairs of a set have one; "
+                "choose photos of one shape with --set photos=[...], or give --set framing=square."
+            )
+    return smallest
+
+
+def framed_photo(source: SourcePhoto, config: SynthesisConfig, pair_wh: tuple[int, int]) -> FramedPhoto:
+    """Read a photo and bring it to the model's size, its middle to that of the pair.
+
+    Without a camera of a capture its focal length is given, in its EXIF, or 54 degrees of view.
+    """
+    photo = read_photo(source.path)
     height, width = photo.shape[:2]
     framing = framing_of((width, height), config)
-    intrinsics = default_intrinsics(width, height)
-    focal = config.focal_px
-    if focal is None and (over_edge := read_metadata(path).focal_over_edge) is not None:
-        focal = over_edge * max(width, height)
+    intrinsics = _intrinsics(source, (width, height), config)
+    eye, own_k, pose = photo, np.array(intrinsics, np.float64), np.eye(4)
+    if config.size == "model":
+        eye, own_k = framing.unpadded(framing.picture(photo)), framing.unpadded_intrinsics(intrinsics)
+    own_k[:2, 2] -= (eye.shape[1] - pair_wh[0]) // 2, (eye.shape[0] - pair_wh[1]) // 2
+    if source.camera is not None and source.unit is not None:
+        pose = source.camera.cam_from_world
+    return FramedPhoto(
+        name=source.name,
+        picture=framing.picture(photo),
+        intrinsics=framing.intrinsics(intrinsics),
+        framing=framing,
+        eye=_middle(eye, pair_wh),
+        camera=Camera(name=source.name, width=pair_wh[0], height=pair_wh[1], intrinsics=own_k, cam_from_world=pose),
+        whole=config.size == "photo",
+        unit=source.unit or 1.0,
+    )
+
+
+def _intrinsics(source: SourcePhoto, size_wh: tuple[int, int], config: SynthesisConfig) -> Float[np.ndarray, "3 3"]:
+    if source.camera is not None:
+        return source.camera.intrinsics
+    intrinsics, focal = default_intrinsics(*size_wh), config.focal_px
+    if focal is None and (over_edge := read_metadata(source.path).focal_over_edge) is not None:
+        focal = over_edge * max(size_wh)
     if focal is not None:
         intrinsics[0, 0] = intrinsics[1, 1] = focal
-    return FramedPhoto(name=path.name, picture=framing.picture(photo), intrinsics=framing.intrinsics(intrinsics))
+    return intrinsics
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,7 +167,7 @@ class GeneratedPair:
     def measures(self, provenance: Provenance) -> Mapping[str, Any]:
         """What pair.json says of it."""
         return {
-            "baseline": abs(self.baseline),
+            "baseline": self.images.rig.baseline,
             "generated": asdict(provenance),
             "generated_at": self.baseline,
             "generated_seed": self.seed,
@@ -146,6 +198,8 @@ def second_eye_by_disparity(
     generator: Generator, photo: FramedPhoto, target_px: float, seed: int, progress: Progress | None = None
 ) -> GeneratedPair:
     """The pair whose 98th percentile of disparity is about `target_px`: a first try is measured, then made again.
+
+    target_px: of the pair, whatever size the model works at.
 
     A single photo has no scale, so a baseline in metres says little. InputError where the first try cannot be matched.
     """
@@ -186,13 +240,12 @@ def _pair(
     sampling = Sampling(steps=config.steps, guidance=config.guidance)
     own = unit_seed(seed, f"{photo.name}/{baseline:.6g}")
     generated = generator.model.picture_at(source, baseline, sampling, own, progress=progress)
-    left, right = (photo.picture, generated) if baseline > 0 else (generated, photo.picture)
-    height, width = photo.picture.shape[:2]
-    camera = Camera(name=photo.name, width=width, height=height, intrinsics=photo.intrinsics, cam_from_world=np.eye(4))
+    eye, length = photo.other_eye(generated), baseline * photo.unit
+    left, right = (photo.eye, eye) if baseline > 0 else (eye, photo.eye)
     images = StereoImages(
         sample_id=f"{Path(photo.name).stem}_b{baseline:+.4g}",
         view_id=photo.name,
-        rig=StereoRig(left=camera, baseline=abs(baseline)),
+        rig=StereoRig(left=photo.camera if baseline > 0 else photo.camera.shifted(length), baseline=abs(length)),
         left=left,
         right=right,
     )

@@ -11,10 +11,14 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from builders import tiny_scene
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from gs_stereo.cli.main import app
+from gs_stereo.geometry.projection import project
+from gs_stereo.imaging.images import read_photo, write_png
+from gs_stereo.io.colmap import model_from_sparse_scene, write_model
 from gs_stereo.io.pairs import read_pair
 from gs_stereo.types import StereoImages, StereoPair
 
@@ -57,8 +61,7 @@ def test_photos_become_pairs_that_a_matcher_labels(scene: Path, weights: Path) -
     assert len(pairs) == 4
     for pair in pairs.values():
         assert not isinstance(pair, StereoPair)
-        assert pair.left.shape == pair.right.shape
-        assert all(side % 64 == 0 for side in pair.left.shape[:2])
+        assert pair.left.shape == pair.right.shape == (52, 78, 3)  # 120x80 at about 64x64 pixels, without padding
     right, left = (pairs[name] for name in sorted(pairs)[:2])
     np.testing.assert_array_equal(right.left, left.right)  # the photo's own eye, bit by bit
     assert (right.rig.baseline, left.rig.baseline) == (0.15, 0.1)
@@ -128,7 +131,52 @@ def test_one_photo_alone(scene: Path, weights: Path) -> None:
     assert gsstereo("synthesize", scene / "photo1.png", "--weights", weights, *FAST).exit_code == 0
     (pair,) = pairs_of(scene).values()
     assert pair.view_id == "photo1.png"
-    assert pair.left.shape == (64, 128, 3)  # 100x66 at about 64 x 64 pixels, in multiples of 64
+    assert pair.left.shape == (52, 79, 3)  # 100x66 at about 64x64 pixels
+
+
+def test_a_pair_of_the_photo_s_size_holds_the_photo_itself(scene: Path) -> None:
+    result = gsstereo("synthesize", scene / "photo1.png", "--baseline", 0.05, "--set", "size=photo")
+    assert result.exit_code == 0, result.output
+    assert "pairs 1 of 100x66 px" in result.output
+    (pair,) = pairs_of(scene).values()
+    np.testing.assert_array_equal(pair.left, read_photo(scene / "photo1.png"))
+    assert pair.right.shape == (66, 100, 3)
+    assert pair.rig.left.intrinsics[:2, 2].tolist() == [50, 33]
+    result = gsstereo("synthesize", scene, "--set", "size=photo")
+    assert result.exit_code == 3
+    assert "photo1.png and photo0.png have different shapes" in result.output.replace("\n", " ")
+    result = gsstereo("synthesize", scene, "--set", "size=photo", "--set", "framing=square")
+    assert result.exit_code == 2
+    assert "set framing=whole with size=photo" in result.output.replace("\n", " ")
+
+
+def test_the_photos_of_a_capture_keep_its_cameras_and_its_scale(tmp_path: Path) -> None:
+    scene, photos = tiny_scene(3)
+    for camera in scene.cameras:
+        write_png(tmp_path / "images" / camera.name, photos(camera.name))
+    (tmp_path / "model").mkdir()
+    write_model(tmp_path / "model", model_from_sparse_scene(scene))
+    result = gsstereo("import", tmp_path, "--colmap", tmp_path / "model", "--metres-per-unit", 2)
+    assert result.exit_code == 0, result.output
+    result = gsstereo("synthesize", tmp_path, "--baseline", 0.05, "--baseline", -0.05)
+    assert result.exit_code == 0, result.output
+    pairs = list(pairs_of(tmp_path).values())
+    assert len(pairs) == 6
+    for number, camera in enumerate(scene.cameras):
+        right, left = pairs[2 * number : 2 * number + 2]
+        np.testing.assert_allclose(right.rig.left.cam_from_world, camera.cam_from_world, atol=1e-9)
+        np.testing.assert_allclose(left.rig.right.cam_from_world, camera.cam_from_world, atol=1e-9)
+        focal = right.rig.left.focal_px / right.left.shape[1]
+        assert focal == pytest.approx(camera.focal_px / camera.width, rel=0.02)
+        np.testing.assert_array_equal(right.left, left.right)
+        depth = project(camera, scene.points.xyz_in_world[scene.visible_points[number]])[1]
+        assert right.rig.baseline == pytest.approx(0.05 * np.median(depth), rel=1e-3)
+    assert gsstereo("label", tmp_path, "--pairs", "generated", "--expert", "sgbm").exit_code == 0
+    with h5py.File(next((tmp_path / "gsstereo/dataset/sgbm").glob("*.h5"))) as file:
+        assert file.attrs["metres_per_unit"] == 2
+    result = gsstereo("synthesize", tmp_path, "--set", "photos=[none.png]", "--set", "source=capture")
+    assert result.exit_code == 3
+    assert "none.png is no registered photo" in result.output.replace("\n", " ")
 
 
 def test_photos_of_different_shapes_are_refused_with_a_way_out(scene: Path, weights: Path) -> None:

@@ -75,6 +75,17 @@ def test_the_truth_is_rendered_from_the_generated_eye(unit: str, metres: float |
     assert photo.cam_from_world[0, 3] - camera.cam_from_world[0, 3] == pytest.approx(moved)
 
 
+def test_a_pair_in_the_frame_of_its_capture_says_itself_where_its_eyes_are() -> None:
+    truth = true_eyes("median_depth")
+    truth.eyes.maker["settings"]["cameras"] = "of the capture"
+    for name, eye in (("0000-0_photo", "right"), ("0000-1_photo", "left")):
+        pair = sample(name)
+        truth(pair)
+        pose = getattr(pair.rig, eye).cam_from_world
+        np.testing.assert_array_equal(truth.renderer.asked[-1].cam_from_world, pose)
+    assert len(truth.renderer.asked) == 2
+
+
 def test_nothing_is_rendered_where_the_place_is_unknown() -> None:
     assert true_eyes("metres")(sample("0000-0_photo")) is None
     assert true_eyes("median_depth")(sample("0000-0_other", "other.png")) is None
