@@ -28,7 +28,7 @@ FINDERS: dict[str, Callable[[Path], list[PairSource]]] = {
 
 def sources_of(layout: str, folder: Path) -> list[PairSource]:
     """The pairs of an export in the order in which they were written."""
-    strangers = {"nerf-stereo": _nerf_stereo, "webdataset": _webdataset}
+    strangers = {"nerf-stereo": _nerf_stereo, "webdataset": _webdataset, "openstereo": _openstereo}
     return FINDERS[layout](folder) if layout in FINDERS else list(strangers[layout](folder))
 
 
@@ -42,6 +42,15 @@ def _nerf_stereo(folder: Path) -> Iterator[PairSource]:
         images = [np.array(Image.open(folder / name)) for name in (centre, right)]
         steps = cv2.imread(str(folder / disparity), cv2.IMREAD_UNCHANGED).astype(np.float32)
         yield _source(centre, images, np.where(steps == 0, np.float32(np.nan), steps / 64))
+
+
+def _openstereo(folder: Path) -> Iterator[PairSource]:
+    lists = [(folder / name).read_text().splitlines() for name in ("train.txt", "val.txt")]
+    for line in sorted({line for lines in lists for line in lines}):
+        left, right, disparity, _ = (folder / name for name in line.split(" "))
+        values = cv2.imread(str(disparity), cv2.IMREAD_UNCHANGED)
+        images = [np.array(Image.open(name)) for name in (left, right)]
+        yield _source(line, images, np.where(np.isinf(values), np.float32(np.nan), values))
 
 
 def _webdataset(folder: Path) -> Iterator[PairSource]:

@@ -119,6 +119,7 @@ EXPORTERS: Registry[type[Exporter]] = Registry(
         "sceneflow": "gs_stereo.datasets.layouts.sceneflow:SceneFlowExporter",
         "nerf-stereo": "gs_stereo.datasets.layouts.nerf_stereo:NerfStereoExporter",
         "foundationstereo": "gs_stereo.datasets.layouts.foundation_stereo:FoundationStereoExporter",
+        "openstereo": "gs_stereo.datasets.layouts.openstereo:OpenStereoExporter",
         "webdataset": "gs_stereo.datasets.layouts.webdataset:WebDatasetExporter",
     },
 )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import re
+import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 from builders import INFO, SAMPLE_SHAPE, make_info, make_sample
 from exported import pairs_of, sources_of
 from PIL import Image
@@ -152,6 +157,44 @@ def test_foundation_stereo(tmp_path: Path, suffix: str) -> None:
         assert disparity[0, :4] == pytest.approx([0, 0.001, 0.001, 255.99])
         assert np.abs(disparity - np.maximum(np.nan_to_num(sample.disparity), 0))[0, 4:].max() <= 0.001
         assert np.abs(disparity[1:] - sample.disparity[1:]).max() <= 0.0005 + 1e-5
+
+
+def test_openstereo_class_reads_its_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Template:  # what OpenStereo's own template gives its classes
+        def __init__(self, root: Path, lines: list[str]) -> None:
+            self.root, self.transform, self.data_list = str(root), None, [line.split(" ") for line in lines]
+
+    package, template = ModuleType("stereo_datasets"), ModuleType("stereo_datasets.dataset_template")
+    package.__path__, template.DatasetTemplate = [str(tmp_path)], Template
+    monkeypatch.setitem(sys.modules, package.__name__, package)
+    monkeypatch.setitem(sys.modules, template.__name__, template)
+    root = written(tmp_path, "openstereo")
+    module = importlib.import_module("stereo_datasets.gs_stereo_dataset")
+    monkeypatch.delitem(sys.modules, module.__name__)
+    lines = (root / "train.txt").read_text()
+    assert (root / "val.txt").read_text() == lines  # one view: nothing can be held out
+    for line, sample in zip(lines.splitlines(), SAMPLES, strict=True):
+        found = module.GsStereoDataset(root, [line])[0]
+        np.testing.assert_array_equal(found["left"], sample.left)
+        np.testing.assert_array_equal(found["right"], sample.right)
+        np.testing.assert_array_equal(found["disp"], np.nan_to_num(sample.disparity))
+        np.testing.assert_array_equal(found["valid"], np.nan_to_num(sample.disparity) > 0)
+        np.testing.assert_array_equal(found["occ_mask"], (sample.flags & 3) != 0)
+    (root / "seen" / "000000.png").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match="seen"):
+        module.GsStereoDataset(root, lines.splitlines())[0]
+
+
+def test_openstereo_holds_whole_views_out_and_fits_the_configuration_to_the_size(tmp_path: Path) -> None:
+    samples = [replace(make_sample(number), view_id=f"view {number // 2}") for number in range(24)]
+    EXPORTERS.load("openstereo")().write(tmp_path, samples, ExportJob(info=INFO))
+    kept, held_out = ((tmp_path / name).read_text().splitlines() for name in ("train.txt", "val.txt"))
+    assert [line.split()[0] for line in held_out] == ["left/000018.png", "left/000019.png"]
+    assert len(kept) == 22
+    config = yaml.safe_load((tmp_path / "foundationstereo.yaml").read_text())
+    steps = {step["NAME"]: step for step in config["DATA_CONFIG"]["DATA_TRANSFORM"]["TRAINING"]}
+    assert steps["RandomCrop"]["SIZE"] == [32, 32]
+    assert config["DATA_CONFIG"]["DATA_TRANSFORM"]["EVALUATING"][0]["SIZE"] == [32, 32]
 
 
 def test_webdataset(tmp_path: Path) -> None:
