@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from gs_stereo import __version__
 from gs_stereo.cli.options import Common, shared_options
 from gs_stereo.cli.tables import print_json, print_table
+from gs_stereo.core.cores import cores
 from gs_stereo.errors import GsStereoError
 from gs_stereo.pipeline.environment import library_versions
 
@@ -37,9 +38,10 @@ def doctor(*, common: Common) -> None:
 def _machine() -> Finding:
     import torch
 
-    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
-    advice = "" if threads >= cores else "set OMP_NUM_THREADS to use all cores"
-    return Finding(topic="cores", ok=True, found=f"{cores} cores, torch uses {threads} threads", advice=advice)
+    threads, policy = torch.get_num_threads(), os.environ.get("OMP_WAIT_POLICY")
+    advice = "" if threads >= cores() else "unset OMP_NUM_THREADS to use them all"
+    found = f"{cores()} of {os.cpu_count()} may be used, torch uses {threads} threads, {policy} while they wait"
+    return Finding(topic="cores", ok=True, found=found, advice=advice)
 
 
 def _memory() -> Finding:

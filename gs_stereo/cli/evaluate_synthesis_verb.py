@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gs_stereo.synthesis.stack_report import StackReport
 
 
-@shared_options("set_", "seed", "dry_run", "json", "quiet")
+@shared_options("set_", "seed", "threads", "dry_run", "json", "quiet")
 def evaluate_synthesis(
     *,
     synthesizer: Annotated[

@@ -14,6 +14,7 @@ from typer.models import ParameterInfo
 from gs_stereo.cli.completion import completion
 from gs_stereo.cli.failures import named
 from gs_stereo.cli.help import SHARED_OPTIONS
+from gs_stereo.core.cores import use_cores
 from gs_stereo.log import setup_logging
 
 SceneArgument = Annotated[
@@ -40,6 +41,10 @@ class Common:
     force: Annotated[bool, _shared("--force", help="Make it again although it is up to date.")] = False
     workers: Annotated[
         int | None, _shared("--workers", help="Processes for independent units; one a core by default.")
+    ] = None
+    threads: Annotated[
+        int | None,
+        _shared("--threads", min=1, help="Cores to use at most, workers included; all that this process may use."),
     ] = None
     dry_run: Annotated[bool, _shared("--dry-run", help="Say what would run and stop.")] = False
     json: Annotated[bool, _shared("--json", help="Print results as JSON on stdout.")] = False
@@ -72,6 +77,7 @@ def shared_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., 
         @functools.wraps(verb)
         def wrapper(**values: Any) -> None:
             common = Common(**{item.name: values.pop(item.name) for item in shared})
+            use_cores(common.threads)
             setup_logging(quiet=common.quiet or common.json)
             try:
                 verb(**values, common=common)

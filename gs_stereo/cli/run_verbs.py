@@ -40,7 +40,7 @@ def status(*, scene: SceneArgument = Path(), config: RecipeOption = None, common
     run_recipe(_recipe(config), [scene], replace(common, dry_run=True))
 
 
-@shared_options("out", "workers", "dry_run", "json", "quiet")
+@shared_options("out", "workers", "threads", "dry_run", "json", "quiet")
 def refresh(
     *,
     scene: SceneArgument = Path(),

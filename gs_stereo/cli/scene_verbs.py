@@ -10,7 +10,7 @@ from gs_stereo.cli.running import run_stage
 from gs_stereo.cli.tables import print_json
 
 
-@shared_options("set_", "seed", "json", "quiet")
+@shared_options("set_", "seed", "threads", "json", "quiet")
 def sample(
     *,
     folder: Annotated[Path, typer.Argument(help="Folder to make; must be new or empty.")],

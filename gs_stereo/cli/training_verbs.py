@@ -118,7 +118,7 @@ def data_source(text: str) -> dict[str, Any]:
     return {"path": path_text(Path(text))}
 
 
-@shared_options("set_", "dry_run", "json", "quiet")
+@shared_options("set_", "threads", "dry_run", "json", "quiet")
 def evaluate(
     *,
     model: Annotated[str, typer.Argument(help="An expert ({choices}), a .onnx file, or a checkpoint.")],
@@ -191,7 +191,7 @@ def _expert_and_settings(model: str, description: str | None) -> tuple[str, dict
     return expert, {expert: given(**{setting: path_text(Path(model)), "description": description})}
 
 
-@shared_options("set_", "seed", "workers", "dry_run", "json", "quiet")
+@shared_options("set_", "seed", "workers", "threads", "dry_run", "json", "quiet")
 def sample_pairs(
     *,
     folder: Annotated[Path, typer.Argument(help="Folder to make; must be new or empty.")],

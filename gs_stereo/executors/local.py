@@ -1,35 +1,19 @@
 """Cells in this process one after the other, and their units in a pool of processes on this machine."""
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from typing import TypeVar
 
 from gs_stereo.core.channel import end_when_closed
+from gs_stereo.core.cores import cores, shared_by
 from gs_stereo.core.memory import reuse_freed_memory
 from gs_stereo.errors import GsStereoError, StageError
 from gs_stereo.pipeline.cell import Cell, CellResult, Executor, StageReport
 
 U = TypeVar("U")
 R = TypeVar("R")
-
-
-_NUMPY_THREADS = "OPENBLAS_NUM_THREADS"
-
-
-@contextmanager
-def _one_thread_for_numpy() -> Iterator[None]:
-    """Processes started here multiply small matrices in one thread: there is a process for every core already."""
-    before = os.environ.get(_NUMPY_THREADS)
-    os.environ.setdefault(_NUMPY_THREADS, "1")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_NUMPY_THREADS]
 
 
 def _start_worker() -> None:
@@ -44,7 +28,7 @@ class LocalExecutor:
     """Runs everything on this machine. `workers`: processes at most (None = one a core)."""
 
     def __init__(self, workers: int | None = None) -> None:
-        self._workers = workers or os.cpu_count() or 1
+        self._workers = workers or cores()
 
     def run(self, cells: Sequence[Cell], run_cell: Callable[[Cell, Executor], StageReport]) -> Iterator[CellResult]:
         """The cells in their order, in this process. Those that need a failed one are left out."""
@@ -73,7 +57,7 @@ class LocalExecutor:
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(max_workers=count, mp_context=context, initializer=_start_worker)
         try:
-            with _one_thread_for_numpy():
+            with shared_by(count):
                 results = pool.map(function, units)
             yield from results
         except BrokenProcessPool as error:

@@ -66,7 +66,7 @@ class OnnxConfig(MatcherSettings):
         description="auto: CUDA if onnxruntime offers it, else CPU; TensorRT only on request, as it builds engines",
     )
     device_index: int = Field(default=0, ge=0, description="Which GPU", json_schema_extra=MEANS)
-    threads: int = Field(default=0, ge=0, description="CPU threads; 0 = onnxruntime decides", json_schema_extra=MEANS)
+    threads: int = Field(default=0, ge=0, description="CPU threads; 0 = all cores", json_schema_extra=MEANS)
     when_size_differs: Literal["auto", "resize", "tile"] = Field(
         default="auto",
         description="What a fixed size does to others; auto: resize, or tile if a side shrinks below smallest_scale",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gs_stereo.core.cores import cores
 from gs_stereo.errors import ConfigError, InputError, PluginError, StageError
 from gs_stereo.log import logger
 from gs_stereo.matching.onnx_config import OnnxConfig, OnnxModelDescription
@@ -71,7 +72,8 @@ def _start(config: OnnxConfig, provider: str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = config.threads
+    options.intra_op_num_threads = config.threads or cores()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _SILENT
     options.use_deterministic_compute = True
     device = {"device_id": str(config.device_index)}

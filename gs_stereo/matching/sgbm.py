@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 
+from gs_stereo.core.cores import cores
 from gs_stereo.errors import ConfigError
 from gs_stereo.matching.both_sides import OneDirectionMatcher, Pair
 from gs_stereo.mvs.sgbm import semi_global_disparity
@@ -35,6 +36,6 @@ class SgbmMatcher(OneDirectionMatcher):
         )
 
     def left_disparities(self, pairs: Sequence[Pair], max_disparity_px: float | None) -> list[DisparityPrediction]:
-        with ThreadPoolExecutor(2) as pool:  # OpenCV releases the interpreter lock
+        with ThreadPoolExecutor(min(2, cores())) as pool:  # OpenCV releases the interpreter lock
             found = pool.map(lambda pair: semi_global_disparity(pair[0], pair[1], self.config, max_disparity_px), pairs)
             return [DisparityPrediction(disparity=disparity) for disparity in found]

@@ -1,10 +1,9 @@
 """The native kernels; native/mvs/interface.h says what they take."""
 
-import os
-
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from gs_stereo.core.cores import cores
 from gs_stereo.mvs.config import SweepConfig
 from gs_stereo.native.library import Library, Struct
 
@@ -39,6 +38,4 @@ def packed_view(
 
 def thread_count(wanted: int) -> int:
     """As many as asked for; 0 = all cores that this process may use."""
-    if wanted:
-        return wanted
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return wanted or cores()

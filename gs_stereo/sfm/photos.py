@@ -1,7 +1,6 @@
 """Photos made ready for matching: checked, upright, shrunk, with names that any library can read."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from gs_stereo.core.cores import cores
 from gs_stereo.core.text import is_text, printable
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.exif import GpsPosition, read_metadata
@@ -91,7 +91,7 @@ def in_threads(work: Callable[[T], R], items: Sequence[T], step: str, on_progres
     The work is decoding and resampling, which free the GIL.
     """
     results = []
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 4)) as pool:
+    with ThreadPoolExecutor(max_workers=min(cores(), 4)) as pool:
         for done, result in enumerate(pool.map(work, items), 1):
             results.append(result)
             on_progress(Progress(step=step, done=done, total=len(items)))

@@ -5,7 +5,6 @@ order in which threads finish. Matching runs on one thread, because with more it
 so does bundle adjustment, because Ceres adds up in thread order.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -16,6 +15,7 @@ import numpy as np
 import pycolmap
 
 from gs_stereo.core.channel import Channel
+from gs_stereo.core.cores import cores
 from gs_stereo.core.records import json_text, record_from_json
 from gs_stereo.sfm.conventions import MatchedPair, PoseFit, fit_of_matches
 from gs_stereo.sfm.job import MASKS, Job, JobResult
@@ -105,7 +105,7 @@ def _in_chunks(step: str, items: Sequence[T], size: int, emit: Emit) -> Iterator
 
 def _extract(job: Job, database: Path, emit: Emit) -> None:
     options = pycolmap.FeatureExtractionOptions()
-    options.num_threads = job.threads or os.cpu_count() or 1
+    options.num_threads = job.threads or cores()
     masks = Path(job.folder) / MASKS
     for names in _in_chunks("features", job.names, _IMAGES_PER_THREAD * options.num_threads, emit):
         masked = [name for name in names if (masks / f"{name}.png").is_file()]  # COLMAP skips images that lack one

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int32
 
+from gs_stereo.core.cores import cores
 from gs_stereo.errors import PluginError
 
 
@@ -49,8 +50,8 @@ class RayCaster:
     ) -> None:
         open3d = load_open3d()
         self._tensor: Any = open3d.core.Tensor.from_numpy
-        self._scene: Any = open3d.t.geometry.RaycastingScene(nthreads=threads)
-        self._threads = threads
+        self._threads = threads or cores()
+        self._scene: Any = open3d.t.geometry.RaycastingScene(nthreads=self._threads)
         self._scene.add_triangles(
             self._tensor(np.ascontiguousarray(vertices, np.float32)),
             self._tensor(np.ascontiguousarray(triangles, np.uint32)),

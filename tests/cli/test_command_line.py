@@ -75,15 +75,16 @@ def test_a_verb_lists_its_own_options_before_the_common_ones() -> None:
 @pytest.mark.parametrize(
     ("verb", "honoured"),
     [
-        ("sample", {"--set", "--seed", "--json", "--quiet"}),
-        ("sample-pairs", {"--set", "--seed", "--workers", "--dry-run", "--json", "--quiet"}),
-        ("evaluate", {"--out", "--preset", "--set", "--dry-run", "--json", "--quiet"}),
-        ("refresh", {"--out", "--workers", "--dry-run", "--json", "--quiet"}),
+        ("sample", {"--set", "--seed", "--threads", "--json", "--quiet"}),
+        ("sample-pairs", {"--set", "--seed", "--workers", "--threads", "--dry-run", "--json", "--quiet"}),
+        ("evaluate", {"--out", "--preset", "--set", "--threads", "--dry-run", "--json", "--quiet"}),
+        ("refresh", {"--out", "--workers", "--threads", "--dry-run", "--json", "--quiet"}),
         ("status", {"--out", "--preset", "--set", "--seed", "--json", "--quiet"}),
     ],
 )
 def test_verbs_that_are_no_stage_offer_only_what_they_honour(verb: str, honoured: set[str]) -> None:
-    common = {"--out", "--preset", "--set", "--seed", "--force", "--workers", "--dry-run", "--json", "--quiet"}
+    common = {"--out", "--preset", "--set", "--seed", "--force"}
+    common |= {"--workers", "--threads", "--dry-run", "--json", "--quiet"}
     offered = set(CliRunner().invoke(app, [verb, "--help"]).output.replace(",", " ").split())
     assert offered & common == honoured
     refused = min(common - honoured)

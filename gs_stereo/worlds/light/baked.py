@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from gs_stereo.core.cores import cores
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.worlds.mesh import Mesh, Vector, join
 from gs_stereo.worlds.patches import Patch
@@ -143,7 +144,7 @@ def baked_world(patches: Sequence[Patch], lighting: Lighting, seed: int, detail:
     caster = RayCaster(mesh.vertices, mesh.triangles)
     detail = float(np.clip(detail, *_DETAIL_RANGE))
     generators = [np.random.default_rng(unit_seed(seed, f"paint/{index}")) for index in range(len(patches))]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(min(2, cores())) as pool:
         charts = list(pool.map(_painted, patches, generators, [detail] * len(patches)))
     albedo = np.array([chart.mean(axis=(0, 1)) for chart in charts], np.float64)
     light = bake(patches, mesh, caster, lighting, albedo)

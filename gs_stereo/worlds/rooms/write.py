@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from gs_stereo.core.atomic import atomic_folder, fsync_path
+from gs_stereo.core.cores import cores
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import png_bytes
 from gs_stereo.io.colmap import model_from_sparse_scene, write_model
@@ -70,7 +71,7 @@ def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary
         for name in ("images", "test/images", "gt/train", "gt/test", "sparse/0"):
             (work / name).mkdir(parents=True)
         views = []
-        with progress("sample", len(train) + len(test), "views") as bar, ThreadPoolExecutor(2) as pool:
+        with progress("sample", len(train) + len(test), "views") as bar, ThreadPoolExecutor(min(2, cores())) as pool:
             jobs = [
                 pool.submit(_write_view, work, world, config, seed, camera, held_out)
                 for cameras, held_out in ((train, False), (test, True))

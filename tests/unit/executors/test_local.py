@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gs_stereo.core.cores import cores, sharing
 from gs_stereo.errors import InputError, StageError
 from gs_stereo.executors.local import LocalExecutor
 
@@ -19,11 +20,6 @@ def square(value: int) -> int:
     if value < 0:
         raise InputError("negative")
     return value * value
-
-
-def numpy_threads(value: int) -> str | None:
-    """What a worker is told about threads of numpy."""
-    return os.environ.get("OPENBLAS_NUM_THREADS")
 
 
 def die(value: int) -> int:
@@ -50,13 +46,21 @@ def test_one_worker_spawns_nothing() -> None:
     assert list(LocalExecutor(4).map(lambda value: os.getpid(), [0, 1], workers=1)) == [os.getpid()] * 2
 
 
-def test_workers_multiply_in_one_thread_and_the_caller_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    assert list(LocalExecutor(2).map(numpy_threads, [1, 2])) == ["1", "1"]
-    assert numpy_threads(0) is None
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
-    assert list(LocalExecutor(2).map(numpy_threads, [1, 2])) == ["3", "3"]
-    assert numpy_threads(0) == "3"
+def threads_of_libraries(value: int) -> tuple[int, int, int]:
+    """Of our own pools, torch and OpenCV in a worker."""
+    import cv2
+    import torch
+
+    return cores(), torch.get_num_threads(), cv2.getNumThreads()
+
+
+def test_threads_times_workers_are_no_more_than_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in sharing():
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    for found in LocalExecutor(2).map(threads_of_libraries, [1, 2]):
+        assert max(found) * 2 <= max(2, cores())
+    assert dict(os.environ) == before
 
 
 _PARENT = """
