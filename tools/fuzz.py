@@ -81,7 +81,8 @@ def targets(scene: Path) -> Mapping[str, Target]:
     from gs_stereo.datasets.schema import read_index
     from gs_stereo.datasets.write import verify_dataset
     from gs_stereo.imaging.exif import read_metadata
-    from gs_stereo.imaging.images import read_mask, read_photo
+    from gs_stereo.imaging.images import read_photo
+    from gs_stereo.imaging.masks import GivenMask, read_mask
     from gs_stereo.io.colmap import read_best_model
     from gs_stereo.io.pair_index import read_pair_index
     from gs_stereo.io.pairs import read_pair
@@ -99,7 +100,7 @@ def targets(scene: Path) -> Mapping[str, Target]:
 
     def photo(folder: Path) -> object:
         [path] = folder.iterdir()
-        return read_photo(path), read_mask(path), read_metadata(path)
+        return read_photo(path), read_mask(path, GivenMask(path=path)), read_metadata(path)
 
     def manifest(folder: Path) -> object:
         found = read_manifest(folder)

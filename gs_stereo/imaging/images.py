@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 
 from gs_stereo.core.atomic import write_bytes
 from gs_stereo.core.foreign import what_it_is_instead
@@ -42,7 +42,6 @@ _PNG_COMPRESSION = 3
 _MOST_PIXELS = 512 * 10**6  # phones have 200 since 2022; a small file must not ask for all memory
 _UINT8_FROM_UINT16 = 257.0
 _ROTATED_BY_QUARTER = frozenset({5, 6, 7, 8})
-_OPAQUE = 128
 _ORIENTATION_TAG = 0x0112
 
 
@@ -121,27 +120,15 @@ def _reason(path: Path, error: Exception) -> str:
 def read_photo(path: Path, *, upright: bool = True) -> UInt8[np.ndarray, "h w 3"]:
     """Decode a photo to sRGB, turned upright by its EXIF orientation (or as stored, with `upright=False`).
 
-    8 and 16 bit, gray, palette, CMYK and transparent images are converted (alpha is left to `read_mask`); InputError if
-    the file is missing, broken, truncated, too large, or holds floating-point values.
+    8 and 16 bit, gray, palette, CMYK and transparent images are converted (alpha is left to imaging/masks.py);
+    InputError if the file is missing, broken, truncated, too large, or holds floating-point values.
     """
     from PIL import ImageOps
 
     with open_photo(path) as image:
         image.load()
-        turned = ImageOps.exif_transpose(image) if upright and _orientation(image) != 1 else image
+        turned = ImageOps.exif_transpose(image) if upright and orientation_of(image) != 1 else image
         return np.ascontiguousarray(_to_rgb(path, turned))
-
-
-def read_mask(path: Path, *, upright: bool = True) -> Bool[np.ndarray, "h w"] | None:
-    """Where a photo is not transparent (alpha of one half or more); None if it is so nowhere. Sizes as `read_photo`."""
-    from PIL import ImageOps
-
-    with open_photo(path) as image:
-        if not image.has_transparency_data:
-            return None
-        turned = ImageOps.exif_transpose(image) if upright and _orientation(image) != 1 else image
-        opaque: Bool[np.ndarray, "h w"] = np.asarray(turned.convert("RGBA").getchannel("A")) >= _OPAQUE
-        return None if opaque.all() else opaque
 
 
 def _to_rgb(path: Path, image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
@@ -153,7 +140,7 @@ def _to_rgb(path: Path, image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     return np.asarray(image.convert("RGB"))
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """EXIF orientation 1..8; 1 where the metadata is absent or broken, because the pixels are still good."""
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
@@ -167,7 +154,7 @@ def photo_size(path: Path, *, upright: bool = True) -> tuple[int, int]:
     with open_photo(path) as image:
         width, height = image.size
         turned_by_pillow = image.format == "TIFF"
-        if upright and not turned_by_pillow and _orientation(image) in _ROTATED_BY_QUARTER:
+        if upright and not turned_by_pillow and orientation_of(image) in _ROTATED_BY_QUARTER:
             return height, width
         return width, height
 
@@ -175,11 +162,6 @@ def photo_size(path: Path, *, upright: bool = True) -> tuple[int, int]:
 def write_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
     """Write an sRGB image as PNG: atomic, without metadata, the same bytes for the same pixels."""
     write_bytes(path, png_bytes(path, image))
-
-
-def mask_image(mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """The mask as an image, white where it is True."""
-    return np.repeat(np.where(mask, np.uint8(255), np.uint8(0))[:, :, None], 3, axis=2)
 
 
 def png_bytes(path: Path | str, image: UInt8[np.ndarray, "h w 3"], compression: int = _PNG_COMPRESSION) -> bytes:

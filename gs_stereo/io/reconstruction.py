@@ -1,7 +1,8 @@
 """The folder that `reconstruct` and `import` publish, and how later stages read it.
 
     images/               undistorted PNG images, all of one scene
-    masks/                for images with a part that is cut out (transparent in the photo): white where the scene is
+    masks/                for images that do not show the scene everywhere: white where they do
+    cut_out/              for images of which a part is cut out (transparent in the photo): white where nothing is there
     sparse/               COLMAP binary model, PINHOLE; its image names are the files in images/
     reconstruction.json   what registered, what failed and why, scale, and the photo behind every image file
 
@@ -25,7 +26,8 @@ from gs_stereo.io.colmap import read_model, sparse_scene_from_model, write_model
 from gs_stereo.io.colmap_model import ColmapModel, check_image_name
 from gs_stereo.types import Camera, SparseScene
 
-IMAGE_FOLDER, MASK_FOLDER, MODEL_FOLDER, SUMMARY_FILE = "images", "masks", "sparse", "reconstruction.json"
+IMAGE_FOLDER, MASK_FOLDER, CUT_OUT_FOLDER = "images", "masks", "cut_out"
+MODEL_FOLDER, SUMMARY_FILE = "sparse", "reconstruction.json"
 _KEPT_PHOTOS = 8
 
 
@@ -34,6 +36,7 @@ class ReconstructionSummary(Record):
     """What happened, in numbers.
 
     image_files: photo name -> file in images/, for registered photos. failed: photo name -> reason.
+    masked_shares: photo name -> share of its pixels that do not show the scene, of photos with a mask.
     models: photos in each model that was found, largest (the one kept) first. scale_source: none, given,
     metres_per_unit, known_distance, camera_positions or gps. Numbers that do not exist are None.
     local_origin: what float32 work, such as the splat, is done around; not 0 where the cameras are far from the origin.
@@ -47,6 +50,7 @@ class ReconstructionSummary(Record):
     notes: tuple[str, ...] = ()
     image_files: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    masked_shares: Mapping[str, float] = field(default_factory=dict)
     models: tuple[int, ...] = ()
     num_points: int = 0
     mean_reprojection_error_px: float | None = None
@@ -132,10 +136,10 @@ class PhotosOfReconstruction:
     """A photo source over `reconstruct/`; the last few photos stay in memory."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._masks = folder / IMAGE_FOLDER, folder / MASK_FOLDER
+        self._folder = folder
         self._files = load_summary(folder).image_files
         self._read = lru_cache(maxsize=_KEPT_PHOTOS)(self._load)
-        self.mask = lru_cache(maxsize=_KEPT_PHOTOS)(self._load_mask)
+        self._white = lru_cache(maxsize=2 * _KEPT_PHOTOS)(self._load_white)
 
     @property
     def names(self) -> Collection[str]:
@@ -147,9 +151,20 @@ class PhotosOfReconstruction:
         return self._read(name)
 
     def _load(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
-        return read_photo(self._folder / self._files[name])
+        return read_photo(self._folder / IMAGE_FOLDER / self._files[name])
 
-    def _load_mask(self, name: str) -> Bool[np.ndarray, "h w"] | None:
-        """True where the photo shows the scene; None if all of it does."""
-        path = self._masks / self._files[name]
+    def _load_white(self, folder: str, name: str) -> Bool[np.ndarray, "h w"] | None:
+        path = self._folder / folder / self._files[name]
         return read_photo(path)[:, :, 0] > 0 if path.is_file() else None
+
+    def mask(self, name: str) -> Bool[np.ndarray, "h w"] | None:
+        """True where the photo shows the scene; None if all of it does."""
+        return self._white(MASK_FOLDER, name)
+
+    def hidden(self, name: str) -> Bool[np.ndarray, "h w"] | None:
+        """True where something stands before the scene; None if nothing does."""
+        mask, cut_out = self.mask(name), self._white(CUT_OUT_FOLDER, name)
+        if mask is None:
+            return None
+        hidden = ~mask if cut_out is None else ~mask & ~cut_out
+        return hidden if hidden.any() else None

@@ -40,6 +40,7 @@ class Entry(OpenRecord):
     """A frame as it is written, with what the file says for all frames. Lengths are pixels, angles radians."""
 
     file_path: str
+    mask_path: str | None = None
     transform_matrix: Annotated[tuple[Row4, ...], Field(min_length=3, max_length=4)]
     camera_model: str | None = None
     is_fisheye: bool | int | None = None
@@ -70,12 +71,14 @@ class Entry(OpenRecord):
 class TransformsFrame:
     """One entry of the file.
 
-    name: path without the folder that all frames share. path: the image, None if there is none. pose_scale: length of
+    name: path without the folder that all frames share. path: the image, None if there is none. mask: as it is named,
+    None if none is. pose_scale: length of
     the axes of the pose as it is written, for example of a scaled camera in Blender.
     """
 
     name: str
     path: Path | None
+    mask: Path | None
     entry: Entry
     cam_from_world: Float[np.ndarray, "4 4"]
     pose_scale: float = 1.0
@@ -158,7 +161,10 @@ def _frame(folder: Path, entry: Entry, name: str) -> TransformsFrame:
     cam_from_world, pose_scale = _cam_from_world(entry.transform_matrix)
     found = _find_image(folder, entry.file_path.replace("\\", "/"))
     name = name if found is None or name.endswith(found.suffix) else name + found.suffix
-    return TransformsFrame(name=name, path=found, entry=entry, cam_from_world=cam_from_world, pose_scale=pose_scale)
+    mask = folder / entry.mask_path.replace("\\", "/") if entry.mask_path else None
+    return TransformsFrame(
+        name=name, path=found, mask=mask, entry=entry, cam_from_world=cam_from_world, pose_scale=pose_scale
+    )
 
 
 def _find_image(folder: Path, file_path: str) -> Path | None:

@@ -14,9 +14,9 @@ from gs_stereo.labels.silhouettes import sharpened
 from gs_stereo.labels.surroundings import DepthView, inverse_depth_from_neighbours, inverse_depth_from_points
 from gs_stereo.mvs.config import MultiViewConfig
 from gs_stereo.mvs.sweep import sweep_near
-from gs_stereo.mvs.views import InverseDepthPrior, PosedImage, SweepResult
+from gs_stereo.mvs.views import InverseDepthPrior, PosedImage, SweepResult, shown_view
 from gs_stereo.types import Camera, SparseScene, StereoPair
-from gs_stereo.types.photo_source import PhotoSource
+from gs_stereo.types.photo_source import PhotoSource, mask_of
 
 _LEAST_SUPPORT = 2
 _LEAST_REJECTED_COST = 1.0
@@ -61,7 +61,7 @@ def view_depths(
         cameras = around.scene.cameras
         near = views_with_parallax(left, cameras, float(np.nanmedian(depth)), needs.photos)
         if len(near) >= _LEAST_SUPPORT:
-            others = [PosedImage(camera=cameras[k], image=photo(cameras[k].name)) for k in near]
+            others = [shown_view(cameras[k], photo) for k in near]
             swept = sweep_near(PosedImage(camera=left, image=image), others, _prior(pair), multiview)
             found[PHOTOS] = _view_depth(swept)
     if needs.stack:
@@ -78,9 +78,12 @@ def stack_offsets(baselines: Sequence[float]) -> tuple[float, ...]:
 
 
 def _own_image(pair: StereoPair, scene: SparseScene, photo: PhotoSource) -> Image:
-    """What the left view shows: the photo that was taken there, or else the rendered image."""
+    """What the left view shows: the photo taken there, or else, and where that is masked, the rendered image."""
     own = next((camera for camera in scene.cameras if _same_view(camera, pair.rig.left)), None)
-    return pair.left if own is None else photo(own.name)
+    if own is None:
+        return pair.left
+    mask = mask_of(photo, own.name)
+    return photo(own.name) if mask is None else np.where(mask[..., None], photo(own.name), pair.left)
 
 
 def _same_view(photo: Camera, left: Camera) -> bool:

@@ -22,9 +22,9 @@ from gs_stereo.log import progress
 from gs_stereo.mvs.config import SweepConfig
 from gs_stereo.mvs.kernels import aggregate
 from gs_stereo.mvs.sweep import sweep
-from gs_stereo.mvs.views import PosedImage
+from gs_stereo.mvs.views import PosedImage, shown_view
 from gs_stereo.types import Camera, SparseScene
-from gs_stereo.types.photo_source import PhotoSource
+from gs_stereo.types.photo_source import PhotoSource, mask_of
 
 _FEWEST_POINTS = 8
 _FEWEST_PLANES = 32
@@ -72,10 +72,7 @@ class FirstDepth:
 
 def first_depths(scene: SparseScene, photos: PhotoSource, config: SweepConfig) -> dict[str, FirstDepth]:
     """Depth of the views by name; one that sees too few points, or has no usable neighbours, is left out."""
-    views = {
-        camera.name: PosedImage(camera=camera, image=photos(camera.name)).shrunk(config.edge_px)
-        for camera in scene.cameras
-    }
+    views = {camera.name: shown_view(camera, photos).shrunk(config.edge_px) for camera in scene.cameras}
     known = {camera.name: project_seen(scene, row)[1] for row, camera in enumerate(scene.cameras)}
     near: dict[str, list[str]] = {}
     for camera in scene.cameras:
@@ -89,6 +86,9 @@ def first_depths(scene: SparseScene, photos: PhotoSource, config: SweepConfig) -
         others = [views[other] for other in near[name]]
         inverse_depths = _planes(views[name].camera, others, known[name], config.planes)
         depth = 1 / sweep(views[name], others, inverse_depths, config)
+        if (mask := mask_of(photos, name)) is not None:
+            small = cv2.resize(mask.astype(np.uint8), depth.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            depth = np.where(small > 0, depth, np.nan)
         return FirstDepth(view=views[name], inverse_depths=inverse_depths, depth=depth, guess=depth)
 
     def others(found: Mapping[str, FirstDepth], name: str) -> list[FirstDepth]:

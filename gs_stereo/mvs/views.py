@@ -14,7 +14,9 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import nearest_size
+from gs_stereo.imaging.masks import filled_smoothly
 from gs_stereo.types import Camera
+from gs_stereo.types.photo_source import PhotoSource, mask_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,6 +46,11 @@ class PosedImage:
             return self
         image = cv2.resize(self.image, size, interpolation=cv2.INTER_AREA)
         return PosedImage(camera=self.camera.resized(*size), image=np.asarray(image))
+
+
+def shown_view(camera: Camera, photos: PhotoSource) -> PosedImage:
+    """A photo as it is matched: smooth where it does not show the scene, so that nothing agrees with it there."""
+    return PosedImage(camera=camera, image=filled_smoothly(photos(camera.name), mask_of(photos, camera.name)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

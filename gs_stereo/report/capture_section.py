@@ -29,6 +29,7 @@ def capture_section(facts: ReportFacts) -> Markup | None:
         el("p", capture.summary.sentence()),
         picture,
         pairs_list(_numbers(capture)),
+        _masked(capture),
         _failed(capture),
     )
 
@@ -37,14 +38,32 @@ def _numbers(capture: CaptureFacts) -> list[tuple[str, Child]]:
     summary = capture.summary
     error, track, focal = summary.mean_reprojection_error_px, summary.mean_track_length, summary.median_focal_px
     scale = "unknown" if summary.metres_per_unit is None else f"{summary.metres_per_unit:g} m per unit"
+    masked = list(summary.masked_shares.values())
     return [
         ("Registered", f"{len(summary.image_files)} of {summary.num_photos}"),
         ("Points", f"{summary.num_points:,}"),
         ("Reprojection error", "-" if error is None else f"{error:.2f} px"),
         ("Photos a point", "-" if track is None else f"{track:.1f}"),
         ("Focal length", "-" if focal is None else f"{focal:.0f} px"),
+        *([("Masked", f"{np.mean(masked):.1%} of {len(masked)} photos")] if masked else []),
         ("Scale", el("span", scale, " ", el("small", f"source: {summary.scale_source.replace('_', ' ')}"))),
     ]
+
+
+def _masked(capture: CaptureFacts) -> Markup | None:
+    if not capture.masked:
+        return None
+    pictures = [
+        figure(
+            el("img", src=photo.picture, alt=f"mask of {photo.name}", loading="lazy"),
+            f"{photo.name}: {photo.share:.1%}",
+        )
+        for photo in capture.masked
+    ]
+    said = (
+        "Photos of which masks leave out most: red is neither matched nor fitted; other photos may show what is there."
+    )
+    return el("div", el("p", said, class_="quiet"), el("div", pictures, class_="grid"))
 
 
 def _failed(capture: CaptureFacts) -> Markup | None:

@@ -10,6 +10,7 @@ from gs_stereo.benchmarks.label_report import Evaluation
 from gs_stereo.core.records import read_record
 from gs_stereo.datasets.card import collect_facts
 from gs_stereo.datasets.schema import ShardSample, read_index
+from gs_stereo.imaging.masks import tinted
 from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene, load_summary
 from gs_stereo.pipeline.manifest import PublishedFolder, read_manifest
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
@@ -17,7 +18,7 @@ from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.quality.measure import samples_of
 from gs_stereo.quality.verdict import Verdict
 from gs_stereo.report.config import ReportConfig
-from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, ReportFacts
+from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, MaskedPhoto, ReportFacts
 from gs_stereo.report.gather import dataset_pictures, library_licences, lineage
 from gs_stereo.report.generated import GeneratedEyes, TrueEyes
 from gs_stereo.report.pictures import data_uri, difference
@@ -27,6 +28,7 @@ from gs_stereo.stages import reconstruct
 from gs_stereo.stages.evaluate_labels import evaluation_of
 
 _PICTURE_EDGE_PX = 480
+_MOST_MASKED, _MASKED_EDGE_PX = 6, 320
 
 
 def report_facts(
@@ -58,9 +60,7 @@ def report_facts(
         ),
         stages=stages,
         licences=library_licences(stages),
-        capture=CaptureFacts(summary=load_summary(capture.path), scene=load_sparse_scene(capture.path))
-        if capture
-        else None,
+        capture=_capture_facts(capture.path) if capture else None,
         fit=_fit_facts(paths, config) if any(stage.folder == splat_folder.FOLDER for stage in stages) else None,
         evaluation=read_record(Evaluation, path, fix="run gsstereo evaluate-labels --force") if path else None,
         generated=generated.text if generated else "",
@@ -95,6 +95,16 @@ def capture_of(paths: ScenePaths, dataset_dir: Path) -> PublishedFolder | None:
     used = dataset.parts.get("inputs", {}).get(reconstruct.FOLDER) if dataset else None
     same = used in (None, current.fingerprint)
     return PublishedFolder(path=folder, fingerprint=current.fingerprint) if same else None
+
+
+def _capture_facts(folder: Path) -> CaptureFacts:
+    summary, photos = load_summary(folder), PhotosOfReconstruction(folder)
+    most = sorted(summary.masked_shares.items(), key=lambda entry: (-entry[1], entry[0]))[:_MOST_MASKED]
+    masked = [
+        MaskedPhoto(name=name, share=share, picture=data_uri(tinted(photos(name), photos.mask(name)), _MASKED_EDGE_PX))
+        for name, share in most
+    ]
+    return CaptureFacts(summary=summary, scene=load_sparse_scene(folder), masked=tuple(masked))
 
 
 def _fit_facts(paths: ScenePaths, config: ReportConfig) -> FitFacts | None:

@@ -27,11 +27,21 @@ class StageRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaskedPhoto:
+    """A photo with red over what its mask leaves out, as a data URI."""
+
+    name: str
+    share: float
+    picture: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CaptureFacts:
-    """The reconstruction that the dataset was made of."""
+    """The reconstruction that the dataset was made of. masked: the photos of which masks leave out most."""
 
     summary: ReconstructionSummary
     scene: SparseScene
+    masked: tuple[MaskedPhoto, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,7 +14,28 @@ Convention = Literal["world_from_cam_opengl", "world_from_cam_opencv", "cam_from
 """
 
 
-class ReconstructConfig(Config):
+class MaskConfig(Config):
+    """Masks that are given beside photos."""
+
+    masks: str = Field(
+        default="auto",
+        description="Folder of masks, seen from the scene: PNGs with the photos' names (a.png or a.jpg.png for a.jpg)."
+        " auto: masks/ in the photo folder or beside images/. off: none. White (all that is not black) is used.",
+    )
+    mask_black: Literal["hidden", "empty"] = Field(
+        default="hidden",
+        description="What black means. hidden: something that is not of the scene is before it; other photos see what"
+        " is behind. empty: nothing is there, as around an object; it is not labelled.",
+    )
+    invert_masks: bool = Field(default=False, description="Black is used, and white is not.")
+
+    def near(self, scene: Path) -> Self:
+        """With the folder of masks named from here, not from the scene."""
+        named = self.masks not in ("auto", "off")
+        return self.model_copy(update={"masks": str(scene / self.masks)}) if named else self
+
+
+class ReconstructConfig(MaskConfig):
     """How photos become cameras and points. At most one source of scale may be set."""
 
     max_image_size: int = Field(
@@ -82,7 +104,7 @@ class ReconstructConfig(Config):
         return self
 
 
-class ImportConfig(Config):
+class ImportConfig(MaskConfig):
     """How cameras that the user brings are taken over. Poses and frame are kept exactly as given."""
 
     max_image_size: int = Field(

@@ -17,9 +17,9 @@ from gs_stereo.imaging.images import (
     fitting_size,
     list_photos,
     photo_size,
-    read_mask,
     read_photo,
 )
+from gs_stereo.imaging.masks import read_mask
 from gs_stereo.io.colmap import read_best_model, read_model
 from gs_stereo.io.colmap_model import (
     ColmapCamera,
@@ -34,6 +34,7 @@ from gs_stereo.sfm.config import Convention, ImportConfig
 from gs_stereo.sfm.conventions import PoseFit, SeenPoints, converted, fit_of_points
 from gs_stereo.sfm.job import CameraGroup, Job, OnProgress, ignore_progress, run_job
 from gs_stereo.sfm.lens import Lens, colmap_from_lens, lens_from_colmap, undistort
+from gs_stereo.sfm.masks import given_mask, masks_of
 from gs_stereo.sfm.pairs import pairs_by_pose, pairs_to_compare
 from gs_stereo.sfm.photos import FirstOfEqual, in_threads, write_working_image
 from gs_stereo.sfm.publish import ReconstructionResult, publish, scratch_folder
@@ -80,7 +81,11 @@ def import_colmap(
     listed in the summary. Raises InputError for a broken model and StageError if triangulation is needed and fails.
     """
     model, notes = read_best_model(model_folder)
-    return _take_over(_given_colmap(model, image_folder, notes), "colmap", work_dir, config, seed, on_progress)
+    given = _given_colmap(model, image_folder, notes)
+    masks = masks_of(image_folder, list(given.sources), config)
+    sources = {name: replace(source, mask=masks.by_name.get(name)) for name, source in given.sources.items()}
+    given = replace(given, sources=sources, notes=(*given.notes, *masks.notes))
+    return _take_over(given, "colmap", work_dir, config, seed, on_progress)
 
 
 def import_transforms(
@@ -92,9 +97,8 @@ def import_transforms(
     on_progress: OnProgress = ignore_progress,
 ) -> ReconstructionResult:
     """Take over a transforms.json of nerfstudio or instant-ngp; see `import_colmap`. Points are triangulated."""
-    return _take_over(
-        _given_transforms(read_transforms(transforms), transforms), "transforms", work_dir, config, seed, on_progress
-    )
+    given = _given_transforms(read_transforms(transforms), transforms, config)
+    return _take_over(given, "transforms", work_dir, config, seed, on_progress)
 
 
 def _take_over(
@@ -198,6 +202,7 @@ def _without_broken(given: _Given, on_progress: OnProgress) -> _Given:
         source = given.sources[name]
         try:
             first_of.see(name, read_photo(source.path, upright=source.upright))
+            read_mask(source.path, source.mask, upright=source.upright)
         except InputError as error:
             return str(error)
         return None
@@ -239,7 +244,7 @@ def _still_seen(model: ColmapModel) -> ColmapPoints:
     )
 
 
-def _given_transforms(read: Transforms, transforms: Path) -> _Given:
+def _given_transforms(read: Transforms, transforms: Path, config: ImportConfig) -> _Given:
     images: dict[int, ColmapImage] = {}
     sources: dict[str, PhotoSource] = {}
     failed = dict(read.failed)
@@ -248,6 +253,8 @@ def _given_transforms(read: Transforms, transforms: Path) -> _Given:
     for frame in sorted(read.frames, key=lambda frame: frame.name):
         try:
             lens, source = _lens_of_frame(frame, transforms)
+            if frame.mask is not None and config.masks != "off":
+                source = replace(source, mask=given_mask(frame.mask, config))
         except InputError as error:
             failed[frame.name] = str(error)
             continue
@@ -384,7 +391,7 @@ def _write_working_images(given: _Given, folder: Path, config: ImportConfig, on_
     def shrink(name: str) -> None:
         source = given.sources[name]
         photo = read_photo(source.path, upright=source.upright)
-        mask = read_mask(source.path, upright=source.upright)
+        mask = read_mask(source.path, source.mask, upright=source.upright)
         write_working_image(folder / file_of[name], photo, mask, config.max_image_size)
 
     in_threads(shrink, names, "photos", on_progress)

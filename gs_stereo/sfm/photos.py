@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 
 from gs_stereo.core.cores import cores
 from gs_stereo.core.text import is_text, printable
@@ -19,17 +19,18 @@ from gs_stereo.imaging.images import (
     fitting_scale,
     fitting_size,
     list_photos,
-    mask_image,
-    read_mask,
     read_photo,
     shrink_to_edge,
     unused_files,
     write_png,
 )
+from gs_stereo.imaging.masks import SHOWN, GivenMask, read_mask, resampled, white_where
+from gs_stereo.imaging.png import write_gray_png
 from gs_stereo.imaging.video import extract_frames
 from gs_stereo.io.colmap_model import CAMERA_MODELS
 from gs_stereo.sfm.config import ReconstructConfig
 from gs_stereo.sfm.job import MASKS, CameraGroup, OnProgress, Progress, ignore_progress
+from gs_stereo.sfm.masks import MasksOfPhotos, masks_of
 
 _DEFAULT_FOCAL_OVER_EDGE = 1.2
 T = TypeVar("T")
@@ -42,6 +43,7 @@ class PhotoSet:
 
     root: Path
     paths: tuple[Path, ...]
+    masks: MasksOfPhotos = field(default_factory=MasksOfPhotos)
     is_video: bool = False
 
     def name(self, path: Path) -> str:
@@ -60,6 +62,7 @@ class Photo:
     camera: str
     focal_over_edge: float | None
     gps: GpsPosition | None
+    mask: GivenMask | None = None
 
 
 def find_photos(
@@ -82,7 +85,8 @@ def find_photos(
         unused = unused_files(source)
         reason = f" {unused}" if unused else ""
         raise InputError(f"There are no photos in {source}; put JPEG, PNG, TIFF, WebP or BMP files there.{reason}")
-    return PhotoSet(root=source, paths=tuple(paths))
+    names = [path.relative_to(source).as_posix() for path in paths]
+    return PhotoSet(root=source, paths=tuple(paths), masks=masks_of(source, names, config))
 
 
 def in_threads(work: Callable[[T], R], items: Sequence[T], step: str, on_progress: OnProgress) -> list[R]:
@@ -114,7 +118,7 @@ def prepare_photos(
         name = photos.name(path)
         try:
             _check_name(name)
-            image = read_photo(path)
+            image, mask = read_photo(path), read_mask(path, photos.masks.by_name.get(name))
             height, width = image.shape[:2]
             if min(width, height) * fitting_scale(width, height, config.max_image_size) < 32:
                 raise InputError(f"The photo {path} has {width} x {height} pixels, too few to match; remove it.")
@@ -123,7 +127,7 @@ def prepare_photos(
         except InputError as error:
             return printable(name), str(error)
         file = f"{number:06d}.png"
-        write_working_image(folder / file, image, read_mask(path), config.max_image_size)
+        write_working_image(folder / file, image, mask, config.max_image_size)
         return Photo(
             name=name,
             path=path,
@@ -133,6 +137,7 @@ def prepare_photos(
             camera=metadata.camera,
             focal_over_edge=metadata.focal_over_edge,
             gps=metadata.gps,
+            mask=photos.masks.by_name.get(name),
         )
 
     results = in_threads(prepare, list(enumerate(photos.paths)), "photos", on_progress)
@@ -166,12 +171,13 @@ class FirstOfEqual:
 
 
 def write_working_image(
-    file: Path, image: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"] | None, max_edge_px: int
+    file: Path, image: UInt8[np.ndarray, "h w 3"], mask: UInt8[np.ndarray, "h w"] | None, max_edge_px: int
 ) -> None:
     """Write the shrunk photo, and its mask where COLMAP looks for it: no feature is taken where the mask is black."""
     write_png(file, shrink_to_edge(image, max_edge_px))
     if mask is not None:
-        write_png(file.with_name(MASKS) / f"{file.name}.png", shrink_to_edge(mask_image(mask), max_edge_px))
+        shown = resampled(mask, lambda picture: shrink_to_edge(picture, max_edge_px)) == SHOWN
+        write_gray_png(file.with_name(MASKS) / f"{file.name}.png", white_where(shown))
 
 
 def _check_name(name: str) -> None:

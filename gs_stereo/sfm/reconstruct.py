@@ -58,7 +58,13 @@ def _reconstruct_photos(
         source="video" if photos.is_video else "photos",
         metres_per_unit=scaling.metres_per_unit,
         scale_source=scaling.source,
-        notes=(*_camera_notes(result), *_model_notes(result.models), *scaling.notes, *([unused] if unused else [])),
+        notes=(
+            *_camera_notes(result),
+            *_model_notes(result.models),
+            *scaling.notes,
+            *photos.masks.notes,
+            *filter(None, [unused]),
+        ),
         failed=failed,
         models=tuple(result.models),
     )
@@ -110,6 +116,7 @@ def _sources(photos: Sequence[Photo], config: ReconstructConfig) -> Mapping[str,
             width=photo.width,
             height=photo.height,
             scale=fitting_scale(photo.width, photo.height, config.max_image_size),
+            mask=photo.mask,
         )
         for photo in photos
     }

@@ -10,14 +10,14 @@ from jaxtyping import Float, UInt8
 from gs_stereo.imaging.images import (
     fitting_scale,
     fitting_size,
-    mask_image,
-    read_mask,
     read_photo,
     shrink_to_edge,
     write_png,
 )
+from gs_stereo.imaging.masks import EMPTY, SHOWN, GivenMask, read_mask, resampled, white_where
+from gs_stereo.imaging.png import write_gray_png
 from gs_stereo.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, pinhole_camera, with_tracks
-from gs_stereo.io.reconstruction import IMAGE_FOLDER, MASK_FOLDER
+from gs_stereo.io.reconstruction import CUT_OUT_FOLDER, IMAGE_FOLDER, MASK_FOLDER
 from gs_stereo.sfm.job import OnProgress, Progress
 from gs_stereo.sfm.lens import (
     MAX_OVERSAMPLING,
@@ -30,8 +30,6 @@ from gs_stereo.sfm.lens import (
 )
 from gs_stereo.sfm.photos import in_threads
 
-_HALF = 128
-
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoSource:
@@ -42,6 +40,7 @@ class PhotoSource:
     height: int
     scale: float = 1.0
     upright: bool = True
+    mask: GivenMask | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,8 +133,11 @@ def _write_view(view: _View, jobs: list[tuple[PhotoSource, str]], folder: Path, 
     def make(job: tuple[PhotoSource, str]) -> None:
         source, file = job
         write_png(folder / IMAGE_FOLDER / file, pinhole(read_photo(source.path, upright=source.upright)))
-        mask = read_mask(source.path, upright=source.upright)
+        mask = read_mask(source.path, source.mask, upright=source.upright)
         if mask is not None:
-            write_png(folder / MASK_FOLDER / file, mask_image(pinhole(mask_image(mask))[:, :, 0] >= _HALF))
+            mask = resampled(mask, pinhole)
+            write_gray_png(folder / MASK_FOLDER / file, white_where(mask == SHOWN))
+            if (mask == EMPTY).any():
+                write_gray_png(folder / CUT_OUT_FOLDER / file, white_where(mask == EMPTY))
 
     in_threads(make, jobs, "undistorted", on_progress)

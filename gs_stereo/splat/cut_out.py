@@ -1,4 +1,7 @@
-"""Which pixels of a virtual view show what the photos leave out (their transparent parts)."""
+"""Which pixels of a virtual view show what the photos leave out (their transparent parts).
+
+What masks hide in a photo is no such thing: the splat has learned it from the other photos.
+"""
 
 import numpy as np
 from jaxtyping import Bool
@@ -8,7 +11,7 @@ from gs_stereo.geometry.projection import inside, project, unproject_depth_map
 from gs_stereo.geometry.view_selection import nearest_photos
 from gs_stereo.splat.guards import Capture
 from gs_stereo.types import Camera, DepthMaps
-from gs_stereo.types.photo_source import mask_of
+from gs_stereo.types.photo_source import cut_out_of_photo, hidden_of
 
 _WITNESSES = 4
 _SAME_PLACE = 1e-4  # of the depth and in radians: poses are written with six digits, views move by more
@@ -27,18 +30,19 @@ def cut_out_of(camera: Camera, depth: DepthMaps, capture: Capture) -> Bool[np.nd
     if near and near[0].distance < _SAME_PLACE * typical and near[0].angle_rad < _SAME_PLACE:
         near = near[:1]
     witnesses = [capture.scene.cameras[each.index] for each in near]
-    masks = [mask_of(capture.photos, photo.name) for photo in witnesses]
-    if all(mask is None for mask in masks):
+    parts = [cut_out_of_photo(capture.photos, photo.name) for photo in witnesses]
+    if all(part is None for part in parts):
         return None
     points = unproject_depth_map(camera, np.where(known, depth.median, typical))
     seen, cut_out = np.zeros(known.shape, int), np.zeros(known.shape, int)
-    for photo, mask in zip(witnesses, masks, strict=True):
+    for photo, part in zip(witnesses, parts, strict=True):
         image_xy, z = project(photo, points)
         hit = (z > 0) & inside(photo, image_xy)
-        seen += hit
-        if mask is not None:
-            column, row = pixel_index(np.where(hit[..., None], image_xy, 0.0)).transpose(2, 0, 1)
-            cut_out += hit & ~mask[row, column]
+        column, row = pixel_index(np.where(hit[..., None], image_xy, 0.0)).transpose(2, 0, 1)
+        hidden = hidden_of(capture.photos, photo.name)
+        seen += hit if hidden is None else hit & ~hidden[row, column]
+        if part is not None:
+            cut_out += hit & part[row, column]
     return np.asarray((cut_out > 0) & (2 * cut_out >= seen))
 
 

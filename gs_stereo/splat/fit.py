@@ -26,7 +26,7 @@ from gs_stereo.splat.trainer import Trainer
 from gs_stereo.splat.training_state import TrainingState
 from gs_stereo.types import Camera, SparseScene
 from gs_stereo.types.gaussians import Gaussians
-from gs_stereo.types.photo_source import PhotoSource, mask_of
+from gs_stereo.types.photo_source import PhotoSource, hidden_of, mask_of
 
 _LEAST_VISIBLE_OPACITY = 1 / 255
 
@@ -182,8 +182,7 @@ def run_identity(scene: SparseScene, photos: PhotoSource, config: FitConfig, see
     )
     for camera in scene.cameras:
         digest.update(canonical_json([camera.name, camera.width, camera.height]).encode())
-        mask = mask_of(photos, camera.name)
-        masks = () if mask is None else (mask,)
+        masks = [each for each in (mask_of(photos, camera.name), hidden_of(photos, camera.name)) if each is not None]
         for values in (camera.intrinsics, camera.cam_from_world, photos(camera.name), *masks):
             digest.update(np.ascontiguousarray(values).tobytes())
     for values in (scene.points.xyz_in_world, scene.points.rgb, *scene.visible_points):

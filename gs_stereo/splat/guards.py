@@ -14,14 +14,15 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from gs_stereo.core.records import Record
-from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.geometry.pixels import pixel_centres, pixel_index
 from gs_stereo.geometry.projection import inside, project, unproject
 from gs_stereo.geometry.view_selection import NearestPhoto, nearest_photos
 from gs_stereo.imaging.images import resize_to
+from gs_stereo.imaging.masks import white_where
 from gs_stereo.imaging.sharpness import fine_detail
 from gs_stereo.splat.pairs_config import GuardsConfig
 from gs_stereo.types import Camera, DepthMaps, SparseScene
-from gs_stereo.types.photo_source import mask_of
+from gs_stereo.types.photo_source import cut_out_of_photo, mask_of
 
 if TYPE_CHECKING:
     from gs_stereo.types.photo_source import PhotoSource
@@ -116,8 +117,8 @@ def _shown_share(capture: Capture, nearest: NearestPhoto | None) -> float:
     """Share of the nearest photo that shows the scene; 1 where that is not known."""
     if nearest is None or capture.photos is None:
         return 1.0
-    mask = mask_of(capture.photos, capture.scene.cameras[nearest.index].name)
-    return float(mask.mean()) if mask is not None and mask.any() else 1.0
+    cut_out = cut_out_of_photo(capture.photos, capture.scene.cameras[nearest.index].name)
+    return 1.0 if cut_out is None or cut_out.all() else 1 - float(cut_out.mean())
 
 
 def refusal(measures: ViewMeasures, config: GuardsConfig) -> str | None:
@@ -166,9 +167,9 @@ def _seen_share(
 ) -> float:
     """Share of a grid of rendered surface points that some photo saw.
 
-    A photo saw a point if the point lies in its image, the two rays to it differ by a small angle only, and the view
-    shows it not much larger than the photo did (pixels per scene unit are f / z). Occlusion is not tested: a photo
-    beside the view hardly ever has something in between that the view has not.
+    A photo saw a point if the point lies in its image where no mask covers it, the two rays to it differ by a small
+    angle only, and the view shows it not much larger than the photo did (pixels per scene unit are f / z). Occlusion is
+    not tested: a photo beside the view hardly ever has something in between that the view has not.
     """
     points, point_depth = _surface_grid(camera, depth, covered)
     if len(points) == 0 or not capture.scene.cameras:
@@ -181,7 +182,11 @@ def _seen_share(
         cosine = (_unit(points - photo.centre_in_world) * rays).sum(axis=1)
         larger = (camera.focal_px * photo_depth) / (photo.focal_px * point_depth)
         similar = (cosine >= np.cos(np.radians(config.max_ray_angle_deg))) & (larger <= config.max_magnification)
-        seen |= inside(photo, image_xy) & similar
+        saw = inside(photo, image_xy) & similar
+        if capture.photos is not None and (mask := mask_of(capture.photos, photo.name)) is not None:
+            column, row = pixel_index(np.where(saw[:, None], image_xy, 0.0)).T
+            saw &= mask[row, column]
+        seen |= saw
     return float(seen.mean())
 
 
@@ -204,8 +209,12 @@ def _unit(vectors: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
 def _sharpness(image: UInt8[np.ndarray, "h w 3"], capture: Capture, nearest: NearestPhoto | None) -> float:
     if nearest is None or capture.photos is None:
         return float("nan")
-    photo = capture.photos(capture.scene.cameras[nearest.index].name)
-    photo_detail = fine_detail(_at_size(photo, image.shape[1], image.shape[0]))
+    name, (height, width) = capture.scene.cameras[nearest.index].name, image.shape[:2]
+    photo = _at_size(capture.photos(name), width, height)
+    if (mask := mask_of(capture.photos, name)) is not None:  # what the photo does not show must not count
+        shown = _at_size(np.repeat(white_where(mask)[..., None], 3, axis=2), width, height) > 0
+        photo = np.where(shown, photo, image)
+    photo_detail = fine_detail(photo)
     return fine_detail(image) / photo_detail if photo_detail > _LEAST_PHOTO_DETAIL else float("nan")
 
 

@@ -39,9 +39,11 @@ class Objective:
         if exposure is not None:
             rgb = rgb * exposure[0].exp()[:, None, None] + exposure[1][:, None, None]
         transparency = 1 - output.alpha
-        if view.mask is not None:  # what is cut out has no colour, and nothing is there
+        if view.mask is not None:  # elsewhere the photo says nothing, or that nothing is there
             rgb = rgb.where(view.mask, view.photo)
-            transparency = transparency.where(view.mask, output.alpha)
+            transparency = transparency.where(view.mask, 0.0)
+        if view.cut_out is not None:
+            transparency = transparency.where(~view.cut_out, output.alpha)
         loss = l1_dssim(rgb, view.photo[None], config.dssim_weight)
         if config.opacity_weight > 0:
             loss = loss + config.opacity_weight * gaussians.opacities.mean()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.mvs.first_depth import FirstDepth
 from gs_stereo.splat.config import ResolutionConfig
 from gs_stereo.types import Camera
-from gs_stereo.types.photo_source import PhotoSource, mask_of
+from gs_stereo.types.photo_source import PhotoSource, cut_out_of_photo, hidden_of, mask_of
 
 
 class PhotoFolder:
@@ -35,15 +36,14 @@ class CheckedPhotos:
         self._source = source
         self._cameras: Mapping[str, Camera] = {camera.name: camera for camera in cameras}
         self._cache: dict[str, UInt8[np.ndarray, "h w 3"]] = {}
-        self._masks: dict[str, Bool[np.ndarray, "h w"] | None] = {}
+        self.mask = cache(self._mask)
+        self.hidden = cache(partial(hidden_of, source))
 
-    def mask(self, name: str) -> Bool[np.ndarray, "h w"] | None:
-        if name not in self._masks:
-            mask, camera = mask_of(self._source, name), self._cameras[name]
-            if mask is not None and mask.shape != (camera.height, camera.width):
-                raise InputError(f"The mask of {name} does not have its size; make masks and photos together.")
-            self._masks[name] = mask
-        return self._masks[name]
+    def _mask(self, name: str) -> Bool[np.ndarray, "h w"] | None:
+        mask, camera = mask_of(self._source, name), self._cameras[name]
+        if mask is not None and mask.shape != (camera.height, camera.width):
+            raise InputError(f"The mask of {name} does not have its size; make masks and photos together.")
+        return mask
 
     def __call__(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
         if name not in self._cache:
@@ -63,13 +63,14 @@ class CheckedPhotos:
 class TrainingView:
     """A view at one resolution.
 
-    photo: in [0, 1]. mask: where it shows the scene, None = everywhere. depth: rough z from the plane sweep, NaN where
-    unknown, or None.
+    photo: in [0, 1]. mask: where it shows the scene, None = everywhere. cut_out: where it says that nothing is there,
+    None = nowhere. depth: rough z from the plane sweep, NaN where unknown, or None.
     """
 
     camera: Camera
     photo: Float[torch.Tensor, "3 h w"]
     mask: Bool[torch.Tensor, "h w"] | None
+    cut_out: Bool[torch.Tensor, "h w"] | None
     depth: Float[torch.Tensor, "h w"] | None
 
 
@@ -107,21 +108,26 @@ class TrainingViews:
     def _resized(self, camera: Camera, level: int) -> TrainingView:
         import cv2
 
-        photo, cut = self._photos(camera.name), mask_of(self._photos, camera.name)
+        photo = self._photos(camera.name)
+        maps = [mask_of(self._photos, camera.name), cut_out_of_photo(self._photos, camera.name)]
         if level > 0:
             size = (camera.width >> level, camera.height >> level)
             photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
-            if cut is not None:
-                cut = cv2.resize(cut.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
+            maps = [
+                None if each is None else cv2.resize(each.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
+                for each in maps
+            ]
             camera = camera.resized(*size)
-        mask = None if cut is None else torch.from_numpy(cut).to(self._device)
+        mask, cut_out = (None if each is None else torch.from_numpy(each).to(self._device) for each in maps)
         depth = None
         if camera.name in self._swept:
             centres = pixel_centres(camera.width, camera.height).reshape(-1, 2)
             values = self._swept[camera.name].depth_at(camera, centres).astype(np.float32)
             depth = torch.from_numpy(values).reshape(camera.height, camera.width).to(self._device)
             depth = depth if mask is None else depth.where(mask, torch.nan)
-        return TrainingView(camera=camera, photo=image_tensor(photo, self._device), mask=mask, depth=depth)
+        return TrainingView(
+            camera=camera, photo=image_tensor(photo, self._device), mask=mask, cut_out=cut_out, depth=depth
+        )
 
 
 def image_tensor(photo: UInt8[np.ndarray, "h w 3"], device: torch.device) -> Float[torch.Tensor, "3 h w"]:

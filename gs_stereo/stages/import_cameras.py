@@ -14,6 +14,7 @@ from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.sfm.config import ImportConfig
+from gs_stereo.sfm.masks import mask_files
 from gs_stereo.stages.reconstruct import FOLDER, outcome_of, photo_progress
 
 
@@ -35,7 +36,7 @@ class ImportCamerasStage(Stage):
     """See the module."""
 
     name = "import"
-    version = 2
+    version = 3
     config_type = ImportCamerasConfig
     replaces_others = True
 
@@ -46,12 +47,14 @@ class ImportCamerasStage(Stage):
         if config.transforms is not None:
             transforms = paths.scene / config.transforms
             frames = read_transforms(transforms).frames
-            photos = sorted({frame.path for frame in frames if frame.path is not None})
+            named = [path for frame in frames for path in (frame.path, frame.mask if config.masks != "off" else None)]
+            photos = sorted({path for path in named if path is not None and path.is_file()})
             return StageInputs(external={_name(path, transforms.parent): path for path in [transforms, *photos]})
         folder = paths.scene / str(config.colmap)
         model = model_files(folder)
         images = _image_folder(paths, config)
-        return StageInputs(external={_name(path, images): path for path in [*model, *list_photos(images)]})
+        masks = {f"(mask) {path.name}": path for path in mask_files(images, config.near(paths.scene))}
+        return StageInputs(external={**{_name(path, images): path for path in [*model, *list_photos(images)]}, **masks})
 
     def resources(self, config: ImportCamerasConfig) -> Resources:
         return Resources(cores=2)
@@ -59,7 +62,7 @@ class ImportCamerasStage(Stage):
     def run(self, context: StageContext, config: ImportCamerasConfig) -> StageOutcome:
         from gs_stereo.sfm.importers import import_colmap, import_transforms
 
-        folder, seed = context.work_dir, context.seed
+        folder, seed, config = context.work_dir, context.seed, config.near(context.paths.scene)
         with photo_progress("import") as show:
             if config.transforms is not None:
                 transforms = context.paths.scene / config.transforms

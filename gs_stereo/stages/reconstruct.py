@@ -17,6 +17,7 @@ from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.sfm.config import ReconstructConfig
+from gs_stereo.sfm.masks import mask_files
 from gs_stereo.sfm.source import find_source
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class ReconstructStage(Stage):
     """See the module."""
 
     name = "reconstruct"
-    version = 2
+    version = 3
     config_type = ReconstructStageConfig
 
     def folder(self, config: ReconstructStageConfig) -> str:
@@ -51,6 +52,7 @@ class ReconstructStage(Stage):
             external = {source.name: source}
         else:
             external = {path.relative_to(source).as_posix(): path for path in list_photos(source)}
+            external |= {f"(mask) {path.name}": path for path in mask_files(source, config.near(paths.scene))}
         if config.camera_positions:
             external["(camera positions)"] = paths.scene / config.camera_positions
         return StageInputs(external=external)
@@ -62,6 +64,7 @@ class ReconstructStage(Stage):
         from gs_stereo.sfm.reconstruct import reconstruct
 
         scene = context.paths.scene
+        config = config.near(scene)
         if config.camera_positions:
             config = config.model_copy(update={"camera_positions": str(scene / config.camera_positions)})
         source = find_source(scene, config.images)

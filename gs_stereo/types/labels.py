@@ -44,7 +44,7 @@ FLAG_MEANING: Mapping[LabelFlag, str] = {
     LabelFlag.MULTI_VIEW_INCONSISTENT: "neighbouring views disagree",
     LabelFlag.SOURCES_DISAGREE: "matcher and splat disagree",
     LabelFlag.FROM_SPLAT: "the label is taken from the splat",
-    LabelFlag.CUT_OUT: "transparent in the photos",
+    LabelFlag.CUT_OUT: "cut out of the photos: transparent, or masked as empty",
 }
 UNSEEN_BY_RIGHT = LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME
 """Flags of pixels that only the left eye sees."""

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float
 from gs_stereo.errors import GsStereoError
 from gs_stereo.geometry.view_selection import capture_spacing
 from gs_stereo.imaging.images import shrink_to_edge
+from gs_stereo.imaging.masks import tinted
+from gs_stereo.types.photo_source import mask_of
 from gs_stereo.viewer.config import ViewerConfig
 from gs_stereo.viewer.contents import SceneContents
 from gs_stereo.viewer.frame import DisplayFrame
@@ -96,7 +98,8 @@ class Layers:
             if ended():
                 return
             try:
-                frustum.image = shrink_to_edge(self._contents.photo(camera.name), self._config.thumbnail_edge_px)
+                photo = tinted(self._contents.photo(camera.name), mask_of(self._contents.photo, camera.name))
+                frustum.image = shrink_to_edge(photo, self._config.thumbnail_edge_px)
             except GsStereoError as error:
                 if not failed:
                     on_error(error)

@@ -19,7 +19,6 @@ from gs_stereo.imaging.images import (
     fitting_size,
     list_photos,
     photo_size,
-    read_mask,
     read_photo,
     resize_to,
     shrink_to_edge,
@@ -236,51 +235,3 @@ def test_shrinking_is_by_one_factor(width: int, height: int, edge: int) -> None:
     assert small.shape[1::-1] == fitting_size(width, height, edge)
     assert max(small.shape[:2]) == min(edge, max(width, height))
     np.testing.assert_allclose(centroid(small), centre * fitting_scale(width, height, edge), atol=0.05)
-
-
-def half_transparent(orientation: int = 1) -> tuple[Image.Image, Image.Exif]:
-    image = Image.fromarray(picture()).convert("RGBA")
-    alpha = np.zeros((32, 48), np.uint8)
-    alpha[:, 24:] = 200
-    image.putalpha(Image.fromarray(alpha))
-    exif = Image.Exif()
-    exif[_ORIENTATION] = orientation
-    return image, exif
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
-def test_what_is_transparent_is_masked(tmp_path: Path, mode: str) -> None:
-    image = half_transparent()[0]
-    path = tmp_path / ("a.tif" if mode == "PA" else "a.png")
-    (image if mode == "PA" else image.convert(mode)).save(path)
-    mask = read_mask(path)
-    assert mask is not None
-    assert mask[:, 24:].all()
-    assert not mask[:, :24].any()
-
-
-def test_a_palette_with_a_transparent_colour_is_masked(tmp_path: Path) -> None:
-    image = Image.new("P", (4, 2), 1)
-    image.putpalette([0, 0, 0, 9, 9, 9])
-    image.putpixel((0, 0), 0)
-    image.save(tmp_path / "a.png", transparency=0)
-    mask = read_mask(tmp_path / "a.png")
-    assert mask is not None
-    assert np.argwhere(~mask).tolist() == [[0, 0]]
-
-
-def test_a_mask_is_turned_upright_with_its_photo(tmp_path: Path) -> None:
-    image, exif = half_transparent(6)
-    image.save(tmp_path / "a.png", exif=exif)
-    mask = read_mask(tmp_path / "a.png")
-    assert mask is not None
-    assert mask.shape == read_photo(tmp_path / "a.png").shape[:2] == (48, 32)
-    assert mask[24:].all()
-    assert not mask[:24].any()
-
-
-def test_photos_without_transparent_pixels_have_no_mask(tmp_path: Path) -> None:
-    Image.fromarray(picture()).convert("RGBA").save(tmp_path / "a.png")
-    Image.fromarray(picture()).save(tmp_path / "b.jpg")
-    assert read_mask(tmp_path / "a.png") is None
-    assert read_mask(tmp_path / "b.jpg") is None

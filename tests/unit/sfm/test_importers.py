@@ -15,13 +15,14 @@ from PIL import Image
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.projection import project
 from gs_stereo.imaging.images import read_photo, resize_to, write_png
+from gs_stereo.imaging.png import write_gray_png
 from gs_stereo.io.colmap import model_from_sparse_scene, read_model, sparse_scene_from_model, write_model
 from gs_stereo.io.colmap_model import ColmapCamera, ColmapModel
 from gs_stereo.io.reconstruction import PhotosOfReconstruction, image_path, load_summary
 from gs_stereo.sfm.config import ImportConfig
 from gs_stereo.sfm.importers import import_colmap, import_transforms
 from gs_stereo.types import SparseScene
-from gs_stereo.types.photo_source import mask_of
+from gs_stereo.types.photo_source import cut_out_of_photo, hidden_of, mask_of
 
 GL = np.diag([1.0, -1.0, -1.0, 1.0])
 BENT = (-0.15, 0.03, 0.001, -0.002)
@@ -234,6 +235,36 @@ def test_what_photos_cut_out_is_masked_and_gives_no_points(capture: Any, tmp_pat
         assert mask[:, 81:].all()
         seen, _ = project(camera, result.scene.points.xyz_in_world[result.scene.visible_points[row]])
         assert (seen[:, 0] > 78).all()
+
+
+def test_a_mask_hides_what_moved_from_one_photo_only(capture: Any, tmp_path: Path) -> None:
+    """The first frame has a mask_path, of its left half; the second one a mask of another shape."""
+    for camera in capture.cameras:
+        write_png(tmp_path / camera.name, read_photo(capture.folder / camera.name))
+    path = write_transforms(tmp_path, capture)
+    document = json.loads(path.read_text())
+    white = np.full((240, 320), 255, np.uint8)
+    white[:, :160] = 0
+    for frame, values in zip(document["frames"], (white, white[:, :200]), strict=False):
+        frame["mask_path"] = f"masks/{frame['file_path']}"
+        write_gray_png(tmp_path / frame["mask_path"], values)
+    path.write_text(json.dumps(document))
+    result = import_transforms(path, tmp_path / "out", ImportConfig())
+    first, second = (camera.name for camera in capture.cameras[:2])
+    assert "has 200 x 240 pixels" in result.summary.failed[second]
+    assert result.summary.masked_shares == {first: 0.5}
+    assert "Masks hide 50% of 1 photos" in result.summary.notes[-1]
+    photos = PhotosOfReconstruction(tmp_path / "out")
+    hidden = hidden_of(photos, first)
+    np.testing.assert_array_equal(hidden, white == 0)
+    assert cut_out_of_photo(photos, first) is None
+    row = next(row for row, camera in enumerate(result.scene.cameras) if camera.name == first)
+    seen, _ = project(result.scene.cameras[row], result.scene.points.xyz_in_world[result.scene.visible_points[row]])
+    assert len(seen) > 10
+    assert (seen[:, 0] > 158).all()
+    plain = import_transforms(path, tmp_path / "plain", ImportConfig(masks="off"))
+    assert not plain.summary.failed
+    assert not plain.summary.masked_shares
 
 
 def test_copies_of_a_posed_picture_are_left_out(capture: Any, tmp_path: Path) -> None:

@@ -31,6 +31,14 @@ class CutOutPhotos:
         return None if name in self._whole else right_of_zero(self._camera[name])
 
 
+class HiddenPhotos(CutOutPhotos):
+    """The same, but something stands before the plane there."""
+
+    def hidden(self, name: str) -> np.ndarray | None:
+        mask = self.mask(name)
+        return None if mask is None else ~mask
+
+
 def right_of_zero(camera) -> np.ndarray:
     columns = np.arange(camera.width) + 0.5 - camera.intrinsics[0, 2]
     x = camera.centre_in_world[0] + 4.0 * columns / camera.focal_px
@@ -61,6 +69,27 @@ def test_photos_without_masks_cut_nothing_out() -> None:
     scene = plane_scene(["a", "b"])
     assert cut_out(view_at(0.3), CutOutPhotos(scene, whole=("a", "b")), scene) is None
     assert cut_out_of(view_at(0.3), RENDERER.render([view_at(0.3)])[0].depth, Capture(scene=scene)) is None
+
+
+def test_what_masks_hide_is_not_cut_out_and_its_view_is_not_refused() -> None:
+    scene = plane_scene(["a", "b", "c"])
+    capture = Capture(scene=scene, photos=HiddenPhotos(scene, whole=("a", "c")))
+    assert cut_out(scene.cameras[1], capture.photos, scene) is None
+    plan = PairPlan(sample_id="s", view_id="b", left=scene.cameras[1], baseline=0.2)
+    outcome = render_planned_pair(plan, RENDERER, capture, PairsConfig(baselines=(0.2,)))
+    assert outcome.pair is not None
+    assert np.isfinite(outcome.pair.left_depth.median).all()
+    assert outcome.measures.left.seen_share == 1.0, "a and c saw what is hidden in b"
+
+
+def test_what_is_hidden_in_every_photo_was_seen_by_none() -> None:
+    scene = plane_scene(["a", "b", "c"])
+    plan = PairPlan(sample_id="s", view_id="b", left=scene.cameras[1], baseline=0.2)
+    capture = Capture(scene=scene, photos=HiddenPhotos(scene))
+    outcome = render_planned_pair(plan, RENDERER, capture, PairsConfig(baselines=(0.2,)))
+    assert outcome.refusal == "unseen_surface"
+    assert outcome.measures.left.covered_share == 1.0
+    assert outcome.measures.left.sharpness == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("whole", [(), ("a", "b", "c")])
