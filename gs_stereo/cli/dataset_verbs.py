@@ -80,17 +80,18 @@ def report(
     dataset: Annotated[
         str | None, typer.Option(help="Name of the data set; the one that was written last by default.")
     ] = None,
+    pairs: Annotated[str | None, typer.Option(help="Instead: a page of this set of pairs, labelled or not.")] = None,
     common: Common,
 ) -> None:
     """Judge a data set (pass, look closer or fail, with reasons) and write an HTML page about it.
 
-    SCENE may also be the folder of a data set.
+    SCENE may also be the folder of a data set. Pairs without labels get a page, but no verdict.
     Exit code 0: pass or look closer; 5: fail.
     """
     from gs_stereo.report.stage import PAGE_NAME
 
     scene, dataset, common = scene_of_dataset(scene, dataset, common)
-    reports = run_stage("report", scene, given(dataset=dataset), common, printing=False)
+    reports = run_stage("report", scene, given(dataset=dataset, pairs=pairs), common, printing=False)
     for done in reports:
         page = done.folder / PAGE_NAME
         if common.json:

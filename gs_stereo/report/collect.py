@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from gs_stereo import __version__
 from gs_stereo.benchmarks.label_report import Evaluation
 from gs_stereo.core.records import read_record
 from gs_stereo.datasets.card import collect_facts
@@ -45,8 +44,8 @@ def report_facts(
     capture = capture_of(paths, dataset.path)
     folder = evaluation_of(paths, name)
     path = paths.published(folder) / "report.json" if folder else None
-    generated = GeneratedEyes.of(index, stages)
-    truth_of = _true_eyes(paths, config, generated, capture)
+    generated = GeneratedEyes.of(index.provenance.settings.get("generated_eye"), stages)
+    truth_of = true_eyes(paths, config, generated, capture)
     return ReportFacts(
         scene=index.scene,
         dataset=name,
@@ -64,11 +63,10 @@ def report_facts(
         fit=_fit_facts(paths, config) if any(stage.folder == splat_folder.FOLDER for stage in stages) else None,
         evaluation=read_record(Evaluation, path, fix="run gsstereo evaluate-labels --force") if path else None,
         generated=generated.text if generated else "",
-        code_version=__version__,
     )
 
 
-def _true_eyes(
+def true_eyes(
     paths: ScenePaths, config: ReportConfig, generated: GeneratedEyes | None, capture: PublishedFolder | None
 ) -> Callable[[ShardSample], np.ndarray | None]:
     """Renders of what generated eyes should see, where the photos are a capture's and it was fitted."""

@@ -13,6 +13,12 @@ class ReportConfig(Config):
     dataset: str | None = Field(
         default=None, pattern=FOLDER_NAME, description="Name of the data set; the one that was written last by default."
     )
+    pairs: str | None = Field(
+        default=None,
+        pattern=FOLDER_NAME,
+        description="Instead, only look at this set of pairs, labelled or not; where there is no data set, the pairs "
+        "that were written last.",
+    )
     limits: QualityConfig = Field(default=QualityConfig(), description="Thresholds of the verdict.")
     backend: str = Field(default="auto", description="Rasterizer for the held-out photos: auto, cpu or gsplat.")
     max_held_out: int = Field(

@@ -80,7 +80,8 @@ class Thumbnail:
 class ShownSample:
     """One pair in full, for the viewer. Pictures are data URIs; the ranges are those of the scale bars.
 
-    made, truth: a generated eye and what a splat says it should see; None where nothing is generated or known.
+    confidence: None where there is no label. made, truth: a generated eye and what a splat says it should see; None
+    where nothing is generated or known.
     stack: its views above their depth; None where there is no stack with depth.
     depth_range: label depth at the ends of `disparity_range_px`, in scene units, far end first.
     """
@@ -91,7 +92,7 @@ class ShownSample:
     right: str
     anaglyph: str
     disparity: str
-    confidence: str
+    confidence: str | None
     disparity_range_px: tuple[float, float]
     depth_range: tuple[float, float]
     size: tuple[int, int]
@@ -132,7 +133,6 @@ class ReportFacts:
     fit: FitFacts | None = None
     evaluation: Evaluation | None = None
     generated: str = ""
-    code_version: str = ""
 
     @property
     def depth_unit(self) -> str:

@@ -100,8 +100,8 @@ def dataset_pictures(
         if position in sheet:
             thumbnails.append(_thumbnail(sample, measures, position, limits))
         if position in ranks:
-            pair = _shown(sample, measures, (position, ranks[position]), metres_per_unit)
-            shown[position] = pair if generated is None else _with_truth(pair, sample, generated, truth_of(sample))
+            pair = shown_sample(sample, ranks[position], _notes(measures, position), metres_per_unit)
+            shown[position] = pair if generated is None else with_truth(pair, sample, generated, truth_of(sample))
     return DatasetPictures(
         thumbnails=tuple(thumbnails),
         shown=tuple(shown[position] for position in ranks),
@@ -128,10 +128,10 @@ def _thumbnail(sample: ShardSample, measures: DatasetMeasures, position: int, li
     )
 
 
-def _shown(
-    sample: ShardSample, measures: DatasetMeasures, place: tuple[int, str], metres_per_unit: float
+def shown_sample(
+    sample: ShardSample, rank: str, notes: tuple[tuple[str, str], ...], metres_per_unit: float
 ) -> ShownSample:
-    position, rank = place
+    """A pair in full."""
     known = sample.disparity[np.isfinite(sample.disparity)].astype(np.float64)
     low, high = shown_range(known)
     focal_times_baseline = sample.rig.focal_times_baseline * metres_per_unit
@@ -149,14 +149,14 @@ def _shown(
         disparity_range_px=(low, high),
         depth_range=(focal_times_baseline / max(low, 1e-6), focal_times_baseline / max(high, 1e-6)),
         size=(width, height),
-        notes=_notes(measures, position),
+        notes=notes,
         stack=data_uri(stack_sheet(sample.views, sample.view_depth), _STACK_EDGE_PX)
         if sample.views is not None and sample.view_depth is not None
         else None,
     )
 
 
-def _with_truth(
+def with_truth(
     shown: ShownSample, sample: ShardSample, generated: GeneratedEyes, truth: np.ndarray | None
 ) -> ShownSample:
     """The pair, with what is known of its generated eye."""

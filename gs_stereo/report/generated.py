@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from gs_stereo.datasets.schema import DatasetIndex, ShardSample
+from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.report.facts import StageRecord
 from gs_stereo.splat.pairs import SplatRenderer
 from gs_stereo.types import Camera
@@ -25,14 +25,9 @@ class GeneratedEyes:
     baselines: tuple[float, ...]
 
     @classmethod
-    def of(cls, index: DatasetIndex, stages: Sequence[StageRecord]) -> "GeneratedEyes | None":
-        """From the labels' provenance and the manifest of the pairs; None for observed pairs."""
-        maker = index.provenance.settings.get("generated_eye")
-        if not isinstance(maker, Mapping):
-            return None
-        configs = [each.manifest.parts.get("config", {}) for each in stages if each.manifest.stage == "synthesize"]
-        baselines = configs[0].get("baselines") if configs else None
-        return cls(maker=maker, baselines=tuple(baselines or ()))
+    def of(cls, maker: object, stages: Sequence[StageRecord]) -> "GeneratedEyes | None":
+        """From what labels or pairs say of their maker, and the manifest of the pairs; None for observed pairs."""
+        return cls(maker=maker, baselines=_baselines(stages)) if isinstance(maker, Mapping) else None
 
     def is_left(self, sample: ShardSample) -> bool:
         """Whether the left eye is the generated one: its baseline was negative."""
@@ -45,6 +40,11 @@ class GeneratedEyes:
         """One sentence for the page."""
         name, version, licence = (str(self.maker.get(key, "unknown")) for key in ("name", "version", "licence"))
         return f"One eye of every pair is generated, not observed: by {name} {version}; licence: {licence}."
+
+
+def _baselines(stages: Sequence[StageRecord]) -> tuple[float, ...]:
+    configs = [each.manifest.parts.get("config", {}) for each in stages if each.manifest.stage == "synthesize"]
+    return tuple((configs[0].get("baselines") if configs else None) or ())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,11 +1,11 @@
 """Where it all comes from: time and memory, settings, software, licences."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gs_stereo.config import canonical_json
 from gs_stereo.core.markup import Child, Markup, el
-from gs_stereo.report.facts import ReportFacts
+from gs_stereo.report.facts import ReportFacts, StageRecord
 from gs_stereo.report.markup import section, table
 from gs_stereo.report.verdict_section import duration
 
@@ -14,9 +14,9 @@ _LICENCE_KEYS = ("licence", "license")
 _MAX_DEPTH = 8
 
 
-def cost_section(facts: ReportFacts) -> Markup | None:
+def cost_section(stages: Sequence[StageRecord]) -> Markup | None:
     """Seconds, memory and what was left out, stage by stage."""
-    if not facts.stages:
+    if not stages:
         return None
     rows: list[tuple[Child, ...]] = [
         (
@@ -25,14 +25,14 @@ def cost_section(facts: ReportFacts) -> Markup | None:
             f"{stage.manifest.peak_memory_bytes / _MIB:,.0f}",
             stage.manifest.device,
         )
-        for stage in facts.stages
+        for stage in stages
     ]
-    total = sum(stage.manifest.seconds for stage in facts.stages)
-    peak = max(stage.manifest.peak_memory_bytes for stage in facts.stages) / _MIB
+    total = sum(stage.manifest.seconds for stage in stages)
+    peak = max(stage.manifest.peak_memory_bytes for stage in stages) / _MIB
     summary = f"{duration(total)} in all, at most {peak:,.0f} MiB of memory."
     dropped = [
         el("li", f"{stage.folder}: {count} x {str(reason).replace('_', ' ')}")
-        for stage in facts.stages
+        for stage in stages
         for reason, count in sorted(stage.manifest.drops.items())
     ]
     return section(

@@ -27,7 +27,7 @@ def samples_section(facts: ReportFacts) -> Markup:
             intro += " Truth alternates the generated eye and what the fitted scene shows from there."
     if any(sample.stack for sample in facts.pictures.shown):
         intro += " Stack shows its views from left to right above their depth, near is bright."
-    viewers = [_viewer(sample, number, facts.depth_unit) for number, sample in enumerate(facts.pictures.shown)]
+    viewers = [viewer(sample, number, facts.depth_unit) for number, sample in enumerate(facts.pictures.shown)]
     return section("Look at pairs", "pairs", el("p", intro, class_="quiet"), el("div", viewers, class_="viewers"))
 
 
@@ -57,7 +57,8 @@ def _thumbnail(item: Thumbnail) -> Markup:
     return figure(el("div", pictures, class_="two"), caption)
 
 
-def _viewer(sample: ShownSample, number: int, unit: str) -> Markup:
+def viewer(sample: ShownSample, number: int, unit: str) -> Markup:
+    """One pair with a tab for each way to look at it; `number` tells viewers of a page apart."""
     width, height = sample.size
     size = {"width": width, "height": height}
 
@@ -68,14 +69,14 @@ def _viewer(sample: ShownSample, number: int, unit: str) -> Markup:
     ticks, product = _spread(low, high), sample.depth_range[1] * max(high, 1e-6)
     depths = [product / max(tick, 1e-6) for tick in ticks]  # depth = f b / disparity
     disparity_bar = _scale([(ticks, "px"), (depths, unit)])
-    confidence_bar = _scale([(_spread(0.0, 1.0), "")])
     left, right = picture(sample.left, "left image"), picture(sample.right, "right image")
     panes = {
         _EYE_TABS[0]: el("div", left, right, class_="flick"),
         "disparity": el("div", picture(sample.disparity, "disparity"), disparity_bar),
-        "confidence": el("div", picture(sample.confidence, "confidence"), confidence_bar),
-        "anaglyph": picture(sample.anaglyph, "red-cyan anaglyph"),
     }
+    if sample.confidence:
+        panes["confidence"] = el("div", picture(sample.confidence, "confidence"), _scale([(_spread(0.0, 1.0), "")]))
+    panes["anaglyph"] = picture(sample.anaglyph, "red-cyan anaglyph")
     if sample.made and sample.truth:
         both = picture(sample.made, "generated eye"), picture(sample.truth, "rendered truth")
         panes["truth"] = el("div", both, class_="flick")
@@ -91,7 +92,12 @@ def _viewer(sample: ShownSample, number: int, unit: str) -> Markup:
     notes = [el("div", el("dt", label), el("dd", value)) for label, value in sample.notes]
     return el(
         "figure",
-        el("div", el("b", sample.sample_id), el("span", sample.rank, class_="pill none"), class_="head"),
+        el(
+            "div",
+            el("b", sample.sample_id),
+            el("span", sample.rank, class_="pill none") if sample.rank else None,
+            class_="head",
+        ),
         inputs,
         el("div", labels, class_="tabs"),
         el("div", (el("div", pane, class_=f"pane of-{tab}") for tab, pane in panes.items()), class_="panes"),

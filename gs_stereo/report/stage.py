@@ -13,8 +13,10 @@ from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.report.config import ReportConfig
+from gs_stereo.splat import folder as splat_folder
 from gs_stereo.stages import reconstruct
 from gs_stereo.stages.evaluate_labels import evaluation_of
+from gs_stereo.stages.render_pairs import pairs_folder
 
 FOLDER = "report"
 PAGE_NAME = "index.html"
@@ -25,7 +27,7 @@ class ReportStage(Stage):
     """Publishes `index.html` and `quality.json`."""
 
     name = "report"
-    version = 2
+    version = 3
     config_type = ReportConfig
 
     def folder(self, config: ReportConfig) -> str:
@@ -33,6 +35,10 @@ class ReportStage(Stage):
 
     def inputs(self, paths: ScenePaths, config: ReportConfig) -> StageInputs:
         """The shards themselves are fingerprinted, so that one that was changed by hand is judged anew."""
+        if (pairs := _pairs(paths, config)) is not None:
+            beside = {reconstruct.FOLDER: "reconstruct", splat_folder.FOLDER: "fit"}
+            made = {folder: verb for folder, verb in beside.items() if _has_manifest(paths.published(folder))}
+            return StageInputs(published={pairs_folder(pairs): "render-pairs", **made})
         name = config.dataset or next(reversed(paths.datasets()), None)
         if name is None:
             return StageInputs()
@@ -56,6 +62,11 @@ class ReportStage(Stage):
         from gs_stereo.report.page import render_page
 
         limits, paths = config.limits, context.paths
+        if (pairs := _pairs(paths, config)) is not None:
+            from gs_stereo.report.pairs_page import pairs_page
+
+            write_text(context.work_dir / PAGE_NAME, pairs_page(paths, config, pairs))
+            return StageOutcome(text=f"Pairs {pairs}: to look at, without a verdict.")
         name = config.dataset or paths.newest_dataset()
         folder = paths.published(DATASETS_FOLDER) / name
         index = read_index(folder)
@@ -87,6 +98,14 @@ class ReportStage(Stage):
             summary={"verdict": verdict.name, "reasons": str(len(verdict.reasons))},
             text=f"Data set {name}. {verdict.to_text()}",
         )
+
+
+def _pairs(paths: ScenePaths, config: ReportConfig) -> str | None:
+    """The set of pairs to look at instead of a data set."""
+    if config.pairs is not None or config.dataset is not None or paths.datasets():
+        return config.pairs
+    made = [path.parent for path in paths.published("pairs").glob(f"*/{MANIFEST_NAME}") if "." not in path.parent.name]
+    return max(made, key=lambda folder: (folder.stat().st_mtime_ns, folder.name)).name if made else None
 
 
 def _has_manifest(folder: Path) -> bool:

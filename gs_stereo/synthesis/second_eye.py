@@ -15,12 +15,11 @@ from gs_stereo.errors import InputError
 from gs_stereo.imaging.exif import read_metadata
 from gs_stereo.imaging.images import photo_size, read_photo
 from gs_stereo.log import logger
-from gs_stereo.matching.both_sides import agreeing, predict_both
-from gs_stereo.matching.sgbm import SgbmMatcher
 from gs_stereo.synthesis.config import SynthesisConfig
 from gs_stereo.synthesis.framing import Framing, square_framing, whole_framing
 from gs_stereo.synthesis.model_files import ModelUse, located, model_use
 from gs_stereo.synthesis.open_model import open_model
+from gs_stereo.synthesis.parallax import parallax
 from gs_stereo.synthesis.rays import default_intrinsics
 from gs_stereo.synthesis.source_photos import SourcePhoto
 from gs_stereo.synthesis.stereospace import Progress, Sampling, SourcePicture, StereoSpace
@@ -206,8 +205,8 @@ def second_eye_by_disparity(
     source = generator.model.read(photo.picture, photo.intrinsics)
     probe = 0.67 * generator.use.baseline
     first = _pair(generator, photo, source, probe, seed, progress).images
-    sides = predict_both(SgbmMatcher(), first.left, first.right, first.left.shape[1] / 4)
-    matched = agreeing(*sides, 1.0).disparity
+    assert generator.config.side_px is not None
+    matched = parallax(first.left, first.right, generator.config.side_px)
     known = matched[np.isfinite(matched)]
     if known.size < _LEAST_MATCHED_SHARE * matched.size or np.percentile(known, _PERCENTILE) < 1:
         raise InputError(f"The parallax of {photo.name} cannot be measured; give a baseline instead of a disparity.")

@@ -253,3 +253,13 @@ def test_the_small_model_of_the_package_needs_no_weights(scene: Path) -> None:
     generated = json.loads(header)["measures"]["generated"]
     assert (generated["name"], generated["licence"]) == ("stereospace-small", "Apache-2.0")
     assert generated["settings"]["baseline_unit"] == "median_depth"
+    result = gsstereo("report", scene)  # of pairs, for there is no data set
+    assert result.exit_code == 0, result.output
+    assert "without a verdict" in result.output
+    page = (scene / "gsstereo/report/index.html").read_text()
+    assert "One eye of every pair is generated, not observed: by stereospace-small" in page
+    assert re.findall(r'<label for="viewer0-(\w+)"', page) == ["flicker", "left", "right", "disparity", "anaglyph"]
+    assert "<dt>generated eye</dt><dd>left</dd>" in page
+    assert "<dt>given to the model</dt><dd>-0.05</dd>" in page
+    assert "://" not in page
+    assert gsstereo("report", scene, "--pairs", "none").exit_code == 3

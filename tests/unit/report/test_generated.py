@@ -13,7 +13,7 @@ from builders import camera_at, plain_sample
 from gs_stereo.report.facts import ShownSample
 from gs_stereo.report.generated import GeneratedEyes, TrueEyes
 from gs_stereo.report.pictures import stack_sheet
-from gs_stereo.report.samples_section import _viewer
+from gs_stereo.report.samples_section import viewer
 from gs_stereo.splat.pairs import RenderedView
 from gs_stereo.types import Camera, DepthMaps
 
@@ -92,8 +92,8 @@ def test_nothing_is_rendered_where_the_place_is_unknown() -> None:
 
 
 def test_the_truth_has_a_tab_of_its_own() -> None:
-    assert "rendered truth" not in _viewer(SHOWN, 0, "m")
-    page = _viewer(replace(SHOWN, made="data:made", truth="data:truth"), 0, "m")
+    assert "rendered truth" not in viewer(SHOWN, 0, "m")
+    page = viewer(replace(SHOWN, made="data:made", truth="data:truth"), 0, "m")
     assert page.count('class="pane of-') == 5
     assert 'id="viewer0-truth" class="truth"' in page
     assert page.index("data:made") < page.index("data:truth")
@@ -108,7 +108,7 @@ def test_a_stack_has_a_tab_with_all_its_views_above_their_depth() -> None:
     np.testing.assert_array_equal(sheet[:4], np.concatenate(list(views), axis=1))
     assert (sheet[5, 0] == sheet[5, 5]).all()
     assert (sheet[5, 0] != sheet[5, 1]).any()
-    assert "data:stack" not in _viewer(SHOWN, 0, "m")
-    page = _viewer(replace(SHOWN, stack="data:stack"), 0, "m")
+    assert "data:stack" not in viewer(SHOWN, 0, "m")
+    page = viewer(replace(SHOWN, stack="data:stack"), 0, "m")
     assert 'id="viewer0-stack" class="stack"' in page
     assert 'class="pane of-stack"><img src="data:stack"' in page
