@@ -11,7 +11,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.geometry.view_selection import views_with_parallax
 from gs_stereo.io.pair_index import PairEntry
 from gs_stereo.io.pairs import read_left_depth, read_pair, read_rig
-from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene, load_summary
+from gs_stereo.io.reconstruction import load_sparse_scene, load_summary
 from gs_stereo.labels.config import LabelSettings
 from gs_stereo.labels.observations import ViewDepth
 from gs_stereo.labels.protocol import ViewNeeds
@@ -20,7 +20,7 @@ from gs_stereo.labels.surroundings import DepthView
 from gs_stereo.labels.views import Surroundings, stack_offsets, view_depths
 from gs_stereo.pipeline.manifest import PublishedFolder
 from gs_stereo.pipeline.worker_state import worker_state
-from gs_stereo.splat.folder import load_renderer
+from gs_stereo.splat.folder import load_photos, load_renderer
 from gs_stereo.types import SparsePoints, SparseScene, StereoLabel, StereoPair
 
 
@@ -55,8 +55,8 @@ class PairUnit:
 class LabelFolders:
     """Where labelling reads and writes.
 
-    rendered: whether the pairs have depth. reconstruction: None where they are of no photos. fit: None where no stack
-    is needed. work: maps in between.
+    rendered: whether the pairs have depth. reconstruction: None where they are of no photos. fit: None where neither
+    photos nor a stack are needed. work: maps in between.
     """
 
     pairs: Path
@@ -152,8 +152,10 @@ def _surroundings(unit: ViewUnit) -> Surroundings:
     scene, photos, render = SparseScene(cameras=(), points=SparsePoints.none()), None, None
     if (folder := unit.reconstruction) is not None:
         scene = worker_state.get("scene", folder.fingerprint, lambda: load_sparse_scene(folder.path))
-        photos = worker_state.get("photos", folder.fingerprint, lambda: PhotosOfReconstruction(folder.path))
-    if unit.fit is not None:
+        fitted = unit.fit.path if unit.fit else None
+        both = (folder.fingerprint, unit.fit.fingerprint if unit.fit else "")
+        photos = worker_state.get("photos", both, lambda: load_photos(folder.path, fitted))
+    if unit.fit is not None and unit.needs.stack:
         fit, backend = unit.fit, unit.settings.backend
         renderer = worker_state.get("renderer", (fit.fingerprint, backend), lambda: load_renderer(fit.path, backend))
         render = lambda cameras: [view.image for view in renderer.render(cameras)]  # noqa: E731

@@ -127,7 +127,7 @@ def _held_out(paths: ScenePaths, config: ReportConfig, scores: Mapping[str, View
     if not cameras or not config.max_held_out:
         return ()
     renderer = splat_folder.load_renderer(paths.published(splat_folder.FOLDER), config.backend)
-    photos = PhotosOfReconstruction(folder)
+    photos = splat_folder.load_photos(folder, paths.published(splat_folder.FOLDER))
     views = []
     for camera in cameras[:: -(-len(cameras) // config.max_held_out)]:
         photo, render = photos(camera.name), renderer.render([camera])[0].image

@@ -24,8 +24,6 @@ def save_checkpoint(path: Path, state: TrainingState, run_id: str) -> None:
         "iteration": state.iteration,
         "parameters": state.parameters,
         "adam": vars(state.adam),
-        "exposure": state.exposure,
-        "exposure_adam": vars(state.exposure_adam),
         "statistics": state.statistics,
         "records": [list(dataclasses.astuple(record)) for record in state.records],
     }
@@ -40,9 +38,7 @@ def load_checkpoint(path: Path, run_id: str, device: torch.device) -> TrainingSt
 def _parse(content: dict[str, Any]) -> TrainingState:
     state = TrainingState(
         parameters=dict(content["parameters"]),
-        exposure=content["exposure"],
         adam=AdamState(**content["adam"]),
-        exposure_adam=AdamState(**content["exposure_adam"]),
         iteration=int(content["iteration"]),
         statistics=dict(content["statistics"]),
         records=[FitRecord(iteration=it, loss=loss, count=count) for it, loss, count in content["records"]],

@@ -26,9 +26,6 @@ class LearningRates(Config):
     opacity_logits: PositiveFloat = Field(default=5e-2, description="Logits of the opacities.")
     sh_dc: PositiveFloat = Field(default=2.5e-3, description="Colour without view dependence.")
     sh_rest: PositiveFloat = Field(default=1.25e-4, description="View-dependent colour.")
-    exposure: PositiveFloat = Field(
-        default=1e-3, description="Gain and offset of each photo, with exposure compensation."
-    )
 
 
 class InitConfig(Config):
@@ -138,7 +135,11 @@ class FitConfig(Config):
     background: Literal["mean", "black"] = Field(
         default="mean", description="Colour where no photo has looked: the photos' mean, or black."
     )
-    exposure_compensation: bool = Field(default=False, description="Fit a gain and an offset per photo and channel.")
+    undo_appearance: bool = Field(
+        default=True,
+        description="Find exposure and colour of each photo and the vignette from the SfM points, and undo them where "
+        "that brings the photos together.",
+    )
     test_every: int = Field(
         default=8,
         ge=0,

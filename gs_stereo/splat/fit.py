@@ -15,6 +15,7 @@ from gs_stereo.geometry.local_frame import local_origin, scene_around
 from gs_stereo.geometry.view_selection import camera_centres
 from gs_stereo.log import Progress
 from gs_stereo.mvs.first_depth import first_depths
+from gs_stereo.splat.appearance import Appearance, UndonePhotos, find_appearance
 from gs_stereo.splat.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.evaluate import SplatQuality, evaluate_views
@@ -35,6 +36,7 @@ _LEAST_VISIBLE_OPACITY = 1 / 255
 class FitResult:
     """A fitted splat. `seconds` is the wall time of this call; the rest depends on inputs, settings and seed only.
 
+    appearance: what was undone in the photos before they were fitted and compared with.
     settings: how the splat was fitted and measured, and wants to be rendered. The background is the photos' mean
     colour; it shows where no photo has looked.
     origin: place in the world that the means of the Gaussians are relative to; not 0 where the cameras are far from it.
@@ -45,6 +47,7 @@ class FitResult:
     origin: tuple[float, float, float]
     photos: SplatQuality
     held_out: SplatQuality
+    appearance: Appearance
     records: tuple[FitRecord, ...] = field(repr=False)
     initial_count: int
     extent: float
@@ -74,11 +77,15 @@ def fit_gaussians(
     Raises InputError for photos or points that do not fit, StageError if the optimisation diverges.
     """
     start = time.perf_counter()
+    rasterizer = make_rasterizer(config.backend)
     origin = local_origin(camera_centres(scene.cameras))
     scene = scene_around(scene, origin)
     checked = CheckedPhotos(photos, scene.cameras)
+    run_id = run_identity(scene, checked, config, seed, rasterizer.name)
     training, held_out = split_scene(scene, config)
-    rasterizer = make_rasterizer(config.backend)
+    appearance = find_appearance(scene, checked) if config.undo_appearance else Appearance()
+    if appearance.photos:
+        checked = CheckedPhotos(UndonePhotos(photos, appearance), scene.cameras)
     swept = first_depths(training, checked, config.sweep) if config.plane_sweep else {}
     trainer = Trainer(
         rasterizer=rasterizer,
@@ -89,9 +96,8 @@ def fit_gaussians(
         seed=seed,
     )
     initial = initial_gaussians(training, checked, swept, config, seed).to(rasterizer.device)
-    state = TrainingState.start(initial, len(training.cameras) if config.exposure_compensation else 0)
+    state = TrainingState.start(initial)
     checkpoint = work_dir / CHECKPOINT_NAME if work_dir is not None else None
-    run_id = run_identity(scene, checked, config, seed, rasterizer.name)
     if checkpoint is not None and checkpoint.exists():
         state = load_checkpoint(checkpoint, run_id, rasterizer.device)
     _run(trainer, state, checkpoint, run_id, progress)
@@ -103,6 +109,7 @@ def fit_gaussians(
         origin=origin,
         photos=evaluate_views(rasterizer, gaussians, training.cameras, checked, trainer.settings),
         held_out=evaluate_views(rasterizer, gaussians, held_out, checked, trainer.settings),
+        appearance=appearance,
         records=tuple(state.records),
         initial_count=len(initial),
         extent=trainer.extent,

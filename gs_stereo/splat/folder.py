@@ -11,6 +11,7 @@ from gs_stereo.core.records import OpenRecord, read_record, write_record
 if TYPE_CHECKING:
     from gs_stereo.splat.pairs import SplatRenderer
     from gs_stereo.types import SparseScene
+    from gs_stereo.types.photo_source import PhotoSource
 
 FOLDER = "fit"
 SPLAT_NAME = "splat.ply"
@@ -52,6 +53,18 @@ def load_scene(reconstruction: Path | None, folder: Path) -> SparseScene:
     views = folder / VIEWS_NAME
     cameras = read_views(views) if views.is_file() else ()
     return SparseScene(cameras=tuple(sorted(cameras, key=lambda view: view.name)), points=SparsePoints.none())
+
+
+def load_photos(reconstruction: Path, fit: Path | None) -> PhotoSource:
+    """The photos as a splat was fitted to them; without one, as they are."""
+    from gs_stereo.io.reconstruction import PhotosOfReconstruction
+    from gs_stereo.splat.appearance import APPEARANCE_NAME, Appearance, UndonePhotos
+
+    photos = PhotosOfReconstruction(reconstruction)
+    if fit is None or not (fit / APPEARANCE_NAME).is_file():
+        return photos
+    found = read_record(Appearance, fit / APPEARANCE_NAME, fix="run `gsstereo fit --force` again")
+    return UndonePhotos(photos, found) if found.photos else photos
 
 
 def load_renderer(folder: Path, backend: str) -> SplatRenderer:

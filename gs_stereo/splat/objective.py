@@ -26,18 +26,9 @@ class Objective:
     extent: float
     progress: float
 
-    def loss(
-        self,
-        output: RenderOutput,
-        view: TrainingView,
-        gaussians: Gaussians,
-        exposure: Float[torch.Tensor, "2 3"] | None,
-    ) -> Float[torch.Tensor, ""]:
-        """`exposure` holds log gain and offset of the channels of this photo."""
+    def loss(self, output: RenderOutput, view: TrainingView, gaussians: Gaussians) -> Float[torch.Tensor, ""]:
         config = self.config
         rgb = output.rgb
-        if exposure is not None:
-            rgb = rgb * exposure[0].exp()[:, None, None] + exposure[1][:, None, None]
         transparency = 1 - output.alpha
         if view.mask is not None:  # elsewhere the photo says nothing, or that nothing is there
             rgb = rgb.where(view.mask, view.photo)

@@ -27,7 +27,6 @@ def learning_rates(config: FitConfig, iteration: int, extent: float) -> Mapping[
         "opacity_logits": rates.opacity_logits,
         "sh_dc": rates.sh_dc,
         "sh_rest": rates.sh_rest,
-        "exposure": rates.exposure,
     }
 
 

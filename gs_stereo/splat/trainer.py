@@ -46,11 +46,10 @@ class Trainer:
 
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in state.parameters.items()}
         gaussians = join(leaves)
-        exposure = state.exposure[index].detach().requires_grad_() if len(state.exposure) else None
         settings = replace(self.settings, sh_degree=schedule.sh_degree(self.config, iteration))
         output = self.rasterizer.render(gaussians, [view.camera], settings, RenderExtras(screen_gradients=sink))
         objective = Objective(config=self.config, extent=self.extent, progress=iteration / self.config.iterations)
-        loss = objective.loss(output, view, gaussians, exposure)
+        loss = objective.loss(output, view, gaussians)
         loss.backward()
         value = self._finite(loss, iteration)
 
@@ -58,21 +57,12 @@ class Trainer:
         gradients = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
         rates = schedule.learning_rates(self.config, state.iteration, self.extent)
         adam_step(state.parameters, gradients, state.adam, rates)
-        if exposure is not None:
-            self._descend_exposure(state, index, exposure)
         strategy.refine(state, iteration, schedule.means_rate(self.config, iteration) * self.extent)
         state.iteration += 1
         every = max(1, self.config.iterations // _RECORDS)
         if state.iteration % every == 0 or state.iteration == self.config.iterations:
             state.records.append(FitRecord(iteration=state.iteration, loss=value, count=len(state)))
         return value
-
-    def _descend_exposure(self, state: TrainingState, index: int, exposure: torch.Tensor) -> None:
-        assert exposure.grad is not None
-        gradient = torch.zeros_like(state.exposure)
-        gradient[index] = exposure.grad
-        rates = {"exposure": self.config.rates.exposure}
-        adam_step({"exposure": state.exposure}, {"exposure": gradient}, state.exposure_adam, rates)
 
     def _finite(self, loss: torch.Tensor, iteration: int) -> float:
         value = loss.item()

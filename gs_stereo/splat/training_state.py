@@ -24,14 +24,11 @@ class TrainingState:
     """Everything a checkpoint holds; it changes in place.
 
     parameters: the raw tensors of Gaussians by name, but sh in two parts, `sh_dc` (n, 1, 3) and `sh_rest`, because
-    their learning rates differ. exposure: (photos, 2, 3), log gain and offset of each training photo's channels;
-    no photos if it is not fitted. statistics: per-Gaussian tensors that a strategy gathers between two rounds.
+    their learning rates differ. statistics: per-Gaussian tensors that a strategy gathers between two rounds.
     """
 
     parameters: dict[str, torch.Tensor]
-    exposure: torch.Tensor
     adam: AdamState
-    exposure_adam: AdamState
     iteration: int = 0
     statistics: dict[str, torch.Tensor] = field(default_factory=dict)
     records: list[FitRecord] = field(default_factory=list)
@@ -40,18 +37,12 @@ class TrainingState:
         return len(self.parameters["means"])
 
     @classmethod
-    def start(cls, gaussians: Gaussians, exposed_photos: int) -> TrainingState:
+    def start(cls, gaussians: Gaussians) -> TrainingState:
         """The state before the first step. The Gaussians are copied."""
         parameters = {name: tensor.detach().clone() for name, tensor in gaussians.tensors().items() if name != "sh"}
         parameters["sh_dc"] = gaussians.sh[:, :1].detach().clone().contiguous()
         parameters["sh_rest"] = gaussians.sh[:, 1:].detach().clone().contiguous()
-        exposure = torch.zeros(exposed_photos, 2, 3, device=gaussians.device)
-        return cls(
-            parameters=parameters,
-            exposure=exposure,
-            adam=AdamState.zeros_like(parameters),
-            exposure_adam=AdamState.zeros_like({"exposure": exposure}),
-        )
+        return cls(parameters=parameters, adam=AdamState.zeros_like(parameters))
 
     @property
     def device(self) -> torch.device:

@@ -14,10 +14,11 @@ from gs_stereo.stages import reconstruct
 
 
 class FitStage(Stage):
-    """Publishes `splat.ply` (the standard 3DGS layout), `splat.json`, and `quality.json` with curves and metrics."""
+    """Publishes `splat.ply` (the standard 3DGS layout), `splat.json`, `quality.json` with curves and metrics, and
+    `appearance.json`: exposure, colour and vignette of the photos as far as they were undone."""
 
     name = "fit"
-    version = 4
+    version = 5
     config_type = FitConfig
 
     def folder(self, config: FitConfig) -> str:
@@ -32,6 +33,7 @@ class FitStage(Stage):
     def run(self, context: StageContext, config: FitConfig) -> StageOutcome:
         from gs_stereo.io.ply import save_splat
         from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
+        from gs_stereo.splat.appearance import APPEARANCE_NAME
         from gs_stereo.splat.fit import fit_gaussians
 
         folder = context.published(reconstruct.FOLDER)
@@ -52,6 +54,7 @@ class FitStage(Stage):
         write_splat_info(context.work_dir, info)
         quality = FitQuality(photos=photos.views, held_out=held_out.views, curves=result.records)
         write_record(context.work_dir / QUALITY_NAME, quality)
+        write_record(context.work_dir / APPEARANCE_NAME, result.appearance)
         shutil.rmtree(checkpoints)
         metrics = {
             "gaussians": len(result.gaussians),
@@ -61,8 +64,13 @@ class FitStage(Stage):
             "held_out_ssim": held_out.ssim,
             "held_out": result.held_out_names,
         }
+        exposures = [photo.exposure_ev for photo in result.appearance.photos]
+        if exposures:
+            metrics["exposure_range_ev"] = max(exposures) - min(exposures)
         summary = {"Gaussians": str(len(result.gaussians)), "PSNR": f"{photos.psnr_db:.2f} dB on photos"}
         if result.held_out_names:
             scores = f"{held_out.psnr_db:.2f} dB, SSIM {held_out.ssim:.3f}"
             summary["held-out PSNR"] = f"{scores} ({len(result.held_out_names)} photos)"
+        if exposures:
+            summary["exposure undone"] = f"{min(exposures):+.2f} to {max(exposures):+.2f} EV"
         return StageOutcome(metrics=metrics, summary=summary, device="cuda" if result.backend == "gsplat" else "cpu")

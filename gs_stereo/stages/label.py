@@ -74,7 +74,7 @@ class LabelStage(Stage):
         published = {pairs_folder(config.pairs): "render-pairs"}
         if _made_of(reconstruct.FOLDER, paths.published(pairs_folder(config.pairs))):
             published[reconstruct.FOLDER] = "reconstruct"
-        if source.needs.stack:
+        if _needs_fit(source, paths.published(pairs_folder(config.pairs))):
             published[splat_folder.FOLDER] = "fit"
         external = {**source.external_files(), TRUST_MODEL_FILE.name: TRUST_MODEL_FILE}
         return StageInputs(published=published, external=external)
@@ -102,7 +102,7 @@ class LabelStage(Stage):
             reconstruction=context.published_folder(reconstruct.FOLDER)
             if _made_of(reconstruct.FOLDER, pairs_dir)
             else None,
-            fit=context.published_folder(splat_folder.FOLDER) if source.needs.stack else None,
+            fit=context.published_folder(splat_folder.FOLDER) if _needs_fit(source, pairs_dir) else None,
             work=context.work_dir,
         )
         views, pairs = plan_units(read_pair_index(folders.pairs), folders, config, source.needs)
@@ -137,6 +137,11 @@ def _made_of(folder: str, pairs_dir: Path) -> bool:
     """Whether the pairs were made of this published folder; those that are yet to be made are of all."""
     manifest = read_manifest(pairs_dir)
     return manifest is None or folder in manifest.parts.get("inputs", {})
+
+
+def _needs_fit(source: LabelSource, pairs_dir: Path) -> bool:
+    """For a stack, and for photos as the splat was fitted to them."""
+    return source.needs.stack or (source.needs.photos > 0 and _made_of(splat_folder.FOLDER, pairs_dir))
 
 
 def _dataset_info(

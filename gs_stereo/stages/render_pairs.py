@@ -111,7 +111,6 @@ class PairUnit:
 def render_unit(unit: PairUnit) -> PairEntry:
     """Render one pair and write its folder, unless a guard refuses it."""
     from gs_stereo.io.pairs import write_pair
-    from gs_stereo.io.reconstruction import PhotosOfReconstruction
     from gs_stereo.splat.guards import Capture
     from gs_stereo.splat.pairs import render_planned_pair
 
@@ -121,7 +120,8 @@ def render_unit(unit: PairUnit) -> PairEntry:
         scene = worker_state.get("scene", fit.fingerprint, lambda: splat_folder.load_scene(None, fit.path))
     else:
         scene = worker_state.get("scene", source.fingerprint, lambda: splat_folder.load_scene(source.path, fit.path))
-        photos = worker_state.get("photos", source.fingerprint, lambda: PhotosOfReconstruction(source.path))
+        both = (source.fingerprint, fit.fingerprint)
+        photos = worker_state.get("photos", both, lambda: splat_folder.load_photos(source.path, fit.path))
     renderer = worker_state.get(
         "renderer", (fit.fingerprint, backend), lambda: splat_folder.load_renderer(fit.path, backend)
     )

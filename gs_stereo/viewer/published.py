@@ -9,7 +9,7 @@ from gs_stereo.datasets.samples import DatasetSamples
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.io.pair_index import INDEX_NAME, read_pair_index
 from gs_stereo.io.pairs import read_rig
-from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
+from gs_stereo.io.reconstruction import load_sparse_scene
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.stages import reconstruct
@@ -33,7 +33,7 @@ def published_contents(paths: ScenePaths, backend: str = "auto") -> SceneContent
     return SceneContents(
         name=paths.name,
         sparse=sparse,
-        photo=None if sparse is None else PhotosOfReconstruction(folder),
+        photo=None if sparse is None else splat_folder.load_photos(folder, fit),
         renderer=renderer,
         rigs=rigs,
         datasets=datasets,

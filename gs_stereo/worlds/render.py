@@ -6,9 +6,10 @@ Truth belongs to the ray through a pixel's centre.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, UInt8, UInt16
+from jaxtyping import Bool, Float32, Float64, UInt8, UInt16
 
 from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.imaging.light import srgb_from_light
 from gs_stereo.types import Camera, LabelFlag, StereoRig
 from gs_stereo.worlds.cameras import camera_rays
 from gs_stereo.worlds.raycast import RayHits, Rays
@@ -37,11 +38,6 @@ class RenderedView:
     def image(self) -> UInt8[np.ndarray, "h w 3"]:
         """The photo: exposed light as sRGB."""
         return np.rint(255 * srgb_from_light(np.clip(self.light * self.exposure, 0.0, 1.0))).astype(np.uint8)
-
-
-def srgb_from_light(light: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """The sRGB curve (IEC 61966-2-1) of linear light in [0, 1]."""
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def render(world: World, camera: Camera, supersampling: int | None = None) -> RenderedView:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from gs_stereo.worlds.render import srgb_from_light
+from gs_stereo.imaging.light import srgb_from_light
 
 _BRIGHT_PERCENTILE = 92.0
 _TABLE = (1 << 16) - 1

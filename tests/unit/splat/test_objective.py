@@ -65,7 +65,7 @@ def test_depth_weight_fades_out(progress: float, expected: float) -> None:
     objective = Objective(config=config, extent=1.0, progress=progress)
     plain = Objective(config=FitConfig(depth_weight=0.0), extent=1.0, progress=progress)
     output, gaussians = _output(1.0, [3.0]), true_gaussians(2)
-    added = objective.loss(output, view, gaussians, None) - plain.loss(output, view, gaussians, None)
+    added = objective.loss(output, view, gaussians) - plain.loss(output, view, gaussians)
     assert added.item() == pytest.approx(expected, abs=1e-6)
 
 
@@ -85,7 +85,7 @@ def test_nothing_is_asked_of_a_cut_out_pixel_but_to_be_empty() -> None:
     mask, cut_out = torch.tensor([[True, False, False]]), torch.tensor([[False, True, False]])
     photo = torch.full((3, 1, 3), 0.2)
     view = TrainingView(camera=camera_at(size=(3, 1)), photo=photo, mask=mask, cut_out=cut_out, depth=None)
-    Objective(config=config, extent=1.0, progress=0.0).loss(output, view, true_gaussians(2), None).backward()
+    Objective(config=config, extent=1.0, progress=0.0).loss(output, view, true_gaussians(2)).backward()
     assert rgb.grad is not None
     assert alpha.grad is not None
     assert (rgb.grad[..., 0] > 0).all()
