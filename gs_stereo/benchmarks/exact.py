@@ -24,7 +24,7 @@ from gs_stereo.types import Camera
 
 HIDDEN = 1
 OUT_OF_FRAME = 2
-CLASS_NAMES = ("plain", "thin", "glossy", "textureless")
+CLASS_NAMES = ("plain", "thin", "glossy", "textureless", "sky")
 Split = Literal["train", "test"]
 
 _SPLITS: tuple[Split, ...] = ("train", "test")

@@ -17,7 +17,10 @@ def sample(
     views: Annotated[int | None, typer.Option(help="Number of photos.", show_default="24")] = None,
     width: Annotated[int | None, typer.Option(help="Width in pixels.", show_default="640")] = None,
     height: Annotated[int | None, typer.Option(help="Height in pixels.", show_default="480")] = None,
-    hard: Annotated[bool, typer.Option("--hard", help="Thin rods, foliage, bare walls, highlights.")] = False,
+    hard: Annotated[
+        bool,
+        typer.Option("--hard", help="Blank walls, lacquer, mirrors, foliage, thin rods; another room for every seed."),
+    ] = False,
     common: Common,
 ) -> None:
     """Write a capture with exact depth, disparity and occlusion, to try things on without a download."""

@@ -18,11 +18,19 @@ from gs_stereo.worlds.world import Finish
 
 @dataclass(frozen=True)
 class Painted(Finish):
-    """How a patch looks. texel_m: wanted texture resolution. two_sided: lit from both sides, like a leaf."""
+    """How a patch looks. texel_m: wanted texture resolution. two_sided: lit from both sides, like a leaf.
+
+    roughness: tangent of the angle by which mirrored rays stray. reflection: colour of a metal's reflections. glow:
+    light of its own, as if so much more fell on it. lumel_m: wanted resolution of the light.
+    """
 
     paint: Paint
     texel_m: float = 0.004
     two_sided: bool = False
+    roughness: float = 0.0
+    reflection: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    glow: float = 0.0
+    lumel_m: float = 0.045
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -21,6 +21,7 @@ class SurfaceClass(IntEnum):
     THIN = 1
     GLOSSY = 2
     TEXTURELESS = 3
+    SKY = 4
 
 
 @dataclass(frozen=True, kw_only=True)

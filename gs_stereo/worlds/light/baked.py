@@ -21,15 +21,14 @@ from gs_stereo.worlds.textures.atlas import LEVELS, Atlas, pack
 from gs_stereo.worlds.textures.canvas import Canvas
 from gs_stereo.worlds.world import Shaded, World
 
-_LUMEL_M = 0.045
 _MOST_LUMELS = 128
 _LIFT_M = 0.003
-_AMBIENT_RAYS = 32
 _AMBIENT_REACH_M = 0.7
 _MOST_TEXELS = 2000
 _DETAIL_RANGE = (0.125, 1.5)
 _HIDDEN_MARGIN_M = 5e-4
 _BOUNCE_LIFT_M = 1e-3
+_STRAYED_RAYS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +62,16 @@ class Lamp:
 
 @dataclass(frozen=True, kw_only=True)
 class Lighting:
-    """The lamps and the strength of the ambient light; linear light times `exposure` is what a photo shows."""
+    """The lamps and the strength of the ambient light; linear light times `exposure` is what a photo shows.
+
+    ambient_rays, smoothings: more of both give large surfaces without texture a light without steps.
+    """
 
     lamps: tuple[Lamp, ...]
     ambient: tuple[float, float, float]
     exposure: float = 1.0
+    ambient_rays: int = 32
+    smoothings: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,30 +79,34 @@ class BakedLight:
     """Paint times light in an atlas.
 
     place: (column, row) in the atlas of each triangle's first corner, then the steps to the second and the third.
-    gloss: highlight, shininess and mirror of each piece.
+    gloss: highlight, shininess, mirror, roughness and the colour of reflections of each piece.
     """
 
     lamps: tuple[Lamp, ...]
     atlas: Atlas
     place: Float32[np.ndarray, "t 3 2"]
     texel_m: Float32[np.ndarray, "t"]
-    gloss: Float32[np.ndarray, "3 p"]
+    gloss: Float32[np.ndarray, "7 p"]
 
     def shade(self, world: World, rays: Rays, hits: RayHits) -> Shaded:
         """Baked light, and the gloss of patches that have any."""
         light = self._matt(world, rays.rows, hits, rays.spread)
-        highlight, _, mirror = self.gloss[:, world.mesh.piece[hits.triangle]]
+        highlight, _, mirror = self.gloss[:3, world.mesh.piece[hits.triangle]]
         glossy = np.flatnonzero((mirror + highlight > 0) & (hits.triangle >= 0))
         if len(glossy):
             self._add_gloss(world, rays, hits, glossy, light)
         return Shaded(light=light, lit=np.ones(len(light), bool))
 
-    def _matt(self, world: World, rows: np.ndarray, hits: RayHits, spread: float) -> Float32[np.ndarray, "n 3"]:
+    def _matt(
+        self, world: World, rows: np.ndarray, hits: RayHits, spread: float | np.ndarray
+    ) -> Float32[np.ndarray, "n 3"]:
         """Baked light at the hits. The mip level follows the size of a ray's footprint on the surface."""
         frame = self.place[hits.triangle]
         place = frame[:, 0] + hits.uv[:, :1] * frame[:, 1] + hits.uv[:, 1:] * frame[:, 2]
         slant = np.abs(np.einsum("ij,ij->i", world.mesh.face_normals[hits.triangle], rows[:, 3:]))
-        texels = np.square(hits.t * np.float32(spread) / self.texel_m[hits.triangle]) / np.maximum(slant, 0.05)
+        texels = np.square(hits.t * np.asarray(spread, np.float32) / self.texel_m[hits.triangle]) / np.maximum(
+            slant, 0.05
+        )
         # The level is the rounded base-2 logarithm of the footprint's side: 1 from sqrt(2) texels on, 2 from sqrt(8).
         level = sum((texels > 2 * 4**step).astype(np.int64) for step in range(LEVELS - 1))
         light = self.atlas.sample(place, np.asarray(level))
@@ -106,8 +114,8 @@ class BakedLight:
         return light
 
     def _add_gloss(self, world: World, rays: Rays, hits: RayHits, chosen: np.ndarray, light: np.ndarray) -> None:
-        """One mirror bounce (Schlick) and a Phong lobe for each lamp, in place."""
-        highlight, shininess, mirror = self.gloss[:, world.mesh.piece[hits.triangle[chosen]]]
+        """One mirror bounce (Schlick), strayed rays where it is rough, and a Phong lobe for each lamp, in place."""
+        highlight, shininess, mirror, roughness, *tone = self.gloss[:, world.mesh.piece[hits.triangle[chosen]]]
         start, way = rays.rows[chosen, :3], rays.rows[chosen, 3:]
         view = way / np.linalg.norm(way, axis=-1, keepdims=True)
         corners, second, third = world.mesh.normals[hits.triangle[chosen]], hits.uv[chosen, :1], hits.uv[chosen, 1:]
@@ -117,10 +125,18 @@ class BakedLight:
         facing = -(normal * view).sum(-1, keepdims=True)
         mirrored = view + 2 * facing * normal
         origin = start + hits.t[chosen, None] * way + _BOUNCE_LIFT_M * normal
-        bounce = np.concatenate([origin, mirrored], axis=-1).astype(np.float32)
-        schlick = mirror[:, None] * (1 + 4 * (1 - np.clip(facing, 0, 1)) ** 5)
-        share = np.minimum(schlick, 0.95).astype(np.float32)
-        seen = self._matt(world, bounce, world.caster.cast(bounce), 4 * rays.spread)
+        # Rough surfaces gain less at grazing incidence.
+        rise = (1 - mirror) * np.maximum(1 - 4 * roughness, 0.2)
+        share = (mirror + rise * (1 - np.clip(facing[:, 0], 0, 1)) ** 5)[:, None]
+        seen = np.zeros_like(origin, np.float32)
+        for rough, count in ((roughness > 0, _STRAYED_RAYS), (roughness <= 0, 1)):
+            part = np.flatnonzero(rough)
+            for ray in range(count if len(part) else 0):
+                strayed = _strayed(mirrored[part], normal[part], roughness[part], count * np.arange(len(part)) + ray)
+                bounce = np.concatenate([origin[part], strayed], axis=-1).astype(np.float32)
+                width = 4 * rays.spread + 0.5 * roughness[part]
+                seen[part] += self._matt(world, bounce, world.caster.cast(bounce), width) / np.float32(count)
+        seen *= np.stack(tone, axis=-1)
         lobes = np.zeros_like(origin)
         for lamp in self.lamps:
             to_lamp = lamp.centre - origin
@@ -131,6 +147,21 @@ class BakedLight:
             lobes += (lobe[:, None] * np.asarray(lamp.power)).astype(np.float32)
         light[chosen] = (1 - share) * light[chosen] + share * seen
         light[chosen] += lobes
+
+
+def _strayed(
+    mirrored: Float64[np.ndarray, "n 3"], normal: Float64[np.ndarray, "n 3"], roughness: np.ndarray, number: np.ndarray
+) -> Float64[np.ndarray, "n 3"]:
+    """Directions about the mirrored ones, Gaussian with sigma `roughness`, spread evenly over ray numbers."""
+    helper = np.where(np.abs(mirrored[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
+    side = np.cross(helper, mirrored)
+    side /= np.linalg.norm(side, axis=-1, keepdims=True)
+    # The R2 sequence (M. Roberts, 2018): neighbouring numbers lie far apart in the unit square.
+    u, v = (np.modf(0.5 + number * step)[0] for step in (0.7548776662466927, 0.5698402909980532))
+    stray, angle = (roughness * np.sqrt(-2 * np.log(1 - 0.98 * u)))[:, None], (2 * np.pi * v)[:, None]
+    strayed = mirrored + stray * (np.cos(angle) * side + np.sin(angle) * np.cross(mirrored, side))
+    below = np.minimum((strayed * normal).sum(-1, keepdims=True) - 1e-3, 0.0)
+    return np.asarray(strayed - 2 * below * normal)
 
 
 def baked_world(patches: Sequence[Patch], lighting: Lighting, seed: int, detail: float = 1.0) -> World:
@@ -148,8 +179,8 @@ def baked_world(patches: Sequence[Patch], lighting: Lighting, seed: int, detail:
         charts = list(pool.map(_painted, patches, generators, [detail] * len(patches)))
     albedo = np.array([chart.mean(axis=(0, 1)) for chart in charts], np.float64)
     light = bake(patches, mesh, caster, lighting, albedo)
-    for chart, lumels in zip(charts, light, strict=True):
-        chart *= cv2.resize(lumels, chart.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    for patch, chart, lumels in zip(patches, charts, light, strict=True):
+        chart *= cv2.resize(lumels, chart.shape[1::-1], interpolation=cv2.INTER_LINEAR) + np.float32(patch.finish.glow)
     atlas = pack(charts)
     place = atlas.origins[mesh.piece][:, None] + mesh.uv * atlas.sizes[mesh.piece][:, None]
     steps = place[:, 1:] - place[:, :1]
@@ -162,7 +193,9 @@ def baked_world(patches: Sequence[Patch], lighting: Lighting, seed: int, detail:
         atlas=atlas,
         place=np.concatenate([place[:, :1], steps], axis=1).astype(np.float32),
         texel_m=np.sqrt(np.maximum(area, 1e-12) / np.maximum(texels, 1e-12)).astype(np.float32),
-        gloss=np.array([[f.highlight, f.shininess, f.mirror] for f in finishes], np.float32).T,
+        gloss=np.array(
+            [[f.highlight, f.shininess, f.mirror, f.roughness, *f.reflection] for f in finishes], np.float32
+        ).T,
     )
     return World(
         mesh=mesh,
@@ -193,7 +226,7 @@ def bake(
 
     def received(position: np.ndarray, normal: np.ndarray) -> Float64[np.ndarray, "n 3"]:
         origin = position + _LIFT_M * normal
-        total = np.asarray(lighting.ambient) * _ambient(origin, normal, caster, mesh, albedo)
+        total = np.asarray(lighting.ambient) * _ambient(origin, normal, caster, mesh, albedo, lighting.ambient_rays)
         for lamp in lighting.lamps:
             total = total + _direct(origin, normal, caster, lamp)[:, None] * np.asarray(lamp.power)
         return total
@@ -202,12 +235,15 @@ def bake(
     both = np.repeat([patch.finish.two_sided for patch in patches], counts)
     light[both] = 0.5 * (light[both] + received(position[both], -normal[both]))
     parts = np.split(light, np.cumsum(counts)[:-1])
-    return [_smoothed(part.reshape(points.shape)) for part, (points, _) in zip(parts, grids, strict=True)]
+    return [
+        _smoothed(part.reshape(points.shape), lighting.smoothings)
+        for part, (points, _) in zip(parts, grids, strict=True)
+    ]
 
 
 def _lumels(patch: Patch) -> tuple[np.ndarray, np.ndarray]:
     """Positions and unit normals at the centres of the patch's lumels."""
-    rows, columns = (int(np.clip(round(size / _LUMEL_M), 1, _MOST_LUMELS)) for size in patch.size_m)
+    rows, columns = (int(np.clip(round(size / patch.finish.lumel_m), 1, _MOST_LUMELS)) for size in patch.size_m)
     points = _on_grid(patch.points, rows, columns)
     normals = _on_grid(patch.normals, rows, columns)
     return points, normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
@@ -241,7 +277,7 @@ def _direct(origin: np.ndarray, normal: np.ndarray, caster: RayCaster, lamp: Lam
 
 
 def _ambient(
-    origin: np.ndarray, normal: np.ndarray, caster: RayCaster, mesh: Mesh, albedo: np.ndarray
+    origin: np.ndarray, normal: np.ndarray, caster: RayCaster, mesh: Mesh, albedo: np.ndarray, ray_count: int
 ) -> Float64[np.ndarray, "n 3"]:
     """Cosine-weighted mean over the hemisphere of (reflectance of the surface hit) x (falloff of nearby surfaces)."""
     helper = np.where(np.abs(normal[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
@@ -251,18 +287,20 @@ def _ambient(
     tint = 0.35 + 0.65 * albedo / 0.5
     total = np.zeros((len(origin), 3))
     # Cosine-distributed directions about the normal, on a Fibonacci spiral.
-    for index in range(_AMBIENT_RAYS):
-        radius, angle = np.sqrt((index + 0.5) / _AMBIENT_RAYS), index * np.pi * (3 - np.sqrt(5))
+    for index in range(ray_count):
+        radius, angle = np.sqrt((index + 0.5) / ray_count), index * np.pi * (3 - np.sqrt(5))
         x, y, z = radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1 - radius**2)
         direction = x * tangent + y * other + z * normal
         hits = caster.cast(np.concatenate([origin, direction], axis=-1).astype(np.float32))
         far = 1.0 - _AMBIENT_REACH_M / (hits.t + _AMBIENT_REACH_M)
         total += far[:, None] * np.where(hits.triangle[:, None] >= 0, tint[mesh.piece[hits.triangle]], 1.0)
-    return total / _AMBIENT_RAYS
+    return total / ray_count
 
 
-def _smoothed(light: np.ndarray) -> Float32[np.ndarray, "h w 3"]:
-    """One pass of a 1-2-1 filter: it hides the steps of the few shadow rays."""
-    padded = np.pad(light, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    padded = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
-    return (0.25 * padded[:, :-2] + 0.5 * padded[:, 1:-1] + 0.25 * padded[:, 2:]).astype(np.float32)
+def _smoothed(light: np.ndarray, times: int) -> Float32[np.ndarray, "h w 3"]:
+    """A 1-2-1 filter: it hides the steps of the few shadow rays."""
+    for _ in range(times):
+        padded = np.pad(light, ((1, 1), (1, 1), (0, 0)), mode="edge")
+        padded = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
+        light = 0.25 * padded[:, :-2] + 0.5 * padded[:, 1:-1] + 0.25 * padded[:, 2:]
+    return light.astype(np.float32)

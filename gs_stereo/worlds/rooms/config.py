@@ -23,7 +23,10 @@ class SampleConfig(Config):
     right_baselines_m: tuple[float, ...] = Field(
         (0.1,), description="baselines for which the true right image of the test views is rendered, in metres"
     )
-    hard: bool = Field(False, description="thin rods, foliage, a bare wall, glossy objects and a depth range of 1:10")
+    hard: bool = Field(
+        False,
+        description="blank walls, lacquer, mirrors, foliage, thin rods; the kind of room goes round with the seed",
+    )
     supersampling: int = Field(2, ge=1, le=8, description="rays along each side of a pixel; one more on edges")
 
     @field_validator("baselines_m", "right_baselines_m")

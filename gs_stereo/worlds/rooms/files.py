@@ -21,6 +21,7 @@ from gs_stereo.geometry.disparity import disparity_from_depth
 from gs_stereo.types import Camera
 from gs_stereo.worlds.render import RenderedView
 from gs_stereo.worlds.rooms.config import SampleConfig
+from gs_stereo.worlds.rooms.hard_room import HARD_VERSION, kind_of
 
 _DROPPED_MANTISSA_BITS = 7
 
@@ -103,7 +104,8 @@ def positions_text(cameras: list[Camera]) -> str:
 
 def readme_text(config: SampleConfig, seed: int) -> str:
     """README.md."""
-    scene = "conservatory (hard)" if config.hard else "living room"
+    scene = f"hard room, version {HARD_VERSION}, {kind_of(seed)}" if config.hard else "living room"
+    last_classes = "3 without texture, 4 sky" if config.hard else "3 without texture"
     baselines = ", ".join(f"{value:g}" for value in config.baselines_m)
     tag = baseline_tag(config.baselines_m[0])
     return f"""# Sample capture: {scene}, seed {seed}
@@ -114,7 +116,7 @@ Written by `gsstereo sample`: ray cast from procedural geometry and textures, wi
 - `test/images/`: {config.test_views} held-out left views; `test/right_bXXX/`: their true right images, XXX mm away.
 - `gt/train/`, `gt/test/`: one npz a view. `z` is the depth along the optical axis of the surface on the ray through
   the pixel's centre (float32, 16 mantissa bits); `disp_{tag}` the disparity f b / z in pixels; `occ_{tag}` bit 0 =
-  hidden from the right camera, bit 1 = outside the right image; `cls` 0 plain, 1 thin, 2 glossy, 3 without texture.
+  hidden from the right camera, bit 1 = outside the right image; `cls` 0 plain, 1 thin, 2 glossy, {last_classes}.
   Baselines: {baselines} m.
 - `poses.json`: intrinsics and `cam_from_world` (4x4, OpenCV axes); the centre of pixel (column c, row r) is at
   (c + 0.5, r + 0.5).

@@ -1,171 +1,323 @@
-"""The hard sample scene: a conservatory with foliage, wires, a bare wall, mirror-like pots, and depth from 1 to 10."""
+"""Hard sample scenes: blank walls, lacquer, polished floors, mirrors, metal, foliage, thin rods, depth from 1 to 10.
+
+The kind of a room goes round with the seed; size, materials, furniture, lamps and walk are drawn.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.worlds.light.baked import Lamp, Lighting
 from gs_stereo.worlds.mesh import Vector
-from gs_stereo.worlds.patches import Painted, Patch, blade, box, lathe, rod, shell, sphere
-from gs_stereo.worlds.rooms.walk import Room
-from gs_stereo.worlds.textures.paints import (
-    bricks,
-    fabric,
-    flat,
-    landscape,
-    leaf,
-    printed,
-    shapes,
-    speckled,
-    tiles,
-    wood,
-)
+from gs_stereo.worlds.patches import Painted, Patch, box, quad
+from gs_stereo.worlds.rooms import materials, things
+from gs_stereo.worlds.rooms.materials import Random
+from gs_stereo.worlds.rooms.walk import Arc, Line, Room, Walk
+from gs_stereo.worlds.textures.paints import flat, outdoors, plaster
 from gs_stereo.worlds.world import SurfaceClass
 
-_INKS = ((0.9, 0.55, 0.2), (0.15, 0.4, 0.55), (0.65, 0.2, 0.3), (0.3, 0.5, 0.25))
-_STEEL = Painted(speckled((0.30, 0.32, 0.34), (0.48, 0.5, 0.52), 0.02), texel_m=0.003, kind=SurfaceClass.THIN)
-_TWIG = Painted(wood((0.42, 0.3, 0.2), along_columns=False), texel_m=0.003, kind=SurfaceClass.THIN)
+HARD_VERSION = 2
+"""Goes up when a seed gives another room."""
+_BODY_M = 0.35  # of the walker: nothing comes nearer to an eye
+_EYE_M = 1.2  # what is higher stands further away
+_TRIES = 60
+_FAR_M = 300.0  # the sky
 
 
-def conservatory(seed: int) -> Room:
-    """Hall 7 m x 10 m x 3.2 m, floor at z = 0, back wall at y = 6; plants grow by the seed."""
-    rng = np.random.default_rng(unit_seed(seed, "conservatory"))
-    patches = [*_shell(), *_back(), *_glossy(), *_wires(), *_matt_things()]
-    patches += _plant(rng, (-1.0, -0.2, 0.0), 0.95, 60)
-    patches += _plant(rng, (1.45, 0.9, 0.0), 1.5, 110)
-    patches += _plant(rng, (-2.2, 2.6, 0.0), 1.9, 130)
-    patches += _hanging_plant(rng, (0.55, -1.05, 1.95), 46)
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of room: its walk, the least and largest (width, depth, height), what hangs or stands at walls, what
+    stands free, how many of those, and the share of walls without texture. open_front: no wall at the far end."""
+
+    walk: Callable[[Random, Vector], Walk]
+    sizes_m: tuple[Vector, Vector]
+    at_walls: tuple[things.Maker, ...]
+    free: tuple[things.Maker, ...]
+    count: int
+    blank_share: float = 0.65
+    open_front: bool = False
+
+
+def _arc(rng: Random, size: Vector) -> Walk:
+    """Along an arc before the middle of the room."""
+    wide, deep, _ = size
+    radius = rng.uniform(0.36, 0.46) * deep
+    reach = np.rad2deg(np.arcsin(min((wide / 2 - 0.7) / radius, 0.5)))
+    target = (rng.uniform(-0.2, 0.2), 0.5 + radius + 0.15, rng.uniform(0.75, 1.0))
+    return Arc(target=target, radius_m=radius, arc_deg=(-reach, reach), heights_m=(1.25, 1.6))
+
+
+def _orbit(rng: Random, size: Vector) -> Walk:
+    """Round the things in the middle, three walls come into view."""
+    wide, deep, _ = size
+    turn = rng.uniform(-20, 20)
+    radius = min(wide, deep) / 2 - 0.8
+    return Arc(target=(0.0, deep / 2, 0.9), radius_m=radius, arc_deg=(turn - 55, turn + 55), heights_m=(1.2, 1.65))
+
+
+def _sideways(rng: Random, size: Vector) -> Walk:
+    """Straight along the near wall."""
+    wide, deep, _ = size
+    half, y, z = min(wide / 2 - 0.7, 1.6), rng.uniform(0.6, 0.9), rng.uniform(1.25, 1.5)
+    aim = np.array((0.0, 0.8 * deep, 0.95))
+    turn = np.array((0.4 * half, 0, 0))
+    aims = (aim - turn, aim + turn)
+    return Line(start=(-half, y, z), end=(half, y + rng.uniform(-0.1, 0.4), z), aside=(0, 0.25, 0.3), aims=aims)
+
+
+def _ahead(rng: Random, size: Vector) -> Walk:
+    """Down a corridor and back."""
+    wide, deep, _ = size
+    x, y = rng.uniform(0.15, 0.25) * wide, rng.uniform(0.2, 0.3) * deep
+    aims = ((rng.uniform(-0.4, 0.4), 0.75 * deep, 1.2), (rng.uniform(-0.4, 0.4), deep, 1.2))
+    return Line(start=(-x, 0.5, 1.35), end=(0.2 * x, 0.5 + y, 1.45), aside=(1.4 * x, 0.1, 0.2), aims=aims)
+
+
+def _corner(rng: Random, size: Vector) -> Walk:
+    """An arc about a place before the far left or right corner."""
+    wide, deep, _ = size
+    side = rng.choice((-1.0, 1.0))
+    target = (side * (0.5 * wide - 1.1), deep - 1.2, 0.95)
+    radius = min(wide - 1.9, deep - 1.9)
+    return Arc(target=target, radius_m=radius, arc_deg=(-side * 70, -side * 14), heights_m=(1.25, 1.55))
+
+
+_T = things
+_LOW = (_T.table, _T.sofa, _T.cartons, _T.chair, _T.island)
+KINDS = {
+    "living": Kind(
+        walk=_arc,
+        sizes_m=((4.6, 6.0, 2.5), (6.5, 8.5, 3.0)),
+        at_walls=(_T.door, _T.window, _T.mirror, _T.painting, _T.painting, _T.screen, _T.shelf, _T.radiator),
+        free=(_T.table, _T.sofa, _T.sofa, _T.chair, _T.plant, _T.floor_lamp, _T.cartons, _T.pedestal),
+        count=8,
+    ),
+    "corridor": Kind(
+        walk=_ahead,
+        sizes_m=((2.2, 9.0, 2.5), (3.2, 14.0, 3.0)),
+        at_walls=(_T.door, _T.door, _T.painting, _T.radiator, _T.window, _T.mirror, _T.panelling, _T.shelf),
+        free=(_T.plant, _T.bin_of_metal, _T.chair, _T.cartons, _T.pedestal),
+        count=4,
+    ),
+    "kitchen": Kind(
+        walk=_sideways,
+        sizes_m=((4.8, 6.0, 2.5), (6.5, 9.0, 3.0)),
+        at_walls=(_T.cupboards, _T.cupboards, _T.door, _T.window, _T.painting, _T.shelf, _T.mirror),
+        free=(_T.island, _T.chair, _T.chair, _T.chair, _T.plant, _T.bin_of_metal, _T.table),
+        count=7,
+    ),
+    "gallery": Kind(
+        walk=_orbit,
+        sizes_m=((6.0, 6.5, 3.0), (9.0, 9.5, 4.0)),
+        at_walls=(_T.painting, _T.painting, _T.painting, _T.mirror, _T.door, _T.panelling),
+        free=(_T.pedestal, _T.pedestal, _T.column, _T.partition, _T.railing, _T.plant),
+        count=8,
+        blank_share=0.8,
+    ),
+    "corner": Kind(
+        walk=_corner,
+        sizes_m=((4.0, 4.4, 2.4), (5.2, 5.6, 2.9)),
+        at_walls=(_T.door, _T.window, _T.mirror, _T.radiator, _T.shelf, _T.cupboards, _T.painting),
+        free=(_T.chair, _T.plant, _T.table, _T.floor_lamp, _T.bin_of_metal, _T.cartons),
+        count=5,
+    ),
+    "store": Kind(
+        walk=_sideways,
+        sizes_m=((5.5, 8.0, 2.8), (8.0, 11.0, 3.6)),
+        at_walls=(_T.shelf, _T.shelf, _T.shelf, _T.door, _T.cupboards, _T.window),
+        free=(_T.railing, _T.railing, _T.cartons, _T.partition, _T.pedestal, _T.column, _T.plant),
+        count=10,
+        blank_share=0.5,
+    ),
+    "terrace": Kind(
+        walk=_arc,
+        sizes_m=((5.0, 6.0, 2.7), (7.5, 9.0, 3.4)),
+        at_walls=(_T.painting, _T.shelf, _T.radiator, _T.mirror, _T.door),
+        free=(_T.table, _T.chair, _T.sofa, _T.plant, _T.plant, _T.railing, _T.column),
+        count=8,
+        open_front=True,
+    ),
+}
+
+
+def kind_of(seed: int) -> str:
+    """The kind of a seed's room."""
+    return tuple(KINDS)[seed % len(KINDS)]
+
+
+def hard_room(seed: int) -> Room:
+    """Floor at z = 0, x about 0, the walker near y = 0, the far wall at y = depth."""
+    rng = np.random.default_rng(unit_seed(seed, "hard room"))
+    kind = KINDS[kind_of(seed)]
+    size = rng.uniform(*kind.sizes_m)
+    walk = kind.walk(rng, size)
+    plan = _Plan(rng=rng, size=size, eyes=_eyes(walk))
+    for maker in _drawn(rng, kind.free, kind.count):
+        plan.put(maker)
+    for maker in _drawn(rng, _LOW, 3):
+        plan.put(maker, near=True)
+    patches = [*_shell(rng, kind, size), *plan.patches, *_at_walls(rng, kind, size), *_overhead(rng, size, plan)]
+    lamps, panels = _lamps(rng, size)
+    if kind.open_front:
+        # As if the sun stood high over the garden.
+        corner, glare = (rng.uniform(-25, 5), size[1] + rng.uniform(5, 15), 40.0), rng.uniform(2000.0, 4000.0)
+        lamps.append(Lamp(corner=corner, edge_a=(0, 4, 0), edge_b=(4, 0, 0), power=(glare, 0.97 * glare, 0.9 * glare)))
     lighting = Lighting(
-        lamps=(
-            Lamp(corner=(-0.6, 0.2, 3.15), edge_a=(0, 1.4, 0), edge_b=(1.2, 0, 0), power=(17.0, 16.0, 14.5)),
-            Lamp(
-                corner=(3.4, 3.6, 1.2), edge_a=(0, -1.6, 0), edge_b=(0, 0, 1.6), power=(10.0, 11.0, 12.5), rays=(3, 3)
-            ),
-        ),
-        ambient=(0.72, 0.74, 0.76),
-        exposure=0.5,
+        lamps=tuple(lamps),
+        ambient=tuple(rng.uniform(0.45, 0.8) * rng.uniform(0.95, 1.05, 3)),
+        ambient_rays=96,
+        smoothings=3,
     )
-    return Room(
-        patches=tuple(patches),
-        lighting=lighting,
-        target=(0.1, 1.2, 0.95),
-        radius_m=3.1,
-        arc_deg=(-24.0, 24.0),
-        heights_m=(1.25, 1.5),
-    )
+    return Room(patches=(*patches, *panels), lighting=lighting, walk=walk, metered=True)
 
 
-def _shell() -> list[Patch]:
-    back = Painted(bricks((0.72, 0.66, 0.58), (0.52, 0.49, 0.46), (0.1, 0.3)), texel_m=0.007)
-    bare = Painted(flat((0.86, 0.85, 0.81)), texel_m=0.03, kind=SurfaceClass.TEXTURELESS)
-    stone = Painted(bricks((0.66, 0.62, 0.55), (0.45, 0.42, 0.38), (0.28, 0.5)), texel_m=0.008)
-    floor = Painted(tiles((0.78, 0.74, 0.66), (0.45, 0.32, 0.26), 0.3), texel_m=0.006)
-    return shell((-3.5, -4.0, 0.0), (3.5, 6.0, 3.2), back, bare, stone, floor)
+def _eyes(walk: Walk) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.array([walk.stand((place, side), rng).eye for place in np.linspace(0, 1, 9) for side in (0.0, 1.0)])
 
 
-def _back() -> list[Patch]:
-    """A bare partition in the middle of the view, posters beside it."""
-    bare = Painted(flat((0.80, 0.83, 0.84)), texel_m=0.02, kind=SurfaceClass.TEXTURELESS)
-    sunset = Painted(landscape((0.95, 0.6, 0.4), (0.99, 0.92, 0.7), (0.35, 0.22, 0.3)), texel_m=0.005)
-    abstract = Painted(shapes((0.92, 0.88, 0.78), _INKS), texel_m=0.005)
-    return [
-        *box((0.15, 3.3, 1.0), (1.5, 0.12, 2.0), bare),
-        *box((1.9, 5.97, 1.9), (1.3, 0.04, 1.0), sunset),
-        *box((-1.5, 5.97, 1.9), (1.0, 0.04, 1.3), abstract),
+def _drawn(rng: Random, makers: tuple[things.Maker, ...], count: int) -> list[things.Maker]:
+    """`count` of the makers, each once before one comes again."""
+    order = [index for _ in range(-(-count // len(makers))) for index in rng.permutation(len(makers))]
+    return [makers[index] for index in order[:count]]
+
+
+@dataclass(kw_only=True)
+class _Plan:
+    """Where things stand: apart from each other, and clear of the walker."""
+
+    rng: Random
+    size: np.ndarray
+    eyes: np.ndarray
+    patches: list[Patch] = field(default_factory=list)
+    taken: list[np.ndarray] = field(default_factory=list)
+
+    def put(self, maker: things.Maker, near: bool = False) -> None:
+        """Stand a thing in the room, if wanted just before the walker and low; leave it out where there is no place."""
+        thing = maker(self.rng)
+        points = np.concatenate([patch.points.reshape(-1, 3) for patch in thing])
+        reach = float(np.hypot(points[:, 0], points[:, 1]).max())
+        clear = 0.7 if points[:, 2].max() < _EYE_M else 1.3
+        wide, deep, _ = self.size
+        for _ in range(_TRIES):
+            place = self.rng.uniform((-wide / 2, 0.0), (wide / 2, deep))
+            apart = np.hypot(*(self.eyes[:, :2] - place).T).min() - reach
+            wall = min(wide / 2 - abs(place[0]), place[1], deep - place[1])
+            free = all(np.hypot(*(place - other[:2])) > reach + other[2] for other in self.taken)
+            if free and wall > 0.35 + 0.75 * reach and (_BODY_M < apart < 0.6 if near else apart > clear):
+                self.taken.append(np.array((*place, reach)))
+                self.patches += things.turned_to(thing, (*place, 0.0), self.rng.uniform(-35, 35))
+                return
+
+
+def _shell(rng: Random, kind: Kind, size: np.ndarray) -> list[Patch]:
+    """Walls, floor and ceiling; at least one wall has texture."""
+    wide, deep, top = size
+    walls = [
+        materials.blank(rng) if rng.random() < kind.blank_share else materials.textured_wall(rng) for _ in range(3)
     ]
-
-
-def _glossy() -> list[Patch]:
-    def gloss(colour: Vector, mirror: float) -> Painted:
-        return Painted(
-            speckled(colour, 0.7 * np.asarray(colour), 0.03),
-            texel_m=0.003,
-            kind=SurfaceClass.GLOSSY,
-            mirror=mirror,
-            highlight=1.4,
-            shininess=90.0,
-        )
-
-    vase = np.transpose(
-        [(0.06, 0.075, 0.05, 0.09, 0.15, 0.16, 0.11, 0.09), (0.5, 0.49, 0.42, 0.33, 0.22, 0.14, 0.04, 0.0)]
-    )
-    top = Painted(
-        wood((0.4, 0.24, 0.15)), texel_m=0.004, kind=SurfaceClass.GLOSSY, mirror=0.10, highlight=0.8, shininess=40.0
-    )
-    leg = Painted(wood((0.4, 0.24, 0.15), along_columns=False), texel_m=0.004)
+    walls[rng.integers(3)] = materials.textured_wall(rng)
+    near, ceiling = materials.blank(rng), materials.blank(rng)
+    down, west, east = (0, 0, -top), -wide / 2, wide / 2
     patches = [
-        *box((0.15, 0.95, 0.62), (1.5, 0.8, 0.05), top),
-        lathe(vase, (-0.25, 1.0, 0.645), gloss((0.15, 0.32, 0.5), 0.22)),
-        sphere((0.28, 0.9, 0.645 + 0.13), 0.13, gloss((0.75, 0.75, 0.76), 0.6)),
-        lathe(vase, (0.68, 1.08, 0.645), gloss((0.6, 0.16, 0.14), 0.15)),
+        quad((west, 0, top), (0, deep, 0), down, walls[1]),
+        quad((east, deep, top), (0, -deep, 0), down, walls[2]),
+        quad((west, deep, 0), (wide, 0, 0), (0, -deep, 0), materials.floor(rng)),
+        quad((east, 0, top), (-wide, 0, 0), down, near),
+        quad((west, 0, top), (wide, 0, 0), (0, deep, 0), ceiling),
     ]
-    for x in (-0.52, 0.82):
-        for y in (0.62, 1.28):
-            patches += box((x, y, 0.3), (0.06, 0.06, 0.595), leg)
+    if kind.open_front:
+        patches += _garden(rng, deep)
+    else:
+        patches.append(quad((west, deep, top), (wide, 0, 0), down, walls[0]))
+    if rng.random() < 0.4:
+        beam = materials.veneer(rng, polished=False)
+        for y in np.arange(0.8, deep, rng.uniform(0.8, 1.4)):
+            patches += box((0, y, top - 0.09), (wide, 0.14, 0.18), beam)
+    board = materials.blank(rng)
+    for side in (-1, 1):
+        patches += box((side * (wide / 2 - 0.01), deep / 2, 0.05), (0.02, deep, 0.1), board)
     return patches
 
 
-def _wires() -> list[Patch]:
-    """A trellis of thin rods, cables from the ceiling, and a lattice in front of the far wall."""
-    patches = [rod((-0.85 + 0.17 * k, 2.2, 0.0), (-0.85 + 0.17 * k, 2.2, 1.7), 0.006, _STEEL, 8) for k in range(12)]
-    patches += [rod((-0.9, 2.2, z), (1.06, 2.2, z), 0.006, _STEEL, 8) for z in (0.5, 1.0, 1.5)]
-    patches += [rod((x, y, 3.2), (x, y, z), 0.005, _STEEL, 8) for x, y, z in ((-0.5, 0.2, 1.55), (0.95, -0.3, 1.35))]
-    patches += [rod((-3.2 + 0.35 * k, 5.6, 0.0), (-2.9 + 0.35 * k, 5.6, 2.4), 0.014, _STEEL, 8) for k in range(18)]
-    bulb = Painted(speckled((0.9, 0.75, 0.4), (0.98, 0.92, 0.75), 0.02), texel_m=0.002)
-    return [*patches, sphere((-0.5, 0.2, 1.48), 0.08, bulb, 32), sphere((0.95, -0.3, 1.28), 0.08, bulb, 32)]
-
-
-def _matt_things() -> list[Patch]:
-    carton = Painted(printed((0.72, 0.56, 0.38), (0.22, 0.17, 0.14)), texel_m=0.003)
-    teal = Painted(printed((0.3, 0.5, 0.5), (0.95, 0.9, 0.8)), texel_m=0.004)
-    bench = Painted(fabric((0.25, 0.35, 0.5), (0.88, 0.82, 0.7), 0.05), texel_m=0.004)
-    return [
-        *box((2.3, 2.6, 0.35), (0.8, 0.7, 0.7), teal, 15.0),
-        *box((2.25, 2.62, 0.9), (0.45, 0.4, 0.4), carton, -12.0),
-        *box((-1.9, 4.4, 0.25), (1.4, 0.5, 0.5), bench, -8.0),
-        *box((0.35, -0.75, 0.16), (0.5, 0.36, 0.32), carton, 22.0),
-        *box((0.33, -0.74, 0.42), (0.32, 0.26, 0.2), teal, -6.0),
+def _garden(rng: Random, deep: float) -> list[Patch]:
+    """Ground, things that stand on it, and the sky."""
+    lawn = Painted(plaster(rng.uniform((0.25, 0.35, 0.15), (0.5, 0.55, 0.35)), 0.35, 0.3), texel_m=0.03, lumel_m=0.4)
+    sky = rng.uniform((0.3, 0.5, 0.75), (0.6, 0.75, 0.95))
+    paint, glow = outdoors(sky, (0.3, 0.36, 0.28), 0.86), rng.uniform(0.8, 1.8)
+    air = Painted(paint, texel_m=0.3, kind=SurfaceClass.SKY, glow=glow, lumel_m=30.0)
+    patches = [
+        quad((-60, 80, -0.03), (120, 0, 0), (0, deep - 80, 0), lawn),
+        quad((-4 * _FAR_M, _FAR_M, _FAR_M), (8 * _FAR_M, 0, 0), (0, 0, -_FAR_M - 40), air),
+        quad((-4 * _FAR_M, -50, 0.8 * _FAR_M), (8 * _FAR_M, 0, 0), (0, _FAR_M + 60, 0), air),
     ]
-
-
-def _leaf(rng: np.random.Generator, base: np.ndarray, angle: float, length: float) -> Patch:
-    """One drooping leaf that grows from `base` outwards at a compass angle."""
-    lift = rng.uniform(-0.15, 0.75)
-    tip = base + length * np.array([np.cos(angle), np.sin(angle), lift])
-    bend, width = (0.0, 0.0, length * rng.uniform(0.03, 0.14)), length * rng.uniform(0.24, 0.4)
-    green = leaf(rng.uniform((0.16, 0.38, 0.10), (0.36, 0.58, 0.2)))
-    finish = Painted(green, texel_m=0.004, kind=SurfaceClass.THIN, two_sided=True)
-    return blade(base, tip, width, bend, finish)
-
-
-def _plant(rng: np.random.Generator, foot: Vector, height: float, leaves: int) -> list[Patch]:
-    """A potted plant: twigs that fan out, with leaves along their upper two thirds."""
-    pot = [(0.15, 0.3), (0.165, 0.3), (0.165, 0.26), (0.14, 0.24), (0.11, 0.0)]
-    clay = Painted(speckled((0.66, 0.36, 0.24), (0.78, 0.52, 0.38), 0.03), texel_m=0.003)
-    soil = Painted(speckled((0.2, 0.14, 0.1), (0.35, 0.27, 0.2), 0.01), texel_m=0.004)
-    start = np.add(foot, (0.0, 0.0, 0.26))
-    patches = [lathe(pot, foot, clay), lathe([(0.0, 0.27), (0.15, 0.27)], foot, soil)]
-    twigs = 9
-    for k in range(twigs):
-        angle = 2 * np.pi * (k + rng.uniform(-0.3, 0.3)) / twigs
-        spread = height * rng.uniform(0.1, 0.42)
-        end = start + np.array([spread * np.cos(angle), spread * np.sin(angle), height * rng.uniform(0.65, 1.0)])
-        patches.append(rod(start, end, 0.006, _TWIG, 6))
-        for _ in range(leaves // twigs):
-            base = start + rng.uniform(0.3, 1.0) * (end - start)
-            patches.append(_leaf(rng, base, rng.uniform(0, 2 * np.pi), rng.uniform(0.10, 0.2)))
+    for _ in range(14):
+        high, x, y = rng.uniform(1.0, 5.0), rng.uniform(-14, 14), deep + rng.uniform(6, 30)
+        finish = materials.textured_wall(rng) if rng.random() < 0.7 else materials.blank(rng)
+        finish = replace(finish, lumel_m=0.3, texel_m=2 * finish.texel_m)
+        patches += box((x, y, high / 2 - 0.03), (*rng.uniform(1.0, 5.0, 2), high), finish, rng.uniform(-30, 30))
+    for _ in range(5):
+        foot = (rng.uniform(-3, 3), deep + rng.uniform(0.8, 4.0), 0.0)
+        patches += things.turned_to(things.plant(rng), foot, 0.0)
     return patches
 
 
-def _hanging_plant(rng: np.random.Generator, hook: Vector, leaves: int) -> list[Patch]:
-    """A plant on three wires near the walker: the closest thing in view."""
-    top, pot_centre = np.asarray(hook), np.subtract(hook, (0.0, 0.0, 0.45))
-    woven = Painted(tiles((0.75, 0.6, 0.4), (0.55, 0.4, 0.26), 0.02), texel_m=0.0015)
-    patches = [lathe([(0.0, 0.07), (0.1, 0.07), (0.1, 0.06), (0.075, -0.06), (0.0, -0.07)], pot_centre, woven)]
-    patches.append(rod(top, (hook[0], hook[1], 3.2), 0.003, _STEEL, 6))
-    for k in range(3):
-        edge = np.add(pot_centre, (0.1 * np.cos(2.1 * k), 0.1 * np.sin(2.1 * k), 0.06))
-        patches.append(rod(top, edge, 0.0025, _STEEL, 6))
-    for k in range(leaves):
-        base = np.add(pot_centre, (0.08 * np.cos(2.4 * k), 0.08 * np.sin(2.4 * k), 0.05))
-        patches.append(_leaf(rng, base, 2.4 * k + rng.uniform(-0.3, 0.3), rng.uniform(0.08, 0.17)))
+def _at_walls(rng: Random, kind: Kind, size: np.ndarray) -> list[Patch]:
+    """Fixtures side by side along the far wall and both side walls."""
+    wide, deep, top = size
+    walls = [(deep, (-wide / 2, deep / 2), 90.0), (deep, (wide / 2, deep / 2), -90.0)]
+    if not kind.open_front:
+        walls.append((wide, (0.0, deep), 0.0))
+    patches: list[Patch] = []
+    for length, (x, y), yaw in walls:
+        cursor, turn = -length / 2 + 0.5, np.deg2rad(yaw)
+        makers = _drawn(rng, kind.at_walls, 12)
+        for maker in makers:
+            thing = maker(rng)
+            points = np.concatenate([patch.points.reshape(-1, 3) for patch in thing])
+            left, right = points[:, 0].min(), points[:, 0].max()
+            if cursor + right - left > length / 2 - 0.5:
+                continue
+            shift = cursor - left
+            foot = (x + shift * np.cos(turn), y + shift * np.sin(turn), 0.0)
+            if points[:, 2].max() < top - 0.1:
+                patches += things.turned_to(thing, foot, yaw)
+                cursor += right - left + rng.choice((0.15, 0.4, 1.0))
     return patches
+
+
+def _overhead(rng: Random, size: np.ndarray, plan: _Plan) -> list[Patch]:
+    """Lamps, plants and cables that hang from the ceiling."""
+    wide, deep, top = size
+    patches: list[Patch] = []
+    for _ in range(int(rng.integers(1, 4))):
+        hook = np.array((rng.uniform(-0.3, 0.3) * wide, rng.uniform(0.25, 0.8) * deep, top))
+        if np.hypot(*(plan.eyes[:, :2] - hook[:2]).T).min() > 0.75:
+            patches += things.hanging_plant(rng, hook) if rng.random() < 0.3 else things.pendant(rng, hook)
+    for _ in range(int(rng.integers(0, 3))):
+        y, z = rng.uniform(0.4, 0.9, 2) * deep, rng.uniform(0.75, 0.95, 2) * top
+        patches += things.cable((-wide / 2, y[0], z[0]), (wide / 2, y[1], z[1]), rng.uniform(0.05, 0.35))
+    return patches
+
+
+def _lamps(rng: Random, size: np.ndarray) -> tuple[list[Lamp], list[Patch]]:
+    """Panels in the ceiling, daylight through a window behind the walker, and what of them one sees."""
+    wide, deep, top = size
+    tone = rng.uniform((0.95, 0.85, 0.65), (1.0, 1.0, 1.0))
+    count = max(1, round(deep / rng.uniform(3.0, 5.0)))
+    lamps, panels = [], []
+    for k in range(count):
+        a, b = rng.uniform(0.3, 1.5, 2)
+        corner = np.array((rng.uniform(-0.15, 0.15) * wide - b / 2, (k + 0.5) / count * deep - a / 2, top - 0.03))
+        power = tuple(rng.uniform(0.7, 1.3) * 1.6 * top**2 * tone)
+        lamps.append(Lamp(corner=corner, edge_a=(0, a, 0), edge_b=(b, 0, 0), power=power, rays=(5, 5)))
+        shine = Painted(flat(0.9 * tone), texel_m=0.05, glow=4.0)
+        panels.append(quad(corner + np.array((0, 0, 0.005)), (b, 0, 0), (0, a, 0), shine))
+    high, long, x = 1.3, rng.uniform(1.0, 1.8), rng.uniform(-0.25, 0.25) * wide
+    daylight = tuple(rng.uniform(2.0, 10.0) * np.array((0.85, 0.95, 1.1)))
+    corner = np.array((x + long / 2, 0.02, 0.9))
+    lamps.append(Lamp(corner=corner, edge_a=(0, 0, high), edge_b=(-long, 0, 0), power=daylight))
+    panels.append(quad(corner + np.array((0, -0.01, high)), (-long, 0, 0), (0, 0, -high), things.outside(rng)))
+    return lamps, panels

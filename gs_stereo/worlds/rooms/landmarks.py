@@ -7,20 +7,22 @@ from gs_stereo.core.hashing import unit_seed
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import inside, project, unproject
 from gs_stereo.types import Camera, SparsePoints, SparseScene
-from gs_stereo.worlds.render import hidden_from
-from gs_stereo.worlds.world import World
+from gs_stereo.worlds.render import RenderedView, hidden_from
+from gs_stereo.worlds.world import SurfaceClass, World
 
 _POINTS_PER_VIEW = 320
 _LEAST_TRACK = 2
 
 
 def pick(
-    camera: Camera, photo: UInt8[np.ndarray, "h w 3"], z: np.ndarray, seed: int
+    view: RenderedView, photo: UInt8[np.ndarray, "h w 3"], seed: int
 ) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
-    """World points and colours of randomly chosen pixel centres of one view."""
+    """World points and colours of randomly chosen pixel centres of one view, none in the sky."""
+    camera, z = view.camera, view.depth
     rng = np.random.default_rng(unit_seed(seed, f"landmarks/{camera.name}"))
     count = min(_POINTS_PER_VIEW, z.size)
-    row, column = np.divmod(np.sort(rng.choice(z.size, count, replace=False)), camera.width)
+    chosen = np.sort(rng.choice(z.size, count, replace=False))
+    row, column = np.divmod(chosen[view.surface.ravel()[chosen] != SurfaceClass.SKY], camera.width)
     centres = pixel_centres(camera.width, camera.height)[row, column]
     return unproject(camera, centres, z[row, column].astype(np.float64)), photo[row, column]
 

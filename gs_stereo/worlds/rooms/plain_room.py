@@ -4,7 +4,7 @@ import numpy as np
 
 from gs_stereo.worlds.light.baked import Lamp, Lighting
 from gs_stereo.worlds.patches import Painted, Patch, box, lathe, quad, rod, shell, sphere
-from gs_stereo.worlds.rooms.walk import Room
+from gs_stereo.worlds.rooms.walk import Arc, Room
 from gs_stereo.worlds.textures.paints import (
     bricks,
     fabric,
@@ -39,10 +39,7 @@ def living_room() -> Room:
     return Room(
         patches=tuple(patches),
         lighting=lighting,
-        target=(0.1, 0.55, 0.8),
-        radius_m=2.75,
-        arc_deg=(-31.0, 31.0),
-        heights_m=(1.3, 1.6),
+        walk=Arc(target=(0.1, 0.55, 0.8), radius_m=2.75, arc_deg=(-31.0, 31.0), heights_m=(1.3, 1.6)),
     )
 
 

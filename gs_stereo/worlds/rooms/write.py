@@ -17,7 +17,7 @@ from gs_stereo.types import Camera, LabelFlag
 from gs_stereo.worlds.render import render, stereo_truth
 from gs_stereo.worlds.rooms import files
 from gs_stereo.worlds.rooms.config import SampleConfig
-from gs_stereo.worlds.rooms.hard_room import conservatory
+from gs_stereo.worlds.rooms.hard_room import hard_room
 from gs_stereo.worlds.rooms.landmarks import exact_model, pick
 from gs_stereo.worlds.rooms.plain_room import living_room
 from gs_stereo.worlds.rooms.walk import held_out_cameras, training_cameras
@@ -63,7 +63,7 @@ def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary
     if target.exists() and not target.is_dir():
         raise InputError(f"{folder} is a file, not a folder; choose a new folder for the sample.")
     with atomic_folder(folder) as work:
-        room = conservatory(seed) if config.hard else living_room()
+        room = hard_room(seed) if config.hard else living_room()
         world = room.world(seed, config.width / _DETAIL_WIDTH_PX)
         size = (config.width, config.height)
         train = training_cameras(room, config.views, size, seed)
@@ -119,7 +119,7 @@ def _write_view(work: Path, world: World, config: SampleConfig, seed: int, camer
     occlusion = {b: stereo_truth(world, view, b).flags.astype(np.uint8) for b in config.baselines_m}
     arrays = files.truth_arrays(view, occlusion)
     _write(work / truths / f"{camera.name.removesuffix('.png')}.npz", files.npz_bytes(arrays))
-    points, rgb = pick(camera, photo, view.depth, seed)
+    points, rgb = pick(view, photo, seed)
     return _Written(
         points=points,
         rgb=rgb,

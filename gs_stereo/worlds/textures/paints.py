@@ -1,5 +1,6 @@
 """All paints: first those of things of a known size (bricks, planks, posters, leaves), then patterns without one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -199,6 +200,37 @@ def leaf(canvas: Canvas, colour: Colour) -> np.ndarray:
     tone = rng.uniform(0.65, 1.25) * (0.85 + 0.25 * veins + 0.12 * canvas.fractal((6.0, 6.0), 3))
     body = tint(colour, tone) + np.float32(rng.uniform(-0.04, 0.08, 3)) * rgb((1, 0.5, 0.2))
     return mix(body, (0.72, 0.78, 0.45), step(0.05 - side, 0.0, 0.05) * 0.8)
+
+
+@paint
+def outdoors(canvas: Canvas, sky: Colour, ground: Colour, horizon: float) -> np.ndarray:
+    """A sky with clouds over a line of trees; `horizon` is its place from 0, the top edge, to 1."""
+    (v, _), (rows, columns) = canvas.unit, canvas.shape
+    clouds = canvas.fractal((max(rows / 6, 2.0), max(columns / 5, 2.0)), 6)
+    haze = np.clip(1.2 * v / max(horizon, 1e-3), 0, 1) ** 2 + 0 * clouds
+    air = mix(mix(sky, (0.93, 0.95, 0.96), haze), (0.97, 0.97, 0.96), step(clouds, 0.35, 0.9) * 0.8)
+    ridge = replace(canvas, shape=(1, columns)).fractal((1.5, max(columns / 24, 2.0)), 6)
+    green = tint(ground, 1 + 0.35 * canvas.fractal((12.0, 12.0)))
+    return mix(air, green, step(v - horizon + 0.06 * ridge, 0.0, 0.006))
+
+
+@paint
+def spines(canvas: Canvas, colours: Sequence[Colour], book_m: float = 0.032) -> np.ndarray:
+    """Backs of books, side by side, of different widths and heights, with titles."""
+    (rows, columns), high = canvas.metres, canvas.size_m[0]
+    along = columns / book_m
+    along = along + 0.35 * np.sin(1.7 * along + canvas.rng.uniform(0, 6)) + 0 * rows
+    book = np.maximum(np.floor(along), 0).astype(np.int64)
+    of_book = np.asarray(colours, np.float32)[canvas.rng.integers(0, len(colours), int(book.max()) + 1)][book]
+    colour = of_book * (canvas.each(book, 0.7, 1.2) + 0.05 * canvas.noise((0.02, 0.02), 3))[..., None]
+    share = (high - rows) / high + 0 * along
+    title = (np.abs(share - canvas.each(book, 0.45, 0.75)) < canvas.each(book, 0.02, 0.16)) & (
+        np.abs(along % 1 - 0.5) < 0.2
+    )
+    colour = mix(colour, (0.9, 0.85, 0.7), 0.7 * title.astype(np.float32))
+    gap = np.minimum(along % 1, 1 - along % 1)
+    dark = np.minimum(step(gap, 0.04, 0.06), step(canvas.each(book, 0.72, 1.0) - share, 0.0, 0.01))
+    return colour * (0.1 + 0.9 * dark)[..., None]
 
 
 @paint

@@ -17,7 +17,7 @@ from gs_stereo.worlds.light.baked import Lamp, Lighting, bake
 from gs_stereo.worlds.mesh import join
 from gs_stereo.worlds.patches import Painted, box, lathe, quad, rod, sphere
 from gs_stereo.worlds.rooms.config import SampleConfig
-from gs_stereo.worlds.rooms.hard_room import conservatory
+from gs_stereo.worlds.rooms.hard_room import KINDS, hard_room
 from gs_stereo.worlds.rooms.plain_room import living_room
 from gs_stereo.worlds.rooms.walk import held_out_cameras, training_cameras
 from gs_stereo.worlds.textures.atlas import pack
@@ -55,7 +55,9 @@ def test_a_missing_shared_library_is_one_sentence(monkeypatch):
         raycast.load_open3d.cache_clear()
 
 
-@pytest.mark.parametrize("room", [living_room(), conservatory(0)], ids=["plain", "hard"])
+@pytest.mark.parametrize(
+    "room", [living_room(), *(hard_room(seed) for seed in range(len(KINDS)))], ids=["plain", *KINDS]
+)
 def test_patches_are_sound(room):
     for patch in room.patches:
         assert np.isfinite(patch.points).all()
@@ -149,7 +151,7 @@ def test_the_walk_is_an_arc_that_looks_at_the_scene():
         rotation = camera.cam_from_world[:3, :3]
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
         assert np.linalg.det(rotation) == pytest.approx(1.0)
-        towards = np.asarray(room.target) - camera.centre_in_world
+        towards = np.asarray(room.walk.target) - camera.centre_in_world
         assert rotation[2] @ towards / np.linalg.norm(towards) > 0.99
         assert rotation[1, 2] < -0.8
     steps = [np.linalg.norm(a.centre_in_world - b.centre_in_world) for a, b in pairwise(cameras[:12])]
