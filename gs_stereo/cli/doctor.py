@@ -121,5 +121,6 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _importable("OpenCV", "cv2", "pip install opencv-python; on Debian also apt install libgl1"),
     _importable("HDF5 filters", "hdf5plugin", "pip install hdf5plugin"),
     _tried("Open3D", _ray_casting),
+    _importable("HEIC photos", "pillow_heif", "for photos of an iPhone, pip install 'gs_stereo[heic]'"),
     _importable("viewer", "viser", "for `gsstereo view`, pip install 'gs_stereo[viewer]'"),
 )

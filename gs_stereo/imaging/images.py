@@ -26,18 +26,19 @@ from gs_stereo.errors import InputError, StageError
 if TYPE_CHECKING:
     from PIL import Image
 
-PHOTO_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_HEIC_SUFFIXES = frozenset({".heic", ".heif"})
+PHOTO_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}) | _HEIC_SUFFIXES
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 OUTPUT_FOLDERS = frozenset({"gsstereo"})
 _NO_PHOTO_FOLDER = re.compile(
     r"images?_\d+|masks?|depths?|normals?|segmentations?|semantics?|sparse|dense|stereo|colmap|undistorted|renders?|output"
 )
 """Folders beside photos that hold smaller copies, maps of other kinds, or results of programs."""
-OTHER_PHOTO_SUFFIXES = frozenset(
-    {".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".jxl"}
-)
-"""Photos that cannot be decoded here: of phones, and raw ones of cameras."""
-_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
+OTHER_PHOTO_SUFFIXES = frozenset({".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".jxl"})
+"""Photos that cannot be decoded here: of some phones, and raw ones of cameras."""
+_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP", "HEIF")
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+"""Major brands of ISO/IEC 23008-12, annex B."""
 _PNG_COMPRESSION = 3
 _MOST_PIXELS = 512 * 10**6  # phones have 200 since 2022; a small file must not ask for all memory
 _UINT8_FROM_UINT16 = 257.0
@@ -49,7 +50,8 @@ def list_photos(folder: Path, skip_folders: Collection[str] = OUTPUT_FOLDERS) ->
     """Every photo below `folder`, chosen by suffix and sorted by relative path.
 
     Hidden files and folders, folders named in `skip_folders`, links to folders, and folders that hold smaller copies
-    (`images_4`), masks, depth or results of other programs are left out.
+    (`images_4`), masks, depth or results of other programs are left out, and HEIC photos that lie beside a converted
+    copy of the same name.
     """
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}; name the folder that holds the photos.")
@@ -62,7 +64,17 @@ def list_photos(folder: Path, skip_folders: Collection[str] = OUTPUT_FOLDERS) ->
         ]
         shown = (name for name in files if not name.startswith("."))
         found += [Path(root, name) for name in shown if Path(name).suffix.lower() in PHOTO_SUFFIXES]
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    stems = {path.with_suffix("") for path in found if path.suffix.lower() not in _HEIC_SUFFIXES}
+    kept = [path for path in found if path.suffix.lower() not in _HEIC_SUFFIXES or path.with_suffix("") not in stems]
+    return sorted(kept, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def videos_of_live_photos(folder: Path) -> frozenset[Path]:
+    """The videos that phones save with photos: `.mov` files beside a photo of the same name."""
+    photos = {path.with_suffix("") for path in list_photos(folder)}
+    return frozenset(
+        path for path in folder.rglob("*") if path.suffix.lower() == ".mov" and path.with_suffix("") in photos
+    )
 
 
 def _unreadable(error: OSError) -> None:
@@ -71,7 +83,9 @@ def _unreadable(error: OSError) -> None:
 
 def unused_files(folder: Path) -> str | None:
     """A sentence about photos and videos of a photo folder that cannot be used as they are; None if there are none."""
-    suffixes = Counter(path.suffix.lower() for path in folder.rglob("*") if not path.name.startswith("."))
+    live = videos_of_live_photos(folder)
+    visible = [path for path in folder.rglob("*") if not path.name.startswith(".") and path not in live]
+    suffixes = Counter(path.suffix.lower() for path in visible)
     photos = {suffix: count for suffix, count in sorted(suffixes.items()) if suffix in OTHER_PHOTO_SUFFIXES}
     videos = {suffix: count for suffix, count in sorted(suffixes.items()) if suffix in VIDEO_SUFFIXES}
     told = []
@@ -81,6 +95,8 @@ def unused_files(folder: Path) -> str | None:
     if videos:
         counted = ", ".join(f"{count} {suffix}" for suffix, count in videos.items())
         told.append(f"{counted} videos are not used: give one with --images")
+    if live:
+        told.append(f"{len(live)} videos belong to Live Photos and are left out")
     return f"In {folder} {'; '.join(told)}." if told else None
 
 
@@ -92,6 +108,7 @@ def open_photo(path: Path) -> Iterator[Image.Image]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about odd metadata and, below its limit, about large images
         Image.MAX_IMAGE_PIXELS = _MOST_PIXELS // 2  # Pillow refuses what has more than twice as many
+        _prepare_heic(path)
         try:
             with Image.open(path, formats=_FORMATS) as image:
                 yield image
@@ -103,6 +120,24 @@ def open_photo(path: Path) -> Iterator[Image.Image]:
             ) from error
 
 
+def _prepare_heic(path: Path) -> None:
+    """Give Pillow its HEIC decoder for a HEIC file; InputError if it is not installed."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(12)
+    except OSError:
+        return  # Pillow says why
+    if start[4:8] != b"ftyp" or start[8:] not in _HEIC_BRANDS:
+        return
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        raise InputError(
+            f"The photo {path} is HEIC, which needs an extra: pip install 'gs_stereo[heic]', or convert it to JPEG."
+        ) from error
+    register_heif_opener()
+
+
 def _reason(path: Path, error: Exception) -> str:
     from PIL import Image, UnidentifiedImageError
 
@@ -110,7 +145,7 @@ def _reason(path: Path, error: Exception) -> str:
         return instead
     if isinstance(error, UnidentifiedImageError):
         empty = path.is_file() and path.stat().st_size == 0
-        return "the file is empty" if empty else "it is no JPEG, PNG, TIFF, WebP or BMP image"
+        return "the file is empty" if empty else "it is no JPEG, PNG, TIFF, WebP, BMP or HEIC image"
     if isinstance(error, Image.DecompressionBombError):
         return f"it has more than {_MOST_PIXELS // 10**6} megapixels; shrink it"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,9 @@ from gs_stereo.config import Config
 Convention = Literal["world_from_cam_opengl", "world_from_cam_opencv", "cam_from_world_opengl", "cam_from_world_opencv"]
 """What a 4x4 pose may be: of the camera in the world or its inverse, with axes right, up, back or right, down, forward.
 """
+
+
+M = TypeVar("M", bound="MaskConfig")
 
 
 class MaskConfig(Config):
@@ -29,7 +32,7 @@ class MaskConfig(Config):
     )
     invert_masks: bool = Field(default=False, description="Black is used, and white is not.")
 
-    def near(self, scene: Path) -> Self:
+    def near(self: M, scene: Path) -> M:
         """With the folder of masks named from here, not from the scene."""
         named = self.masks not in ("auto", "off")
         return self.model_copy(update={"masks": str(scene / self.masks)}) if named else self

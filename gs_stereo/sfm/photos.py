@@ -84,7 +84,9 @@ def find_photos(
     if not paths:
         unused = unused_files(source)
         reason = f" {unused}" if unused else ""
-        raise InputError(f"There are no photos in {source}; put JPEG, PNG, TIFF, WebP or BMP files there.{reason}")
+        raise InputError(
+            f"There are no photos in {source}; put JPEG, PNG, TIFF, WebP, BMP or HEIC files there.{reason}"
+        )
     names = [path.relative_to(source).as_posix() for path in paths]
     return PhotoSet(root=source, paths=tuple(paths), masks=masks_of(source, names, config))
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gs_stereo.errors import InputError
-from gs_stereo.imaging.images import VIDEO_SUFFIXES
+from gs_stereo.imaging.images import VIDEO_SUFFIXES, videos_of_live_photos
 
 PHOTO_FOLDERS = ("images", "input")
 
@@ -26,6 +26,9 @@ def find_source(scene: Path, images: str | None) -> Path:
         if (scene / name).is_dir():
             return scene / name
     videos = sorted(path for path in scene.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
+    if videos:
+        live = videos_of_live_photos(scene)
+        videos = [path for path in videos if path not in live]
     if len(videos) > 1:
         raise InputError(f"There are {len(videos)} videos in {scene}; choose one with --images.")
     return videos[0] if videos else scene

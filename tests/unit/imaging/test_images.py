@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.imaging.exif import read_metadata
 from gs_stereo.imaging.images import (
     fitting_scale,
     fitting_size,
@@ -22,8 +24,11 @@ from gs_stereo.imaging.images import (
     read_photo,
     resize_to,
     shrink_to_edge,
+    unused_files,
+    videos_of_live_photos,
     write_png,
 )
+from gs_stereo.sfm.source import find_source
 
 _ORIENTATION = 0x0112
 
@@ -235,3 +240,39 @@ def test_shrinking_is_by_one_factor(width: int, height: int, edge: int) -> None:
     assert small.shape[1::-1] == fitting_size(width, height, edge)
     assert max(small.shape[:2]) == min(edge, max(width, height))
     np.testing.assert_allclose(centroid(small), centre * fitting_scale(width, height, edge), atol=0.05)
+
+
+def test_heic_without_its_extra_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(400))
+    with pytest.raises(InputError, match=r"gs_stereo\[heic\]"):
+        read_photo(tmp_path / "IMG_1.HEIC")
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_heic_is_read_upright_with_its_exif(tmp_path: Path, orientation: int) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[_ORIENTATION], exif[0x010F] = orientation, "a phone"
+    stored = picture() if orientation == 1 else np.ascontiguousarray(np.rot90(picture()))
+    Image.fromarray(stored).save(tmp_path / "a.heic", exif=exif.tobytes(), quality=95)
+    assert photo_size(tmp_path / "a.heic") == (48, 32)
+    np.testing.assert_allclose(read_photo(tmp_path / "a.heic").astype(int), picture(), atol=12)
+    assert read_metadata(tmp_path / "a.heic").camera == "a phone"
+    broken = (tmp_path / "a.heic").read_bytes()
+    (tmp_path / "b.heic").write_bytes(broken[: len(broken) // 2])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_photo(tmp_path / "b.heic")
+
+
+def test_converted_photos_replace_heic_and_videos_of_live_photos_are_left_out(tmp_path: Path) -> None:
+    for name in ("IMG_1.HEIC", "IMG_1.jpg", "IMG_1.MOV", "IMG_2.heic", "IMG_2.mov", "clip.mov", "x.avif"):
+        (tmp_path / name).touch()
+    assert [path.name for path in list_photos(tmp_path)] == ["IMG_1.jpg", "IMG_2.heic"]
+    assert {path.name for path in videos_of_live_photos(tmp_path)} == {"IMG_1.MOV", "IMG_2.mov"}
+    told = unused_files(tmp_path)
+    assert told is not None
+    assert "1 .mov videos are not used" in told
+    assert "2 videos belong to Live Photos" in told
+    assert find_source(tmp_path, None) == tmp_path / "clip.mov"
