@@ -6,11 +6,15 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from gs_stereo.errors import ConfigError
 from gs_stereo.synthesis.model_files import located
 from gs_stereo.synthesis.open_model import OpenedModel, open_model
 from gs_stereo.synthesis.protocol import SourceView, SynthesizedView, SynthesizerSettings, Unit
 from gs_stereo.synthesis.stereospace import Sampling, SourcePicture
+from gs_stereo.synthesis.warp import required_depth, warped_condition
 from gs_stereo.types import Provenance
 
 
@@ -26,6 +30,7 @@ class DiffusionSynthesizer:
         use = opened.use
         self.model, self._known = opened.model, opened.provenance
         self.title, self.unit, self.side_px, self.multiple_px = title, use.unit, use.side_px, use.multiple_px
+        self.needs_depth = self.needs_depth or use.needs_depth
         self.sampling = Sampling(
             steps=settings.steps or use.steps,
             guidance=use.guidance if settings.guidance is None else settings.guidance,
@@ -44,7 +49,12 @@ class DiffusionSynthesizer:
         return self._last[1]
 
     def synthesize(self, source: SourceView, baseline: float, seed: int) -> SynthesizedView:
-        image = self.model.picture_at(self.read(source), baseline, self.sampling, seed)
+        read = self.read(source)
+        if self.model.takes_warped:
+            shift_px = np.array([source.intrinsics[0, 0] * baseline])
+            condition = warped_condition(source.image, required_depth(source, self.title), shift_px)
+            read = replace(read, warped=self.model.warped_latent(torch.from_numpy(condition)))
+        image = self.model.picture_at(read, baseline, self.sampling, seed)
         return SynthesizedView(image=image, filled=None, provenance=self.provenance)
 
 

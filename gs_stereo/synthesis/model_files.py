@@ -40,7 +40,10 @@ class ModelDescription(OpenRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelUse:
-    """How a model is used. baseline: where none is wanted. reach: the largest that it is good for. unit: of both."""
+    """How a model is used. baseline: where none is wanted. reach: the largest that it is good for. unit: of both.
+
+    needs_depth: it is given the source moved by depth.
+    """
 
     side_px: int
     multiple_px: int
@@ -49,6 +52,7 @@ class ModelUse:
     baseline: float
     reach: float
     unit: Literal["metres", "median_depth"]
+    needs_depth: bool = False
 
 
 _PUBLISHED_USE = ModelUse(side_px=768, multiple_px=64, steps=50, guidance=1.5, baseline=0.15, reach=2.0, unit="metres")
@@ -88,6 +92,7 @@ def model_use(folder: Path) -> ModelUse:
         baseline=0.6 * config.reach,
         reach=config.reach,
         unit=config.baseline_unit,
+        needs_depth=config.warped,
     )
 
 

@@ -49,7 +49,7 @@ def make_model(config: SmallModelConfig, seed: int) -> StereoSpace:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         codec = PatchCodec(config.patch_px)
-        entering = codec.channels * (2 if config.concat_source else 1)
+        entering = codec.channels * (2 if config.concat_source else 1) + 4 * config.patch_px**2 * config.warped
         reference = make_ray_unet(_unet(config, codec.channels), with_output=False, rows_only=config.rows_only)
         denoiser = make_ray_unet(
             _unet(config, entering), rows_only=config.rows_only, linear_output=config.linear_output
@@ -61,6 +61,7 @@ def make_model(config: SmallModelConfig, seed: int) -> StereoSpace:
             NoPrompt(_PROMPT_CHANNELS),
             Schedule(prediction=config.prediction),
             concat_source=config.concat_source,
+            takes_warped=config.warped,
             moment_scale=config.baseline_scale,
         )
 

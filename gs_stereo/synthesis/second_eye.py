@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gs_stereo.core.hashing import unit_seed
-from gs_stereo.errors import InputError
+from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.imaging.exif import read_metadata
 from gs_stereo.imaging.images import photo_size, read_photo
 from gs_stereo.log import logger
@@ -67,8 +67,13 @@ class FramedPhoto:
 
 
 def settled(config: C) -> C:
-    """The settings with those of the model where none are given."""
+    """The settings with those of the model where none are given; ConfigError for a model that needs depth."""
     use = model_use(located(config.weights))
+    if use.needs_depth:
+        raise ConfigError(
+            f"The model in {config.weights} is given the source moved by depth, and a photo has none; take other "
+            "weights, or compare it with gsstereo evaluate-synthesis."
+        )
     chosen = {name: getattr(config, name) or getattr(use, name) for name in ("side_px", "steps")}
     guidance = use.guidance if config.guidance is None else config.guidance
     return config.model_copy(update={**chosen, "guidance": guidance, "baselines": config.baselines or (use.baseline,)})

@@ -20,6 +20,7 @@ from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.errors import InputError
 from gs_stereo.synthesis.rays import RayCells
 from gs_stereo.synthesis.train_config import SynthesisTrainConfig
+from gs_stereo.synthesis.warp import warped_condition
 from gs_stereo.training.data import SplitData, plan_draws
 
 
@@ -35,7 +36,10 @@ class Views:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SynthesisDraw:
-    """A source and k targets. baselines: in the model's unit. Disparities: px, NaN = unknown."""
+    """A source and k targets. baselines: in the model's unit. Disparities: px, NaN = unknown.
+
+    warped: the source moved by its depth, and its holes, where a model is given that.
+    """
 
     source: Float32[np.ndarray, "3 h w"]
     targets: Float32[np.ndarray, "k 3 h w"]
@@ -43,6 +47,7 @@ class SynthesisDraw:
     intrinsics: Float[np.ndarray, "3 3"]
     of_source_px: Float32[np.ndarray, "k 1 h w"]
     of_target_px: Float32[np.ndarray, "k 1 h w"]
+    warped: Float32[np.ndarray, "k 4 h w"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,9 +60,10 @@ class SynthesisBatch:
     target_rays: Float[torch.Tensor, "bk 6 hl wl"]
     of_source_px: Float[torch.Tensor, "bk 1 h w"]
     of_target_px: Float[torch.Tensor, "bk 1 h w"]
+    warped: Float[torch.Tensor, "bk 4 h w"] | None = None
 
     def to(self, device: torch.device) -> SynthesisBatch:
-        tensors = {name: value.to(device) for name, value in vars(self).items()}
+        tensors = {name: value.to(device) for name, value in vars(self).items() if value is not None}
         return SynthesisBatch(**tensors)
 
 
@@ -80,8 +86,16 @@ def views_of(sample: ShardSample, unit_in_metres: float | None) -> Views:
 class SynthesisDraws(Dataset[SynthesisDraw]):
     """Draw n of a run, augmented."""
 
-    def __init__(self, data: Sequence[SplitData], config: SynthesisTrainConfig, seed: int, *, in_metres: bool) -> None:
-        self._data, self._config, self._seed, self._in_metres = data, config, seed, in_metres
+    def __init__(
+        self,
+        data: Sequence[SplitData],
+        config: SynthesisTrainConfig,
+        seed: int,
+        *,
+        in_metres: bool,
+        warped: bool = False,
+    ) -> None:
+        self._data, self._config, self._seed, self._in_metres, self._warped = data, config, seed, in_metres, warped
         self._units = [unit_of(each, in_metres=in_metres) for each in data]
         weighted = [replace(each, weight=each.weight * _stack_weight(each, config)) for each in data]
         self._plan = plan_draws(weighted, config.steps * config.batch_size, seed)
@@ -93,7 +107,8 @@ class SynthesisDraws(Dataset[SynthesisDraw]):
         source, index = self._plan[number]
         views = views_of(self._data[source].samples.read(int(index)), self._units[source])
         rng = np.random.default_rng(unit_seed(self._seed, f"draw {number}"))
-        return drawn(augmented(views, self._config, rng), self._config, rng, in_metres=self._in_metres)
+        views = augmented(views, self._config, rng)
+        return drawn(views, self._config, rng, in_metres=self._in_metres, warped=self._warped)
 
 
 def _stack_weight(data: SplitData, config: SynthesisTrainConfig) -> float:
@@ -142,20 +157,24 @@ def augmented(views: Views, config: SynthesisTrainConfig, rng: np.random.Generat
     return Views(images=images, depth=depth, offsets=offsets, intrinsics=k)
 
 
-def drawn(views: Views, config: SynthesisTrainConfig, rng: np.random.Generator, *, in_metres: bool) -> SynthesisDraw:
+def drawn(
+    views: Views, config: SynthesisTrainConfig, rng: np.random.Generator, *, in_metres: bool, warped: bool = False
+) -> SynthesisDraw:
     """A random source and targets; now and then the source itself, so that a baseline of 0 gives it back."""
     source = int(rng.integers(len(views.offsets)))
     others = [n for n in range(len(views.offsets)) if n != source]
     chosen = rng.permutation(np.resize(rng.permutation(others), config.targets))
     chosen[rng.random(config.targets) < config.same_share] = source
-    return draw_of(views, source, chosen.tolist(), in_metres=in_metres)
+    return draw_of(views, source, chosen.tolist(), in_metres=in_metres, warped=warped)
 
 
-def draw_of(views: Views, source: int, targets: Sequence[int], *, in_metres: bool) -> SynthesisDraw:
+def draw_of(
+    views: Views, source: int, targets: Sequence[int], *, in_metres: bool, warped: bool = False
+) -> SynthesisDraw:
     """Source and targets by number. in_metres: the baselines stay as they are, else they count median depths."""
     moved = views.offsets[list(targets)] - views.offsets[source]
-    focal_px = views.intrinsics[0, 0]
-    shift_px = (focal_px * moved)[:, None, None].astype(np.float32)
+    shifts_px = views.intrinsics[0, 0] * moved
+    shift_px = shifts_px[:, None, None].astype(np.float32)
     return SynthesisDraw(
         source=_planes(views.images[source]),
         targets=np.stack([_planes(views.images[n]) for n in targets]),
@@ -163,6 +182,7 @@ def draw_of(views: Views, source: int, targets: Sequence[int], *, in_metres: boo
         intrinsics=views.intrinsics,
         of_source_px=(shift_px / views.depth[source])[:, None],
         of_target_px=(-shift_px / views.depth[list(targets)])[:, None],
+        warped=warped_condition(views.images[source], views.depth[source], shifts_px) if warped else None,
     )
 
 
@@ -185,6 +205,7 @@ def to_batch(draws: Sequence[SynthesisDraw], cells: RayCells) -> SynthesisBatch:
     height, width = draws[0].source.shape[1:]
     of_source = [cells.map(draw.intrinsics, (width, height), 0.0) for draw in draws]
     of_target = [cells.map(draw.intrinsics, (width, height), float(b)) for draw in draws for b in draw.baselines]
+    warped = [draw.warped for draw in draws if draw.warped is not None]
     return SynthesisBatch(
         source=torch.from_numpy(np.stack([draw.source for draw in draws])),
         targets=torch.from_numpy(np.concatenate([draw.targets for draw in draws])),
@@ -192,4 +213,5 @@ def to_batch(draws: Sequence[SynthesisDraw], cells: RayCells) -> SynthesisBatch:
         target_rays=torch.from_numpy(np.stack(of_target)),
         of_source_px=torch.from_numpy(np.concatenate([draw.of_source_px for draw in draws])),
         of_target_px=torch.from_numpy(np.concatenate([draw.of_target_px for draw in draws])),
+        warped=torch.from_numpy(np.concatenate(warped)) if warped else None,
     )

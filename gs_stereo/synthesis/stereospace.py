@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import nn
+from torch.nn import functional
 
 from gs_stereo.synthesis.codec import LatentCodec
 from gs_stereo.synthesis.prompt import Prompter
@@ -34,13 +35,17 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SourcePicture:
-    """What the model keeps of a source picture, for any number of targets: all tensors have a batch of one."""
+    """What the model keeps of a source picture, for any number of targets: all tensors have a batch of one.
+
+    warped: of one target, where the model is given the source moved by depth.
+    """
 
     latent: Latents
     prompt: Float[torch.Tensor, "b n d"]
     records: Records
     intrinsics: Float[np.ndarray, "3 3"]
     size_wh: tuple[int, int]
+    warped: Latents | None = None
 
 
 class Progress(Protocol):
@@ -51,9 +56,9 @@ class StereoSpace(nn.Module):
     """The two nets with codec, prompt and schedule.
 
     concat_source: the denoiser's input holds the source latent too (our small model; the published weights share
-    attention only). moment_scale: of the rays' moments; the published weights take them as they are. Device and type
-    of the weights decide where and how it computes; pictures and noise are made on the CPU, so that a seed gives the
-    same noise anywhere.
+    attention only). takes_warped: it holds the source moved by depth, with its holes. moment_scale: of the rays'
+    moments; the published weights take them as they are. Device and type of the weights decide where and how it
+    computes; pictures and noise are made on the CPU, so that a seed gives the same noise anywhere.
     """
 
     def __init__(
@@ -65,12 +70,13 @@ class StereoSpace(nn.Module):
         schedule: Schedule,
         *,
         concat_source: bool = False,
+        takes_warped: bool = False,
         moment_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.reference, self.denoiser = reference, denoiser
         self.codec, self.prompter, self.schedule = codec, prompter, schedule
-        self.concat_source = concat_source
+        self.concat_source, self.takes_warped = concat_source, takes_warped
         self.cells = RayCells(factor=codec.factor, moment_scale=moment_scale)
 
     @torch.inference_mode()
@@ -127,7 +133,7 @@ class StereoSpace(nn.Module):
     def guided(self, latent: Latents, source: SourcePicture, rays: torch.Tensor, time: int, guidance: float) -> Latents:
         """Classifier-free guidance (Ho and Salimans, 2022): without prompt and records, and pushed away from that."""
         times = torch.full((len(latent),), time, dtype=torch.int64, device=latent.device)
-        given = self.answer(latent, rays, times, source.prompt, source.records, source.latent)
+        given = self.answer(latent, rays, times, source.prompt, source.records, source.latent, source.warped)
         if guidance == 1:
             return given
         free = self.answer(latent, rays, times, torch.zeros_like(source.prompt), None, torch.zeros_like(source.latent))
@@ -141,10 +147,18 @@ class StereoSpace(nn.Module):
         prompt: torch.Tensor,
         records: Records | None,
         source_latent: Latents,
+        warped: Latents | None = None,
     ) -> Latents:
-        """The denoiser's answer; records None and zeros for the source = unconditional."""
-        entered = torch.cat([latent, source_latent], dim=1) if self.concat_source else latent
-        return self.denoiser.answer(entered, rays, times, prompt, records)
+        """The denoiser's answer; records None, zeros for the source and no warped one = unconditional."""
+        entered = [latent, source_latent] if self.concat_source else [latent]
+        if self.takes_warped:
+            size = (len(latent), 4 * self.codec.factor**2, *latent.shape[2:])
+            entered.append(latent.new_zeros(size) if warped is None else warped)
+        return self.denoiser.answer(torch.cat(entered, dim=1), rays, times, prompt, records)
+
+    def warped_latent(self, condition: Float[torch.Tensor, "b 4 h w"]) -> Latents:
+        """What `warped_condition` gives, as the denoiser takes it; only of patch codecs."""
+        return functional.pixel_unshuffle(condition.to(next(self.denoiser.parameters())), self.codec.factor)
 
     def rays(self, intrinsics: np.ndarray, size_wh: tuple[int, int], baseline: float) -> torch.Tensor:
         """The ray map of a camera at `baseline`, as the nets take it."""

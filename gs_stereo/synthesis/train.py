@@ -113,7 +113,13 @@ class SynthesisTask(Task):
         """The batches from `first_step` on; with several devices, the part of this process."""
         config, cells = self.config, self.start.model.cells
         mine = draws_of_steps(config, first_step, self.rank)
-        draws = SynthesisDraws(self.data, config, self.seed, in_metres=self.start.in_metres)
+        draws = SynthesisDraws(
+            self.data,
+            config,
+            self.seed,
+            in_metres=self.start.in_metres,
+            warped=self.start.model.takes_warped,
+        )
         loader: DataLoader[SynthesisDraw] = DataLoader(
             draws, batch_sampler=mine, num_workers=config.loader_workers, collate_fn=list, generator=torch.Generator()
         )
@@ -159,7 +165,8 @@ class SynthesisTask(Task):
         made, copied = [], []
         for data, index in (chosen[n] for n in spread):
             views = views_of(data.samples.read(index), unit_of(data, in_metres=self.start.in_metres))
-            draw = draw_of(views, 0, [len(views.offsets) - 1], in_metres=self.start.in_metres)
+            last = [len(views.offsets) - 1]
+            draw = draw_of(views, 0, last, in_metres=self.start.in_metres, warped=net.takes_warped)
             batch = to_batch([draw], net.cells).to(self.device)
             generator = torch.Generator().manual_seed(unit_seed(self.seed, f"validation {index}"))
             clean = net.codec.encode(batch.targets)
@@ -199,6 +206,7 @@ def answered(
         prompt.repeat_interleave(repeats, dim=0),
         records,
         beside.repeat_interleave(repeats, dim=0),
+        net.warped_latent(batch.warped) if given and batch.warped is not None else None,
     )
 
 

@@ -34,6 +34,11 @@ class SmallModelConfig(Config):
     concat_source: bool = Field(
         default=True, description="The denoiser's input holds the source too; published weights: attention only"
     )
+    warped: bool = Field(
+        default=False,
+        description="The denoiser's input holds the source moved by depth, and its holes (warped conditioning, a "
+        "competing class): such a model needs depth to make a picture; published weights: no",
+    )
     baseline_unit: Literal["median_depth", "metres"] = Field(
         default="median_depth",
         description="What a baseline of 1 means. median_depth: the median depth of the source picture, so that B moves "

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, Num, UInt8
 
 from gs_stereo import __version__
 from gs_stereo.errors import InputError
@@ -30,7 +30,7 @@ class Warped:
     hole: Bool[np.ndarray, "h w"]
 
 
-def splatted(image: UInt8[np.ndarray, "h w 3"], disparity: Float[np.ndarray, "h w"]) -> Warped:
+def splatted(image: Num[np.ndarray, "h w 3"], disparity: Float[np.ndarray, "h w"]) -> Warped:
     """Move every pixel from x to x - disparity along its row; the larger absolute disparity is nearer.
 
     disparity: signed, all of one sign, finite.
@@ -69,6 +69,30 @@ def filled_from_background(warped: Warped) -> UInt8[np.ndarray, "h w 3"]:
 def warped_by_depth(source: SourceView, depth: Float[np.ndarray, "h w"], baseline: float) -> Warped:
     """The source seen from the baseline, holes marked."""
     return splatted(source.image, float(source.intrinsics[0, 0]) * baseline * dense_nearness(depth))
+
+
+def warped_condition(
+    image: UInt8[np.ndarray, "h w 3"] | Float32[np.ndarray, "h w 3"],
+    depth: Float[np.ndarray, "h w"],
+    shift_px: Float[np.ndarray, "k"],
+) -> Float32[np.ndarray, "k 4 h w"]:
+    """What a model with warped conditioning is given: the picture moved by depth, and 1 where nothing landed.
+
+    image: in [0, 255] or already in [-1, 1], as the result. shift_px: focal length x baseline of each target. Without
+    any depth everything is a hole.
+    """
+    pixels = image.astype(np.float64) / 127.5 - 1 if image.dtype == np.uint8 else image
+    if not np.isfinite(depth).any():
+        return np.concatenate(
+            [np.zeros((len(shift_px), 3, *depth.shape)), np.ones((len(shift_px), 1, *depth.shape))], 1
+        ).astype(np.float32)
+    nearness, made = dense_nearness(depth), []
+    for shift in shift_px:
+        warped = splatted(pixels, float(shift) * nearness)
+        made.append(
+            np.concatenate([np.where(warped.hole[..., None], 0.0, warped.image), warped.hole[..., None]], axis=-1)
+        )
+    return np.stack(made).transpose(0, 3, 1, 2).astype(np.float32)
 
 
 def dense_nearness(depth: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:

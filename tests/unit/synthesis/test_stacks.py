@@ -48,6 +48,26 @@ def test_disparities_are_signed_and_baselines_in_median_depths(stack: ShardSampl
     assert (draw.of_target_px[0] > 0).all()
 
 
+def test_a_warped_source_is_the_target_where_it_landed(stack: ShardSample) -> None:
+    views = views_of(stack, None)
+    draw = draw_of(views, 1, [4, 0, 1], in_metres=False, warped=True)
+    assert draw.warped is not None
+    colour, hole = draw.warped[:, :3], draw.warped[:, 3:] > 0
+    assert (colour[np.broadcast_to(hole, colour.shape)] == 0).all()
+    np.testing.assert_allclose(colour[2], draw.source, atol=1e-6)  # no baseline, no motion
+    for made, target, empty in zip(colour[:2], draw.targets[:2], hole[:2, 0], strict=True):
+        assert 0.005 < empty.mean() < 0.3
+        error = np.abs(made - target).mean(axis=0)[~empty]
+        assert np.median(error) < 0.06 < np.median(np.abs(draw.source - target))
+    batch = to_batch([draw, draw], RayCells(factor=4)).to(torch.device("cpu"))
+    assert batch.warped is not None
+    assert batch.warped.shape == (6, 4, 64, 96)
+    nothing = draw_of(replace(views, depth=np.full_like(views.depth, np.nan)), 0, [1], in_metres=True, warped=True)
+    assert nothing.warped is not None
+    assert (nothing.warped[0, 3] == 1).all()
+    assert draw_of(views, 1, [4], in_metres=False).warped is None
+
+
 def test_metres_need_a_scale(tmp_path: Path, stack: ShardSample) -> None:
     in_metres = views_of(stack, 2.0)
     np.testing.assert_allclose(draw_of(in_metres, 0, [1], in_metres=True).baselines, 2 * np.diff(stack.offsets)[:1])

@@ -11,10 +11,15 @@ import pytest
 import torch
 
 from gs_stereo.config import parse_config
-from gs_stereo.errors import InputError
+from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.synthesis.config import SynthesisConfig
+from gs_stereo.synthesis.evaluation import open_rows
+from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
 from gs_stereo.synthesis.model_files import ModelDescription
 from gs_stereo.synthesis.own_model import load_model, make_model, save_model
+from gs_stereo.synthesis.protocol import SourceView
 from gs_stereo.synthesis.rays import default_intrinsics
+from gs_stereo.synthesis.second_eye import settled
 from gs_stereo.synthesis.stereospace import Sampling, StereoSpace
 from gs_stereo.synthesis.train import SynthesisJob, train_model
 from gs_stereo.synthesis.train_config import SmallModelConfig, SynthesisTrainConfig
@@ -68,6 +73,30 @@ def stopping_after(steps: int) -> Any:
 def same(one: torch.nn.Module, two: torch.nn.Module) -> bool:
     others = two.state_dict()
     return all(torch.equal(tensor, others[name]) for name, tensor in one.state_dict().items())
+
+
+def test_warped_conditioning_is_trained_and_needs_depth(data: Path, tmp_path: Path) -> None:
+    training = train_model(job(data, tmp_path / "run", steps=3, model={**TINY, "warped": True}))
+    model = training.state.kept_net
+    assert isinstance(model, StereoSpace)
+    assert training.state.records[-1].values["psnr"] > 5
+    folder = tmp_path / "warped"
+    training.task.start.save(folder, model, "CC0-1.0", {})
+    rows = open_rows([str(folder)], EvaluateSynthesisConfig(steps=(1,)))
+    synthesizer = rows["stereospace-small warped, 1 step"].synthesizer
+    assert synthesizer.needs_depth
+    image = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
+    pictures = [
+        synthesizer.synthesize(
+            SourceView(image=image, intrinsics=default_intrinsics(64, 32), depth=np.full((32, 64), depth)), 0.2, 0
+        ).image
+        for depth in (1.0, 4.0)
+    ]
+    assert (pictures[0] != pictures[1]).any()
+    with pytest.raises(InputError, match="needs a depth map"):
+        synthesizer.synthesize(SourceView(image=image, intrinsics=default_intrinsics(64, 32)), 0.2, 0)
+    with pytest.raises(ConfigError, match="a photo has none"):
+        settled(SynthesisConfig(weights=folder))
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(data: Path, tmp_path: Path) -> None:
