@@ -34,7 +34,7 @@ _DATASET_CLASS = '''\
 """OpenStereo's reader of a gs_stereo export.
 
 Copy this file to stereo/datasets/, add GsStereoDataset to the imports and to __all__ of stereo/datasets/__init__.py,
-and add the line 'GsStereoDataset': 'PATH OF THE EXPORT' to DATA_PATH_DICT of cfgs/data_basic.py. A line of a list
+and add the line 'GsStereoDataset': './data/GsStereo' to DATA_PATH_DICT of cfgs/data_basic.py. A line of a list
 names left image, right image, disparity and the mask of pixels that both eyes see.
 """
 
@@ -132,9 +132,9 @@ def _configuration(size: tuple[int, ...]) -> str:
                 {
                     "DATASET": "GsStereoDataset",
                     "DATA_SPLIT": {
-                        "TRAINING": "./data/gs_stereo/train.txt",
-                        "EVALUATING": "./data/gs_stereo/val.txt",
-                        "TESTING": "./data/gs_stereo/val.txt",
+                        "TRAINING": "./data/GsStereo/train.txt",
+                        "EVALUATING": "./data/GsStereo/val.txt",
+                        "TESTING": "./data/GsStereo/val.txt",
                     },
                 }
             ],
@@ -191,7 +191,7 @@ def _configuration(size: tuple[int, ...]) -> str:
         },
     }
     head = (
-        "# FoundationStereo on this export, which lies in data/gs_stereo of OpenStereo: else change the lists below.\n"
+        "# FoundationStereo on this export, which lies in data/GsStereo of OpenStereo: else change the lists below.\n"
         "# Start weights go to PRETRAINED_MODEL. For another net take MODEL and OPTIMIZATION of its configuration.\n"
     )
     written_out = json.loads(json.dumps(values))  # shares no part, so YAML writes no anchors
