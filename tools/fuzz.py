@@ -86,7 +86,7 @@ def targets(scene: Path) -> Mapping[str, Target]:
     from gs_stereo.io.colmap import read_best_model
     from gs_stereo.io.pair_index import read_pair_index
     from gs_stereo.io.pairs import read_pair
-    from gs_stereo.io.ply import load_splat, read_origin
+    from gs_stereo.io.ply import load_points, load_splat, read_origin
     from gs_stereo.io.reconstruction import load_sparse_scene
     from gs_stereo.io.transforms import read_transforms
     from gs_stereo.io.view_files import read_view_file
@@ -125,6 +125,9 @@ def targets(scene: Path) -> Mapping[str, Target]:
             folder=brought / "positions", files=("*",), read=lambda f: read_camera_positions(f / "positions.txt")
         ),
         "splat.ply": Target(folder=brought / "splat", files=("splat.ply",), read=splat),
+        "points.ply": Target(
+            folder=brought / "splat", files=("splat.ply",), read=lambda f: load_points(f / "splat.ply")
+        ),
         "splat.json": Target(folder=brought / "splat", files=("splat.json",), read=read_splat_info),
         "recipe": Target(
             folder=brought / "recipe",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from gs_stereo.core.atomic import atomic_path
 from gs_stereo.core.foreign import what_it_is_instead
@@ -34,6 +34,7 @@ _ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": None}
 _ORIGIN_COMMENT = "comment origin_in_world"
 _HEADER_LIMIT_BYTES = 1 << 16
 _POSITION = ("x", "y", "z")
+_COLOURS, _GRAY = ("red", "green", "blue"), 128
 _DC = ("f_dc_0", "f_dc_1", "f_dc_2")
 _SCALE = ("scale_0", "scale_1", "scale_2")
 _FILTER = "filter_3D"
@@ -102,6 +103,28 @@ def load_splat(path: Path) -> Gaussians:
     except ValueError as error:
         problem = what_it_is_instead(path) or f"{error}; export it again as a 3DGS .ply"
         raise InputError(f"The file {path} cannot be used: {problem}.") from error
+
+
+def load_points(path: Path) -> tuple[Float[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
+    """The vertices of a point cloud that are finite, and their colours, gray where it has none; InputError as for
+    `load_splat`.
+    """
+    try:
+        with path.open("rb") as stream:
+            table = _read_vertices(stream, path.stat().st_size)
+        if missing := [name for name in _POSITION if name not in (table.dtype.names or ())]:
+            raise ValueError(f"it has no property {missing[0]!r}")
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror or error}; check that it is there.") from error
+    except ValueError as error:
+        problem = what_it_is_instead(path) or str(error)
+        raise InputError(f"The point cloud {path} cannot be used ({problem}); export it again as .ply.") from error
+    xyz = np.stack([table[name].astype(np.float64) for name in _POSITION], axis=1)
+    rgb = np.full(xyz.shape, _GRAY, np.uint8)
+    if all(name in (table.dtype.names or ()) and table.dtype[name] == np.uint8 for name in _COLOURS):
+        rgb = np.stack([table[name] for name in _COLOURS], axis=1)
+    finite = np.isfinite(xyz).all(axis=1)
+    return xyz[finite], rgb[finite]
 
 
 def _gaussians(path: Path, table: np.ndarray) -> Gaussians:

@@ -22,7 +22,8 @@ from gs_stereo.imaging.images import PHOTO_SUFFIXES
 from gs_stereo.io.views import Row4
 
 _PINHOLE_MODELS = frozenset({"", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE"})
-_DISTORTION = ("k1", "k2", "p1", "p2", "k3")
+_FISHEYE_MODELS = frozenset({"OPENCV_FISHEYE", "FISHEYE"})
+_DISTORTION, _FISHEYE_DISTORTION = ("k1", "k2", "p1", "p2", "k3"), ("k1", "k2", "k3", "k4")
 _MAX_SKEW_OF_ROTATION = 1e-3
 _LEAST_SCALE = 1e-6
 _WANTED = "give a transforms.json of nerfstudio or instant-ngp"
@@ -61,10 +62,19 @@ class Entry(OpenRecord):
 
     def __post_init__(self) -> None:
         model = (self.camera_model or "").upper()
-        if model not in _PINHOLE_MODELS or self.is_fisheye or self.k4:
-            raise ValueError(f"its camera is {model or 'fisheye'}{' with k4' if self.k4 else ''}, not undistorted")
+        if model not in _PINHOLE_MODELS | _FISHEYE_MODELS:
+            raise ValueError(f"its camera is {model}, which no pinhole image can replace")
+        if self.fisheye and (self.p1 or self.p2):
+            raise ValueError("its camera is a fisheye with p1 and p2, which OpenCV's model does not have")
+        if self.k4 and not self.fisheye:
+            raise ValueError("its camera has k4, but is no fisheye")
         if self.fl_x is None and self.fl_y is None and self.camera_angle_x is None:
             raise ValueError("it has no focal length: neither fl_x nor camera_angle_x")
+
+    @property
+    def fisheye(self) -> bool:
+        """By nerfstudio's camera model or instant-ngp's flag; both mean OpenCV's model with k1 k2 k3 k4."""
+        return bool(self.is_fisheye) or (self.camera_model or "").upper() in _FISHEYE_MODELS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,8 +100,9 @@ class TransformsFrame:
 
     @property
     def distortion(self) -> tuple[float, ...]:
-        """k1 k2 p1 p2 k3, OpenCV's order."""
-        return tuple(getattr(self.entry, key) or 0.0 for key in _DISTORTION)
+        """k1 k2 p1 p2 k3, OpenCV's order; of a fisheye k1 k2 k3 k4."""
+        names = _FISHEYE_DISTORTION if self.entry.fisheye else _DISTORTION
+        return tuple(getattr(self.entry, key) or 0.0 for key in names)
 
     def intrinsics(self, width: int, height: int) -> Float[np.ndarray, "3 3"]:
         """K for an image of this size; its centre is the principal point where the file names none."""
@@ -106,11 +117,15 @@ class TransformsFrame:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Transforms:
-    """The usable frames in the order of the file, and why others are not, by name. notes: what was put right."""
+    """The usable frames in the order of the file, and why others are not, by name. notes: what was put right.
+
+    points: the PLY of points in the same frame that the file names, None if it names none.
+    """
 
     frames: tuple[TransformsFrame, ...]
     failed: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    points: Path | None = None
 
 
 def read_transforms(path: Path) -> Transforms:
@@ -142,7 +157,9 @@ def read_transforms(path: Path) -> Transforms:
         notes = (
             f"The axes of {len(scales)} poses have length {np.median(scales):.4g}, not 1: the scale was taken out.",
         )
-    return Transforms(frames=tuple(result), failed=failed, notes=notes)
+    ply = document.get("ply_file_path")
+    points = path.parent / ply.replace("\\", "/") if isinstance(ply, str) and ply else None
+    return Transforms(frames=tuple(result), failed=failed, notes=notes, points=points)
 
 
 def _file_path(path: Path, number: int, frame: Mapping[str, Any]) -> PurePosixPath:

@@ -49,7 +49,7 @@ def view_depths(
     if needs.surroundings:
         view = DepthView(camera=left, depth=depth)
         found[VIEWS] = ViewDepth(inverse_depth=inverse_depth_from_neighbours(view, around.neighbours))
-        found[POINTS] = ViewDepth(inverse_depth=inverse_depth_from_points(view, around.scene.points))
+        found[POINTS] = ViewDepth(inverse_depth=inverse_depth_from_points(view, around.scene.points.witnesses))
     if not np.isfinite(depth).any():
         return found
     photo = around.photo if needs.photos else None

@@ -60,9 +60,9 @@ class ReconstructConfig(MaskConfig):
     mapper: Literal["incremental", "global"] = Field(
         default="incremental", description="incremental: one photo after the other. global: all at once (GLOMAP)."
     )
-    camera_model: Literal["SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"] = Field(
-        default="SIMPLE_RADIAL", description="Lens model that is estimated, by COLMAP's name."
-    )
+    camera_model: Literal[
+        "SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "OPENCV_FISHEYE"
+    ] = Field(default="SIMPLE_RADIAL", description="Lens model that is estimated, by COLMAP's name.")
     single_camera: Literal["auto", "always", "never"] = Field(
         default="auto",
         description="auto: one camera if all photos share size and EXIF focal length, else one for each folder, size"

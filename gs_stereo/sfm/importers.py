@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.local_frame import local_origin
@@ -27,7 +27,9 @@ from gs_stereo.io.colmap_model import (
     ColmapModel,
     ColmapPoints,
     posed_image,
+    with_tracks,
 )
+from gs_stereo.io.ply import load_points
 from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.io.transforms import Transforms, TransformsFrame, read_transforms
 from gs_stereo.sfm.config import Convention, ImportConfig
@@ -42,6 +44,8 @@ from gs_stereo.sfm.scale import Similarity, apply_similarity, camera_centres
 from gs_stereo.sfm.undistort import PhotoSource
 
 _JUDGED_OF_PHOTO = 300
+_LEAST_WITNESSES = 2
+_MOST_GIVEN_POINTS = 100_000  # a fit starts with some ten thousand Gaussians
 _NO_POINTS = ColmapPoints(
     ids=np.empty(0, dtype=np.int64),
     xyz_in_world=np.empty((0, 3)),
@@ -77,8 +81,9 @@ def import_colmap(
 ) -> ReconstructionResult:
     """Take over a COLMAP model (text or binary) and its images into `work_dir` (layout: io/reconstruction.py).
 
-    Images with lens distortion are undistorted; fisheye models are refused. Images that are missing or broken are
-    listed in the summary. Raises InputError for a broken model and StageError if triangulation is needed and fails.
+    Images with lens distortion are undistorted, fisheyes as far as a pinhole image reaches. Images that are missing or
+    broken are listed in the summary. Raises InputError for a broken model, and StageError if triangulation is needed
+    and fails.
     """
     model, notes = read_best_model(model_folder)
     given = _given_colmap(model, image_folder, notes)
@@ -106,7 +111,8 @@ def _take_over(
 ) -> ReconstructionResult:
     given = _read_as(_without_broken(given, on_progress), config)
     model = given.model
-    fit = fit_of_points(_seen_points(model), _poses(model), given.read_as) if len(model.points.track) else None
+    measured = bool((np.diff(model.points.track_start) >= _LEAST_WITNESSES).any())
+    fit = fit_of_points(_seen_points(model), _poses(model), given.read_as) if measured else None
     doubtful = fit is not None and fit.problem() is not None
     if fit is None or doubtful:  # tracks of a model that was edited may be wrong where its poses are right
         with scratch_folder(work_dir) as scratch:
@@ -258,14 +264,36 @@ def _given_transforms(read: Transforms, transforms: Path, config: ImportConfig) 
         except InputError as error:
             failed[frame.name] = str(error)
             continue
-        key = (lens.width, lens.height, *lens.intrinsics.ravel(), *lens.coefficients)
+        key = (lens.fisheye, lens.width, lens.height, *lens.intrinsics.ravel(), *lens.coefficients)
         camera_id = known.setdefault(key, len(known) + 1)
         cameras.setdefault(camera_id, colmap_from_lens(lens))
         nothing = np.empty((0, 2)), np.empty(0, dtype=np.int64)
         images[len(images) + 1] = posed_image(frame.name, camera_id, frame.cam_from_world, *nothing)
         sources[frame.name] = source
-    model = ColmapModel(cameras=cameras, images=images, points=_NO_POINTS)
-    return _Given(model=model, read_as="world_from_cam_opengl", sources=sources, failed=failed, notes=read.notes)
+    model, notes = ColmapModel(cameras=cameras, images=images, points=_NO_POINTS), read.notes
+    if read.points is not None:
+        try:
+            xyz, rgb = load_points(read.points)
+        except InputError as error:
+            notes = (*notes, f"The points that {transforms.name} names are not used: {error}")
+        else:
+            model = replace(model, points=_unseen_points(xyz, rgb))
+            notes = (*notes, f"{len(model.points)} of {len(xyz)} points of {read.points.name} help the fit to start.")
+    return _Given(model=model, read_as="world_from_cam_opengl", sources=sources, failed=failed, notes=notes)
+
+
+def _unseen_points(xyz: Float[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"]) -> ColmapPoints:
+    """Points that nobody is known to observe, thinned evenly."""
+    step = 1 + len(xyz) // _MOST_GIVEN_POINTS
+    xyz, rgb = xyz[::step], rgb[::step]
+    return replace(
+        _NO_POINTS,
+        ids=np.arange(1, len(xyz) + 1, dtype=np.int64),
+        xyz_in_world=xyz,
+        rgb=rgb,
+        error_px=np.full(len(xyz), -1.0),
+        track_start=np.zeros(len(xyz) + 1, dtype=np.int64),
+    )
 
 
 def _lens_of_frame(frame: TransformsFrame, transforms: Path) -> tuple[Lens, PhotoSource]:
@@ -274,8 +302,14 @@ def _lens_of_frame(frame: TransformsFrame, transforms: Path) -> tuple[Lens, Phot
     width, height = frame.size or photo_size(frame.path)
     source = _source(frame.path, width, height)
     coefficients = np.zeros(8)
-    coefficients[:5] = frame.distortion
-    lens = Lens(width=width, height=height, intrinsics=frame.intrinsics(width, height), coefficients=coefficients)
+    coefficients[: len(frame.distortion)] = frame.distortion
+    lens = Lens(
+        width=width,
+        height=height,
+        intrinsics=frame.intrinsics(width, height),
+        coefficients=coefficients,
+        fisheye=frame.entry.fisheye,
+    )
     return _fitted(lens, source), source
 
 
@@ -328,10 +362,11 @@ def _read_as(given: _Given, config: ImportConfig) -> _Given:
 
 
 def _seen_points(model: ColmapModel) -> Iterator[SeenPoints]:
-    """Some hundred observations of each photo, evenly spread."""
+    """Some hundred observations of each photo, evenly spread, of points that another photo observes too."""
     row_of = {int(point_id): row for row, point_id in enumerate(model.points.ids)}
+    measured = model.points.ids[np.diff(model.points.track_start) >= _LEAST_WITNESSES]
     for image in model.images.values():
-        seen = np.flatnonzero(image.point_ids >= 0)
+        seen = np.flatnonzero(np.isin(image.point_ids, measured))
         seen = seen[:: 1 + len(seen) // _JUDGED_OF_PHOTO]
         rows = [row_of[int(point_id)] for point_id in image.point_ids[seen]]
         rays = undistort(lens_from_colmap(model.cameras[image.camera_id]), image.points_xy[seen])
@@ -342,11 +377,11 @@ def _seen_points(model: ColmapModel) -> Iterator[SeenPoints]:
 def _matched(
     given: _Given, scratch: Path, config: ImportConfig, seed: int, on_progress: OnProgress
 ) -> tuple[ColmapModel, PoseFit]:
-    """The given model with points from matches, if it has none; its poses and lenses are not touched.
+    """The given model with points from matches, if no two photos share one; its poses and lenses are not touched.
 
     Also how the poses fit. InputError if the poses do not explain the matches between the photos.
     """
-    has_points = len(given.model.points) > 0
+    has_points = bool((np.diff(given.model.points.track_start) >= _LEAST_WITNESSES).any())
     # Triangulation squares the translations, so it is done near the origin too.
     origin = np.array(local_origin(np.array(list(camera_centres(given.model).values()))))
     near = Similarity(scale=1.0, rotation=np.eye(3), translation=-origin)
@@ -376,7 +411,35 @@ def _matched(
             "The given poses agree with no feature matches; check that poses, intrinsics and images match."
         )
     points = replace(found.points, xyz_in_world=found.points.xyz_in_world + origin)
-    return _with_given_poses(given, replace(found, points=points), file_of, config.max_image_size), fit
+    posed = _with_given_poses(given, replace(found, points=points), file_of, config.max_image_size)
+    return _with_points(posed, given.model), fit
+
+
+def _with_points(model: ColmapModel, given: ColmapModel) -> ColmapModel:
+    """The model with the given points too, as far as they were observed by the photos that say so."""
+    if not len(given.points):
+        return model
+    first = int(model.points.ids.max()) + 1
+    new_id = dict(zip(given.points.ids.tolist(), range(first, first + len(given.points)), strict=True))
+    images, observed = {}, {image.name: image for image in given.images.values()}
+    for image_id, image in model.images.items():
+        own = observed[image.name]
+        ids = np.array([new_id.get(number, -1) for number in own.point_ids.tolist()], dtype=np.int64)
+        images[image_id] = replace(
+            image,
+            points_xy=np.concatenate([image.points_xy, own.points_xy]),
+            point_ids=np.concatenate([image.point_ids, ids]),
+        )
+    both = (model.points, given.points)
+    points = ColmapPoints(
+        ids=np.concatenate([model.points.ids, np.array(list(new_id.values()), dtype=np.int64)]),
+        xyz_in_world=np.concatenate([points.xyz_in_world for points in both]),
+        rgb=np.concatenate([points.rgb for points in both]),
+        error_px=np.concatenate([points.error_px for points in both]),
+        track_start=np.zeros(sum(map(len, both)) + 1, dtype=np.int64),
+        track=np.empty((0, 2), dtype=np.int64),
+    )
+    return replace(model, images=images, points=with_tracks(points, images))
 
 
 def _refuse_misfit(fit: PoseFit) -> None:

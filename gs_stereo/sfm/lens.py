@@ -1,13 +1,14 @@
 """Lens distortion: pixels of a photo to rays and back, and photos without distortion.
 
-One model covers all supported ones: OpenCV's rational model (k1 k2 p1 p2 k3 k4 k5 k6, from its calibration docs),
-of which COLMAP's SIMPLE_RADIAL, RADIAL, OPENCV and FULL_OPENCV are special cases. Pixel centres are at + 0.5.
+Two models cover all supported ones. OpenCV's rational model (k1 k2 p1 p2 k3 k4 k5 k6, from its calibration docs) has
+COLMAP's SIMPLE_RADIAL, RADIAL, OPENCV and FULL_OPENCV as special cases; OpenCV's fisheye model (k1 k2 k3 k4; Kannala
+and Brandt, PAMI 2006) has all of COLMAP's fisheyes without prisms. Pixel centres are at + 0.5.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,15 +19,23 @@ from gs_stereo.geometry.pixels import PIXEL_CENTRE, intrinsics_to_opencv
 from gs_stereo.io.colmap_model import ColmapCamera
 
 _COEFFICIENTS = 8
-_LAYOUT = {  # model -> (has fy, places of its distortion parameters among the eight coefficients)
+_LAYOUT: Mapping[
+    str, tuple[bool, tuple[int, ...]]
+] = {  # model -> (has fy, places of its distortion parameters among the eight coefficients)
     "SIMPLE_PINHOLE": (False, ()),
     "PINHOLE": (True, ()),
     "SIMPLE_RADIAL": (False, (0,)),
     "RADIAL": (False, (0, 1)),
     "OPENCV": (True, (0, 1, 2, 3)),
     "FULL_OPENCV": (True, (0, 1, 2, 3, 4, 5, 6, 7)),
+    "SIMPLE_FISHEYE": (False, ()),
+    "FISHEYE": (True, ()),
+    "SIMPLE_RADIAL_FISHEYE": (False, (0,)),
+    "RADIAL_FISHEYE": (False, (0, 1)),
+    "OPENCV_FISHEYE": (True, (0, 1, 2, 3)),
 }
 _BORDER_SAMPLES = 257
+_LEAST_RADIUS = 1e-9
 MAX_OVERSAMPLING = 4
 
 Undistorter = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "i j 3"]]
@@ -35,16 +44,17 @@ Undistorter = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "i j 3"]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lens:
-    """Intrinsics with distortion. Coefficients: k1 k2 p1 p2 k3 k4 k5 k6 on the plane z = 1."""
+    """With distortion. coefficients: k1 k2 p1 p2 k3 k4 k5 k6 on the plane z = 1; a fisheye has k1 to k4."""
 
     width: int
     height: int
     intrinsics: Float[np.ndarray, "3 3"]
     coefficients: Float[np.ndarray, "8"]
+    fisheye: bool = False
 
     @property
     def is_pinhole(self) -> bool:
-        return not self.coefficients.any()
+        return not self.fisheye and not self.coefficients.any()
 
     def scaled(self, scale: float, width: int, height: int) -> Lens:
         """The lens of the photo resized by one factor; the new size says what was kept of the last row and column."""
@@ -53,7 +63,7 @@ class Lens:
 
 
 def lens_from_colmap(camera: ColmapCamera) -> Lens:
-    """The lens of a COLMAP camera; InputError for fisheye and other models that no pinhole image can replace."""
+    """The lens of a COLMAP camera; InputError for models that no pinhole image can replace."""
     if camera.model not in _LAYOUT:
         known = ", ".join(_LAYOUT)
         raise InputError(
@@ -64,13 +74,15 @@ def lens_from_colmap(camera: ColmapCamera) -> Lens:
     coefficients = np.zeros(_COEFFICIENTS)
     coefficients[list(places)] = rest[2:]
     intrinsics = np.array([[focal[0], 0, rest[0]], [0, focal[-1], rest[1]], [0, 0, 1.0]])
-    return Lens(width=camera.width, height=camera.height, intrinsics=intrinsics, coefficients=coefficients)
+    size = {"width": camera.width, "height": camera.height}
+    return Lens(**size, intrinsics=intrinsics, coefficients=coefficients, fisheye="FISHEYE" in camera.model)
 
 
 def colmap_from_lens(lens: Lens) -> ColmapCamera:
-    """The lens as a COLMAP camera: PINHOLE, OPENCV, or FULL_OPENCV if it needs more than four coefficients."""
+    """The lens as a COLMAP camera: PINHOLE, OPENCV(_FISHEYE), or FULL_OPENCV where four coefficients are too few."""
     k = lens.intrinsics
     model = "PINHOLE" if lens.is_pinhole else "FULL_OPENCV" if lens.coefficients[4:].any() else "OPENCV"
+    model = "OPENCV_FISHEYE" if lens.fisheye else model
     coefficients = lens.coefficients[: len(_LAYOUT[model][1])]
     params = np.array([k[0, 0], k[1, 1], k[0, 2], k[1, 2], *coefficients])
     return ColmapCamera(model=model, width=lens.width, height=lens.height, params=params)
@@ -92,6 +104,10 @@ def _radial_and_tangential(
     k1, k2, p1, p2, k3, k4, k5, k6 = lens.coefficients
     x, y = rays[..., 0], rays[..., 1]
     r2 = x * x + y * y
+    if lens.fisheye:
+        r = np.sqrt(np.maximum(r2, _LEAST_RADIUS**2))
+        t2 = np.arctan(r) ** 2
+        return np.arctan(r) * (1 + t2 * (k1 + t2 * (k2 + t2 * (p1 + t2 * p2)))) / r, np.zeros_like(rays)
     ratio = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
     dx = 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
     dy = p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
@@ -171,10 +187,11 @@ def undistorter(lens: Lens, intrinsics: Float[np.ndarray, "3 3"], width: int, he
     zoom_out = max(lens.intrinsics[0, 0] / intrinsics[0, 0], lens.intrinsics[1, 1] / intrinsics[1, 1])
     fine = min(max(math.ceil(zoom_out - 1e-9), 1), MAX_OVERSAMPLING)
     seen_by = intrinsics_to_opencv(np.diag([fine, fine, 1.0]) @ intrinsics)
-    map_x, map_y = cv2.initUndistortRectifyMap(
+    make = cv2.fisheye.initUndistortRectifyMap if lens.fisheye else cv2.initUndistortRectifyMap
+    map_x, map_y = make(
         intrinsics_to_opencv(lens.intrinsics),
-        lens.coefficients,
-        None,
+        lens.coefficients[:4] if lens.fisheye else lens.coefficients,
+        np.eye(3),
         seen_by,
         (width * fine, height * fine),
         cv2.CV_32FC1,

@@ -109,6 +109,7 @@ def _with_masks(summary: ReconstructionSummary, work_dir: Path, files: Mapping[s
 def _with_numbers(summary: ReconstructionSummary, model: ColmapModel) -> ReconstructionSummary:
     error = model.points.error_px[model.points.error_px >= 0]
     tracks = np.diff(model.points.track_start)
+    tracks = tracks[tracks > 1]  # what only one photo sees was given, not found
     origin = local_origin(np.array(list(camera_centres(model).values())))
     notes = summary.notes
     if origin != NO_ORIGIN:

@@ -154,7 +154,7 @@ def _ambiguous_share(depth: DepthMaps, covered: Bool[np.ndarray, "h w"], config:
 def _near_share(
     camera: Camera, depth: DepthMaps, covered: Bool[np.ndarray, "h w"], capture: Capture, config: GuardsConfig
 ) -> float:
-    image_xy, point_depth = project(camera, capture.scene.points.xyz_in_world)
+    image_xy, point_depth = project(camera, capture.scene.points.witnesses.xyz_in_world)
     in_view = point_depth[inside(camera, image_xy)]
     if len(in_view) < _LEAST_POINTS or not covered.any():
         return float("nan")

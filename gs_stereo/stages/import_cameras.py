@@ -46,10 +46,12 @@ class ImportCamerasStage(Stage):
     def inputs(self, paths: ScenePaths, config: ImportCamerasConfig) -> StageInputs:
         if config.transforms is not None:
             transforms = paths.scene / config.transforms
-            frames = read_transforms(transforms).frames
-            named = [path for frame in frames for path in (frame.path, frame.mask if config.masks != "off" else None)]
-            photos = sorted({path for path in named if path is not None and path.is_file()})
-            return StageInputs(external={_name(path, transforms.parent): path for path in [transforms, *photos]})
+            read = read_transforms(transforms)
+            named = {read.points, *(frame.path for frame in read.frames)}
+            if config.masks != "off":
+                named |= {frame.mask for frame in read.frames}
+            files = sorted(path for path in named if path is not None and path.is_file())
+            return StageInputs(external={_name(path, transforms.parent): path for path in [transforms, *files]})
         folder = paths.scene / str(config.colmap)
         model = model_files(folder)
         images = _image_folder(paths, config)

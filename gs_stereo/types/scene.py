@@ -12,7 +12,10 @@ from gs_stereo.types.camera import Camera
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SparsePoints:
-    """Triangulated points. `error_px` is the mean reprojection error, `track_length` the number of observations."""
+    """Triangulated points. `error_px` is the mean reprojection error, `track_length` the number of observations.
+
+    Points that fewer than two photos observe (of depth sensors, or predicted by a network) are no measurements of ours.
+    """
 
     xyz_in_world: Float[np.ndarray, "n 3"]
     rgb: UInt8[np.ndarray, "n 3"]
@@ -31,6 +34,17 @@ class SparsePoints:
 
     def __len__(self) -> int:
         return len(self.xyz_in_world)
+
+    @property
+    def witnesses(self) -> SparsePoints:
+        """The points that at least two photos observe."""
+        good = self.track_length >= 2
+        return SparsePoints(
+            xyz_in_world=self.xyz_in_world[good],
+            rgb=self.rgb[good],
+            error_px=self.error_px[good],
+            track_length=self.track_length[good],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -57,6 +57,14 @@ def test_frame_values_override_global_ones(tmp_path: Path) -> None:
     assert second.size == (32, 48)
 
 
+@pytest.mark.parametrize("said", [{"camera_model": "OPENCV_FISHEYE"}, {"is_fisheye": True}])
+def test_fisheyes_of_nerfstudio_and_instant_ngp(tmp_path: Path, said: dict[str, Any]) -> None:
+    frames = [{"file_path": "a.png", "transform_matrix": matrix(), "k1": 0.1, "k2": 0.2, "k3": 0.3, "k4": 0.4}]
+    (frame,) = read_transforms(write(tmp_path, frames, **GLOBAL, **said)).frames
+    assert frame.entry.fisheye
+    assert frame.distortion == (0.1, 0.2, 0.3, 0.4)
+
+
 @pytest.mark.parametrize("written", ["./train/r_0", "train/r_0", "train/r_0.png", "../scene/train/r_0"])
 def test_ways_to_write_a_path(tmp_path: Path, written: str) -> None:
     folder = tmp_path / "scene"
@@ -82,8 +90,9 @@ def test_missing_image_is_reported_not_fatal(tmp_path: Path) -> None:
 
 
 BAD: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "fisheye": ({}, {**GLOBAL, "camera_model": "OPENCV_FISHEYE"}, "not undistorted"),
-    "ngp fisheye": ({"is_fisheye": True}, GLOBAL, "not undistorted"),
+    "panorama": ({}, {**GLOBAL, "camera_model": "EQUIRECTANGULAR"}, "no pinhole image"),
+    "k4 of no fisheye": ({"k4": 0.1}, GLOBAL, "is no fisheye"),
+    "p1 of a fisheye": ({"is_fisheye": True, "p1": 0.1}, GLOBAL, "fisheye with p1"),
     "no focal": ({}, {"w": 64, "h": 48}, "focal"),
     "negative focal": ({"fl_x": -5}, GLOBAL, "fl_x"),
     "text": ({"fl_x": "50"}, GLOBAL, "fl_x"),
@@ -91,7 +100,6 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "mirror": ({"transform_matrix": np.diag([-1.0, 1, 1, 1]).tolist()}, GLOBAL, "no rotation"),
     "no pose": ({"transform_matrix": None}, GLOBAL, "transform_matrix"),
     "short pose": ({"transform_matrix": [[1, 2], [3, 4]]}, GLOBAL, "transform_matrix"),
-    "k4": ({"k4": 0.1}, GLOBAL, "k4, not undistorted"),
     "flat angle": ({}, {"camera_angle_x": 3.2}, "camera_angle_x"),
     "far centre": ({"cx": 1e300}, GLOBAL, "cx"),
     "no path": ({"file_path": 3}, GLOBAL, "file_path"),

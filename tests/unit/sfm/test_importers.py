@@ -115,9 +115,9 @@ def test_stored_pixels_are_used_where_the_camera_is_for_them(capture: Any, tmp_p
         np.testing.assert_array_equal(written, read_photo(capture.folder / camera.name))
 
 
-def test_fisheye_is_refused(capture: Any, tmp_path: Path) -> None:
+def test_a_lens_that_no_pinhole_image_can_replace_is_refused(capture: Any, tmp_path: Path) -> None:
     model = truth_model(capture)
-    fisheye = ColmapCamera(model="OPENCV_FISHEYE", width=320, height=240, params=np.full(8, 100.0))
+    fisheye = ColmapCamera(model="THIN_PRISM_FISHEYE", width=320, height=240, params=np.full(12, 100.0))
     write_model(tmp_path / "model", replace(model, cameras=dict.fromkeys(model.cameras, fisheye)))
     with pytest.raises(InputError, match="undistort"):
         import_colmap(tmp_path / "model", capture.folder, tmp_path / "out", ImportConfig())
@@ -265,6 +265,43 @@ def test_a_mask_hides_what_moved_from_one_photo_only(capture: Any, tmp_path: Pat
     plain = import_transforms(path, tmp_path / "plain", ImportConfig(masks="off"))
     assert not plain.summary.failed
     assert not plain.summary.masked_shares
+
+
+def test_given_points_help_but_are_no_witnesses(capture: Any, tmp_path: Path) -> None:
+    """Of no photo (a PLY of nerfstudio), or of one photo each (a network's): points are triangulated besides."""
+    for camera in capture.cameras:
+        write_png(tmp_path / camera.name, read_photo(capture.folder / camera.name))
+    path = write_transforms(tmp_path, capture)
+    vertices = "".join(f"{x} 0 4.5 10 20 30\n" for x in (0, 1, "nan"))
+    kinds = "".join(f"property float {name}\n" for name in "xyz") + "".join(
+        f"property uchar {name}\n" for name in ("red", "green", "blue")
+    )
+    (tmp_path / "sparse_pc.ply").write_text(f"ply\nformat ascii 1.0\nelement vertex 3\n{kinds}end_header\n{vertices}")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "ply_file_path": "sparse_pc.ply"}))
+    result = import_transforms(path, tmp_path / "out", ImportConfig(max_image_size=160))
+    points = result.scene.points
+    given = points.track_length < 2
+    np.testing.assert_array_equal(points.xyz_in_world[given], [[0, 0, 4.5], [1, 0, 4.5]])
+    np.testing.assert_array_equal(points.rgb[given], [[10, 20, 30], [10, 20, 30]])
+    assert len(points.witnesses) > 20
+    assert any("2 of 2 points of sparse_pc.ply" in note for note in result.summary.notes)
+    (tmp_path / "sparse_pc.ply").write_text("ply\n")
+    broken = import_transforms(path, tmp_path / "broken", ImportConfig(max_image_size=160))
+    assert len(broken.scene.points) == len(points.witnesses)
+    assert any("are not used: The point cloud" in note for note in broken.summary.notes)
+
+    xyz = np.column_stack([np.linspace(-0.3, 0.3, 5), np.zeros(5), np.full(5, 3.5)])
+    one_each = SparseScene(
+        cameras=capture.cameras,
+        points=make_points(xyz, rgb=9, error_px=0.0, track_length=1),
+        visible_points=tuple(np.array([row]) for row in range(5)),
+    )
+    write_model(tmp_path / "model", model_from_sparse_scene(one_each))
+    network = import_colmap(tmp_path / "model", capture.folder, tmp_path / "net", ImportConfig(max_image_size=160))
+    predicted = np.flatnonzero(network.scene.points.track_length == 1)
+    np.testing.assert_array_equal(network.scene.points.xyz_in_world[predicted], xyz)
+    assert len(network.scene.points.witnesses) > 20
+    assert all(row in seen for row, seen in zip(predicted, network.scene.visible_points, strict=True))
 
 
 def test_copies_of_a_posed_picture_are_left_out(capture: Any, tmp_path: Path) -> None:

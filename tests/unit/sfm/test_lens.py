@@ -88,9 +88,46 @@ def test_no_distortion_changes_nothing() -> None:
     np.testing.assert_array_equal(pinhole_intrinsics_inside(lens()), K)
 
 
-def test_fisheye_is_refused() -> None:
+def test_prisms_are_refused() -> None:
     with pytest.raises(InputError, match="undistort"):
-        lens_from_colmap(ColmapCamera(model="OPENCV_FISHEYE", width=10, height=10, params=np.ones(8)))
+        lens_from_colmap(ColmapCamera(model="THIN_PRISM_FISHEYE", width=10, height=10, params=np.ones(12)))
+
+
+FISHEYES = {
+    "SIMPLE_FISHEYE": [150.0, 160.0, 120.0],
+    "FISHEYE": [150.0, 155.0, 160.0, 120.0],
+    "SIMPLE_RADIAL_FISHEYE": [150.0, 160.0, 120.0, 0.05],
+    "RADIAL_FISHEYE": [150.0, 160.0, 120.0, 0.05, -0.01],
+    "OPENCV_FISHEYE": [150.0, 155.0, 160.0, 120.0, 0.05, -0.01, 0.002, -0.001],
+}
+
+
+@pytest.mark.parametrize("model", FISHEYES)
+def test_fisheyes_agree_with_colmap_and_survive_the_round_trip(model: str) -> None:
+    import pycolmap
+
+    given = ColmapCamera(model=model, width=320, height=240, params=np.array(FISHEYES[model]))
+    found = lens_from_colmap(given)
+    rays = np.random.default_rng(0).uniform(-1.5, 1.5, (200, 2))
+    theirs = pycolmap.Camera(model=model, width=320, height=240, params=FISHEYES[model])
+    expected = theirs.img_from_cam(np.column_stack([rays, np.ones(200)]))
+    np.testing.assert_allclose(distort(found, rays), expected, atol=1e-9)
+    np.testing.assert_allclose(undistort(found, expected), rays, atol=1e-6)
+    np.testing.assert_allclose(distort(lens_from_colmap(colmap_from_lens(found)), rays), expected, atol=1e-9)
+
+
+def test_a_fisheye_photo_becomes_a_pinhole_image() -> None:
+    """A photo whose value is its own ray, as below; its corners are beyond 60 degrees."""
+    bent = lens_from_colmap(ColmapCamera(model="FISHEYE", width=320, height=240, params=np.array(FISHEYES["FISHEYE"])))
+    k = pinhole_intrinsics_inside(bent)
+    centres = pixel_centres(320, 240)
+    rays = undistort(bent, centres.reshape(-1, 2)).reshape(centres.shape)
+    photo = np.concatenate([rays, rays[..., :1]], axis=-1).astype(np.float32)
+    expected = (centres - k[:2, 2]) / k[[0, 1], [0, 1]]
+    flat = undistorter(bent, k, 320, 240)(photo)
+    assert np.abs(expected).max() > 1.0, "wider than 90 degrees"
+    error_px = np.abs(flat[..., :2] - expected)[2:-2, 2:-2] * k[0, 0]
+    assert error_px.max() < 0.1
 
 
 def test_hopeless_distortion_is_refused() -> None:
