@@ -9,6 +9,7 @@ import typer
 
 from gs_stereo import __version__
 from gs_stereo.cli import dataset_verbs, doctor, run_verbs, scene_verbs, training_verbs
+from gs_stereo.cli.audit_verb import audit
 from gs_stereo.cli.evaluate_synthesis_verb import evaluate_synthesis
 from gs_stereo.cli.experiment_verb import experiment
 from gs_stereo.cli.export_verb import export
@@ -40,6 +41,7 @@ VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
     "Look and judge": {
         "evaluate-synthesis": (evaluate_synthesis, "evaluate-synthesis warp my_model --root stacks"),
         "report": (dataset_verbs.report, "report my_room --json"),
+        "audit": (audit, "audit my_room --max-bad-1 2"),
         "view": (view, "view my_room --dataset splat"),
     },
     "Use the labels": {

@@ -6,6 +6,7 @@ not applied: values are taken as sRGB. Resizing keeps the image plane [0, W] x [
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from gs_stereo.core.atomic import write_bytes
 from gs_stereo.core.foreign import what_it_is_instead
@@ -197,6 +198,16 @@ def photo_size(path: Path, *, upright: bool = True) -> tuple[int, int]:
 def write_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
     """Write an sRGB image as PNG: atomic, without metadata, the same bytes for the same pixels."""
     write_bytes(path, png_bytes(path, image))
+
+
+def write_png_with_alpha(path: Path, image: UInt8[np.ndarray, "h w 3"], opaque: Bool[np.ndarray, "h w"]) -> None:
+    """The same with an alpha channel: nothing is there where it is not opaque."""
+    from PIL import Image
+
+    alpha = np.where(opaque, np.uint8(255), np.uint8(0))
+    with io.BytesIO() as file:
+        Image.fromarray(np.dstack([image, alpha])).save(file, "PNG")
+        write_bytes(path, file.getvalue())
 
 
 def png_bytes(path: Path | str, image: UInt8[np.ndarray, "h w 3"], compression: int = _PNG_COMPRESSION) -> bytes:

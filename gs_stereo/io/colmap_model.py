@@ -3,6 +3,8 @@
 Poses are `cam_from_world` as a wxyz quaternion and a translation; pixels have their centre at + 0.5.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -81,6 +83,18 @@ class ColmapPoints:
     error_px: Float[np.ndarray, "n"]
     track_start: Int[np.ndarray, "n+1"]
     track: Int[np.ndarray, "m 2"]
+
+    @classmethod
+    def none(cls) -> ColmapPoints:
+        """No points."""
+        return cls(
+            ids=np.empty(0, dtype=np.int64),
+            xyz_in_world=np.empty((0, 3)),
+            rgb=np.empty((0, 3), dtype=np.uint8),
+            error_px=np.empty(0),
+            track_start=np.zeros(1, dtype=np.int64),
+            track=np.empty((0, 2), dtype=np.int64),
+        )
 
     def __len__(self) -> int:
         return len(self.ids)

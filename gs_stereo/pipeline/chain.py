@@ -89,21 +89,30 @@ class Chain:
         for folder in self._in_order(chosen or sorted(_published_folders(self._paths.output))):
             manifest = read_manifest(self._paths.published(folder))
             if manifest is not None and self.problem(folder):
-                run, made = _run(manifest, self._paths, self._stages), {cell.folder for cell in cells}
-                cells.append(
-                    Cell(
-                        key=folder,
-                        scene=str(self._paths.scene),
-                        output=str(self._paths.output),
-                        folder=folder,
-                        stage=manifest.stage,
-                        config=run.config.model_dump(mode="json"),
-                        seed=run.seed,
-                        resources=run.stage.resources(run.config),
-                        needs=tuple(made & _of(manifest, "inputs").keys()),
-                    )
-                )
+                cells.append(self._cell(folder, manifest, cells))
         return cells
+
+    def cells_behind(self, folder: str) -> list[Cell]:
+        """The cells that make a published folder and all that it was made of, with the settings that they had."""
+        cells = list[Cell]()
+        for name in self._in_order([folder]):
+            if manifest := read_manifest(self._paths.published(name)):
+                cells.append(self._cell(name, manifest, cells))
+        return cells
+
+    def _cell(self, folder: str, manifest: Manifest, before: Iterable[Cell]) -> Cell:
+        run, made = _run(manifest, self._paths, self._stages), {cell.folder for cell in before}
+        return Cell(
+            key=folder,
+            scene=str(self._paths.scene),
+            output=str(self._paths.output),
+            folder=folder,
+            stage=manifest.stage,
+            config=run.config.model_dump(mode="json"),
+            seed=run.seed,
+            resources=run.stage.resources(run.config),
+            needs=tuple(made & _of(manifest, "inputs").keys()),
+        )
 
     def _in_order(self, folders: Iterable[str]) -> list[str]:
         """The folders and all that they were made of, what is read before what reads it."""

@@ -46,14 +46,6 @@ from gs_stereo.sfm.undistort import PhotoSource
 _JUDGED_OF_PHOTO = 300
 _LEAST_WITNESSES = 2
 _MOST_GIVEN_POINTS = 100_000  # a fit starts with some ten thousand Gaussians
-_NO_POINTS = ColmapPoints(
-    ids=np.empty(0, dtype=np.int64),
-    xyz_in_world=np.empty((0, 3)),
-    rgb=np.empty((0, 3), dtype=np.uint8),
-    error_px=np.empty(0),
-    track_start=np.zeros(1, dtype=np.int64),
-    track=np.empty((0, 2), dtype=np.int64),
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -270,7 +262,7 @@ def _given_transforms(read: Transforms, transforms: Path, config: ImportConfig) 
         nothing = np.empty((0, 2)), np.empty(0, dtype=np.int64)
         images[len(images) + 1] = posed_image(frame.name, camera_id, frame.cam_from_world, *nothing)
         sources[frame.name] = source
-    model, notes = ColmapModel(cameras=cameras, images=images, points=_NO_POINTS), read.notes
+    model, notes = ColmapModel(cameras=cameras, images=images, points=ColmapPoints.none()), read.notes
     if read.points is not None:
         try:
             xyz, rgb = load_points(read.points)
@@ -287,7 +279,7 @@ def _unseen_points(xyz: Float[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"])
     step = 1 + len(xyz) // _MOST_GIVEN_POINTS
     xyz, rgb = xyz[::step], rgb[::step]
     return replace(
-        _NO_POINTS,
+        ColmapPoints.none(),
         ids=np.arange(1, len(xyz) + 1, dtype=np.int64),
         xyz_in_world=xyz,
         rgb=rgb,

@@ -14,6 +14,8 @@ STAGES = Stages(
         "synthesize": "gs_stereo.stages.synthesize:SynthesizeStage",
         "label": "gs_stereo.stages.label:LabelStage",
         "evaluate-labels": "gs_stereo.stages.evaluate_labels:EvaluateLabelsStage",
+        "plant": "gs_stereo.stages.plant:PlantStage",
+        "audit": "gs_stereo.stages.audit:AuditStage",
         "report": "gs_stereo.report.stage:ReportStage",
         "sample-pairs": "gs_stereo.stages.sample_pairs:SamplePairsStage",
         "train": "gs_stereo.stages.train:TrainStage",

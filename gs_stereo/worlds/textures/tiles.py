@@ -5,7 +5,7 @@ levels: level 0 at the left, the others below each other at its right, each with
 native/worlds/shade.cpp looks texels up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -98,14 +98,18 @@ def scene_tiles(rng: np.random.Generator, bank: tuple[np.ndarray, ...], side: in
     """`count` textures of a bank of `side` texels, with colours of their own; one in seven nearly without contrast."""
     import cv2
 
-    layout = BoxLayout(side)
-    rows = -(-count // _COLUMNS)
+    chosen = [cv2.transform(bank[choice], _recolouring(rng)) for choice in rng.integers(0, len(bank), count)]
+    return packed(chosen, BoxLayout(side))
+
+
+def packed(boxes: Sequence[UInt8[np.ndarray, "h w 3"]], layout: BoxLayout) -> Tiles:
+    """Textures with their mip levels, put into one image in order."""
+    rows = -(-len(boxes) // _COLUMNS)
     texels = np.zeros((rows * layout.height, _COLUMNS * layout.width, 3), np.uint8)
     origins = []
-    for index, choice in enumerate(rng.integers(0, len(bank), count)):
+    for index, box in enumerate(boxes):
         top, left = index // _COLUMNS * layout.height, index % _COLUMNS * layout.width
-        coloured = cv2.transform(bank[choice], _recolouring(rng))
-        texels[top : top + layout.height, left : left + layout.width] = coloured
+        texels[top : top + layout.height, left : left + layout.width] = box
         origins.append((left, top))
     return Tiles(texels=texels, origins=np.array(origins, np.float32), layout=layout)
 

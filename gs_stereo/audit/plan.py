@@ -1,0 +1,190 @@
+"""Where objects are planted: before real surfaces, seen by several photos, never inside a surface or a camera's way.
+
+What is known of the real surfaces is the splat's depth at the photos, with its doubt. An object is a ball here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+from pydantic import Field
+
+from gs_stereo.audit.config import PlantConfig
+from gs_stereo.audit.objects import KINDS, ObjectKind, PlantedObject, Three
+from gs_stereo.core.hashing import unit_seed
+from gs_stereo.core.records import Record
+from gs_stereo.errors import StageError
+from gs_stereo.geometry.projection import project, unproject
+from gs_stereo.types import Camera, DepthMaps
+
+PLAN_FILE = "plan.json"
+_TRIES = 80
+_LEAST_VIEWS = 3
+_SEEN_SHARE = 0.6
+"""An object counts as seen by a photo if so much of its ball lies before the real surface there."""
+_FREE_OF_CAMERA = 4.0
+"""No camera is nearer to an object's centre than so many of its radii, or the object would fill its photo."""
+_TOUCHING_SHARE = {False: 0.1, True: 0.5}
+"""Largest share of a ball's pixels where the real surface passes through it, for floating and for standing objects."""
+_LEAST_LINE_PX, _LARGEST_LINE_PX = 1.5, 4.0
+_SURE_SPREAD = 0.05
+_SURE_ALPHA = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPlan(Record):
+    """The objects that were planted. up: of the scene, as the photos were held.
+
+    blank_share: of the photos' pixels, see `planting.blank_share`.
+    """
+
+    format: Literal["gs_stereo.audit_plan"] = "gs_stereo.audit_plan"
+    version: Literal[1] = 1
+    seed: int
+    up: Three
+    blank_share: Annotated[float, Field(ge=0, le=0.9)]
+    objects: tuple[PlantedObject, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SeenView:
+    """A camera and the z of the real surfaces there, NaN = none. sure: where z is to be relied on."""
+
+    camera: Camera
+    depth: Float[np.ndarray, "h w"]
+    sure: Bool[np.ndarray, "h w"]
+
+    @classmethod
+    def of(cls, camera: Camera, depth: DepthMaps) -> "SeenView":
+        """By the splat: sure where it is opaque and its depth hardly varies along the ray."""
+        spread = np.sqrt(np.maximum(depth.variance, 0.0))
+        sure = (depth.alpha >= _SURE_ALPHA) & (spread <= _SURE_SPREAD * depth.median)
+        return cls(camera=camera, depth=depth.median.astype(np.float64), sure=sure)
+
+
+def plan_objects(views: Sequence[SeenView], config: PlantConfig, blank_share: float, seed: int) -> AuditPlan:
+    """Place objects one after another; StageError if there is room for none."""
+    rng = np.random.default_rng(unit_seed(seed, "audit/plan"))
+    placed: list[PlantedObject] = []
+    covered = np.zeros(len(views))
+    for number in range(config.objects):
+        kind = KINDS[number % len(KINDS)]
+        for _ in range(_TRIES):
+            proposed = _propose(views, kind, config, rng, unit_seed(seed, f"audit/object/{number}"))
+            if proposed is None or _collides(proposed.item, placed):
+                continue
+            shares = _covered_shares(views, proposed.item, proposed.stands)
+            if shares is None or (covered + shares > config.max_covered).any():
+                continue
+            placed.append(proposed.item)
+            covered += shares
+            break
+    if not placed:
+        raise StageError(
+            "There is no room for planted objects before the surfaces of this scene; fit it better, or plant smaller "
+            "ones with --set 'extent_share=[0.01,0.03]'."
+        )
+    up = _up([view.camera for view in views])
+    return AuditPlan(seed=seed, up=_three(up), blank_share=min(blank_share, 0.9), objects=tuple(placed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Proposal:
+    item: PlantedObject
+    stands: bool
+
+
+def _propose(
+    views: Sequence[SeenView], kind: ObjectKind, config: PlantConfig, rng: np.random.Generator, seed: int
+) -> _Proposal | None:
+    """An object before a random pixel of a random photo; None if nothing sure is known there."""
+    view = views[int(rng.integers(len(views)))]
+    camera, stands = view.camera, bool(rng.random() < config.standing_share)
+    column, row = int(rng.integers(camera.width)), int(rng.integers(camera.height))
+    low, high = np.log(config.extent_share)
+    radius_px, gap = camera.width * np.exp(rng.uniform(low, high)), rng.uniform(0.0, config.max_gap)
+    line_px, turn = rng.uniform(_LEAST_LINE_PX, _LARGEST_LINE_PX), _turn(rng)
+    surface = float(view.depth[row, column])
+    if not view.sure[row, column]:
+        return None
+    tangent = radius_px / camera.focal_px
+    depth = surface / (1 + 0.95 * tangent) if stands else surface * (1 - gap) / (1 + tangent)
+    centre = unproject(camera, np.array([column + 0.5, row + 0.5]), np.array(depth))
+    item = PlantedObject(
+        kind=kind,
+        centre=_three(centre),
+        radius=float(tangent * depth),
+        line_width=float(line_px * depth / camera.focal_px),
+        turn=(_three(turn[0]), _three(turn[1]), _three(turn[2])),
+        seed=seed,
+    )
+    return _Proposal(item=item, stands=stands)
+
+
+def _covered_shares(views: Sequence[SeenView], item: PlantedObject, stands: bool) -> Float[np.ndarray, "v"] | None:
+    """The share of each photo that the object's ball covers; None if it may not stand there."""
+    shares, seen = np.zeros(len(views)), 0
+    centre = np.array(item.centre)
+    for number, view in enumerate(views):
+        camera = view.camera
+        if np.linalg.norm(camera.centre_in_world - centre) < _FREE_OF_CAMERA * item.radius:
+            return None
+        image_xy, depth = project(camera, centre)
+        if depth <= 0:
+            continue
+        radius_px = camera.focal_px * item.radius / depth
+        behind = _disk(view, image_xy, float(radius_px))
+        if not behind.size:
+            continue
+        known = np.isfinite(behind)
+        if known.mean() < _SEEN_SHARE:  # where the real surface is in doubt, so is what it hides
+            return None
+        behind = behind[known]
+        through = (behind > depth - item.radius) & (behind < depth + item.radius)
+        if through.mean() > _TOUCHING_SHARE[stands]:
+            return None
+        shares[number] = len(behind) / (camera.width * camera.height)
+        whole = len(behind) > 0.5 * np.pi * radius_px**2
+        seen += int(whole and float((behind > depth).mean()) >= _SEEN_SHARE)
+    return shares if seen >= _LEAST_VIEWS else None
+
+
+def _disk(view: SeenView, image_xy: np.ndarray, radius_px: float) -> Float[np.ndarray, "n"]:
+    """The real depths within a circle of the photo, NaN where in doubt."""
+    x, y = image_xy
+    camera = view.camera
+    left, right = max(int(x - radius_px), 0), min(int(x + radius_px) + 1, camera.width)
+    top, bottom = max(int(y - radius_px), 0), min(int(y + radius_px) + 1, camera.height)
+    if left >= right or top >= bottom:
+        return np.empty(0)
+    rows, columns = np.mgrid[top:bottom, left:right]
+    within = (columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= radius_px**2
+    box = np.s_[top:bottom, left:right]
+    return np.where(view.sure[box], view.depth[box], np.nan)[within]
+
+
+def _collides(item: PlantedObject, others: Sequence[PlantedObject]) -> bool:
+    centre = np.array(item.centre)
+    return any(np.linalg.norm(centre - other.centre) < 1.1 * (item.radius + other.radius) for other in others)
+
+
+def _up(cameras: Sequence[Camera]) -> Float[np.ndarray, "3"]:
+    """Upwards as most cameras were held: against their y axes."""
+    mean = -np.mean([camera.cam_from_world[1, :3] for camera in cameras], axis=0)
+    length = float(np.linalg.norm(mean))
+    return mean / length if length > 0 else np.array([0.0, 0.0, 1.0])
+
+
+def _turn(rng: np.random.Generator) -> Float[np.ndarray, "3 3"]:
+    """A rotation, uniform over all (QR of a Gaussian matrix)."""
+    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
+    q = q * np.sign(np.diag(r))
+    q[:, 0] *= np.linalg.det(q)
+    return np.asarray(q)
+
+
+def _three(values: np.ndarray) -> Three:
+    x, y, z = (float(value) for value in values)
+    return x, y, z

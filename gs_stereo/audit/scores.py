@@ -1,0 +1,223 @@
+"""How wrong labels are on planted objects, with confidence intervals: objects are drawn again, not pixels.
+
+Pixels of one object err together, so the bootstrap (Efron 1979) resamples whole objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8, UInt16
+
+from gs_stereo.audit.objects import KINDS, ObjectKind
+from gs_stereo.audit.truth import NO_OBJECT, PlantedTruth
+from gs_stereo.core.hashing import unit_seed
+from gs_stereo.core.records import Measured, Record
+from gs_stereo.metrics.disparity import DetectionMetrics
+from gs_stereo.types import LabelFlag
+
+REPORT_FILE = "audit.json"
+THRESHOLDS_PX = (0.5, 1.0, 2.0)
+EDGE, ALL = "edge", "all"
+REGIONS = (ALL, *dict.fromkeys(KINDS), EDGE)
+_THIN_SHARE = 0.02
+"""Thin things are 0 to 4 % of the pixels of the exact rooms at hand; how many a photo shows cannot be measured."""
+_DRAWS = 2000
+_INTERVAL = (2.5, 97.5)
+_CONFIDENCE_BINS = 15
+
+# Columns of the sums of an object: what every figure is a ratio of.
+_PIXELS, _LABELLED, _ERROR, _CONFIDENCE = range(4)
+_BAD = slice(4, 4 + len(THRESHOLDS_PX))
+_BINS = slice(_BAD.stop, _BAD.stop + _CONFIDENCE_BINS)
+_COLUMNS = _BINS.stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure(Record):
+    """A measured value and its 95 % confidence interval; NaN where there is nothing to measure."""
+
+    value: Measured
+    low: Measured
+    high: Measured
+
+    def text(self, scale: float, digits: int) -> str:
+        """For tables: value (low to high)."""
+        if not np.isfinite(self.value):
+            return "-"
+        value, low, high = (f"{scale * number:.{digits}f}" for number in (self.value, self.low, self.high))
+        return f"{value} ({low} to {high})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionScores(Record):
+    """Labels of one kind of place, where both eyes see the object. `all` and `edge` mix the kinds as the photos do.
+
+    coverage: share of the pixels that have a label. epe_px: mean error. bad: share of the labels that are wrong by
+    more than 0.5, 1 and 2 px. promised_bad_1: what their confidence says of the error above 1 px. ece: mean gap between
+    confidence and truth over bins of confidence.
+    """
+
+    region: str
+    objects: int
+    pixels: int
+    coverage: Figure
+    epe_px: Figure
+    bad_05: Figure
+    bad_1: Figure
+    bad_2: Figure
+    promised_bad_1: Measured
+    ece: Measured
+
+
+class PlantedScores:
+    """Adds up labels view by view."""
+
+    def __init__(self, kinds: Sequence[ObjectKind], blank_share: float) -> None:
+        """blank_share: of the pixels of the photos, for `all` mixes the kinds as the photos do."""
+        self._kinds = np.array(kinds)
+        self._blank_share = blank_share
+        self._sums = {region: np.zeros((len(kinds), _COLUMNS)) for region in (ALL, EDGE)}
+        self._occlusion = DetectionMetrics()
+
+    def update(
+        self,
+        truth: PlantedTruth,
+        disparity: Float[np.ndarray, "h w"],
+        confidence: UInt8[np.ndarray, "h w"],
+        flags: UInt16[np.ndarray, "h w"],
+    ) -> None:
+        """Add the labels of one left view."""
+        for region, mask in ((ALL, truth.seen_by_both), (EDGE, truth.seen_by_both & truth.edge)):
+            self._sums[region] += self._sums_of(truth, mask, disparity, confidence)
+        self._occlusion.update((flags & LabelFlag.OCCLUDED) > 0, truth.hidden, truth.around)
+
+    def _sums_of(
+        self,
+        truth: PlantedTruth,
+        mask: Bool[np.ndarray, "h w"],
+        disparity: Float[np.ndarray, "h w"],
+        confidence: UInt8[np.ndarray, "h w"],
+    ) -> Float[np.ndarray, "k c"]:
+        owner = truth.owner[mask & (truth.owner != NO_OBJECT)].astype(np.int64)
+        chosen = mask & (truth.owner != NO_OBJECT)
+        error = np.abs(disparity[chosen].astype(np.float64) - truth.disparity[chosen])
+        labelled = np.isfinite(error)
+        trust = confidence[chosen].astype(np.float64) / 255
+        bins = np.minimum((trust * _CONFIDENCE_BINS).astype(np.int64), _CONFIDENCE_BINS - 1)
+        columns = [np.ones(len(owner)), labelled, np.where(labelled, error, 0.0), np.where(labelled, trust, 0.0)]
+        columns += [labelled & (error > threshold) for threshold in THRESHOLDS_PX]
+        right = error <= 1.0
+        # Right minus promised in each bin of confidence: its size, summed over bins, is the calibration error.
+        columns += [np.where(labelled & (bins == bin_), right - trust, 0.0) for bin_ in range(_CONFIDENCE_BINS)]
+        count = len(self._kinds)
+        return np.stack([np.bincount(owner, weights=column, minlength=count) for column in columns], axis=1)
+
+    def compute(self, seed: int) -> tuple[RegionScores, ...]:
+        """The figures of every region that has pixels."""
+        found = []
+        for region in REGIONS:
+            sums = self._sums[EDGE if region == EDGE else ALL]
+            weights = self._mixture() if region in (ALL, EDGE) else (self._kinds == region).astype(np.float64)
+            chosen = (sums[:, _PIXELS] > 0) & (weights > 0)
+            if chosen.any():
+                found.append(
+                    _scores(
+                        region, sums[chosen], weights[chosen], np.random.default_rng(unit_seed(seed, f"audit/{region}"))
+                    )
+                )
+        return tuple(found)
+
+    def _mixture(self) -> Float[np.ndarray, "k"]:
+        """A weight an object: blank and thin ones get the share of the pixels that they have in photos."""
+        pixels = self._sums[ALL][:, _PIXELS]
+        of_kind = {kind: float(pixels[self._kinds == kind].sum()) for kind in KINDS}
+        shares = {"blank": self._blank_share, "thin": _THIN_SHARE}
+        weights = np.ones(len(pixels))
+        rest = sum(of_kind[kind] for kind in of_kind if kind not in shares)
+        for kind, share in shares.items():
+            if rest > 0 and of_kind[kind] > 0:
+                weights[self._kinds == kind] = share / (1 - sum(shares.values())) * rest / of_kind[kind]
+        return weights
+
+    @property
+    def occlusion_f1(self) -> float:
+        """How well the flag `occluded` finds what objects hide from the right eye; NaN if they hide nothing."""
+        return self._occlusion.compute().f1_all_pixels
+
+
+def _scores(
+    region: str, counted: Float[np.ndarray, "k c"], weights: Float[np.ndarray, "k"], rng: np.random.Generator
+) -> RegionScores:
+    sums = weights[:, None] * counted
+    drawn = sums[rng.integers(0, len(sums), (_DRAWS, len(sums)))].sum(axis=1)
+    total = sums.sum(axis=0)
+
+    def figure(top: int, bottom: int) -> Figure:
+        low, high = np.nanpercentile(_ratio(drawn[:, top], drawn[:, bottom]), _INTERVAL)
+        return Figure(value=float(_ratio(total[top], total[bottom])), low=float(low), high=float(high))
+
+    bad = [figure(column, _LABELLED) for column in range(_BAD.start, _BAD.stop)]
+    return RegionScores(
+        region=region,
+        objects=len(sums),
+        pixels=int(counted[:, _PIXELS].sum()),
+        coverage=figure(_LABELLED, _PIXELS),
+        epe_px=figure(_ERROR, _LABELLED),
+        bad_05=bad[0],
+        bad_1=bad[1],
+        bad_2=bad[2],
+        promised_bad_1=float(1 - _ratio(total[_CONFIDENCE], total[_LABELLED])),
+        ece=float(_ratio(np.abs(total[_BINS]).sum(), total[_LABELLED])),
+    )
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> Float[np.ndarray, "..."]:
+    bottom = np.asarray(bottom, np.float64)
+    return np.divide(top, bottom, out=np.full(bottom.shape, np.nan), where=bottom > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditReport(Record):
+    """What an audit found. format: of the file.
+
+    occlusion_f1: of the flag `occluded` beside objects. mean_reprojection_error_px, held_out_psnr_db: of the capture
+    itself, because an error of the poses moves objects and photos alike and is not seen by planting.
+    """
+
+    dataset: str
+    objects: int
+    views: int
+    regions: tuple[RegionScores, ...]
+    occlusion_f1: Measured
+    mean_reprojection_error_px: float | None
+    held_out_psnr_db: float | None
+
+    def region(self, name: str) -> RegionScores | None:
+        """The figures of one kind of place."""
+        return next((scores for scores in self.regions if scores.region == name), None)
+
+    def to_table(self) -> str:
+        """For a terminal: a line a region."""
+        head = ("region", "objects", "coverage %", "EPE px", "bad-0.5 %", "bad-1 %", "bad-2 %", "promised bad-1", "ECE")
+        rows = [head, *(_row(scores) for scores in self.regions)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        f1 = "not measured" if not np.isfinite(self.occlusion_f1) else f"{self.occlusion_f1:.2f}"
+        return "\n".join([*lines, f"Hidden pixels beside objects: F1 {f1}."])
+
+
+def _row(scores: RegionScores) -> tuple[str, ...]:
+    return (
+        scores.region,
+        str(scores.objects),
+        scores.coverage.text(100, 1),
+        scores.epe_px.text(1, 3),
+        scores.bad_05.text(100, 2),
+        scores.bad_1.text(100, 2),
+        scores.bad_2.text(100, 2),
+        f"{100 * scores.promised_bad_1:.2f} %",
+        f"{scores.ece:.3f}",
+    )

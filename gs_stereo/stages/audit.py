@@ -1,0 +1,129 @@
+"""Labels of planted photos against the objects that were planted -> `audit/report/`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from gs_stereo.config import Config
+from gs_stereo.core.atomic import write_text
+from gs_stereo.core.records import read_record, write_record
+from gs_stereo.errors import StageError
+from gs_stereo.log import progress
+from gs_stereo.pipeline.cell import Resources
+from gs_stereo.pipeline.manifest import read_manifest
+from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
+from gs_stereo.splat import folder as splat_folder
+from gs_stereo.stages import plant, reconstruct
+from gs_stereo.stages.label import dataset_folder
+
+if TYPE_CHECKING:
+    from gs_stereo.audit.scores import AuditReport
+
+FOLDER = "audit/report"
+RUN_FOLDER = "audit/run"
+_PICTURES = 6
+
+
+class AuditConfig(Config):
+    """Which labels are audited, and what they must reach."""
+
+    dataset: str = Field(default="fused", pattern=FOLDER_NAME, description="Name of the data set.")
+    max_bad_1: float | None = Field(
+        default=None, ge=0, le=1, description="Largest share of labels on objects that may be wrong by more than 1 px."
+    )
+    min_coverage: float | None = Field(
+        default=None, ge=0, le=1, description="Smallest share of the pixels of objects that must have a label."
+    )
+
+
+def planted_scene(paths: ScenePaths) -> ScenePaths:
+    """The planted photos as a scene of its own, with its own results."""
+    return ScenePaths(scene=paths.published(plant.FOLDER), output=paths.published(RUN_FOLDER))
+
+
+class AuditStage(Stage):
+    """Publishes `audit.json`, `audit.txt` and pictures of planted photos, their labels and errors."""
+
+    name = "audit"
+    version = 1
+    config_type = AuditConfig
+
+    def folder(self, config: AuditConfig) -> str:
+        return FOLDER
+
+    def inputs(self, paths: ScenePaths, config: AuditConfig) -> StageInputs:
+        labels = planted_scene(paths).published(dataset_folder(config.dataset))
+        published = {plant.FOLDER: "audit", splat_folder.FOLDER: "fit", reconstruct.FOLDER: "reconstruct"}
+        files = sorted([*labels.glob("*.h5"), *labels.glob("dataset.json")])
+        return StageInputs(published=published, external={f"{config.dataset}/{path.name}": path for path in files})
+
+    def resources(self, config: AuditConfig) -> Resources:
+        return Resources(cores=2, memory_mb=900)
+
+    def run(self, context: StageContext, config: AuditConfig) -> StageOutcome:
+        from gs_stereo.audit.pictures import write_pictures
+        from gs_stereo.audit.plan import PLAN_FILE, AuditPlan, SeenView
+        from gs_stereo.audit.scores import REPORT_FILE, AuditReport, PlantedScores
+        from gs_stereo.audit.truth import planted_truth
+        from gs_stereo.datasets.read import read_dataset
+        from gs_stereo.datasets.schema import read_index
+        from gs_stereo.io.reconstruction import load_summary
+
+        source = context.published_folder(reconstruct.FOLDER)
+        plan_path = context.published(plant.FOLDER) / PLAN_FILE
+        plan = read_record(AuditPlan, plan_path, fix="run `gsstereo audit` again with --force")
+        world = plant.load_world(plan, source)
+        renderer = splat_folder.load_renderer(context.published(splat_folder.FOLDER), "auto")
+        labels = planted_scene(context.paths).published(dataset_folder(config.dataset))
+        count = read_index(labels).sample_count
+        scores = PlantedScores([item.kind for item in plan.objects], plan.blank_share)
+        shown = set(range(0, count, max(1, count // _PICTURES)))
+        with progress("audit", count, "sample") as bar:
+            for number, sample in enumerate(read_dataset(labels)):
+                rig = sample.rig
+                eyes = zip((rig.left, rig.right), renderer.render_stereo(rig), strict=True)
+                truth = planted_truth(world, rig, *(SeenView.of(camera, view.depth) for camera, view in eyes))
+                scores.update(truth, sample.disparity, sample.confidence, sample.flags)
+                if number in shown:
+                    write_pictures(context.work_dir, sample, truth)
+                bar.advance()
+        fit = read_manifest(context.published(splat_folder.FOLDER))
+        held_out = None if fit is None else fit.metrics.get("held_out_psnr_db")
+        report = AuditReport(
+            dataset=config.dataset,
+            objects=len(plan.objects),
+            views=count,
+            regions=scores.compute(context.seed),
+            occlusion_f1=scores.occlusion_f1,
+            mean_reprojection_error_px=load_summary(source.path).mean_reprojection_error_px,
+            held_out_psnr_db=float(held_out) if isinstance(held_out, int | float) else None,
+        )
+        write_record(context.work_dir / REPORT_FILE, report)
+        write_text(context.work_dir / "audit.txt", report.to_table() + "\n")
+        return _outcome(report, config)
+
+
+def _outcome(report: AuditReport, config: AuditConfig) -> StageOutcome:
+    """The figures, and which limits are broken."""
+    from gs_stereo.core.records import json_values
+
+    scores = report.region("all")
+    if scores is None:
+        raise StageError("No label's view shows a planted object that both eyes see; plant more with --objects 40.")
+    broken = []
+    if config.max_bad_1 is not None and not scores.bad_1.value <= config.max_bad_1:
+        broken.append(f"bad-1 is {scores.bad_1.value:.2%}, above {config.max_bad_1:.2%}")
+    if config.min_coverage is not None and not scores.coverage.value >= config.min_coverage:
+        broken.append(f"coverage is {scores.coverage.value:.1%}, below {config.min_coverage:.1%}")
+    return StageOutcome(
+        metrics={**json_values(report), "broken_limits": broken},
+        summary={
+            "objects": str(report.objects),
+            "coverage": f"{scores.coverage.text(100, 1)} %",
+            "bad-1": f"{scores.bad_1.text(100, 2)} %",
+        },
+        text="\n".join([f"Labels {report.dataset} on planted objects (95 % intervals):", report.to_table(), *broken]),
+    )
