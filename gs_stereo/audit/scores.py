@@ -134,7 +134,7 @@ class PlantedScores:
         """A weight an object: blank and thin ones get the share of the pixels that they have in photos."""
         pixels = self._sums[ALL][:, _PIXELS]
         of_kind = {kind: float(pixels[self._kinds == kind].sum()) for kind in KINDS}
-        shares = {"blank": self._blank_share, "thin": _THIN_SHARE}
+        shares: dict[ObjectKind, float] = {"blank": self._blank_share, "thin": _THIN_SHARE}
         weights = np.ones(len(pixels))
         rest = sum(of_kind[kind] for kind in of_kind if kind not in shares)
         for kind, share in shares.items():
