@@ -156,7 +156,9 @@ def _scores(
     total = sums.sum(axis=0)
 
     def figure(top: int, bottom: int) -> Figure:
-        low, high = np.nanpercentile(_ratio(drawn[:, top], drawn[:, bottom]), _INTERVAL)
+        ratios = _ratio(drawn[:, top], drawn[:, bottom])
+        known = ratios[np.isfinite(ratios)]  # a draw may hold no label at all
+        low, high = np.percentile(known, _INTERVAL) if known.size else (np.nan, np.nan)
         return Figure(value=float(_ratio(total[top], total[bottom])), low=float(low), high=float(high))
 
     bad = [figure(column, _LABELLED) for column in range(_BAD.start, _BAD.stop)]

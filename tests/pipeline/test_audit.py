@@ -1,0 +1,70 @@
+"""`gsstereo audit` on a small capture: the planted photos go the way of the real ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from gs_stereo.cli.main import app
+from gs_stereo.datasets.read import read_dataset
+
+
+def gsstereo(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audit") / "room"
+    steps = (
+        ("sample", folder, "--views", 8, "--width", 160, "--height", 120, "--set", "test_views=1"),
+        ("import", folder, "--colmap", "sparse/0", "--metres-per-unit", 1),
+        ("fit", folder, "--iterations", 150),
+        ("render-pairs", folder, "--baseline", 0.1, "--set", "guards.enabled=false"),
+        ("label", folder, "--expert", "splat"),
+    )
+    for step in steps:
+        result = gsstereo(*step, "--quiet")
+        assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_labels_are_measured_on_objects_and_the_capture_is_left_alone(scene: Path) -> None:
+    before = {path: path.read_bytes() for path in scene.rglob("*") if path.is_file() and "audit" not in path.parts}
+    result = gsstereo("audit", scene, "--objects", 8, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    everywhere = found["regions"][0]
+    assert everywhere["region"] == "all"
+    assert everywhere["bad_1"]["low"] <= everywhere["bad_1"]["value"] <= everywhere["bad_1"]["high"]
+    assert everywhere["coverage"]["value"] > 0.5
+    assert 0 < everywhere["epe_px"]["value"] < 2
+    after = {path: path.read_bytes() for path in before}
+    assert {path for path in before if before[path] != after[path] and ".cache" not in path.parts} == set()
+    assert (scene / "gsstereo/audit/report").glob("*.png")
+    own, planted = (
+        {sample.sample_id: sample for sample in read_dataset(scene / "gsstereo" / folder / "dataset/splat")}
+        for folder in (".", "audit/run")
+    )
+    assert own.keys() == planted.keys()
+    for name, sample in own.items():
+        np.testing.assert_allclose(sample.cam_from_world, planted[name].cam_from_world, atol=1e-6)
+        np.testing.assert_allclose(sample.intrinsics, planted[name].intrinsics)
+
+
+def test_a_second_audit_does_nothing_and_a_broken_limit_is_the_exit_code(scene: Path) -> None:
+    result = gsstereo("audit", scene, "--objects", 8, "--max-bad-1", 0, "--min-coverage", 100)
+    assert result.exit_code == 5, result.output
+    assert "bad-1 is" in result.stdout
+    assert "coverage is" in result.stdout
+    assert "95 % intervals" in result.stdout
+
+
+def test_a_scene_without_labels_is_told_what_to_run(tmp_path: Path) -> None:
+    result = gsstereo("audit", tmp_path)
+    assert result.exit_code == 3
+    assert "run `gsstereo label` first" in result.stderr

@@ -1,0 +1,71 @@
+"""Where objects are planted."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from gs_stereo.audit.config import PlantConfig
+from gs_stereo.audit.objects import planted_world
+from gs_stereo.audit.plan import SeenView, plan_objects
+from gs_stereo.errors import StageError
+from gs_stereo.geometry.projection import project
+from gs_stereo.worlds.cameras import camera_rays
+from gs_stereo.geometry.pixels import pixel_centres
+from tests.builders import camera_at
+
+WALL_M = 4.0
+
+
+def walls(depth: float = WALL_M, views: int = 5) -> list[SeenView]:
+    """Cameras side by side that look at one wall."""
+    cameras = [
+        camera_at(f"{number}.jpg", 0.15 * number, focal_px=90.0, size=(120, 90))
+        for number in range(views)
+    ]
+    return [
+        SeenView(camera=camera, depth=np.full((90, 120), depth), sure=np.ones((90, 120), bool)) for camera in cameras
+    ]
+
+
+def test_objects_stand_before_the_wall_apart_from_each_other_and_cover_no_more_than_they_may() -> None:
+    views = walls()
+    plan = plan_objects(views, PlantConfig(objects=12), blank_share=0.1, seed=3)
+    assert len(plan.objects) >= 4
+    assert {item.kind for item in plan.objects} >= {"plain", "thin"}
+    for item in plan.objects:
+        assert item.centre[2] - 0.05 * item.radius < WALL_M  # at most half of it in the wall
+    for one, other in combinations(plan.objects, 2):
+        assert np.linalg.norm(np.subtract(one.centre, other.centre)) >= one.radius + other.radius
+    photo = np.full((90, 120, 3), 128, np.uint8)
+    world = planted_world(plan.objects, [photo], np.array(plan.up), plan.seed)
+    camera = views[2].camera
+    hits = world.caster.cast(camera_rays(camera, pixel_centres(120, 90).reshape(-1, 2)).rows)
+    share = float((world.mesh.piece[hits.triangle] < len(plan.objects)).mean())
+    assert 0.0 < share <= PlantConfig().max_covered
+
+
+def test_every_object_is_seen_by_three_photos() -> None:
+    views = walls()
+    for item in plan_objects(views, PlantConfig(objects=12), blank_share=0.0, seed=0).objects:
+        places = [project(view.camera, np.array(item.centre)) for view in views]
+        inside = [0 <= xy[0] <= 120 and 0 <= xy[1] <= 90 for xy, depth in places if depth > 0]
+        assert sum(inside) >= 3
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_one_another() -> None:
+    plans = [plan_objects(walls(), PlantConfig(objects=6), blank_share=0.0, seed=seed) for seed in (1, 1, 2)]
+    assert plans[0] == plans[1]
+    assert plans[0].objects != plans[2].objects
+
+
+def test_up_is_against_the_y_axes_of_the_cameras() -> None:
+    plan = plan_objects(walls(), PlantConfig(objects=4), blank_share=0.0, seed=0)
+    np.testing.assert_allclose(plan.up, (0, -1, 0), atol=1e-12)
+
+
+def test_where_nothing_sure_is_known_there_is_no_room() -> None:
+    doubted = [replace(view, sure=np.zeros_like(view.sure)) for view in walls()]
+    with pytest.raises(StageError, match="no room"):
+        plan_objects(doubted, PlantConfig(objects=4), blank_share=0.0, seed=0)

@@ -1,0 +1,104 @@
+"""Figures of an audit, and their intervals."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gs_stereo.audit.objects import ObjectKind
+from gs_stereo.audit.scores import AuditReport, PlantedScores, RegionScores
+from gs_stereo.audit.truth import NO_OBJECT, PlantedTruth
+from gs_stereo.types import LabelFlag
+
+KINDS: tuple[ObjectKind, ...] = ("plain", "blank", "plain", "thin")
+
+
+def truth_of_columns() -> PlantedTruth:
+    """Four objects of ten columns each, and ten columns of none."""
+    owner = np.repeat(np.array([0, 1, 2, 3, NO_OBJECT], np.int16), 10)[None].repeat(20, axis=0)
+    on_object = owner != NO_OBJECT
+    hidden = ~on_object & (np.arange(50) >= 45)
+    return PlantedTruth(
+        owner=owner,
+        disparity=np.where(on_object, 8.0, np.nan),
+        seen_by_both=on_object,
+        edge=on_object & (np.arange(50) % 10 == 0),
+        hidden=hidden,
+        around=~on_object,
+    )
+
+
+def by_region(scores: PlantedScores) -> dict[str, RegionScores]:
+    return {found.region: found for found in scores.compute(seed=0)}
+
+
+def scored(disparity: np.ndarray, confidence: int = 255, flags: np.ndarray | None = None) -> PlantedScores:
+    scores = PlantedScores(KINDS, blank_share=0.25)
+    truth = truth_of_columns()
+    flags = np.zeros(truth.owner.shape, np.uint16) if flags is None else flags
+    scores.update(truth, disparity, np.full(truth.owner.shape, confidence, np.uint8), flags)
+    return scores
+
+
+def test_exact_labels_have_no_error_and_full_coverage() -> None:
+    truth = truth_of_columns()
+    flags = np.where(truth.hidden, LabelFlag.OCCLUDED, 0).astype(np.uint16)
+    scores = scored(truth.disparity, flags=flags)
+    found = by_region(scores)
+    assert set(found) == {"all", "plain", "blank", "thin", "edge"}
+    for region in found.values():
+        assert (region.coverage.value, region.epe_px.value, region.bad_1.high, region.ece) == (1.0, 0.0, 0.0, 0.0)
+    assert scores.occlusion_f1 == 1.0
+
+
+def test_errors_belong_to_their_kind_and_thresholds() -> None:
+    disparity = truth_of_columns().disparity.copy()
+    disparity[:, 10:20] += 1.5  # the blank one
+    disparity[:10, 20:30] = np.nan  # half of the second plain one
+    found = by_region(scored(disparity))
+    blank, plain = found["blank"], found["plain"]
+    assert (blank.bad_05.value, blank.bad_1.value, blank.bad_2.value) == (1.0, 1.0, 0.0)
+    assert blank.epe_px.value == pytest.approx(1.5)
+    assert (plain.coverage.value, plain.bad_1.value) == (0.75, 0.0)
+    assert (plain.coverage.low, plain.coverage.high) == (0.5, 1.0)  # objects are drawn again, not pixels
+    assert blank.promised_bad_1 == 0.0
+    assert blank.ece == 1.0
+
+
+def test_all_mixes_the_kinds_as_the_photos_do() -> None:
+    disparity = truth_of_columns().disparity.copy()
+    disparity[:, 10:20] += 1.5
+    assert by_region(scored(disparity))["all"].bad_1.value == pytest.approx(0.25)
+
+
+def test_hidden_pixels_that_are_not_flagged_count_against_the_labels() -> None:
+    truth = truth_of_columns()
+    half = np.where(truth.hidden & (np.arange(20)[:, None] < 10), LabelFlag.OCCLUDED, 0).astype(np.uint16)
+    assert scored(truth.disparity, flags=half).occlusion_f1 == pytest.approx(2 / 3)
+
+
+def test_views_add_up() -> None:
+    truth = truth_of_columns()
+    scores = scored(truth.disparity)
+    wrong = truth.disparity + 3.0
+    scores.update(truth, wrong, np.full(truth.owner.shape, 255, np.uint8), np.zeros(truth.owner.shape, np.uint16))
+    assert by_region(scores)["plain"].bad_2.value == pytest.approx(0.5)
+
+
+def test_the_table_says_what_is_not_measured() -> None:
+    scores = scored(np.full(truth_of_columns().owner.shape, np.nan))
+    report = AuditReport(
+        dataset="fused",
+        objects=4,
+        views=1,
+        regions=scores.compute(seed=0),
+        occlusion_f1=float("nan"),
+        mean_reprojection_error_px=None,
+        held_out_psnr_db=None,
+    )
+    table = report.to_table()
+    assert table.splitlines()[1].split()[:4] == ["all", "4", "0.0", "(0.0"]
+    assert table.splitlines()[1].split()[6] == "-"
+    assert "F1 not measured" in table
+    assert report.region("glossy") is None
+    assert replace(report, views=2).views == 2
