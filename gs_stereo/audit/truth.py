@@ -10,6 +10,7 @@ from gs_stereo.audit.planting import is_object
 from gs_stereo.geometry.disparity import disparity_from_depth
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import depth_seen_at, unproject_depth_map
+from gs_stereo.splat.pairs import SplatRenderer
 from gs_stereo.types import StereoRig
 from gs_stereo.worlds.cameras import camera_rays
 from gs_stereo.worlds.render import hidden_from
@@ -38,7 +39,13 @@ class PlantedTruth:
     around: Bool[np.ndarray, "h w"]
 
 
-def planted_truth(world: World, rig: StereoRig, real_left: SeenView, real_right: SeenView) -> PlantedTruth:
+def planted_truth(world: World, rig: StereoRig, renderer: SplatRenderer) -> PlantedTruth:
+    """Of a pair, where the splat of the real scene says what stands before objects and behind them."""
+    eyes = zip((rig.left, rig.right), renderer.render_stereo(rig), strict=True)
+    return truth_before(world, rig, *(SeenView.of(camera, view.depth) for camera, view in eyes))
+
+
+def truth_before(world: World, rig: StereoRig, real_left: SeenView, real_right: SeenView) -> PlantedTruth:
     """Cast rays of both eyes. real_left, real_right: what they see of the real surfaces."""
     left, left_depth, shape = rig.left, real_left.depth, real_left.depth.shape
     rays = camera_rays(left, pixel_centres(left.width, left.height).reshape(-1, 2))

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from gs_stereo.audit.scores import REPORT_FILE, AuditReport
 from gs_stereo.benchmarks.label_report import Evaluation
 from gs_stereo.core.records import read_record
 from gs_stereo.datasets.card import collect_facts
 from gs_stereo.datasets.schema import ShardSample, read_index
+from gs_stereo.imaging.images import read_photo
 from gs_stereo.imaging.masks import tinted
 from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene, load_summary
 from gs_stereo.pipeline.manifest import PublishedFolder, read_manifest
@@ -17,16 +19,18 @@ from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.quality.measure import samples_of
 from gs_stereo.quality.verdict import Verdict
 from gs_stereo.report.config import ReportConfig
-from gs_stereo.report.facts import CaptureFacts, FitFacts, HeldOutView, MaskedPhoto, ReportFacts
+from gs_stereo.report.facts import AuditFacts, CaptureFacts, FitFacts, HeldOutView, MaskedPhoto, ReportFacts
 from gs_stereo.report.gather import dataset_pictures, library_licences, lineage
 from gs_stereo.report.generated import GeneratedEyes, TrueEyes
 from gs_stereo.report.pictures import data_uri, difference
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.splat.quality import QUALITY_NAME, FitQuality, ViewQuality
 from gs_stereo.stages import reconstruct
+from gs_stereo.stages.audit import audit_of
 from gs_stereo.stages.evaluate_labels import evaluation_of
 
 _PICTURE_EDGE_PX = 480
+_AUDIT_PICTURES, _AUDIT_EDGE_PX = 3, 1440
 _MOST_MASKED, _MASKED_EDGE_PX = 6, 320
 
 
@@ -60,6 +64,7 @@ def report_facts(
         stages=stages,
         licences=library_licences(stages),
         capture=_capture_facts(capture.path) if capture else None,
+        audit=_audit_facts(paths, name),
         fit=_fit_facts(paths, config) if any(stage.folder == splat_folder.FOLDER for stage in stages) else None,
         evaluation=read_record(Evaluation, path, fix="run gsstereo evaluate-labels --force") if path else None,
         generated=generated.text if generated else "",
@@ -103,6 +108,19 @@ def _capture_facts(folder: Path) -> CaptureFacts:
         for name, share in most
     ]
     return CaptureFacts(summary=summary, scene=load_sparse_scene(folder), masked=tuple(masked))
+
+
+def _audit_facts(paths: ScenePaths, dataset: str) -> AuditFacts | None:
+    """Figures and pictures of an audit of this data set, if there is one."""
+    folder = audit_of(paths, dataset)
+    if folder is None:
+        return None
+    path = paths.published(folder)
+    report = read_record(AuditReport, path / REPORT_FILE, fix="run `gsstereo audit --force`")
+    pictures = sorted(path.glob("*.png"))
+    chosen = pictures[:: -(-len(pictures) // _AUDIT_PICTURES)] if pictures else []
+    uris = {picture.stem: data_uri(read_photo(picture), _AUDIT_EDGE_PX) for picture in chosen}
+    return AuditFacts(report=report, pictures=uris)
 
 
 def _fit_facts(paths: ScenePaths, config: ReportConfig) -> FitFacts | None:

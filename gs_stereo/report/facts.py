@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from gs_stereo.audit.scores import AuditReport
 from gs_stereo.benchmarks.label_report import Evaluation
 from gs_stereo.datasets.card import CardFacts
 from gs_stereo.datasets.schema import DatasetIndex
@@ -112,6 +113,14 @@ class DatasetPictures:
     disparity_range_px: tuple[float, float]
 
 
+@dataclass(frozen=True, kw_only=True)
+class AuditFacts:
+    """Labels measured on planted objects. pictures: data URIs by the name of the pair."""
+
+    report: AuditReport
+    pictures: Mapping[str, str]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportFacts:
     """Everything about one dataset of a scene. evaluation: by `evaluate-labels`, if the truth is known.
@@ -131,6 +140,7 @@ class ReportFacts:
     licences: tuple[tuple[str, str, str], ...]
     capture: CaptureFacts | None = None
     fit: FitFacts | None = None
+    audit: AuditFacts | None = None
     evaluation: Evaluation | None = None
     generated: str = ""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gs_stereo import __version__
 from gs_stereo.core.markup import Child, Markup, el
+from gs_stereo.report.audit_section import audit_section
 from gs_stereo.report.capture_section import capture_section, fit_section
 from gs_stereo.report.facts import ReportFacts
 from gs_stereo.report.labels_section import labels_section
@@ -25,6 +26,7 @@ def render_page(facts: ReportFacts) -> str:
         ("Pairs", "pairs", samples_section(facts)),
         ("Checks", "checks", checks_section(facts)),
         ("Labels", "labels", labels_section(facts)),
+        ("Audit", "audit", audit_section(facts)),
         ("Contact sheet", "sheet", sheet_section(facts)),
         ("Capture", "capture", capture_section(facts)),
         ("Splat", "splat", fit_section(facts)),

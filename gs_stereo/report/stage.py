@@ -15,6 +15,7 @@ from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.report.config import ReportConfig
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.stages import reconstruct
+from gs_stereo.stages.audit import audit_of
 from gs_stereo.stages.evaluate_labels import evaluation_of
 from gs_stereo.stages.render_pairs import pairs_folder
 
@@ -47,6 +48,8 @@ class ReportStage(Stage):
         published = {f"{DATASETS_FOLDER}/{name}": "label"} if _has_manifest(folder) or not files else {}
         if evaluation := evaluation_of(paths, name):
             published[evaluation] = "evaluate-labels"
+        if audit := audit_of(paths, name):
+            published[audit] = "audit"
         if _has_manifest(paths.published(reconstruct.FOLDER)):
             published[reconstruct.FOLDER] = "reconstruct"
         return StageInputs(published=published, external={f"{name}/{path.name}": path for path in files})

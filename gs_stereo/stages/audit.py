@@ -56,7 +56,8 @@ class AuditStage(Stage):
 
     def inputs(self, paths: ScenePaths, config: AuditConfig) -> StageInputs:
         labels = planted_scene(paths).published(dataset_folder(config.dataset))
-        published = {plant.FOLDER: "audit", splat_folder.FOLDER: "fit", reconstruct.FOLDER: "reconstruct"}
+        own = dataset_folder(config.dataset)
+        published = {own: "label", plant.FOLDER: "audit", splat_folder.FOLDER: "fit", reconstruct.FOLDER: "reconstruct"}
         files = sorted([*labels.glob("*.h5"), *labels.glob("dataset.json")])
         return StageInputs(published=published, external={f"{config.dataset}/{path.name}": path for path in files})
 
@@ -65,27 +66,29 @@ class AuditStage(Stage):
 
     def run(self, context: StageContext, config: AuditConfig) -> StageOutcome:
         from gs_stereo.audit.pictures import write_pictures
-        from gs_stereo.audit.plan import PLAN_FILE, AuditPlan, SeenView
+        from gs_stereo.audit.plan import PLAN_FILE, AuditPlan
         from gs_stereo.audit.scores import REPORT_FILE, AuditReport, PlantedScores
         from gs_stereo.audit.truth import planted_truth
         from gs_stereo.datasets.read import read_dataset
         from gs_stereo.datasets.schema import read_index
         from gs_stereo.io.reconstruction import load_summary
+        from gs_stereo.pipeline.chain import Chain
+        from gs_stereo.stages.registry import STAGES
 
+        planted = planted_scene(context.paths)
+        Chain(planted, STAGES).check([dataset_folder(config.dataset)])
         source = context.published_folder(reconstruct.FOLDER)
         plan_path = context.published(plant.FOLDER) / PLAN_FILE
         plan = read_record(AuditPlan, plan_path, fix="run `gsstereo audit` again with --force")
         world = plant.load_world(plan, source)
         renderer = splat_folder.load_renderer(context.published(splat_folder.FOLDER), "auto")
-        labels = planted_scene(context.paths).published(dataset_folder(config.dataset))
+        labels = planted.published(dataset_folder(config.dataset))
         count = read_index(labels).sample_count
         scores = PlantedScores([item.kind for item in plan.objects], plan.blank_share)
-        shown = set(range(0, count, max(1, count // _PICTURES)))
+        shown = set(range(0, count, -(-count // _PICTURES)))
         with progress("audit", count, "sample") as bar:
             for number, sample in enumerate(read_dataset(labels)):
-                rig = sample.rig
-                eyes = zip((rig.left, rig.right), renderer.render_stereo(rig), strict=True)
-                truth = planted_truth(world, rig, *(SeenView.of(camera, view.depth) for camera, view in eyes))
+                truth = planted_truth(world, sample.rig, renderer)
                 scores.update(truth, sample.disparity, sample.confidence, sample.flags)
                 if number in shown:
                     write_pictures(context.work_dir, sample, truth)
@@ -127,3 +130,11 @@ def _outcome(report: AuditReport, config: AuditConfig) -> StageOutcome:
         },
         text="\n".join([f"Labels {report.dataset} on planted objects (95 % intervals):", report.to_table(), *broken]),
     )
+
+
+def audit_of(paths: ScenePaths, dataset: str) -> str | None:
+    """The folder of results that audits a data set, unless the set was made anew since."""
+    audited, own = read_manifest(paths.published(FOLDER)), dataset_folder(dataset)
+    current = read_manifest(paths.published(own))
+    same = audited and current and audited.parts.get("inputs", {}).get(own) == current.fingerprint
+    return FOLDER if same else None

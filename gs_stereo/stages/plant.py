@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from gs_stereo.worlds.world import World
 
 FOLDER = "audit/planted"
-IMAGES, MODEL = "images", "sparse"
+IMAGES, MASKS, MODEL = "images", "masks", "sparse"
 _PLANNING_EDGE_PX = 320
 _TEXTURE_PHOTOS = 8
 
 
 class PlantStage(Stage):
-    """Publishes `images/`, the cameras as a COLMAP model without points in `sparse/`, and `plan.json`."""
+    """Publishes `images/`, `masks/` of photos that have some, cameras without points in `sparse/`, and `plan.json`."""
 
     name = "plant"
     version = 1
@@ -74,6 +74,7 @@ class PlantStage(Stage):
                 plan=plan_path,
                 seed=context.seed,
                 file=context.work_dir / IMAGES / files[camera.name],
+                mask=context.work_dir / MASKS / files[camera.name],
             )
             for camera in cameras
         }
@@ -94,12 +95,16 @@ class PhotoUnit:
     plan: Path
     seed: int
     file: Path
+    mask: Path
 
 
 def plant_unit(unit: PhotoUnit) -> Path:
-    """Write the photo with the objects that it sees; what was cut out of it stays cut out, but for them."""
+    """Write the photo with the objects that it sees, and its mask; a planted object hides what is masked."""
     from gs_stereo.audit.planting import Look, plant
     from gs_stereo.imaging.images import write_png, write_png_with_alpha
+    from gs_stereo.imaging.masks import white_where
+    from gs_stereo.imaging.png import write_gray_png
+    from gs_stereo.types.photo_source import cut_out_of_photo, hidden_of
 
     camera, source = unit.camera, unit.reconstruction
     photos: PhotosOfReconstruction = _photos(source)
@@ -111,12 +116,16 @@ def plant_unit(unit: PhotoUnit) -> Path:
     jpeg = Path(camera.name).suffix.lower() in (".jpg", ".jpeg")
     rng = np.random.default_rng(unit_seed(unit.seed, f"audit/photo/{camera.name}"))
     planted = plant(photo, camera, world, view.depth.median, Look.of(photo, view.image, jpeg=jpeg), rng)
+    shown = planted.share > 0.5
+    hidden, cut_out = hidden_of(photos, camera.name), cut_out_of_photo(photos, camera.name)
     unit.file.parent.mkdir(parents=True, exist_ok=True)
-    mask = photos.mask(camera.name)
-    if mask is None:
+    if hidden is not None:
+        unit.mask.parent.mkdir(parents=True, exist_ok=True)
+        write_gray_png(unit.mask, white_where(~hidden | shown))
+    if cut_out is None:
         write_png(unit.file, planted.image)
     else:
-        write_png_with_alpha(unit.file, planted.image, mask | (planted.share > 0.5))
+        write_png_with_alpha(unit.file, planted.image, ~cut_out | shown)
     return unit.file
 
 

@@ -34,6 +34,7 @@ VERBS = [
     "train-synthesis",
     "status",
     "refresh",
+    "audit",
     "doctor",
 ]
 HEAVY = ("torch", "numpy", "cv2", "pycolmap", "open3d", "h5py", "pydantic")

@@ -45,7 +45,7 @@ def test_labels_are_measured_on_objects_and_the_capture_is_left_alone(scene: Pat
     assert 0 < everywhere["epe_px"]["value"] < 2
     after = {path: path.read_bytes() for path in before}
     assert {path for path in before if before[path] != after[path] and ".cache" not in path.parts} == set()
-    assert (scene / "gsstereo/audit/report").glob("*.png")
+    assert list((scene / "gsstereo/audit/report").glob("*.png"))
     own, planted = (
         {sample.sample_id: sample for sample in read_dataset(scene / "gsstereo" / folder / "dataset/splat")}
         for folder in (".", "audit/run")
@@ -62,6 +62,13 @@ def test_a_second_audit_does_nothing_and_a_broken_limit_is_the_exit_code(scene: 
     assert "bad-1 is" in result.stdout
     assert "coverage is" in result.stdout
     assert "95 % intervals" in result.stdout
+
+
+def test_the_report_shows_the_audit(scene: Path) -> None:
+    assert gsstereo("report", scene, "--quiet").exit_code in (0, 5)
+    page = (scene / "gsstereo/report/index.html").read_text()
+    assert 'id="audit"' in page
+    assert "8 objects of exactly known shape" in page
 
 
 def test_a_scene_without_labels_is_told_what_to_run(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from gs_stereo.audit.config import PlantConfig
 from gs_stereo.audit.objects import planted_world
 from gs_stereo.audit.plan import SeenView, plan_objects
 from gs_stereo.errors import StageError
+from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import project
 from gs_stereo.worlds.cameras import camera_rays
-from gs_stereo.geometry.pixels import pixel_centres
 from tests.builders import camera_at
 
 WALL_M = 4.0
@@ -20,10 +20,7 @@ WALL_M = 4.0
 
 def walls(depth: float = WALL_M, views: int = 5) -> list[SeenView]:
     """Cameras side by side that look at one wall."""
-    cameras = [
-        camera_at(f"{number}.jpg", 0.15 * number, focal_px=90.0, size=(120, 90))
-        for number in range(views)
-    ]
+    cameras = [camera_at(f"{number}.jpg", 0.15 * number, focal_px=90.0, size=(120, 90)) for number in range(views)]
     return [
         SeenView(camera=camera, depth=np.full((90, 120), depth), sure=np.ones((90, 120), bool)) for camera in cameras
     ]

@@ -8,7 +8,7 @@ import pytest
 from gs_stereo.audit.objects import PlantedObject, planted_world
 from gs_stereo.audit.plan import SeenView
 from gs_stereo.audit.planting import Look, blank_share, light_from_srgb, plant
-from gs_stereo.audit.truth import NO_OBJECT, PlantedTruth, planted_truth
+from gs_stereo.audit.truth import NO_OBJECT, PlantedTruth, truth_before
 from gs_stereo.types import StereoRig
 from gs_stereo.worlds.render import srgb_from_light
 from gs_stereo.worlds.world import World
@@ -38,7 +38,7 @@ def seen(depth: np.ndarray, sure: bool = True) -> SeenView:
 
 
 def truth_of(world: World, real: SeenView) -> PlantedTruth:
-    return planted_truth(world, RIG, real, replace(real, camera=RIG.right))
+    return truth_before(world, RIG, real, replace(real, camera=RIG.right))
 
 
 def test_an_object_is_drawn_before_a_wall_and_not_behind_one(world: World) -> None:
@@ -113,7 +113,7 @@ def test_what_a_nearer_real_surface_hides_and_what_is_in_doubt_is_not_counted(wo
 
 
 def test_a_real_surface_before_the_right_eye_alone_hides_the_object_from_it(world: World) -> None:
-    truth = planted_truth(world, RIG, seen(wall()), replace(seen(wall(1.0)), camera=RIG.right))
+    truth = truth_before(world, RIG, seen(wall()), replace(seen(wall(1.0)), camera=RIG.right))
     assert (truth.owner == 0).any()
     assert not truth.seen_by_both.any()
 
