@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from gs_stereo.geometry.pixels import pixel_centres
+from gs_stereo.imaging.light import light_from_srgb, srgb_from_light
 from gs_stereo.imaging.sharpness import edge_width_px2
 from gs_stereo.types import Camera
 from gs_stereo.worlds.cameras import camera_rays
 from gs_stereo.worlds.raycast import RayHits, Rays
-from gs_stereo.worlds.render import srgb_from_light
 from gs_stereo.worlds.world import World
 
 _PER_SIDE = 3
@@ -49,18 +49,12 @@ class Look:
     @classmethod
     def of(cls, photo: UInt8[np.ndarray, "h w 3"], rendered: UInt8[np.ndarray, "h w 3"], *, jpeg: bool) -> "Look":
         """rendered: the scene as it is without this photo's own exposure."""
-        here, usual = (light_from_srgb(image).reshape(-1, 3).mean(axis=0) for image in (photo, rendered))
+        here, usual = (light_from_srgb(image / 255).reshape(-1, 3).mean(axis=0) for image in (photo, rendered))
         width = edge_width_px2(photo)
         blur = np.clip(width if np.isfinite(width) else 0.0, 0.0, _LARGEST_SIGMA_PX2) - _BOX_SIGMA_PX2
         return cls(
             gain=here / np.maximum(usual, 1e-4), sigma_px=float(np.sqrt(max(blur, 0.0))), noise=_noise(photo), jpeg=jpeg
         )
-
-
-def light_from_srgb(image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
-    """Linear light in [0, 1] (IEC 61966-2-1)."""
-    value = image.astype(np.float32) / 255
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
 def _noise(photo: UInt8[np.ndarray, "h w 3"]) -> float:
@@ -101,7 +95,7 @@ def plant(
     if look.sigma_px > 0:
         light, share = (cv2.GaussianBlur(layer, (0, 0), look.sigma_px) for layer in (light, share))
     share = np.where(share < 1e-3, 0.0, np.minimum(share, 1.0))
-    mixed = (1 - share[..., None]) * light_from_srgb(photo) + light
+    mixed = (1 - share[..., None]) * light_from_srgb(photo / 255) + light
     levels = 255 * srgb_from_light(np.clip(mixed, 0, 1))
     levels += share[..., None] * rng.normal(0, look.noise, levels.shape)
     image = np.clip(np.rint(levels), 0, 255).astype(np.uint8)

@@ -7,10 +7,10 @@ import pytest
 
 from gs_stereo.audit.objects import PlantedObject, planted_world
 from gs_stereo.audit.plan import SeenView
-from gs_stereo.audit.planting import Look, blank_share, light_from_srgb, plant
+from gs_stereo.audit.planting import Look, blank_share, plant
 from gs_stereo.audit.truth import NO_OBJECT, PlantedTruth, truth_before
+from gs_stereo.imaging.light import light_from_srgb, srgb_from_light
 from gs_stereo.types import StereoRig
-from gs_stereo.worlds.render import srgb_from_light
 from gs_stereo.worlds.world import World
 from tests.builders import camera_at, noise
 
@@ -60,7 +60,7 @@ def test_an_object_has_the_exposure_of_its_photo(world: World) -> None:
     usual, dark = (
         plant(photo, CAMERA, world, wall(), replace(PLAIN_LOOK, gain=np.full(3, gain)), rng) for gain in (1.0, 0.5)
     )
-    lights = [light_from_srgb(planted.image)[60, 80] for planted in (usual, dark)]
+    lights = [light_from_srgb(planted.image / 255)[60, 80] for planted in (usual, dark)]
     np.testing.assert_allclose(lights[1], 0.5 * lights[0], rtol=0.03)
 
 
@@ -68,7 +68,7 @@ def test_the_look_of_a_photo_is_found_again() -> None:
     rng = np.random.default_rng(5)
     scene = np.kron(rng.integers(40, 200, (12, 16, 1)), np.ones((20, 20, 3)))
     rendered = scene.astype(np.uint8)
-    exposed = 255 * srgb_from_light(0.6 * light_from_srgb(rendered))
+    exposed = 255 * srgb_from_light(0.6 * light_from_srgb(rendered / 255))
     photo = np.clip(np.rint(exposed + rng.normal(0, 3.0, scene.shape)), 0, 255).astype(np.uint8)
     look = Look.of(photo, rendered, jpeg=False)
     np.testing.assert_allclose(look.gain, 0.6, rtol=0.03)
