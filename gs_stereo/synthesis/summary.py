@@ -20,6 +20,12 @@ class Entry:
     mean: float
     spread: float | None
 
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Entry:
+        """One value a seed."""
+        several = len(values) > 1 and all(map(math.isfinite, values))
+        return cls(mean=fmean(values), spread=stdev(values) if several else None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
@@ -74,7 +80,7 @@ def summary(views: Iterable[Scored]) -> dict[str, Entry]:
     for view in views:
         seeds.setdefault(view.seed, []).append(view)
     by_seed = [_means(chosen) for chosen in seeds.values()]
-    return {name: _entry([means[name] for means in by_seed]) for name in (by_seed[0] if by_seed else {})}
+    return {name: Entry.of([means[name] for means in by_seed]) for name in (by_seed[0] if by_seed else {})}
 
 
 def _means(views: Sequence[Scored]) -> dict[str, float]:
@@ -83,8 +89,3 @@ def _means(views: Sequence[Scored]) -> dict[str, float]:
     values["rows_px"] = np.abs(values["rows_px"])
     means = {name: float(np.nanmean(v)) if not np.isnan(v).all() else math.nan for name, v in values.items()}
     return {**means, "slope": slope(values["true_median_px"], values["made_median_px"])}
-
-
-def _entry(values: Sequence[float]) -> Entry:
-    several = len(values) > 1 and all(map(math.isfinite, values))
-    return Entry(mean=fmean(values), spread=stdev(values) if several else None)
