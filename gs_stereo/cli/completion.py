@@ -27,7 +27,9 @@ def _allowed(target: str, setting: str) -> Callable[[], list[str]]:
 
 
 CHOICES: dict[str, Callable[[], list[str]]] = {
+    "after": _registered("matching.protocol:MATCHERS"),
     "backend": lambda: ["auto", "cpu", "gsplat"],
+    "before": _registered("matching.protocol:MATCHERS"),
     "benchmark": _registered("benchmarks.protocol:BENCHMARKS"),
     "expert": lambda: _loaded("labels.sources:source_names")(),
     "fuse": lambda: ["multibaseline", *_loaded("matching.protocol:MATCHERS").names()],

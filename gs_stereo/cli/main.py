@@ -10,6 +10,7 @@ import typer
 from gs_stereo import __version__
 from gs_stereo.cli import dataset_verbs, doctor, run_verbs, scene_verbs, training_verbs
 from gs_stereo.cli.audit_verb import audit
+from gs_stereo.cli.compare_on_verb import compare_on
 from gs_stereo.cli.evaluate_synthesis_verb import evaluate_synthesis
 from gs_stereo.cli.experiment_verb import experiment
 from gs_stereo.cli.export_verb import export
@@ -49,6 +50,7 @@ VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
         "train": (training_verbs.train, "train my_room --net lite --from path/to/weights"),
         "train-synthesis": (training_verbs.train_synthesis, "train-synthesis my_room --data stacks"),
         "evaluate": (training_verbs.evaluate, "evaluate sgbm --benchmark motorcycle"),
+        "compare-on": (compare_on, "compare-on my_pairs --before lite --after my_room/gsstereo/train/lite"),
         "experiment": (experiment, "experiment room_a room_b --from weights --root pairs"),
         "sample-pairs": (training_verbs.sample_pairs, "sample-pairs pairs/train --count 2000"),
     },

@@ -154,7 +154,7 @@ def evaluate(
     from gs_stereo.core.atomic import write_text
     from gs_stereo.errors import ConfigError
 
-    expert, experts = _expert_and_settings(model, description)
+    expert, experts = expert_and_settings(model, description)
     child = given(expert_repo=path_text(expert_repo), expert_python=expert_python, checkpoint=path_text(checkpoint))
     if child and expert != "foundationstereo":
         raise ConfigError(
@@ -181,10 +181,14 @@ def evaluate(
     print(outcome.to_table())
 
 
-def _expert_and_settings(model: str, description: str | None) -> tuple[str, dict[str, Any]]:
+def expert_and_settings(model: str, description: str | None) -> tuple[str, dict[str, Any]]:
     """A file or a folder of a net is asked through the expert that takes it; anything else is an expert's name."""
+    from gs_stereo.errors import InputError
+
     own = ("checkpoint", "checkpoint") if (Path(model) / _OUR_NET).is_file() else None
     through = own or _EXPERT_OF_SUFFIX.get(Path(model).suffix.lower())
+    if through is None and Path(model).name != model:
+        raise InputError(f"There is no net in {model}; give a folder of `gsstereo train`, a .pth or a .onnx file.")
     if through is None:
         return model, {"onnx": {"description": description}} if description else {}
     expert, setting = through

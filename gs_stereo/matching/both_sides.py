@@ -70,9 +70,9 @@ class OneDirectionMatcher(ABC):
 
 
 def predict_both(
-    matcher: StereoMatcher, left: Image, right: Image, max_disparity_px: float
+    matcher: StereoMatcher, left: Image, right: Image, max_disparity_px: float | None
 ) -> tuple[DisparityPrediction, DisparityPrediction]:
-    """(left, right) disparities by any matcher; the range is a hint for those that take one."""
+    """(left, right) disparities by any matcher; the range is a hint for those that take one, None: their own."""
     if isinstance(matcher, OneDirectionMatcher):
         return matcher.predict_both(left, right, max_disparity_px=max_disparity_px)
     return matcher.predict(left, right), _unflipped(matcher.predict(*_flipped(left, right)))

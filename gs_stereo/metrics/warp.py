@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from gs_stereo.geometry.disparity import warp_right_to_left
 from gs_stereo.metrics.consistency import warp_residual
 
 FACTORS = np.round(np.arange(0.85, 1.1501, 0.01), 3)
@@ -93,6 +94,14 @@ def different_share(pair: ComparedPair) -> float:
     residual = warp_residual(pair.left, pair.right, disparity)
     known = np.isfinite(residual)
     return float((residual[known] > _DIFFERENT_LEVELS).mean()) if known.any() else float("nan")
+
+
+def detail_residual(
+    left: UInt8[np.ndarray, "h w 3"], right: UInt8[np.ndarray, "h w 3"], disparity: Float[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w"]:
+    """|left - warped right| of the brightness without its slow changes, 8-bit levels; NaN without a match in frame."""
+    warped = warp_right_to_left(_detail(right)[..., None], disparity)[..., 0]
+    return np.asarray(np.abs(_detail(left) - warped))
 
 
 def moved_rows(image: UInt8[np.ndarray, "h w 3"], down_px: float) -> UInt8[np.ndarray, "h w 3"]:

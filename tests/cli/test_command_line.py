@@ -28,6 +28,7 @@ VERBS = [
     "export",
     "view",
     "evaluate",
+    "compare-on",
     "experiment",
     "report",
     "train",

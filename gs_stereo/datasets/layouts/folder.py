@@ -4,6 +4,8 @@ ROOT/<name>/left.png, right.png   (or .jpg)
 ROOT/<name>/disp_left.pfm         pixels, infinity or NaN = unknown
 ROOT/<name>/nonocc_left.png       optional, 255 = both eyes see it
 ROOT/<name>/calib.json            optional: fx, baseline_m, doffs
+
+Pairs without truth need only both images, and may also lie as ROOT/left/<name>.png, ROOT/right/<name>.png.
 """
 
 from dataclasses import dataclass
@@ -12,12 +14,13 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from pydantic import Field
 
 from gs_stereo.core.records import OpenRecord, read_record
 from gs_stereo.datasets.layouts.pair_files import Calibration, PairFiles, PairSource, sorted_sources
 from gs_stereo.errors import InputError
+from gs_stereo.imaging.images import read_photo
 from gs_stereo.io.disparity_files import read_pfm
 from gs_stereo.log import logger
 
@@ -30,6 +33,36 @@ def find_folders(root: Path, split: str | None = None) -> list[PairSource]:
     pairs = (_pair(path.parent) for path in root.glob("*/disp_left.pfm") if path.parent.name.startswith(split or ""))
     prefix = f" with the prefix {split!r}" if split else ""
     return sorted_sources(pairs, where=f"{root} has no <name>/left.png, right.png, disp_left.pfm{prefix}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnlabelledPair:
+    """A rectified pair without truth."""
+
+    name: str
+    left: Path
+    right: Path
+
+    def read(self) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"]]:
+        """(left, right); InputError for a missing or broken file, or two sizes."""
+        left, right = (read_photo(path, upright=False) for path in (self.left, self.right))
+        if left.shape != right.shape:
+            sizes = " and ".join(f"{image.shape[1]} x {image.shape[0]}" for image in (left, right))
+            raise InputError(f"The images of the pair {self.left} differ in size ({sizes}); give rectified pairs.")
+        return left, right
+
+
+def find_unlabelled(root: Path) -> list[UnlabelledPair]:
+    """The pairs below `root`, by name, with truth or without; InputError if there is none."""
+    if (root / "left").is_dir() and (root / "right").is_dir():
+        lefts = [path for path in sorted((root / "left").iterdir()) if path.suffix.lower() in _SUFFIXES]
+        found = [UnlabelledPair(name=p.stem, left=p, right=_image(root / "right", p.stem)) for p in lefts]
+    else:
+        folders = [path for path in sorted(root.glob("*/")) if any((path / f"left{s}").is_file() for s in _SUFFIXES)]
+        found = [UnlabelledPair(name=p.name, left=_image(p, "left"), right=_image(p, "right")) for p in folders]
+    if not found:
+        raise InputError(f"No pair was found: {root} has no <name>/left.png, right.png and no left/, right/ of photos.")
+    return found
 
 
 def _pair(folder: Path) -> PairSource:
