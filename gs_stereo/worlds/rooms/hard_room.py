@@ -14,11 +14,11 @@ from gs_stereo.worlds.mesh import Vector
 from gs_stereo.worlds.patches import Painted, Patch, box, quad
 from gs_stereo.worlds.rooms import materials, things
 from gs_stereo.worlds.rooms.materials import Random
-from gs_stereo.worlds.rooms.walk import Arc, Line, Room, Walk
+from gs_stereo.worlds.rooms.walk import Arc, Line, Room, Stand, Walk
 from gs_stereo.worlds.textures.paints import flat, outdoors, plaster
 from gs_stereo.worlds.world import SurfaceClass
 
-HARD_VERSION = 2
+HARD_VERSION = 4
 """Goes up when a seed gives another room."""
 _BODY_M = 0.35  # of the walker: nothing comes nearer to an eye
 _EYE_M = 1.2  # what is higher stands further away
@@ -153,7 +153,7 @@ def hard_room(seed: int) -> Room:
     kind = KINDS[kind_of(seed)]
     size = rng.uniform(*kind.sizes_m)
     walk = kind.walk(rng, size)
-    plan = _Plan(rng=rng, size=size, eyes=_eyes(walk))
+    plan = _Plan(rng=rng, size=size, stands=_stands(walk))
     for maker in _drawn(rng, kind.free, kind.count):
         plan.put(maker)
     for maker in _drawn(rng, _LOW, 3):
@@ -173,9 +173,9 @@ def hard_room(seed: int) -> Room:
     return Room(patches=(*patches, *panels), lighting=lighting, walk=walk, metered=True)
 
 
-def _eyes(walk: Walk) -> np.ndarray:
+def _stands(walk: Walk) -> list[Stand]:
     rng = np.random.default_rng(0)
-    return np.array([walk.stand((place, side), rng).eye for place in np.linspace(0, 1, 9) for side in (0.0, 1.0)])
+    return [walk.stand((place, side), rng) for place in np.linspace(0, 1, 9) for side in (0.0, 1.0)]
 
 
 def _drawn(rng: Random, makers: tuple[things.Maker, ...], count: int) -> list[things.Maker]:
@@ -190,9 +190,13 @@ class _Plan:
 
     rng: Random
     size: np.ndarray
-    eyes: np.ndarray
+    stands: list[Stand]
     patches: list[Patch] = field(default_factory=list)
     taken: list[np.ndarray] = field(default_factory=list)
+
+    def distance(self, place: np.ndarray) -> float:
+        """From a place on the floor to the walker where he comes nearest, in plan."""
+        return float(min(np.hypot(*(stand.eye[:2] - place)) for stand in self.stands))
 
     def put(self, maker: things.Maker, near: bool = False) -> None:
         """Stand a thing in the room, if wanted just before the walker and low; leave it out where there is no place."""
@@ -203,7 +207,11 @@ class _Plan:
         wide, deep, _ = self.size
         for _ in range(_TRIES):
             place = self.rng.uniform((-wide / 2, 0.0), (wide / 2, deep))
-            apart = np.hypot(*(self.eyes[:, :2] - place).T).min() - reach
+            if near:
+                stand = self.stands[self.rng.integers(len(self.stands))]
+                way = np.arctan2(*(stand.aim - stand.eye)[:2]) + self.rng.uniform(-0.5, 0.5)
+                place = stand.eye[:2] + (reach + self.rng.uniform(0.4, 0.6)) * np.array((np.sin(way), np.cos(way)))
+            apart = self.distance(place) - reach
             wall = min(wide / 2 - abs(place[0]), place[1], deep - place[1])
             free = all(np.hypot(*(place - other[:2])) > reach + other[2] for other in self.taken)
             if free and wall > 0.35 + 0.75 * reach and (_BODY_M < apart < 0.6 if near else apart > clear):
@@ -294,7 +302,7 @@ def _overhead(rng: Random, size: np.ndarray, plan: _Plan) -> list[Patch]:
     patches: list[Patch] = []
     for _ in range(int(rng.integers(1, 4))):
         hook = np.array((rng.uniform(-0.3, 0.3) * wide, rng.uniform(0.25, 0.8) * deep, top))
-        if np.hypot(*(plan.eyes[:, :2] - hook[:2]).T).min() > 0.75:
+        if plan.distance(hook[:2]) > 0.75:
             patches += things.hanging_plant(rng, hook) if rng.random() < 0.3 else things.pendant(rng, hook)
     for _ in range(int(rng.integers(0, 3))):
         y, z = rng.uniform(0.4, 0.9, 2) * deep, rng.uniform(0.75, 0.95, 2) * top

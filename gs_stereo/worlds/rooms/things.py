@@ -23,6 +23,11 @@ _TWIG = Painted(wood((0.42, 0.3, 0.2), along_columns=False), texel_m=0.003, kind
 _LIT = 3.0  # of a window or lamp: brighter than a wall, not so bright that its reflection drowns all else
 
 
+def turned_to(patches: Sequence[Patch], foot: Vector, yaw_deg: float = 0.0) -> list[Patch]:
+    """A thing moved to its place."""
+    return [placed(patch, foot, yaw_deg) for patch in patches]
+
+
 def _slab(x: float, z: float, wide: float, high: float, deep: float, finish: Painted, at: float = 0.0) -> list[Patch]:
     """A board on a wall: middle (x, z), its back at y = -at."""
     return box((x, -at - deep / 2, z), (wide, deep, high), finish)
@@ -122,7 +127,7 @@ def shelf(rng: Random) -> list[Patch]:
                 patches += _slab(x + run / 2, base + 0.013 + tall / 2, run, tall, 0.25, carton)
             else:
                 run = 0.16
-                patches += [placed(part, (x + 0.08, -0.15, base + 0.013)) for part in _vase(rng, tall)]
+                patches += turned_to(_vase(rng, tall), (x + 0.08, -0.15, base + 0.013))
             x += run + rng.choice((0.005, 0.005, 0.1))
     return patches
 
@@ -142,7 +147,7 @@ def cupboards(rng: Random) -> list[Patch]:
         if above:
             patches += _slab(float(x), 1.8, unit - 0.006, 0.7, 0.34, front)
         if rng.random() < 0.7:
-            patches += [placed(part, (x, -0.35, 0.91)) for part in small_thing(rng)]
+            patches += turned_to(small_thing(rng), (x, -0.35, 0.911))
     return patches
 
 
@@ -228,7 +233,7 @@ def table(rng: Random) -> list[Patch]:
     ](rng)
     patches = box((0, 0, high), (wide, deep, 0.04), top) + _legs(rng, wide, deep, high - 0.02)
     for x in np.linspace(-wide / 2 + 0.2, wide / 2 - 0.2, int(rng.integers(3, 5))):
-        patches += [placed(part, (x, rng.uniform(-0.2, 0.2), high + 0.02)) for part in small_thing(rng)]
+        patches += turned_to(small_thing(rng), (x, rng.uniform(-0.2, 0.2), high + 0.021))
     return patches
 
 
@@ -239,7 +244,7 @@ def island(rng: Random) -> list[Patch]:
     top = (materials.blank, materials.lacquer, materials.metal)[rng.integers(3)](rng)
     patches = box((0, 0, 0.43), (wide - 0.06, deep - 0.06, 0.86), body) + box((0, 0, 0.885), (wide, deep, 0.05), top)
     for x in np.linspace(-wide / 2 + 0.25, wide / 2 - 0.25, 4):
-        patches += [placed(part, (x, rng.uniform(-0.25, 0.25), 0.91)) for part in small_thing(rng)]
+        patches += turned_to(small_thing(rng), (x, rng.uniform(-0.25, 0.25), 0.911))
     return patches
 
 
@@ -286,7 +291,7 @@ def cartons(rng: Random) -> list[Patch]:
 
 def pedestal(rng: Random) -> list[Patch]:
     """A block with something shining on it."""
-    high, patches = rng.uniform(0.7, 1.1), [placed(part, (0, 0, 0)) for part in _vase(rng, rng.uniform(0.3, 0.6))]
+    high, patches = rng.uniform(0.7, 1.1), _vase(rng, rng.uniform(0.3, 0.6))
     if rng.random() < 0.6:
         radius = rng.uniform(0.15, 0.25)
         patches = [
@@ -294,7 +299,7 @@ def pedestal(rng: Random) -> list[Patch]:
         ]
     return [
         *box((0, 0, high / 2), (0.4, 0.4, high), materials.blank(rng)),
-        *(placed(part, (0, 0, high)) for part in patches),
+        *turned_to(patches, (0, 0, high)),
     ]
 
 
@@ -417,8 +422,3 @@ def cable(start: Vector, end: Vector, sag_m: float) -> list[Patch]:
     points = np.asarray(start) * (1 - share) + np.asarray(end) * share
     points[:, 2:] -= sag_m * 4 * share * (1 - share)
     return [rod(a, b, 0.006, _STEEL, 6) for a, b in pairwise(points)]
-
-
-def turned_to(patches: Sequence[Patch], foot: Vector, yaw_deg: float) -> list[Patch]:
-    """A thing moved to its place."""
-    return [placed(patch, foot, yaw_deg) for patch in patches]
