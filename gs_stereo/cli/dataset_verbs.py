@@ -39,6 +39,7 @@ def label(
     photos: Annotated[
         bool | None, typer.Option("--photos/--no-photos", help="fused: match the real photos too (default).")
     ] = None,
+    sky: Annotated[str | None, typer.Option(help="The sky: hole (no label) or zero (disparity 0).")] = None,
     common: Common,
 ) -> None:
     """Label the rendered pairs and write the HDF5 shards."""
@@ -55,7 +56,7 @@ def label(
         checkpoint=given(checkpoint=weights if trained else None),
     )
     fused = given(experts=fuse, photos=photos)
-    values = given(expert=expert, pairs=pairs, name=name, experts=experts, fused=fused)
+    values = given(expert=expert, pairs=pairs, name=name, sky=sky, experts=experts, fused=fused)
     run_stage("label", scene, values, common)
 
 

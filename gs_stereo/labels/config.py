@@ -111,6 +111,9 @@ class LabelSettings(Config):
     expert: str = Field(
         default="fused", description="Label source: fused, splat, multibaseline, a matcher's name or a plug-in's."
     )
+    sky: Literal["hole", "zero"] = Field(
+        default="hole", description="Pixels of the sky: without a label, or with disparity 0. Both are flagged."
+    )
     rules: LabelConfig = Field(default=LabelConfig(), description="When a pixel gets a label, flags, confidence.")
     fused: FusionConfig = Field(default=FusionConfig(), description="fused: its sources and thresholds.")
     multiview: MultiViewConfig = Field(

@@ -15,6 +15,7 @@ from jaxtyping import Bool
 from gs_stereo.errors import InputError, PluginError
 from gs_stereo.labels.config import LabelSettings
 from gs_stereo.labels.protocol import LabelSource
+from gs_stereo.labels.sky import sky_of, with_sky
 from gs_stereo.matching.protocol import MATCHERS
 from gs_stereo.plugins import Registry
 from gs_stereo.types import LabelFlag, StereoImages, StereoLabel, StereoPair
@@ -63,12 +64,14 @@ def label_pair(
     of less without it. Raises PluginError or ConfigError for settings that name no label source, InputError for a pair
     that lacks the depth which its source needs.
     """
-    source = make_source(settings or LabelSettings())
+    settings = settings or LabelSettings()
+    source = make_source(settings)
     if source.needs_depth and not isinstance(pair, StereoPair):
         raise InputError(
             f"The pair {pair.sample_id!r} has no rendered depth; label it with a matcher, for example --expert lite."
         )
     label = source.label(cast(StereoPair, pair), views or {})
+    label = with_sky(label, sky_of(pair, label), zero=settings.sky == "zero")
     if isinstance(pair, StereoPair) and pair.left_cut_out is not None:
         return without(label, pair.left_cut_out)
     return label

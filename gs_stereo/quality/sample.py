@@ -74,7 +74,8 @@ def measure_sample(
     sample: ShardSample, config: QualityConfig, scene: SparseScene | None, photo: UInt8[np.ndarray, "_ _ 3"] | None
 ) -> SampleMeasures:
     """Measure one sample. scene: what structure from motion knows, or None. photo: of the same view, or None."""
-    labelled, shown = np.isfinite(sample.disparity), (sample.flags & np.uint16(LabelFlag.CUT_OUT)) == 0
+    labelled = np.isfinite(sample.disparity)
+    shown = labelled | ((sample.flags & np.uint16(LabelFlag.CUT_OUT | LabelFlag.SKY)) == 0)
     matches = match_features(sample.left, sample.right)
     enough = len(matches) >= config.min_matches
     comparable = trusted(sample, config.min_confidence)

@@ -63,7 +63,7 @@ class LabelStage(Stage):
     """Publishes `<split>-*.h5`, `dataset.json`, the card `README.md` and `croissant.json`."""
 
     name = "label"
-    version = 5
+    version = 6
     config_type = LabelStageConfig
 
     def folder(self, config: LabelStageConfig) -> str:

@@ -23,6 +23,7 @@ class LabelFlag(IntFlag):
     MULTI_VIEW_INCONSISTENT = 1 << 5
     SOURCES_DISAGREE = 1 << 6
     FROM_SPLAT = 1 << 7
+    SKY = 1 << 8
     CUT_OUT = 1 << 10
 
     @property
@@ -44,6 +45,7 @@ FLAG_MEANING: Mapping[LabelFlag, str] = {
     LabelFlag.MULTI_VIEW_INCONSISTENT: "neighbouring views disagree",
     LabelFlag.SOURCES_DISAGREE: "matcher and splat disagree",
     LabelFlag.FROM_SPLAT: "the label is taken from the splat",
+    LabelFlag.SKY: "the sky, by its colour and for want of any depth",
     LabelFlag.CUT_OUT: "cut out of the photos: transparent, or masked as empty",
 }
 UNSEEN_BY_RIGHT = LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME
