@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from gs_stereo.cli.main import app
 from gs_stereo.core.records import write_record
+from gs_stereo.datasets.samples import DatasetSamples
 from gs_stereo.datasets.torch_reader import StereoDataset
+from gs_stereo.geometry.disparity import depth_from_disparity
 from gs_stereo.io.pair_index import read_pair_index
 from gs_stereo.io.ply import save_splat
 from gs_stereo.io.views import CameraRecord, ViewsFile
@@ -54,6 +56,35 @@ def test_from_a_file_of_views_to_a_report(scene: Path, tmp_path: Path) -> None:
         assert len(data) == len(CAMERAS)
         assert float(data[0]["valid"].float().mean()) > 0.3
     assert "Verdict" in gsstereo("report", scene, "--workers", 1)
+
+
+def test_stacks_with_depth_are_labelled_shown_trained_on_and_judged(scene: Path, tmp_path: Path) -> None:
+    import_splat(scene)
+    write_record(tmp_path / "views.json", ViewsFile(views=tuple(map(CameraRecord.of, CAMERAS))))
+    named = ("--name", "stacks", "--workers", 1)
+    gsstereo("render-pairs", scene, "--views", tmp_path / "views.json", "--stack-views", 5, *named)
+    gsstereo("label", scene, "--pairs", "stacks", "--expert", "splat", *named)
+    folder = scene / "gsstereo/dataset/stacks"
+    samples = DatasetSamples(folder)
+    stack = samples.read(0)
+    assert stack.views is not None
+    assert stack.offsets is not None
+    assert stack.view_depth is not None
+    assert (stack.views.shape, stack.view_depth.shape) == ((5, 64, 96, 3), (5, 64, 96))
+    np.testing.assert_array_equal(stack.views[2], stack.left)
+    np.testing.assert_array_equal(stack.views[4], stack.right)
+    assert stack.offsets[4] == stack.baseline
+    label = depth_from_disparity(stack.disparity.astype(np.float64), stack.rig.focal_times_baseline)
+    known = np.isfinite(label) & np.isfinite(stack.view_depth[2])
+    assert known.mean() > 0.3
+    np.testing.assert_allclose(label[known], stack.view_depth[2][known], rtol=1e-4)
+    gsstereo("report", scene, "--workers", 1)
+    assert 'class="pane of-stack"' in (scene / "gsstereo/report/index.html").read_text()
+    table = gsstereo("evaluate-synthesis", "warp", "--root", folder, "--limit", 1, "--set", "targets=1")
+    assert "warp, oracle depth" in table
+    tiny = ("--set", 'model={"widths": [16, 24], "attention": [false, true]}', "--set", "device=cpu", "--steps", 1)
+    size = ("--batch-size", 1, "--set", "width=64", "--set", "height=64")
+    assert "done" in gsstereo("train-synthesis", tmp_path / "runs", "--data", folder, *tiny, *size)
 
 
 def test_cameras_of_the_splats_own_photos_are_found_and_guard_the_views(scene: Path) -> None:

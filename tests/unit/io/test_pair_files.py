@@ -14,7 +14,7 @@ from builders import camera_at
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.io import pairs as pairs_module
-from gs_stereo.io.pairs import read_header, read_pair, write_pair
+from gs_stereo.io.pairs import read_header, read_images, read_pair, write_pair
 from gs_stereo.types import DepthMaps, StereoPair, StereoRig
 
 FILES = {"pair.json", "left.png", "right.png", "geometry.h5"}
@@ -71,6 +71,13 @@ def assert_equal(first: StereoPair, second: StereoPair) -> None:
 
 def _bytes_of(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_stack_that_lacks_the_depth_of_a_view_is_one_sentence(tmp_path):
+    pair = make_pair(3)
+    write_pair(tmp_path / "p", replace(pair, extra_depth=pair.extra_depth[:2]))
+    with pytest.raises(InputError, match=r"geometry.h5 is missing or corrupt .*extra_02"):
+        read_images(tmp_path / "p")
 
 
 @pytest.mark.parametrize("extra", [0, 3])
