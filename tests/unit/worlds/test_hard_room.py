@@ -38,7 +38,7 @@ def test_the_walker_keeps_clear_of_everything_and_sees_hard_things(seed):
         seen.append(kinds[mesh.piece[hits.triangle]])
     shares = np.bincount(np.concatenate(seen), minlength=len(SurfaceClass)) / np.size(seen)
     assert shares[SurfaceClass.GLOSSY] + shares[SurfaceClass.TEXTURELESS] > 0.1
-    assert shares[SurfaceClass.PLAIN] > 0.1
+    assert shares[SurfaceClass.PLAIN] > 0.05
     assert (shares[SurfaceClass.SKY] > 0) == KINDS[kind_of(seed)].open_front
 
 
