@@ -94,14 +94,14 @@ def render_stereo_pair(
 
 def render_planned_pair(plan: PairPlan, renderer: SplatRenderer, capture: Capture, config: PairsConfig) -> PairOutcome:
     """Render one planned pair unless a guard refuses it. A baseline that is to be chosen waits for the left eye."""
-    right = None
+    right, guards = None, config.own_guards
     if isinstance(plan.baseline, TargetDisparity):
         left = renderer.render([plan.left])[0]
     else:
         left, right = renderer.render_stereo(StereoRig(left=plan.left, baseline=plan.baseline))
     left = left.within(plan.left, capture)
-    left_measures = measure_eye(plan.left, left.image, left.depth, capture, config.guards)
-    reason = refusal(ViewMeasures(left=left_measures), config.guards)
+    left_measures = measure_eye(plan.left, left.image, left.depth, capture, guards)
+    reason = refusal(ViewMeasures(left=left_measures), guards)
     if reason is None and not _usable(left.depth).any():
         reason = "no_depth"
     if reason is not None:
@@ -109,9 +109,9 @@ def render_planned_pair(plan: PairPlan, renderer: SplatRenderer, capture: Captur
 
     rig = StereoRig(left=plan.left, baseline=_baseline(plan, left.depth, config))
     right = (right or renderer.render([rig.right])[0]).within(rig.right, capture)
-    right_measures = measure_eye(rig.right, right.image, right.depth, capture, config.guards)
+    right_measures = measure_eye(rig.right, right.image, right.depth, capture, guards)
     measures = _view_measures(rig, left.depth, left_measures, right_measures)
-    reason = refusal(measures, config.guards)
+    reason = refusal(measures, guards)
     if reason is not None:
         return PairOutcome(pair=None, measures=measures, refusal=reason)
     offsets = tuple(multiple * rig.baseline for multiple in plan.extra_offsets)
@@ -124,8 +124,8 @@ def render_planned_pair(plan: PairPlan, renderer: SplatRenderer, capture: Captur
         known.get(offset) or renderer.render([camera])[0].within(camera, capture)
         for offset, camera in ((offset, rig.left.shifted(offset)) for offset in offsets)
     ]
-    end = measure_eye(rig.left.shifted(offsets[0]), views[0].image, views[0].depth, capture, config.guards)
-    reason = refusal(replace(measures, right=end), config.guards)
+    end = measure_eye(rig.left.shifted(offsets[0]), views[0].image, views[0].depth, capture, guards)
+    reason = refusal(replace(measures, right=end), guards)
     if reason is not None:
         return PairOutcome(pair=None, measures=measures, refusal=reason)
     pair = replace(

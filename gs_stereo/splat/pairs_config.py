@@ -151,6 +151,13 @@ class PairsConfig(Config):
     stack_focal_jitter: float = Field(
         default=0.1, ge=0, le=0.5, description="Each stack's focal length differs from the photos' by up to this share."
     )
+    stack_seen_share: float = Field(
+        default=0.9,
+        ge=0,
+        le=1,
+        description="guards.min_seen_share of stacks, whose outermost views are shown to learners in full: at 0.83 the "
+        "border of a view is smeared over a seventh of its width.",
+    )
     guards: GuardsConfig = Field(default=GuardsConfig(), description="Which views are refused.")
 
     @field_validator("target_disparity_px", mode="before")
@@ -178,6 +185,12 @@ class PairsConfig(Config):
         if (self.views == "file") != (self.views_file is not None):
             raise ValueError("views=file and views_file belong together")
         return self
+
+    @property
+    def own_guards(self) -> GuardsConfig:
+        """The guards, for stacks those of stacks."""
+        stricter = {"min_seen_share": max(self.guards.min_seen_share, self.stack_seen_share)}
+        return self.guards.model_copy(update=stricter) if self.stack_views else self.guards
 
     def targets_px(self, width: int) -> tuple[float, ...]:
         """Target median disparities in pixels for images of this width; none when baselines are given."""

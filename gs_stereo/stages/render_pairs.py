@@ -140,7 +140,7 @@ _REMEDIES = {
     "low_alpha": "the splat does not fill these views: check that both are in one frame, or fit with more --iterations",
     "far_from_photos": _NEARER,
     "turned_away": _NEARER,
-    "unseen_surface": _NEARER,
+    "unseen_surface": f"{_NEARER}, or stacks with a smaller stack_reach",
     "near_plane": _FIT,
     "ambiguous_depth": _FIT,
     "blurred": _FIT,

@@ -190,7 +190,11 @@ def test_a_stack_is_refused_for_its_far_end_and_has_no_depth_where_it_is_not_sur
     wide = PairsConfig(stack_views=3, stack_reach=0.5, max_disparity_share=1.0, stack_focal_jitter=0)
     outcome = render_planned_pair(plan_pairs(scene, wide, 0)[0], renderer(), Capture(scene=scene), wide)
     assert (outcome.pair, outcome.refusal) == (None, "baseline_too_wide")
-    config = parse_config(PairsConfig, {"stack_views": 3, "guards": {"max_ambiguous_share": 1}}, where="test")
+    strict = PairsConfig(stack_views=3, stack_seen_share=1.0, stack_focal_jitter=0)
+    outcome = render_planned_pair(plan_pairs(scene, strict, 0)[0], renderer(), Capture(scene=scene), strict)
+    assert (outcome.pair, outcome.refusal) == (None, "unseen_surface")
+    loose = {"stack_views": 3, "stack_seen_share": 0, "guards": {"max_ambiguous_share": 1}}
+    config = parse_config(PairsConfig, loose, where="test")
     foggy = renderer(PlaneRasterizer(mean_shift=0.5))
     pair = render_planned_pair(plan_pairs(scene, config, 0)[0], foggy, Capture(scene=scene), config).pair
     assert pair is not None
