@@ -67,7 +67,8 @@ def commands_page() -> str:
     for title, names in VERBS.items():
         lines += [f"## {title}", ""]
         for name in names:
-            lines += _verb(name, verbs[name])
+            group, _, inner = name.rpartition(" ")
+            lines += _verb(name, verbs[group].commands[inner] if group else verbs[name])
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -31,6 +31,7 @@ CHOICES: dict[str, Callable[[], list[str]]] = {
     "backend": lambda: ["auto", "cpu", "gsplat"],
     "before": _registered("matching.protocol:MATCHERS"),
     "benchmark": _registered("benchmarks.protocol:BENCHMARKS"),
+    "executor": _registered("executors.registry:EXECUTORS"),
     "expert": lambda: _loaded("labels.sources:source_names")(),
     "fuse": lambda: ["multibaseline", *_loaded("matching.protocol:MATCHERS").names()],
     "gps": _allowed("sfm.config:ReconstructConfig", "gps"),

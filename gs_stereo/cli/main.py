@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gs_stereo import __version__
-from gs_stereo.cli import dataset_verbs, doctor, run_verbs, scene_verbs, training_verbs
+from gs_stereo.cli import dataset_verbs, doctor, fleet_verbs, run_verbs, scene_verbs, training_verbs
 from gs_stereo.cli.audit_verb import audit
 from gs_stereo.cli.compare_on_verb import compare_on
 from gs_stereo.cli.evaluate_synthesis_verb import evaluate_synthesis
@@ -39,6 +39,11 @@ VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
         ),
         "synthesize": (synthesize, "synthesize photo.jpg --target-disparity 24"),
     },
+    "Many scenes": {
+        "fleet plan": (fleet_verbs.plan, "fleet plan captures/room_a captures/room_b > jobs.json"),
+        "fleet run": (fleet_verbs.run, "fleet run jobs.json --at-once 4"),
+        "fleet status": (fleet_verbs.status, "fleet status jobs.json --html fleet.html"),
+    },
     "Look and judge": {
         "evaluate-synthesis": (evaluate_synthesis, "evaluate-synthesis warp my_model --root stacks"),
         "report": (dataset_verbs.report, "report my_room --json"),
@@ -55,7 +60,7 @@ VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
         "sample-pairs": (training_verbs.sample_pairs, "sample-pairs pairs/train --count 2000"),
     },
 }
-"""Group in the help -> verb -> its function, and an example of its use."""
+"""Group in the help -> verb -> its function, and an example of its use. A verb of two words is one of a group."""
 
 app = App(
     name="gsstereo",
@@ -66,9 +71,12 @@ app = App(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_fleet = App(help="Work on many scenes, on this machine or on many", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(_fleet, name="fleet", rich_help_panel="Many scenes")
 for _group, _verbs in VERBS.items():
     for _name, (_verb, _example) in _verbs.items():
-        app.command(_name, epilog=f"Example: gsstereo {_example}", rich_help_panel=_group)(_verb)
+        _app = _fleet if _name.startswith("fleet ") else app
+        _app.command(_name.split()[-1], epilog=f"Example: gsstereo {_example}", rich_help_panel=_group)(_verb)
 
 
 def _print_version(wanted: bool) -> None:

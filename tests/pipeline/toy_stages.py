@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_text
 from gs_stereo.executors.local import LocalExecutor
-from gs_stereo.pipeline.cell import Resources, StageReport
-from gs_stereo.pipeline.graph import CellStatus, assess_cells, unfold
+from gs_stereo.pipeline.cell import Cell, Resources, StageReport
+from gs_stereo.pipeline.graph import CellStatus, assess_cells, run_cell, unfold
 from gs_stereo.pipeline.recipe import Step
 from gs_stereo.pipeline.runner import Run, execute
 from gs_stereo.pipeline.scene import ScenePaths
@@ -96,6 +98,18 @@ class FullDiskStage(SumStage):
         with open("/dev/full", "w") as stream:  # every write to it fails with ENOSPC
             stream.write("x" * 100_000)
         return StageOutcome()
+
+
+def run_toy_cell(cell: Cell) -> StageReport:
+    """Bring one cell up to date, as a worker of a fleet does. The scene may say what goes wrong.
+
+    `hang_once`, `die_once`: a file in the scene that is removed first, so that the next try goes well.
+    """
+    for name, act in (("hang_once", partial(time.sleep, 3600)), ("die_once", partial(os._exit, 9))):
+        if (mark := Path(cell.scene) / name).exists():
+            mark.unlink()
+            act()
+    return run_cell(cell, LocalExecutor(1), stages=TOY_STAGES)
 
 
 def run(stage: Stage, config: Config, scene: Path, *, seed: int = 0, force: bool = False) -> StageReport:
