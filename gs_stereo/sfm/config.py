@@ -88,7 +88,7 @@ class ReconstructConfig(MaskConfig):
         " well above its error of some metres; the frame is then local east, north, up. off by default, because a scene"
         " the size of a room would get a wrong scale.",
     )
-    threads: int = Field(default=0, ge=0, description="Threads for reading features; 0 = all cores.")
+    threads: int = Field(default=0, ge=0, description="Threads for features and matches; 0 = all cores.")
 
     @model_validator(mode="after")
     def _one_source_of_scale(self) -> ReconstructConfig:
@@ -121,4 +121,4 @@ class ImportConfig(MaskConfig):
         description="What the poses of the file are, if not what its format says: the camera in the world or the world"
         " in the camera, with OpenGL's axes (y up, z backwards) or OpenCV's (y down, z forwards).",
     )
-    threads: int = Field(default=0, ge=0, description="Threads for reading features; 0 = all cores.")
+    threads: int = Field(default=0, ge=0, description="Threads for features and matches; 0 = all cores.")

@@ -1,7 +1,7 @@
 """A job for the process that runs pycolmap: what it is asked, how far it is, and what it answers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gs_stereo.core.child import Child, Fixes, Program
@@ -95,7 +95,9 @@ def ignore_progress(_: Progress) -> None:
 
 def run_job(job: Job, on_progress: OnProgress = ignore_progress) -> JobResult:
     """Run `job` in a process of its own; StageError if it ends without a result."""
-    with Child(Program.of_module("gs_stereo.sfm.worker", name="Structure from motion", fixes=_FIXES)) as child:
+    program = Program.of_module("gs_stereo.sfm.worker", name="Structure from motion", fixes=_FIXES)
+    # Each of its threads searches features alone.
+    with Child(replace(program, environment={**program.environment, "OMP_NUM_THREADS": "1"})) as child:
         answer = child.request(
             {},
             json_text(job).encode("utf-8"),

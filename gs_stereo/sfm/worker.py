@@ -1,11 +1,16 @@
 """The process that runs pycolmap (see `sfm.job`), because that may abort on bad input or run out of memory.
 
 The result depends on the job alone. Image ids come from the sorted order in which images are imported, not from the
-order in which threads finish. Matching runs on one thread, because with more its matches differ from run to run;
-so does bundle adjustment, because Ceres adds up in thread order.
+order in which threads finish. COLMAP matches on one thread, because with more its matches differ from run to run; so
+we split the pairs among several such matchers, each with a database of its own. Bundle adjustment runs on one thread,
+because Ceres adds up in thread order.
 """
 
+import itertools
+import queue
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -122,14 +127,51 @@ def _match(job: Job, database: Path, emit: Emit) -> None:
     if job.retrieve:
         wanted |= _similar(job, database, emit)
     pairs = sorted(wanted)
+    threads = max(1, min(job.threads or cores(), len(pairs)))
+    size = min(_PAIRS_PER_CALL, len(pairs) // threads + 1)
+    chunks = [pairs[start : start + size] for start in range(0, len(pairs), size)]
+    copies = [shutil.copyfile(database, database.with_name(f"matches{index}.db")) for index in range(threads)]
+    idle: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    for copy in copies:
+        idle.put(copy)
+
+    def match(chunk: Sequence[tuple[str, str]]) -> int:
+        copy = idle.get()
+        try:
+            _match_pairs(chunk, copy, job.seed)
+        finally:
+            idle.put(copy)
+        return len(chunk)
+
+    emit("pairs", 0, len(pairs))
+    with ThreadPoolExecutor(threads) as pool:  # pycolmap releases the interpreter lock
+        for done in itertools.accumulate(pool.map(match, chunks)):
+            emit("pairs", done, len(pairs))
+    for copy in copies:
+        with pycolmap.Database.open(copy) as found, pycolmap.Database.open(database) as store:
+            _copy_matches(found, store, lambda image_id: image_id)
+        copy.unlink()
+
+
+def _match_pairs(pairs: Sequence[tuple[str, str]], database: Path, seed: int) -> None:
+    """On one thread. The matches of a pair do not depend on the others."""
     matching, verification = pycolmap.FeatureMatchingOptions(), pycolmap.TwoViewGeometryOptions()
-    matching.num_threads = 1  # two threads find other matches from run to run, though the seed is fixed
-    verification.ransac.random_seed = job.seed
+    matching.num_threads = 1
+    verification.ransac.random_seed = seed
     pairing = pycolmap.ImportedPairingOptions()
-    pairing.match_list_path = database.with_name("pairs.txt")
-    for chunk in _in_chunks("pairs", pairs, _PAIRS_PER_CALL, emit):
-        pairing.match_list_path.write_text("".join(f"{a} {b}\n" for a, b in chunk), encoding="ascii")
-        pycolmap.match_image_pairs(database, matching, pairing, verification, pycolmap.Device.cpu)
+    pairing.match_list_path = database.with_suffix(".txt")
+    pairing.match_list_path.write_text("".join(f"{a} {b}\n" for a, b in pairs), encoding="ascii")
+    pycolmap.match_image_pairs(database, matching, pairing, verification, pycolmap.Device.cpu)
+
+
+def _copy_matches(old: Any, new: Any, new_id: Callable[[int], int]) -> None:
+    """From one open database to another one of the same images, which may have other ids."""
+    for pair_id, geometry in zip(*old.read_two_view_geometries(), strict=True):
+        a, b = map(new_id, pycolmap.pair_id_to_image_pair(pair_id))
+        new.write_two_view_geometry(a, b, geometry)
+    for pair_id, matches in zip(*old.read_all_matches(), strict=True):
+        a, b = map(new_id, pycolmap.pair_id_to_image_pair(pair_id))
+        new.write_matches(a, b, matches)
 
 
 def _similar(job: Job, database: Path, emit: Emit) -> set[tuple[str, str]]:
@@ -194,12 +236,7 @@ def _copied_matches(job: Job, database: Path) -> Path:
         ids = {image.image_id: new.read_image_with_name(image.name).image_id for image in old.read_all_images()}
         for old_id, new_id in ids.items():
             new.write_keypoints(new_id, old.read_keypoints(old_id))
-        for pair_id, geometry in zip(*old.read_two_view_geometries(), strict=True):
-            a, b = (ids[image_id] for image_id in pycolmap.pair_id_to_image_pair(pair_id))
-            new.write_two_view_geometry(a, b, geometry)
-        for pair_id, matches in zip(*old.read_all_matches(), strict=True):
-            a, b = (ids[image_id] for image_id in pycolmap.pair_id_to_image_pair(pair_id))
-            new.write_matches(a, b, matches)
+        _copy_matches(old, new, ids.__getitem__)
     return copy
 
 
