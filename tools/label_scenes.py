@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,13 +18,15 @@ import numpy as np
 
 from gs_stereo.benchmarks.exact import ExactScene, load_exact_scene
 from gs_stereo.config import parse_config, parse_overrides
+from gs_stereo.core.atomic import atomic_path
 from gs_stereo.errors import InputError
 from gs_stereo.io.pair_index import read_pair_index
+from gs_stereo.io.pairs import read_pair
 from gs_stereo.io.reconstruction import load_summary
 from gs_stereo.labels.config import LabelSettings
 from gs_stereo.labels.fused import FusedSource
-from gs_stereo.labels.observations import Observations
-from gs_stereo.labels.units import LabelFolders, gather_view, plan_units, read_rendered_pair, read_view
+from gs_stereo.labels.observations import Observations, ViewDepth
+from gs_stereo.labels.units import LabelFolders, known_of_view, plan_units, rendered_pair
 from gs_stereo.pipeline.manifest import published_folder
 
 BASELINES_M = (0.05, 0.1, 0.2)
@@ -101,11 +103,26 @@ def observations_of(scene: Scene, settings: LabelSettings, every: int) -> Iterat
         fit=published_folder(scene.output / "fit"),
         work=scene.answers,
     )
-    views, pairs = plan_units(entries, folders, settings, replace(source.needs, stack=True))
+    views = plan_units(entries, folders, settings, replace(source.needs, stack=True))
     for view in list(views.values())[::every]:
-        if not view.file.exists():
-            gather_view(view)
-        known = read_view(view.file)
-        for unit in pairs.values():
-            if unit.view_file == view.file:
-                yield source.observe(read_rendered_pair(unit.pair_dir), known)
+        pairs = [rendered_pair(read_pair(unit.pair_dir)) for unit in view.pairs]
+        file = scene.answers / ".views" / f"{pairs[0].sample_id}.npz"
+        if not file.exists():
+            _write_view(file, known_of_view(view, pairs[0]))
+        known = _read_view(file)
+        for pair in pairs:
+            yield source.observe(pair, known)
+
+
+def _write_view(file: Path, known: Mapping[str, ViewDepth]) -> None:
+    maps = {f"{name}.inverse_depth": depth.inverse_depth for name, depth in known.items()}
+    maps |= {f"{name}.cost": depth.cost for name, depth in known.items() if depth.cost is not None}
+    with atomic_path(file) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **maps)
+
+
+def _read_view(file: Path) -> dict[str, ViewDepth]:
+    with np.load(file, allow_pickle=False) as maps:
+        names = [name.removesuffix(".inverse_depth") for name in maps.files if name.endswith(".inverse_depth")]
+        costs = {name: maps[f"{name}.cost"] if f"{name}.cost" in maps.files else None for name in names}
+        return {name: ViewDepth(inverse_depth=maps[f"{name}.inverse_depth"], cost=costs[name]) for name in names}

@@ -117,7 +117,7 @@ class LabelSettings(Config):
     rules: LabelConfig = Field(default=LabelConfig(), description="When a pixel gets a label, flags, confidence.")
     fused: FusionConfig = Field(default=FusionConfig(), description="fused: its sources and thresholds.")
     multiview: MultiViewConfig = Field(
-        default=MultiViewConfig(threads=1), description="fused and multibaseline: matching of many views."
+        default=MultiViewConfig(), description="fused and multibaseline: matching of many views."
     )
     backend: str = Field(default="auto", description="multibaseline: rasterizer, auto, cpu or gsplat.")
     experts: ExpertsConfig = Field(default=ExpertsConfig(), description="Settings of the experts.")

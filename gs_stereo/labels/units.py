@@ -1,7 +1,7 @@
-"""The units of work of labelling, from folders to files: one left view, then one pair."""
+"""The units of work of labelling, from folders to files: one left view with all its pairs."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,34 +21,31 @@ from gs_stereo.labels.views import Surroundings, stack_offsets, view_depths
 from gs_stereo.pipeline.manifest import PublishedFolder
 from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.splat.folder import load_photos, load_renderer
-from gs_stereo.types import SparsePoints, SparseScene, StereoLabel, StereoPair
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViewUnit:
-    """One left view. neighbours: pair folders of other views whose depth is compared.
-
-    reconstruction: None of a splat without photos. fit: None where no stack is.
-    """
-
-    pair_dir: Path
-    neighbours: tuple[Path, ...]
-    reconstruction: PublishedFolder | None
-    fit: PublishedFolder | None
-    stack_offsets: tuple[float, ...]
-    needs: ViewNeeds
-    settings: LabelSettings
-    file: Path
+from gs_stereo.types import SparsePoints, SparseScene, StereoImages, StereoLabel, StereoPair
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairUnit:
-    """One pair to label. view_file: what is known about its left view, None where its label source needs nothing."""
+    """One pair to label. file: where its maps go."""
 
     pair_dir: Path
-    view_file: Path | None
-    settings: LabelSettings
     file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewUnit:
+    """One left view with its pairs, one a baseline. neighbours: pair folders of other views whose depth is compared.
+
+    reconstruction: None of a splat without photos. fit: None where no stack is.
+    """
+
+    pairs: tuple[PairUnit, ...]
+    neighbours: tuple[Path, ...] = ()
+    reconstruction: PublishedFolder | None = None
+    fit: PublishedFolder | None = None
+    stack_offsets: tuple[float, ...] = ()
+    needs: ViewNeeds = field(default_factory=ViewNeeds)
+    settings: LabelSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,81 +65,76 @@ class LabelFolders:
 
 def plan_units(
     entries: Sequence[PairEntry], folders: LabelFolders, settings: LabelSettings, needs: ViewNeeds
-) -> tuple[dict[str, ViewUnit], dict[str, PairUnit]]:
-    """The left views, each under the sample id of its first pair, and the pairs by sample id."""
-    first: dict[str, PairEntry] = {}
-    for entry in entries:
-        first.setdefault(entry.view_id, entry)
-    views = {}
-    if folders.rendered and needs != ViewNeeds():
-        views = _plan_views(entries, list(first.values()), folders, settings, needs)
-    pairs = {
-        entry.sample_id: PairUnit(
-            pair_dir=folders.pairs / entry.sample_id,
-            view_file=views[first[entry.view_id].sample_id].file if views else None,
-            settings=settings,
-            file=folders.work / ".labels" / f"{entry.sample_id}.npz",
-        )
-        for entry in entries
-    }
-    return views, pairs
-
-
-def _plan_views(
-    entries: Sequence[PairEntry],
-    first: Sequence[PairEntry],
-    folders: LabelFolders,
-    settings: LabelSettings,
-    needs: ViewNeeds,
 ) -> dict[str, ViewUnit]:
+    """The left views by view id, in the order of their first pairs."""
+    pairs: dict[str, list[PairEntry]] = {}
+    for entry in entries:
+        pairs.setdefault(entry.view_id, []).append(entry)
+    views = {name: ViewUnit(pairs=_pair_units(those, folders), settings=settings) for name, those in pairs.items()}
+    if not folders.rendered or needs == ViewNeeds():
+        return views
     if folders.reconstruction is None:
         needs = replace(needs, photos=0)
     else:
         error_px = load_summary(folders.reconstruction.path).mean_reprojection_error_px
         if error_px is not None and error_px > settings.fused.max_reprojection_px:
             needs = replace(needs, photos=0)
-    cameras = {entry.sample_id: read_rig(folders.pairs / entry.sample_id).left for entry in first}
+    cameras = {name: read_rig(unit.pairs[0].pair_dir).left for name, unit in views.items()}
     offsets: tuple[float, ...] = ()
     if needs.stack:
         offsets = stack_offsets([read_rig(folders.pairs / entry.sample_id).baseline for entry in entries])
-    views = {}
-    for entry in first:
-        depth = entry.median_depth
+    for name, unit in views.items():
+        depth = pairs[name][0].median_depth
         near: list[str] = []
         if needs.surroundings and depth:
-            others = [name for name in cameras if name != entry.sample_id]
-            cameras_of_others = [cameras[name] for name in others]
-            chosen = views_with_parallax(cameras[entry.sample_id], cameras_of_others, depth, settings.fused.neighbours)
+            others = [other for other in cameras if other != name]
+            chosen = views_with_parallax(
+                cameras[name], [cameras[other] for other in others], depth, settings.fused.neighbours
+            )
             near = [others[index] for index in chosen]
-        views[entry.sample_id] = ViewUnit(
-            pair_dir=folders.pairs / entry.sample_id,
-            neighbours=tuple(folders.pairs / name for name in near),
+        views[name] = replace(
+            unit,
+            neighbours=tuple(views[other].pairs[0].pair_dir for other in near),
             reconstruction=folders.reconstruction,
             fit=folders.fit,
             stack_offsets=offsets,
             needs=needs,
-            settings=settings,
-            file=folders.work / ".views" / f"{entry.sample_id}.npz",
         )
     return views
 
 
-def gather_view(unit: ViewUnit) -> Path:
-    """Find out what the label source needs to know about a view and write it; returns the file."""
-    found = view_depths(read_rendered_pair(unit.pair_dir), _surroundings(unit), unit.needs, unit.settings.multiview)
-    maps = {f"{name}.inverse_depth": depth.inverse_depth for name, depth in found.items()}
-    maps |= {f"{name}.cost": depth.cost for name, depth in found.items() if depth.cost is not None}
-    with atomic_path(unit.file) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **maps)
-    return unit.file
+def _pair_units(entries: Sequence[PairEntry], folders: LabelFolders) -> tuple[PairUnit, ...]:
+    names = [entry.sample_id for entry in entries]
+    return tuple(PairUnit(pair_dir=folders.pairs / name, file=folders.work / f"{name}.npz") for name in names)
 
 
-def read_rendered_pair(folder: Path) -> StereoPair:
-    """A pair with its depth; InputError if it was not rendered."""
-    pair = read_pair(folder)
+def label_view(unit: ViewUnit) -> list[Path]:
+    """Label the pairs of a left view and write their maps; returns the files.
+
+    What the label source needs to know about the view is found out once, for all its baselines.
+    """
+    known: Mapping[str, ViewDepth] | None = None
+    for pair_unit in unit.pairs:
+        pair = read_pair(pair_unit.pair_dir)
+        known = known_of_view(unit, pair) if known is None else known
+        label = label_pair(pair, known, unit.settings)
+        with atomic_path(pair_unit.file) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **asdict(label))
+    return [pair_unit.file for pair_unit in unit.pairs]
+
+
+def known_of_view(unit: ViewUnit, pair: StereoImages) -> Mapping[str, ViewDepth]:
+    """What the label source needs to know about the left view of `pair`, as far as it can be known."""
+    if unit.needs == ViewNeeds():
+        return {}
+    return view_depths(rendered_pair(pair), _surroundings(unit), unit.needs, unit.settings.multiview)
+
+
+def rendered_pair(pair: StereoImages) -> StereoPair:
+    """The pair, if it has depth; InputError if it was not rendered."""
     if not isinstance(pair, StereoPair):
         raise InputError(
-            f"The pair {folder} has no rendered depth; label it with a matcher, for example --expert lite."
+            f"The pair {pair.sample_id} has no rendered depth; label it with a matcher, for example --expert lite."
         )
     return pair
 
@@ -170,25 +162,7 @@ def _surroundings(unit: ViewUnit) -> Surroundings:
     )
 
 
-def label_unit(unit: PairUnit) -> Path:
-    """Label one pair and write its maps; returns the file."""
-    label = label_pair(read_pair(unit.pair_dir), read_view(unit.view_file), unit.settings)
-    with atomic_path(unit.file) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **asdict(label))
-    return unit.file
-
-
 def read_label(file: Path) -> StereoLabel:
-    """The maps that `label_unit` wrote."""
+    """The maps that `label_view` wrote for a pair."""
     with np.load(file, allow_pickle=False) as maps:
         return StereoLabel(**{name: maps[name] for name in maps.files})
-
-
-def read_view(file: Path | None) -> dict[str, ViewDepth]:
-    """The maps that `gather_view` wrote."""
-    if file is None:
-        return {}
-    with np.load(file, allow_pickle=False) as maps:
-        names = [name.removesuffix(".inverse_depth") for name in maps.files if name.endswith(".inverse_depth")]
-        costs = {name: maps[f"{name}.cost"] if f"{name}.cost" in maps.files else None for name in names}
-        return {name: ViewDepth(inverse_depth=maps[f"{name}.inverse_depth"], cost=costs[name]) for name in names}

@@ -2,7 +2,7 @@
 
 from pydantic import Field, PositiveFloat
 
-from gs_stereo.config import Config
+from gs_stereo.config import MEANS, Config
 
 
 class SweepConfig(Config):
@@ -63,4 +63,6 @@ class MultiViewConfig(Config):
     )
     far_cost: float = Field(default=0.15, ge=0, le=1, description="A cost above this is a bad match, near the prior")
     near_rounds: int = Field(default=1, ge=0, le=10, description="Rounds of propagation near a prior")
-    threads: int = Field(default=0, ge=0, le=256, description="Threads of the native kernel; 0 = all cores")
+    threads: int = Field(
+        default=0, ge=0, le=256, description="Threads of the native kernel; 0 = all cores", json_schema_extra=MEANS
+    )

@@ -1,6 +1,6 @@
 """What a stage is: it reads published folders, writes its own work folder, and knows nothing else."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -47,22 +47,22 @@ class StageContext:
     def finished(
         self,
         title: str,
-        function: Callable[[U], Path],
+        function: Callable[[U], Sequence[Path]],
         units: Mapping[str, U],
         *,
         noun: str,
         workers: int | None = None,
     ) -> Iterator[str]:
-        """Do the units that are not done yet, each of which writes one file, and yield the names of all in order.
+        """Do the units that are not done yet, each of which returns the files it wrote, and yield all names in order.
 
-        A unit is recorded under `title/name` with its file, so that an interrupted run goes on after it.
+        A unit is recorded under `title/name` with its files, so that an interrupted run goes on after it.
         """
         todo = {name: unit for name, unit in units.items() if not self.units.done(f"{title}/{name}")}
         with progress(title, len(units), noun) as bar:
             files = self.executor.map(function, list(todo.values()), workers=workers)
             for name in units:
                 if name in todo:
-                    self.units.record(f"{title}/{name}", [next(files)])
+                    self.units.record(f"{title}/{name}", next(files))
                 yield name
                 bar.advance()
 

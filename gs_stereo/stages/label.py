@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -28,8 +28,9 @@ from gs_stereo.stages.render_pairs import pairs_folder
 if TYPE_CHECKING:
     from gs_stereo.datasets.card import CardFacts
     from gs_stereo.datasets.schema import DatasetInfo, ShardSample
+    from gs_stereo.io.pair_index import PairEntry
     from gs_stereo.labels.protocol import LabelSource
-    from gs_stereo.labels.units import LabelFolders, PairUnit
+    from gs_stereo.labels.units import LabelFolders, PairUnit, ViewUnit
 
 
 class LabelStageConfig(LabelSettings):
@@ -87,7 +88,7 @@ class LabelStage(Stage):
     def run(self, context: StageContext, config: LabelStageConfig) -> StageOutcome:
         from gs_stereo.datasets.card import FactCounter, write_card
         from gs_stereo.datasets.write import ShardWriting, write_dataset
-        from gs_stereo.labels.units import LabelFolders, gather_view, label_unit, plan_units
+        from gs_stereo.labels.units import LabelFolders, label_view, plan_units
 
         source = make_source(config)
         for note in source.notes():
@@ -103,24 +104,36 @@ class LabelStage(Stage):
             if _made_of(reconstruct.FOLDER, pairs_dir)
             else None,
             fit=context.published_folder(splat_folder.FOLDER) if _needs_fit(source, pairs_dir) else None,
-            work=context.work_dir,
+            work=context.work_dir / ".labels",
         )
-        views, pairs = plan_units(read_pair_index(folders.pairs), folders, config, source.needs)
-        for _ in context.finished("views", gather_view, views, noun="view"):
-            pass  # each left view once, for all its baselines
-        labelled = context.finished("label", label_unit, pairs, noun="pair", workers=source.processes())
+        entries = read_pair_index(folders.pairs)
+        views = plan_units(entries, folders, config, source.needs)
+        labelled = context.finished("label", label_view, views, noun="view", workers=source.processes())
         counter = FactCounter()
-        samples = counter.watch(_samples(pairs[name] for name in labelled))  # while the next pairs are labelled
+        samples = counter.watch(_samples(_in_order(entries, views, labelled)))  # while the next views are labelled
         info = _dataset_info(context, config, source, folders)
         writing = ShardWriting(samples_per_shard=config.samples_per_shard, compression=config.compression)
         for path in [*context.work_dir.glob("*.h5"), context.work_dir / "dataset.json"]:
             path.unlink(missing_ok=True)  # of an interrupted run: shards are written in one go
-        index = write_dataset(context.work_dir, samples, info, sample_count=len(pairs), writing=writing)
+        index = write_dataset(context.work_dir, samples, info, sample_count=len(entries), writing=writing)
         facts = counter.facts(index)
         write_card(context.work_dir, facts)
-        for name in (".labels", ".views"):
-            shutil.rmtree(context.work_dir / name, ignore_errors=True)
+        shutil.rmtree(folders.work, ignore_errors=True)
         return _outcome(facts)
+
+
+def _in_order(
+    entries: Iterable[PairEntry], views: Mapping[str, ViewUnit], labelled: Iterator[str]
+) -> Iterator[PairUnit]:
+    """The pairs in the order of their index, each as soon as its view is labelled."""
+    units = {unit.pair_dir.name: unit for view in views.values() for unit in view.pairs}
+    ready: set[str] = set()
+    for entry in entries:
+        while entry.view_id not in ready:
+            ready.add(next(labelled))
+        yield units[entry.sample_id]
+    for _ in labelled:  # nothing is left: this ends the pool and the progress bar
+        pass
 
 
 def _samples(units: Iterable[PairUnit]) -> Iterator[ShardSample]:

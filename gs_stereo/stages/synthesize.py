@@ -114,8 +114,8 @@ class SynthesizeStage(Stage):
         )
 
 
-def synthesize_unit(unit: PairUnit) -> Path:
-    """Make one pair and write its folder; returns its pair.json, which holds the sha256 of its images."""
+def synthesize_unit(unit: PairUnit) -> list[Path]:
+    """Make one pair and write its folder; returns its pair.json alone, which holds the sha256 of its images."""
     from dataclasses import replace
 
     from gs_stereo.io.pairs import PAIR_FILE, write_pair
@@ -137,7 +137,7 @@ def synthesize_unit(unit: PairUnit) -> Path:
     if unit.photo.unit is not None:
         made_by = replace(made_by, settings={**made_by.settings, "cameras": "of the capture"})
     write_pair(unit.folder, images, pair.measures(made_by))
-    return unit.folder / PAIR_FILE
+    return [unit.folder / PAIR_FILE]
 
 
 def _of_capture(paths: ScenePaths, config: SynthesizeConfig) -> bool:
