@@ -98,7 +98,7 @@ class PhotoUnit:
     mask: Path
 
 
-def plant_unit(unit: PhotoUnit) -> Path:
+def plant_unit(unit: PhotoUnit) -> list[Path]:
     """Write the photo with the objects that it sees, and its mask; a planted object hides what is masked."""
     from gs_stereo.audit.planting import Look, plant
     from gs_stereo.imaging.images import write_png, write_png_with_alpha
@@ -126,7 +126,7 @@ def plant_unit(unit: PhotoUnit) -> Path:
         write_png(unit.file, planted.image)
     else:
         write_png_with_alpha(unit.file, planted.image, ~cut_out | shown)
-    return unit.file
+    return [unit.file] if hidden is None else [unit.file, unit.mask]
 
 
 def load_world(plan: AuditPlan, source: PublishedFolder) -> World:
