@@ -64,7 +64,7 @@ def parse_config(config_type: type[C], values: Mapping[str, Any], *, where: str)
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping with the safe loader; ConfigError if it is missing, broken or not a mapping."""
     try:
-        values = _yaml_value(_yaml_text(path))
+        values = yaml_value(yaml_text(path))
     except FileNotFoundError as error:
         raise ConfigError(f"The file {path} does not exist; check the path.") from error
     except (OSError, ValueError) as error:
@@ -77,8 +77,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _yaml_text(path: Path) -> str:
-    """ValueError for a file that is too large or no text."""
+def yaml_text(path: Path) -> str:
+    """The content of a small text file; ValueError for a file that is too large or no text."""
     if path.exists() and not path.is_file():  # opening a pipe would wait for who writes into it
         raise ValueError("it is no file")
     with path.open("rb") as stream:
@@ -88,7 +88,7 @@ def _yaml_text(path: Path) -> str:
     return content.decode("utf-8")
 
 
-def _yaml_value(text: str) -> Any:
+def yaml_value(text: str) -> Any:
     """What a YAML text says, without running code; ValueError if it is broken, or a few bytes say too much."""
     import yaml
 
@@ -153,7 +153,7 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
         if not equals or not all(keys):
             raise ConfigError(f"The override {assignment!r} must look like stage.setting=value.")
         try:
-            value = _yaml_value(text)
+            value = yaml_value(text)
         except ValueError as error:
             raise ConfigError(f"The value of the override {assignment!r} is not valid YAML; quote it.") from error
         for key in reversed(keys):

@@ -88,6 +88,7 @@ def targets(scene: Path) -> Mapping[str, Target]:
     from gs_stereo.io.pairs import read_pair
     from gs_stereo.io.ply import load_points, load_splat, read_origin
     from gs_stereo.io.reconstruction import load_sparse_scene
+    from gs_stereo.io.rigs import read_rig
     from gs_stereo.io.transforms import read_transforms
     from gs_stereo.io.view_files import read_view_file
     from gs_stereo.pipeline.manifest import damaged_output, read_manifest
@@ -111,6 +112,9 @@ def targets(scene: Path) -> Mapping[str, Target]:
 
     def splat(folder: Path) -> object:
         return load_splat(folder / "splat.ply"), read_origin(folder / "splat.ply")
+
+    def rigs(folder: Path) -> object:
+        return [read_rig(path) for path in sorted(folder.iterdir()) if path.stem not in ("left", "right")]
 
     found = {
         "colmap text": Target(folder=scene / "sparse/0", files=("*.txt",), read=read_best_model),
@@ -141,6 +145,7 @@ def targets(scene: Path) -> Mapping[str, Target]:
         "shard alone": Target(
             folder=out / "dataset/sgbm", files=("*.h5",), read=lambda f: [sum(map(_samples, f.glob("*.h5")))]
         ),
+        "rigs": Target(folder=brought / "rigs", files=("*",), read=rigs),
         "manifest": Target(folder=brought / "manifest", files=("*",), read=manifest),
     }
     photos = {f"photo {path.name}": path for path in sorted((brought / "photos").iterdir())}
@@ -307,7 +312,7 @@ def bring(scene: Path) -> None:
     out, brought = scene / "gsstereo", scene.parent / "brought"
     if brought.exists():
         return
-    for name in ("transforms", "views", "positions", "splat", "recipe", "pairs", "manifest", "photos"):
+    for name in ("transforms", "views", "positions", "splat", "recipe", "pairs", "manifest", "rigs", "photos"):
         (brought / name).mkdir(parents=True)
     cameras = load_sparse_scene(out / "reconstruct").cameras[:4]
     frames = [{"file_path": f"{camera.name}", "transform_matrix": camera.world_from_cam.tolist()} for camera in cameras]
@@ -326,6 +331,7 @@ def bring(scene: Path) -> None:
     shutil.copy(out / "fit/splat.json", brought / "splat/splat.json")
     text = "name: r\nstages:\n  - stage: fit\n    set: {iterations: 7, sweep: {planes: 32}}\n  - stage: label\n"
     (brought / "recipe/recipe.yaml").write_text(text)
+    _write_rigs(brought / "rigs")
     shutil.copy(out / "pairs/default/pairs.json", brought / "pairs/pairs.json")
     shutil.copy(out / "dataset/sgbm/manifest.json", brought / "manifest/manifest.json")
     exif = Image.Exif()
@@ -339,6 +345,34 @@ def bring(scene: Path) -> None:
         picture = small if suffix in ("png", "tif", "webp") else small.convert("RGB")
         options: dict[str, Any] = {} if suffix == "bmp" else {"exif": exif}
         picture.save(brought / "photos" / suffix / f"a.{suffix}", **options)
+
+
+def _write_rigs(folder: Path) -> None:
+    """One stereo camera as OpenCV, ROS, Kalibr and DepthAI write it."""
+    lens, bent = [[300.0, 0.0, 160.0], [0.0, 300.0, 120.0], [0.0, 0.0, 1.0]], [0.01, -0.02, 0.0, 0.001]
+    flat, turned = str(np.ravel(lens).tolist()), [[1.0, 0.0, 0.01], [0.0, 1.0, 0.0], [-0.01, 0.0, 1.0]]
+    matrices = {"M1": flat, "M2": flat, "D1": bent, "D2": bent, "R": np.ravel(turned).tolist(), "T": [-0.1, 0.0, 0.0]}
+    tagged = "".join(f"{name}: !!opencv-matrix\n   rows: 3\n   data: {data}\n" for name, data in matrices.items())
+    (folder / "opencv.yml").write_text(f"%YAML:1.0\n---\nimage_size: [320, 240]\n{tagged}")
+    for name, shift in (("left", 0.0), ("right", -30.0)):
+        data = [300.0, 0.0, 160.0, shift, 0.0, 300.0, 120.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+        text = f"image_width: 320\nimage_height: 240\nprojection_matrix: {{rows: 3, cols: 4, data: {data}}}\n"
+        (folder / f"{name}.yaml").write_text(text)
+    (folder / "rig.yaml").write_text("calibration: [left.yaml, right.yaml]\nsensor: {read_noise: 1.5, grey: true}\n")
+    chain: dict[str, Any] = {
+        name: {
+            "distortion_model": model,
+            "distortion_coeffs": bent,
+            "intrinsics": [300, 300, 160, 120],
+            "resolution": [320, 240],
+        }
+        for name, model in (("cam0", "equidistant"), ("cam1", "equidistant"))
+    }
+    chain["cam1"]["T_cn_cnm1"] = [[1.0, 0, 0, -0.1], [0, 1.0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]]
+    (folder / "camchain.yaml").write_text(json.dumps(chain))
+    outer = {"rotationMatrix": turned, "translation": {"x": -7.5, "y": 0.0, "z": 0.0}, "toCameraSocket": 2}
+    eye = {"intrinsicMatrix": lens, "distortionCoeff": bent, "extrinsics": outer, "width": 320, "height": 240}
+    (folder / "oak.json").write_text(json.dumps({"cameraData": [[1, eye], [2, eye]], "stereoConfigData": {}}))
 
 
 def summary(outcomes: list[tuple[str, int, Outcome]]) -> dict[str, Any]:

@@ -137,6 +137,10 @@ def render_pairs(
     stack_views: Annotated[
         int | None, typer.Option(help="Instead: rectified stacks of so many views with depth, spread over the capture.")
     ] = None,
+    rig: Annotated[
+        Path | None,
+        typer.Option(help="Pairs as this stereo camera would see them: a rig file, or its calibration (docs/rig.md)."),
+    ] = None,
     width: Annotated[int | None, typer.Option(help="Width of the pairs, px; the photo's by default.")] = None,
     height: Annotated[int | None, typer.Option(help="Height of the pairs, px; the photo's by default.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of this set of pairs.", show_default="default")] = None,
@@ -152,6 +156,7 @@ def render_pairs(
         views="file" if file else views,
         views_file=path_near_scene(Path(views), scene) if file and views else None,
         stack_views=stack_views,
+        rig=path_near_scene(rig, scene),
         width=width,
         height=height,
         name=name,

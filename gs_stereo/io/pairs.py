@@ -27,6 +27,7 @@ from gs_stereo.core.hashing import sha256_file
 from gs_stereo.core.records import JsonObject, OpenRecord, read_record, write_record
 from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.imaging.images import read_photo, write_png
+from gs_stereo.imaging.sensor import SensedPair
 from gs_stereo.io.hdf5 import HDF5_ERRORS, own_dataset
 from gs_stereo.io.views import CameraRecord
 from gs_stereo.types import DepthMaps, StereoImages, StereoPair, StereoRig
@@ -35,6 +36,8 @@ PAIR_FILE = "pair.json"
 GEOMETRY_FILE = "geometry.h5"
 
 _EYES, _CUT_OUT = ("left", "right"), "left_cut_out"
+_CLEAN = tuple(f"{eye}.png" for eye in _EYES)
+_SEEN = tuple(f"seen_{eye}.png" for eye in _EYES)
 _MAPS = tuple(item.name for item in fields(DepthMaps))
 _MAX_EXTRA_VIEWS = 99
 
@@ -63,9 +66,12 @@ class PairHeader(OpenRecord):
         return self.left_camera.height, self.left_camera.width
 
 
-def write_pair(folder: Path, pair: StereoImages, measures: Mapping[str, Any] | None = None) -> None:
+def write_pair(
+    folder: Path, pair: StereoImages, measures: Mapping[str, Any] | None = None, seen: SensedPair | None = None
+) -> None:
     """Write a pair to `folder`, replacing what is there; `measures` are JSON values that are stored as they are.
 
+    seen: the images as a camera stores them.
     Raises InputError or StageError if the place is not writable or the disk is full.
     """
     if len(pair.extra_views) != len(pair.extra_offsets) or len(pair.extra_views) > _MAX_EXTRA_VIEWS:
@@ -76,6 +82,8 @@ def write_pair(folder: Path, pair: StereoImages, measures: Mapping[str, Any] | N
     with atomic_folder(folder) as work:
         for name, image in {"left": pair.left, "right": pair.right}.items():
             write_png(work / f"{name}.png", image)
+        for name, image in zip(_SEEN, (seen.left, seen.right) if seen else (), strict=False):
+            write_png(work / name, image)
         for number, image in enumerate(pair.extra_views):
             write_png(work / _extra_name(number), image)
         if isinstance(pair, StereoPair):
@@ -104,9 +112,13 @@ def read_pair(folder: Path) -> StereoImages:
 
 
 def read_images(folder: Path) -> StereoImages:
-    """Only the images of a pair, its rig, and of a stack the depth of its views."""
+    """Only the images of a pair, its rig, and of a stack the depth of its views.
+
+    The images are those that a camera stores, where there are such.
+    """
     header = read_header(folder)
-    return replace(_images(folder, header), **_read_stack_depth(folder, header))
+    eyes = _SEEN if _SEEN[0] in header.sha256 else _CLEAN
+    return replace(_images(folder, header, eyes), **_read_stack_depth(folder, header))
 
 
 def read_rig(folder: Path) -> StereoRig:
@@ -133,9 +145,9 @@ def _extra_depth_name(number: int) -> str:
     return f"extra_{number:02d}"
 
 
-def _images(folder: Path, header: PairHeader) -> StereoImages:
+def _images(folder: Path, header: PairHeader, eyes: tuple[str, ...] = _CLEAN) -> StereoImages:
     images = []
-    for name in ("left.png", "right.png", *map(_extra_name, range(len(header.extra_offsets)))):
+    for name in (*eyes, *map(_extra_name, range(len(header.extra_offsets)))):
         _check_unchanged(folder / name, header)
         image = read_photo(folder / name, upright=False)
         if image.shape[:2] != header.size:

@@ -12,12 +12,15 @@ from gs_stereo.core.hashing import sha256_text, unit_seed
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.trajectories import interpolated_cameras, neighbours, perturbed_camera
 from gs_stereo.geometry.view_selection import common_size, fitted_to_size
+from gs_stereo.io.rigs import Rig, read_rig
 from gs_stereo.io.view_files import read_view_file
+from gs_stereo.log import logger
 from gs_stereo.splat.pairs_config import PairsConfig
 from gs_stereo.splat.stack_planner import stack_centres, stack_places
 from gs_stereo.types import Camera, SparseScene
 
 _MAX_ID_LENGTH = 80
+_DOFFS_PX = 0.05
 _USUAL_STACKS = 20
 """At most, of a scene, in arXiv 2512.10959."""
 
@@ -53,21 +56,40 @@ def plan_pairs(scene: SparseScene, config: PairsConfig, seed: int) -> list[PairP
     """
     if config.stack_views:
         return _plan_stacks(scene, config, seed)
-    views = _views(scene, config, seed)
-    width, height = common_size(views, config.width, config.height)
-    baselines: dict[str, float | TargetDisparity] = {f"b{baseline!r}": baseline for baseline in config.baselines}
+    views, rig = _views(scene, config, seed), read_rig(Path(config.rig)) if config.rig else None
+    width, height = (rig.width, rig.height) if rig else common_size(views, config.width, config.height)
+    lengths = config.baselines
+    if rig and not (lengths or config.target_disparity_px):
+        lengths = (_length_of(rig, scene),)
+    baselines: dict[str, float | TargetDisparity] = {f"b{baseline!r}": baseline for baseline in lengths}
     baselines |= {f"d{target:.10g}": TargetDisparity(target) for target in config.targets_px(width)}
     return [
         PairPlan(
             sample_id=f"{safe_name}_{suffix}",
             view_id=view.name,
-            left=fitted_to_size(view, width, height),
+            left=rig.at(view) if rig else fitted_to_size(view, width, height),
             baseline=baseline,
             extra_offsets=config.extra_offsets,
         )
         for view, safe_name in zip(views, safe_names([view.name for view in views]), strict=True)
         for suffix, baseline in baselines.items()
     ]
+
+
+def _length_of(rig: Rig, scene: SparseScene) -> float:
+    """The rig's baseline in scene units. Warns of principal points that differ: ours are one."""
+    if scene.metres_per_unit is None:
+        raise InputError(
+            f"The rig has a baseline of {rig.baseline_m:g} m, but the scene has no scale; give it one (reconstruct "
+            "--known-distance or --metres-per-unit), or choose --baseline or --target-disparity."
+        )
+    if abs(rig.doffs_px) > _DOFFS_PX:
+        logger.warning(
+            "The principal points of the rig differ by %.2f px (doffs); pairs have both at the left one, so that "
+            "disparity = f b / depth, which is %.2f px more than that of the camera's own pairs.",
+            *(rig.doffs_px, rig.doffs_px),
+        )
+    return rig.baseline_m / scene.metres_per_unit
 
 
 def _plan_stacks(scene: SparseScene, config: PairsConfig, seed: int) -> list[PairPlan]:

@@ -134,6 +134,11 @@ class PairsConfig(Config):
     )
     width: int | None = Field(default=None, ge=16, le=16384, description="Image width; by default the photos'.")
     height: int | None = Field(default=None, ge=16, le=16384, description="Image height; by default the photos'.")
+    rig: str | None = Field(
+        default=None,
+        description="A stereo camera whose pairs these are to be: a rig file, or a calibration of OpenCV, Kalibr or "
+        "DepthAI. It says size, focal length, baseline and what the sensor does.",
+    )
     extra_offsets: tuple[float, ...] = Field(
         default=(),
         description="More views of a rectified stack: offsets from the left eye in multiples of the baseline.",
@@ -182,6 +187,8 @@ class PairsConfig(Config):
             raise ValueError("stack_views chooses its own baselines; leave baselines, targets and extra_offsets out")
         if self.stack_views and self.views not in ("train", "file"):
             raise ValueError("stack_views chooses its own places; leave views out, or give a file of them")
+        if self.rig and (self.width or self.height or self.stack_views or self.extra_offsets):
+            raise ValueError("a rig says the size and has two eyes; leave width, height, extra_offsets and stacks out")
         if (self.views == "file") != (self.views_file is not None):
             raise ValueError("views=file and views_file belong together")
         return self
@@ -193,5 +200,6 @@ class PairsConfig(Config):
         return self.guards.model_copy(update=stricter) if self.stack_views else self.guards
 
     def targets_px(self, width: int) -> tuple[float, ...]:
-        """Target median disparities in pixels for images of this width; none when baselines are given."""
-        return () if self.baselines else self.target_disparity_px or (self.default_disparity_share * width,)
+        """Target median disparities in pixels for images of this width; none when baselines or a rig are given."""
+        default = () if self.baselines or self.rig else (self.default_disparity_share * width,)
+        return self.target_disparity_px or default

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from gs_stereo.core.hashing import unit_seed
 from gs_stereo.core.records import json_values
 from gs_stereo.errors import StageError
 from gs_stereo.io.pair_index import PairEntry, write_pair_index
+from gs_stereo.io.rigs import read_rig, rig_parts
 from gs_stereo.io.view_files import view_file_parts
 from gs_stereo.log import progress
 from gs_stereo.pipeline.cell import Resources
@@ -25,6 +27,7 @@ from gs_stereo.stages import reconstruct
 from gs_stereo.stages.import_splat import ImportSplatStage
 
 if TYPE_CHECKING:
+    from gs_stereo.imaging.sensor import SensorConfig
     from gs_stereo.splat.pair_planner import PairPlan
 
 
@@ -55,6 +58,8 @@ class RenderPairsStage(Stage):
         if config.views_file:
             path = paths.scene / config.views_file
             external = {f"(views file) {part.relative_to(path)}": part for part in view_file_parts(path)}
+        if config.rig:
+            external |= {f"(rig) {number}": part for number, part in enumerate(rig_parts(paths.scene / config.rig))}
         published = {splat_folder.FOLDER: "fit"}
         if not splat_without_photos(paths):
             published[reconstruct.FOLDER] = "reconstruct"
@@ -71,8 +76,17 @@ class RenderPairsStage(Stage):
         fit, folder = context.published_folder(splat_folder.FOLDER), context.work_dir
         scene = splat_folder.load_scene(reconstruction.path if reconstruction else None, fit.path)
         plans = plan_pairs(scene, config, context.seed)
+        sensor = read_rig(Path(config.rig)).sensor if config.rig else None
         units = [
-            PairUnit(plan=plan, config=config, reconstruction=reconstruction, fit=fit, folder=folder / plan.sample_id)
+            PairUnit(
+                plan=plan,
+                config=config,
+                reconstruction=reconstruction,
+                fit=fit,
+                folder=folder / plan.sample_id,
+                sensor=sensor,
+                seed=unit_seed(context.seed, f"sensor {plan.sample_id}"),
+            )
             for plan in plans
             if not context.units.done(plan.sample_id)
         ]
@@ -99,17 +113,23 @@ def splat_without_photos(paths: ScenePaths) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class PairUnit:
-    """One pair to render, into its own folder. reconstruction: None of a splat without photos."""
+    """One pair to render, into its own folder.
+
+    reconstruction: None of a splat without photos. sensor: what the camera does to the images, with `seed`.
+    """
 
     plan: PairPlan
     config: RenderPairsConfig
     reconstruction: PublishedFolder | None
     fit: PublishedFolder
     folder: Path
+    sensor: SensorConfig | None
+    seed: int
 
 
 def render_unit(unit: PairUnit) -> PairEntry:
     """Render one pair and write its folder, unless a guard refuses it."""
+    from gs_stereo.imaging.sensor import sensed
     from gs_stereo.io.pairs import write_pair
     from gs_stereo.splat.guards import Capture
     from gs_stereo.splat.pairs import render_planned_pair
@@ -128,7 +148,10 @@ def render_unit(unit: PairUnit) -> PairEntry:
     outcome = render_planned_pair(unit.plan, renderer, Capture(scene=scene, photos=photos), unit.config)
     measures = json_values(outcome.measures)
     if outcome.pair is not None:
-        write_pair(unit.folder, outcome.pair, measures)
+        seen = sensed(outcome.pair.left, outcome.pair.right, unit.sensor, unit.seed) if unit.sensor else None
+        if seen and unit.sensor:
+            measures["sensor"] = {**unit.sensor.model_dump(exclude_defaults=True), "drawn": seen.drawn}
+        write_pair(unit.folder, outcome.pair, measures, seen)
     plan = unit.plan
     return PairEntry(sample_id=plan.sample_id, view_id=plan.view_id, refusal=outcome.refusal, measures=measures)
 

@@ -13,6 +13,7 @@ from builders import camera_at
 
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import GsStereoError, InputError
+from gs_stereo.imaging.sensor import SensorConfig, sensed
 from gs_stereo.io import pairs as pairs_module
 from gs_stereo.io.pairs import read_header, read_images, read_pair, write_pair
 from gs_stereo.types import DepthMaps, StereoPair, StereoRig
@@ -248,3 +249,19 @@ def test_an_unwritable_folder_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="not writable"):
         write_pair(tmp_path / "p", make_pair())
     tmp_path.chmod(0o700)
+
+
+def test_what_a_camera_sees_is_stored_beside_what_is_labelled(tmp_path):
+    pair = make_pair()
+    seen = sensed(pair.left, pair.right, SensorConfig(grey=True, read_noise=4, row_offset_px=2), 1)
+    write_pair(tmp_path / "pair", pair, seen=seen)
+    assert_equal(read_pair(tmp_path / "pair"), pair)
+    images = read_images(tmp_path / "pair")
+    np.testing.assert_array_equal(images.left, seen.left)
+    np.testing.assert_array_equal(images.right, seen.right)
+    assert (images.left != pair.left).any()
+    (tmp_path / "pair" / "seen_right.png").unlink()
+    with pytest.raises(InputError, match="seen_right"):
+        read_images(tmp_path / "pair")
+    write_pair(tmp_path / "pair", pair)
+    np.testing.assert_array_equal(read_images(tmp_path / "pair").left, pair.left)

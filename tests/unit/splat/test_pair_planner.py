@@ -108,3 +108,30 @@ def test_views_from_a_file_keep_their_poses(tmp_path):
 def test_too_few_photos_are_an_input_error(views, count):
     with pytest.raises(InputError, match="photos"):
         plan_pairs(plane_scene(["a.jpg"][:count]), PairsConfig(views=views), 0)
+
+
+RIG = "{width: 48, height: 32, fx: 50, cx: 20, cy: 15, baseline_m: 0.12, doffs: 2}"
+
+
+def test_a_rig_says_size_intrinsics_and_baseline_in_scene_units(tmp_path, caplog):
+    path = tmp_path / "rig.yaml"
+    path.write_text(RIG)
+    scene = replace(plane_scene(["a.jpg", "b.jpg"]), metres_per_unit=0.5)
+    plans = plan_pairs(scene, PairsConfig(rig=str(path)), 0)
+    assert [plan.baseline for plan in plans] == [0.24, 0.24]
+    for plan, camera in zip(plans, scene.cameras, strict=True):
+        assert (plan.left.width, plan.left.height, plan.left.name) == (48, 32, camera.name)
+        assert plan.left.intrinsics.tolist() == [[50, 0, 20.5], [0, 50, 15.5], [0, 0, 1]]
+        assert plan.left.cam_from_world is camera.cam_from_world
+    assert "2.00 px more" in caplog.text
+    [plan] = plan_pairs(plane_scene(["a.jpg"]), PairsConfig(rig=str(path), target_disparity_px=(5,)), 0)
+    assert plan.baseline == TargetDisparity(5)
+
+
+def test_a_rig_needs_a_scale_and_its_own_size(tmp_path):
+    path = tmp_path / "rig.yaml"
+    path.write_text(RIG)
+    with pytest.raises(InputError, match=r"0\.12 m, but the scene has no scale; .*--known-distance"):
+        plan_pairs(plane_scene(["a.jpg"]), PairsConfig(rig=str(path)), 0)
+    with pytest.raises(ValueError, match="a rig says the size"):
+        PairsConfig(rig=str(path), width=64)
