@@ -9,6 +9,7 @@ import typer
 
 from gs_stereo import __version__
 from gs_stereo.cli import dataset_verbs, doctor, fleet_verbs, run_verbs, scene_verbs, training_verbs
+from gs_stereo.cli.advise_verb import advise
 from gs_stereo.cli.audit_verb import audit
 from gs_stereo.cli.compare_on_verb import compare_on
 from gs_stereo.cli.evaluate_synthesis_verb import evaluate_synthesis
@@ -47,6 +48,7 @@ VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
     "Look and judge": {
         "evaluate-synthesis": (evaluate_synthesis, "evaluate-synthesis warp my_model --root stacks"),
         "report": (dataset_verbs.report, "report my_room --json"),
+        "advise": (advise, "advise my_room --count 5"),
         "audit": (audit, "audit my_room --max-bad-1 2"),
         "view": (view, "view my_room --dataset splat"),
     },

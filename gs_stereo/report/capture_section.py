@@ -1,9 +1,12 @@
 """What was photographed and how well the splat shows it: cameras, points, held-out photos, training curves."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from gs_stereo.core.markup import Child, Markup, el
 from gs_stereo.imaging.charts import Axes, Series, line_chart
+from gs_stereo.quality.advice import advised_camera
 from gs_stereo.report.cloud import cloud_picture
 from gs_stereo.report.facts import CaptureFacts, FitFacts, ReportFacts
 from gs_stereo.report.markup import figure, pairs_list, section, table
@@ -32,6 +35,25 @@ def capture_section(facts: ReportFacts) -> Markup | None:
         _masked(capture),
         _failed(capture),
     )
+
+
+def advice_section(facts: ReportFacts) -> Markup | None:
+    """Where the next photos should be taken, from above."""
+    capture, advice = facts.capture, facts.advice
+    if capture is None or advice is None:
+        return None
+    cameras = [
+        replace(advised_camera(photo, capture.scene), name=f"photo {number}")
+        for number, photo in enumerate(advice.photos, 1)
+    ]
+    shown = replace(capture.scene, cameras=(*capture.scene.cameras, *cameras))
+    picture = figure(
+        cloud_picture(shown, [camera.name for camera in cameras]),
+        "Sparse points and cameras, seen obliquely from above; the photos to take are highlighted.",
+    )
+    gain = f"Witnesses of surfaces would rise from {advice.confirmed_share:.0%} to {advice.confirmed_share_then:.0%}."
+    said = el("ol", (el("li", photo.sentence) for photo in advice.photos))
+    return section("Next photos", "advice", el("p", gain, class_="quiet"), said, picture)
 
 
 def _numbers(capture: CaptureFacts) -> list[tuple[str, Child]]:

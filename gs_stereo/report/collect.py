@@ -15,6 +15,7 @@ from gs_stereo.imaging.masks import tinted
 from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene, load_summary
 from gs_stereo.pipeline.manifest import PublishedFolder, read_manifest
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
+from gs_stereo.quality.advice import Advice
 from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.quality.measure import samples_of
 from gs_stereo.quality.verdict import Verdict
@@ -41,6 +42,7 @@ def report_facts(
     numbers: Sequence[int],
     measures: DatasetMeasures,
     verdict: Verdict,
+    advice: Advice | None = None,
 ) -> ReportFacts:
     """What is known about a data set of the scene. numbers: of the measured samples."""
     name, index = dataset.path.name, read_index(dataset.path)
@@ -68,6 +70,7 @@ def report_facts(
         fit=_fit_facts(paths, config) if any(stage.folder == splat_folder.FOLDER for stage in stages) else None,
         evaluation=read_record(Evaluation, path, fix="run gsstereo evaluate-labels --force") if path else None,
         generated=generated.text if generated else "",
+        advice=advice,
     )
 
 

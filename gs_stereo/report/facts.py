@@ -13,6 +13,7 @@ from gs_stereo.datasets.card import CardFacts
 from gs_stereo.datasets.schema import DatasetIndex
 from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.pipeline.manifest import Manifest
+from gs_stereo.quality.advice import Advice
 from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.quality.verdict import Verdict
 from gs_stereo.splat.quality import FitRecord
@@ -125,6 +126,7 @@ class AuditFacts:
 class ReportFacts:
     """Everything about one dataset of a scene. evaluation: by `evaluate-labels`, if the truth is known.
 
+    advice: where the next photos should be taken, where the verdict is no pass.
     generated: what made one eye of the pairs, as a sentence; empty where both are observed or rendered.
     """
 
@@ -143,6 +145,7 @@ class ReportFacts:
     audit: AuditFacts | None = None
     evaluation: Evaluation | None = None
     generated: str = ""
+    advice: Advice | None = None
 
     @property
     def depth_unit(self) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from gs_stereo import __version__
 from gs_stereo.core.markup import Child, Markup, el
 from gs_stereo.report.audit_section import audit_section
-from gs_stereo.report.capture_section import capture_section, fit_section
+from gs_stereo.report.capture_section import advice_section, capture_section, fit_section
 from gs_stereo.report.facts import ReportFacts
 from gs_stereo.report.labels_section import labels_section
 from gs_stereo.report.origin_section import cost_section, origin_section
@@ -29,6 +29,7 @@ def render_page(facts: ReportFacts) -> str:
         ("Audit", "audit", audit_section(facts)),
         ("Contact sheet", "sheet", sheet_section(facts)),
         ("Capture", "capture", capture_section(facts)),
+        ("Next photos", "advice", advice_section(facts)),
         ("Splat", "splat", fit_section(facts)),
         ("Cost", "cost", cost_section(facts.stages)),
         ("Origin", "origin", origin_section(facts)),

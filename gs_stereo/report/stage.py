@@ -1,11 +1,16 @@
 """A data set and all that led to it -> `report/` with the verdict, as a page for people and as JSON for programs."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gs_stereo.core.atomic import write_text
 from gs_stereo.core.hashing import sha256_file
+from gs_stereo.core.records import json_values
 from gs_stereo.datasets.schema import INDEX_NAME, read_index
+from gs_stereo.errors import InputError
 from gs_stereo.log import progress
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.manifest import MANIFEST_NAME, PublishedFolder
@@ -19,6 +24,9 @@ from gs_stereo.stages.audit import audit_of
 from gs_stereo.stages.evaluate_labels import evaluation_of
 from gs_stereo.stages.render_pairs import pairs_folder
 
+if TYPE_CHECKING:
+    from gs_stereo.quality.advice import Advice
+
 FOLDER = "report"
 PAGE_NAME = "index.html"
 QUALITY_NAME = "quality.json"
@@ -28,7 +36,7 @@ class ReportStage(Stage):
     """Publishes `index.html` and `quality.json`."""
 
     name = "report"
-    version = 3
+    version = 4
     config_type = ReportConfig
 
     def folder(self, config: ReportConfig) -> str:
@@ -89,18 +97,34 @@ class ReportStage(Stage):
             size = {"width": index.width, "sample_count": index.sample_count}
             measures = measure_dataset(samples, limits, **size, damaged_shards=damaged)
             verdict = judge(measures, limits)
-            page = render_page(report_facts(paths, config, dataset, numbers, measures, verdict))
+            advice = None if capture is None or verdict.name == "pass" else _advice(capture, dataset)
+            page = render_page(report_facts(paths, config, dataset, numbers, measures, verdict, advice))
         finally:
             worker_state.forget("samples")  # closes the shards
         values = {"dataset": name, **verdict.to_json()}
+        if advice is not None:
+            values["advice"] = json_values(advice)
         document = {**values, "samples": sample_numbers(measures)}
         write_text(context.work_dir / QUALITY_NAME, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
         write_text(context.work_dir / PAGE_NAME, page)
         return StageOutcome(
             metrics=values,
             summary={"verdict": verdict.name, "reasons": str(len(verdict.reasons))},
-            text=f"Data set {name}. {verdict.to_text()}",
+            text="\n".join([f"Data set {name}. {verdict.to_text()}", *([advice.to_text()] if advice else [])]),
         )
+
+
+def _advice(capture: PublishedFolder, dataset: PublishedFolder) -> Advice | None:
+    """Where the next photos should be taken; None where the scene is too small to say, or is seen well enough."""
+    from gs_stereo.io.reconstruction import load_sparse_scene
+    from gs_stereo.quality.advice import advise, labels_of
+    from gs_stereo.quality.measure import samples_of
+
+    try:
+        found = advise(load_sparse_scene(capture.path), labels_of(samples_of(dataset)))
+    except InputError:
+        return None
+    return found if found.photos else None
 
 
 def _pairs(paths: ScenePaths, config: ReportConfig) -> str | None:

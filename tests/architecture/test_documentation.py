@@ -18,7 +18,7 @@ from gs_stereo.cli.main import app
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docker/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NET_CARD = ROOT / "gs_stereo/nets/lite/weights/README.md"
-WITHOUT_DRY_RUN = ("sample", "status", "doctor", "view", "export", "fleet")
+WITHOUT_DRY_RUN = ("sample", "status", "doctor", "view", "export", "fleet", "advise")
 PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]+\b")
 
 

@@ -36,6 +36,7 @@ VERBS = [
     "status",
     "refresh",
     "audit",
+    "advise",
     "doctor",
 ]
 HEAVY = ("torch", "numpy", "cv2", "pycolmap", "open3d", "h5py", "pydantic")
