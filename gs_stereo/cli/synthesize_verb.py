@@ -37,8 +37,10 @@ def synthesize(
     The generated pixels are invented, not observed. Label the pairs with a matcher: `gsstereo label SCENE --pairs
     generated --expert lite`.
     """
+    from gs_stereo.imaging.images import VIDEO_SUFFIXES
+
     scene, photos = photo, None
-    if photo.is_file():
+    if photo.is_file() and photo.suffix.lower() not in VIDEO_SUFFIXES:
         scene = photo.parent.parent if photo.parent.name == "images" else photo.parent
         photos = [photo.name]
     values = given(

@@ -156,6 +156,8 @@ def _photos(paths: ScenePaths, config: SynthesizeConfig) -> list[Path]:
     """The chosen photos of the scene; InputError if there are none."""
     from gs_stereo.imaging.images import list_photos
 
+    if paths.scene.is_file():
+        raise InputError(f"{paths.scene} is a video; run `gsstereo reconstruct` on it first, then it has photos.")
     folder = paths.scene / "images" if (paths.scene / "images").is_dir() else paths.scene
     if config.photos:
         missing = [name for name in config.photos if not (folder / name).is_file()]

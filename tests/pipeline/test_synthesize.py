@@ -236,6 +236,13 @@ def test_bad_settings_are_one_sentence(
     assert not (scene / "gsstereo/pairs/generated").exists()
 
 
+def test_a_video_needs_its_reconstruction(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"x")
+    result = gsstereo("synthesize", tmp_path / "clip.mp4")
+    assert result.exit_code == 3
+    assert "is a video; run `gsstereo reconstruct` on it first" in result.output.replace("\n", " ")
+
+
 @pytest.mark.parametrize("size", [(10, 10), (20000, 20)])
 def test_photos_that_no_model_takes(scene: Path, weights: Path, size: tuple[int, int]) -> None:
     Image.new("RGB", size).save(scene / "odd.png")
