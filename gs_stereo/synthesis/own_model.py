@@ -72,7 +72,7 @@ def _unet(config: SmallModelConfig, entering: int) -> dict[str, Any]:
     up = tuple("CrossAttnUpBlock2D" if attends else "UpBlock2D" for attends in reversed(config.attention))
     return {
         "in_channels": entering + RAY_CHANNELS,
-        "out_channels": 3 * config.patch_px**2,
+        "out_channels": (4 if config.warped else 3) * config.patch_px**2,
         "block_out_channels": config.widths,
         "down_block_types": down,
         "up_block_types": up,

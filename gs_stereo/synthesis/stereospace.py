@@ -56,7 +56,8 @@ class StereoSpace(nn.Module):
     """The two nets with codec, prompt and schedule.
 
     concat_source: the denoiser's input holds the source latent too (our small model; the published weights share
-    attention only). takes_warped: it holds the source moved by depth, with its holes. moment_scale: of the rays'
+    attention only). takes_warped: it holds the source moved by depth, with its holes, and says for
+    every pixel how much of that is taken as it is. moment_scale: of the rays'
     moments; the published weights take them as they are. Device and type of the weights decide where and how it
     computes; pictures and noise are made on the CPU, so that a seed gives the same noise anywhere.
     """
@@ -151,10 +152,15 @@ class StereoSpace(nn.Module):
     ) -> Latents:
         """The denoiser's answer; records None, zeros for the source and no warped one = unconditional."""
         entered = [latent, source_latent] if self.concat_source else [latent]
-        if self.takes_warped:
-            size = (len(latent), 4 * self.codec.factor**2, *latent.shape[2:])
-            entered.append(latent.new_zeros(size) if warped is None else warped)
-        return self.denoiser.answer(torch.cat(entered, dim=1), rays, times, prompt, records)
+        if not self.takes_warped:
+            return self.denoiser.answer(torch.cat(entered, dim=1), rays, times, prompt, records)
+        if warped is None:  # a hole everywhere
+            warped = torch.cat([torch.zeros_like(latent), torch.ones_like(latent[:, : self.codec.factor**2])], dim=1)
+        answer = self.denoiser.answer(torch.cat([*entered, warped], dim=1), rays, times, prompt, records)
+        made, blend = answer.split([self.codec.channels, self.codec.factor**2], dim=1)
+        colour, hole = warped.split([self.codec.channels, self.codec.factor**2], dim=1)
+        share = (blend.sigmoid() * (1 - hole)).repeat(1, 3, 1, 1)  # a pixel's three colours lie p^2 channels apart
+        return share * colour + (1 - share) * made
 
     def warped_latent(self, condition: Float[torch.Tensor, "b 4 h w"]) -> Latents:
         """What `warped_condition` gives, as the denoiser takes it; only of patch codecs."""

@@ -36,8 +36,8 @@ class SmallModelConfig(Config):
     )
     warped: bool = Field(
         default=False,
-        description="The denoiser's input holds the source moved by depth, and its holes (warped conditioning, a "
-        "competing class): such a model needs depth to make a picture; published weights: no",
+        description="The denoiser's input holds the source moved by depth, and its holes, and it blends both (warped "
+        "conditioning, a competing class): such a model needs depth to make a picture; published weights: no",
     )
     baseline_unit: Literal["median_depth", "metres"] = Field(
         default="median_depth",
@@ -55,6 +55,8 @@ class SmallModelConfig(Config):
     def _fit(self) -> SmallModelConfig:
         if len(self.attention) != len(self.widths):
             raise ValueError("attention must say one thing for each of widths")
+        if self.warped and self.prediction != "clean":
+            raise ValueError("warped blends clean pictures; set prediction=clean with it")
         if any(width % self.norm_groups or width % self.heads for width in self.widths):
             raise ValueError("each of widths must be a multiple of norm_groups and of heads")
         return self

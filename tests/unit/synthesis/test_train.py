@@ -99,6 +99,28 @@ def test_warped_conditioning_is_trained_and_needs_depth(data: Path, tmp_path: Pa
         settled(SynthesisConfig(weights=folder))
 
 
+def test_a_blend_keeps_what_was_moved_and_never_a_hole() -> None:
+    model = make_model(parse_config(SmallModelConfig, {**TINY, "warped": True}, where="test"), 0)
+    condition = torch.rand(1, 4, 32, 32)
+    condition[:, 3] = (torch.arange(32) < 8).float()
+    condition[:, :3] *= 1 - condition[:, 3:]
+    latent, times = torch.randn(1, 48, 8, 8), torch.tensor([999])
+    rays, prompt = torch.zeros(1, 6, 8, 8), torch.zeros(1, 1, 8)
+    with torch.no_grad():
+        bias = model.denoiser.conv_out.bias
+        model.denoiser.conv_out.weight[48:] = 0
+        bias[48:] = 30.0  # everything that can be kept is
+        kept, free = (
+            model.codec.decode(model.answer(latent, rays, times, prompt, None, torch.zeros_like(latent), warped))
+            for warped in (model.warped_latent(condition), None)
+        )
+    torch.testing.assert_close(kept[..., 8:], condition[:, :3, :, 8:])
+    assert (kept[..., :8] != 0).any()
+    assert (free[..., 8:] != condition[:, :3, :, 8:]).any()
+    with pytest.raises(ConfigError, match="prediction=clean"):
+        parse_config(SmallModelConfig, {**TINY, "warped": True, "prediction": "velocity"}, where="test")
+
+
 def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(data: Path, tmp_path: Path) -> None:
     whole = train_model(job(data, tmp_path / "whole")).state
     with pytest.raises(StoppedError):
