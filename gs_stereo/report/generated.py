@@ -36,6 +36,11 @@ class GeneratedEyes:
         return place < len(self.baselines) and self.baselines[place] < 0
 
     @property
+    def in_capture(self) -> bool:
+        """Whether the pairs have the poses and lengths of a capture."""
+        return bool(self.maker.get("settings", {}).get("cameras") == "of the capture")
+
+    @property
     def text(self) -> str:
         """One sentence for the page."""
         name, version, licence = (str(self.maker.get(key, "unknown")) for key in ("name", "version", "licence"))
@@ -61,7 +66,7 @@ class TrueEyes:
         camera = self.cameras.get(sample.view_id)
         if camera is None:
             return None
-        if self.eyes.maker.get("settings", {}).get("cameras") == "of the capture":
+        if self.eyes.in_capture:
             return self.renderer.render([sample.rig.left if self.eyes.is_left(sample) else sample.rig.right])[0].image
         height, width = sample.disparity.shape
         source = replace(camera, width=width, height=height, intrinsics=sample.intrinsics)

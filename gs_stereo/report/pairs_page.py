@@ -42,37 +42,39 @@ def pairs_page(paths: ScenePaths, config: ReportConfig, name: str) -> str:
     )
     current = read_manifest(paths.published(reconstruct.FOLDER))
     capture = current and PublishedFolder(path=paths.published(reconstruct.FOLDER), fingerprint=current.fingerprint)
-    metres = load_summary(capture.path).metres_per_unit if capture else None
+    own_frame = generated is not None and not generated.in_capture
+    metres = load_summary(capture.path).metres_per_unit if capture and not own_frame else None
     truth_of = true_eyes(paths, config, generated, capture or None)
     side_px = int((generated.maker.get("settings", {}) if generated else {}).get("side_px") or _MOST_MATCHED_PX)
-    shown = []
+    shown, rendered = [], True
     with progress("report", len(chosen := _spread(entries)), "pair") as bar:
         for entry in chosen:
             pair = read_pair(folder / entry.sample_id)
+            rendered &= isinstance(pair, StereoPair)
             sample = sample_of(pair, _disparity(pair, side_px))
             picture = replace(shown_sample(sample, "", _notes(sample, entry), metres or 1.0), confidence=None)
             shown.append(picture if generated is None else with_truth(picture, sample, generated, truth_of(sample)))
             bar.advance()
+    intro = [
+        generated.text if generated else "",
+        f"{len(shown)} of {len(entries)} pairs.",
+        "Flicker alternates left and right: everything should move sideways only, near things most.",
+        "Their disparity is that of the rendered depth."
+        if rendered
+        else "Their disparity is what SGBM matches in both directions.",
+    ]
     return html_page(
         paths.name,
         f"{paths.name}: pairs {name}",
         (f"Rectified stereo pairs {name}, to look at; gsstereo label --pairs {name} labels them.",),
         (
-            ("Pairs", "pairs", _section(shown, len(entries), generated, "m" if metres else "units")),
+            ("Pairs", "pairs", _section(shown, intro, "m" if metres else "units")),
             ("Cost", "cost", cost_section(stages)),
         ),
     )
 
 
-def _section(shown: Sequence[ShownSample], total: int, generated: GeneratedEyes | None, unit: str) -> Markup:
-    intro = [
-        generated.text if generated else "Both eyes are rendered.",
-        f"{len(shown)} of {total} pairs.",
-        "Flicker alternates left and right: everything should move sideways only, near things most.",
-        "Their disparity is matched with SGBM in both directions."
-        if generated
-        else "Their disparity is that of the rendered depth.",
-    ]
+def _section(shown: Sequence[ShownSample], intro: list[str], unit: str) -> Markup:
     if any(sample.truth for sample in shown):
         intro.append("Truth alternates the generated eye and what the fitted scene shows from there.")
     viewers = [viewer(sample, number, unit) for number, sample in enumerate(shown)]
