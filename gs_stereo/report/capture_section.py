@@ -10,6 +10,7 @@ from gs_stereo.quality.advice import advised_camera
 from gs_stereo.report.cloud import cloud_picture
 from gs_stereo.report.facts import CaptureFacts, FitFacts, ReportFacts
 from gs_stereo.report.markup import figure, pairs_list, section, table
+from gs_stereo.splat.appearance import Appearance
 
 _LISTED_FAILURES = 30
 _MEAN_OF = 15
@@ -109,7 +110,7 @@ def fit_section(facts: ReportFacts) -> Markup | None:
     fit = facts.fit
     if fit is None:
         return None
-    return section("Splat", "splat", _held_out(fit), _curves(fit))
+    return section("Splat", "splat", _held_out(fit), _appearance(fit.appearance), _curves(fit))
 
 
 def _held_out(fit: FitFacts) -> Markup:
@@ -130,6 +131,27 @@ def _held_out(fit: FitFacts) -> Markup:
         caption = f"{view.name}: PSNR {view.psnr_db:.2f} dB, SSIM {view.ssim:.3f}"
         figures.append(figure(el("div", pictures, class_="trio"), caption))
     return el("div", el("p", intro, class_="quiet"), el("div", figures, class_="grid"))
+
+
+def _appearance(found: Appearance) -> Markup | None:
+    """What was undone in the photos: their exposure, and the darkest corner."""
+    if not found.photos:
+        return None
+    exposures = np.array([photo.exposure_ev for photo in found.photos])
+    corner_ev = min(sum(photo.falloff_ev) for photo in found.photos)
+    dark = f" and corners that are {-corner_ev:.1f} EV darker than the centre" if corner_ev < -0.05 else ""
+    text = (
+        f"The photos differ in exposure by {np.ptp(exposures):.2f} EV{dark}. Exposure, colour and vignette were undone "
+        "before the fit; pairs have one exposure."
+    )
+    series = [Series(name="", x=np.arange(1, len(exposures) + 1, dtype=np.float64), y=exposures, dots=True)]
+    axes = Axes(x_label="photo, by name", y_label="EV")
+    return el(
+        "div",
+        el("h3", "Exposure of the photos"),
+        el("p", text, class_="quiet"),
+        el("div", figure(line_chart(series, axes, title="Exposure of the photos"), None), class_="grid"),
+    )
 
 
 def _curves(fit: FitFacts) -> Markup | None:

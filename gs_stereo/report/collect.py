@@ -134,6 +134,7 @@ def _fit_facts(paths: ScenePaths, config: ReportConfig) -> FitFacts | None:
         return None
     quality = read_record(FitQuality, path, fix="run gsstereo fit --force")
     return FitFacts(
+        appearance=splat_folder.load_appearance(folder),
         curves=quality.curves,
         held_out=_held_out(paths, config, {view.name: view for view in quality.held_out}),
         held_out_count=len(quality.held_out),

@@ -16,6 +16,7 @@ from gs_stereo.pipeline.manifest import Manifest
 from gs_stereo.quality.advice import Advice
 from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.quality.verdict import Verdict
+from gs_stereo.splat.appearance import Appearance
 from gs_stereo.splat.quality import FitRecord
 from gs_stereo.types import SparseScene
 
@@ -60,8 +61,9 @@ class HeldOutView:
 
 @dataclass(frozen=True, kw_only=True)
 class FitFacts:
-    """Training curves and held-out views; `held_out_count` may exceed those shown."""
+    """Training curves and held-out views; `held_out_count` may exceed those shown. appearance: undone in the photos."""
 
+    appearance: Appearance
     curves: tuple[FitRecord, ...]
     held_out: tuple[HeldOutView, ...]
     held_out_count: int

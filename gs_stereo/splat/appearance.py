@@ -12,7 +12,6 @@ not solved from.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Annotated
 
 import cv2
@@ -38,7 +37,6 @@ _LEAST_SPREAD = 0.02  # of |log|: the noise of good photos; less would give no w
 _PRIOR_OBSERVATIONS = 0.3  # of identity, for photos that see few points
 _PAYS = 0.9  # residual left by a model that pays; on clean captures it is 0.98 or more
 _FALLOFF_TERMS = 3
-_KEPT_PHOTOS = 8
 _PHOTOS_A_LENS = 4
 _LIGHT_OF_LEVELS = light_from_srgb(np.arange(256, dtype=np.float32) / 255)
 _Gain = Annotated[float, Field(ge=-16, le=16)]
@@ -85,22 +83,6 @@ class Appearance(OpenRecord):
         """`PhotoAppearance.undone` of the photo of that name."""
         found = next((each for each in self.photos if each.name == name), None)
         return photo if found is None else found.undone(photo)
-
-
-class UndonePhotos:
-    """A PhotoSource of `source` whose photos all have one exposure, colour and no falloff."""
-
-    def __init__(self, source: PhotoSource, appearance: Appearance) -> None:
-        self._source = source
-        self._undone = lru_cache(maxsize=_KEPT_PHOTOS)(lambda name: appearance.undone(name, source(name)))
-
-    def __call__(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
-        """The photo of the camera called `name`; do not write to it."""
-        return self._undone(name)
-
-    def __getattr__(self, name: str) -> object:
-        """What else the source has, such as masks."""
-        return getattr(self._source, name)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -24,6 +24,7 @@ def save_checkpoint(path: Path, state: TrainingState, run_id: str) -> None:
         "iteration": state.iteration,
         "parameters": state.parameters,
         "adam": vars(state.adam),
+        "transients": state.transients,
         "statistics": state.statistics,
         "records": [list(dataclasses.astuple(record)) for record in state.records],
     }
@@ -40,6 +41,7 @@ def _parse(content: dict[str, Any]) -> TrainingState:
         parameters=dict(content["parameters"]),
         adam=AdamState(**content["adam"]),
         iteration=int(content["iteration"]),
+        transients=dict(content["transients"]),
         statistics=dict(content["statistics"]),
         records=[FitRecord(iteration=it, loss=loss, count=count) for it, loss, count in content["records"]],
     )

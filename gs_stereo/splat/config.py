@@ -140,6 +140,10 @@ class FitConfig(Config):
         description="Find exposure and colour of each photo and the vignette from the SfM points, and undo them where "
         "that brings the photos together.",
     )
+    find_transients: bool = Field(
+        default=True,
+        description="Find what stands before the scene in single photos (it needs plane_sweep), and leave it out.",
+    )
     test_every: int = Field(
         default=8,
         ge=0,

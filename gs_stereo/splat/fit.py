@@ -2,12 +2,13 @@
 
 import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from gs_stereo.config import canonical_json
 from gs_stereo.errors import InputError
@@ -15,16 +16,18 @@ from gs_stereo.geometry.local_frame import local_origin, scene_around
 from gs_stereo.geometry.view_selection import camera_centres
 from gs_stereo.log import Progress
 from gs_stereo.mvs.first_depth import first_depths
-from gs_stereo.splat.appearance import Appearance, UndonePhotos, find_appearance
+from gs_stereo.splat.appearance import Appearance, find_appearance
 from gs_stereo.splat.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.evaluate import SplatQuality, evaluate_views
+from gs_stereo.splat.fitted_photos import FittedPhotos
 from gs_stereo.splat.init import initial_gaussians, scene_extent
 from gs_stereo.splat.photos import CheckedPhotos, TrainingViews, split_names
 from gs_stereo.splat.quality import FitRecord
 from gs_stereo.splat.raster.protocol import RASTERIZERS, Rasterizer, RenderSettings
 from gs_stereo.splat.trainer import Trainer
 from gs_stereo.splat.training_state import TrainingState
+from gs_stereo.splat.transients import TransientSearch, resized_mask
 from gs_stereo.types import Camera, SparseScene
 from gs_stereo.types.gaussians import Gaussians
 from gs_stereo.types.photo_source import PhotoSource, hidden_of, mask_of
@@ -36,7 +39,8 @@ _LEAST_VISIBLE_OPACITY = 1 / 255
 class FitResult:
     """A fitted splat. `seconds` is the wall time of this call; the rest depends on inputs, settings and seed only.
 
-    appearance: what was undone in the photos before they were fitted and compared with.
+    appearance: what was undone in the photos before they were fitted and compared with. transients: where something
+    stands before the scene, by the name of the photo; such pixels are neither fitted nor compared.
     settings: how the splat was fitted and measured, and wants to be rendered. The background is the photos' mean
     colour; it shows where no photo has looked.
     origin: place in the world that the means of the Gaussians are relative to; not 0 where the cameras are far from it.
@@ -48,6 +52,7 @@ class FitResult:
     photos: SplatQuality
     held_out: SplatQuality
     appearance: Appearance
+    transients: Mapping[str, Bool[np.ndarray, "h w"]] = field(repr=False)
     records: tuple[FitRecord, ...] = field(repr=False)
     initial_count: int
     extent: float
@@ -85,15 +90,20 @@ def fit_gaussians(
     training, held_out = split_scene(scene, config)
     appearance = find_appearance(scene, checked) if config.undo_appearance else Appearance()
     if appearance.photos:
-        checked = CheckedPhotos(UndonePhotos(photos, appearance), scene.cameras)
+        checked = CheckedPhotos(FittedPhotos(photos, appearance), scene.cameras)
     swept = first_depths(training, checked, config.sweep) if config.plane_sweep else {}
+    settings = RenderSettings(antialiased=config.antialiased, background=background(training, checked, config))
+    search = None
+    if config.find_transients and swept:
+        search = TransientSearch(rasterizer=rasterizer, scene=scene, photos=checked, swept=swept, settings=settings)
     trainer = Trainer(
         rasterizer=rasterizer,
         views=TrainingViews(training.cameras, checked, swept, config.resolution, rasterizer.device),
         config=config,
-        settings=RenderSettings(antialiased=config.antialiased, background=background(training, checked, config)),
+        settings=settings,
         extent=scene_extent(scene),
         seed=seed,
+        search=search,
     )
     initial = initial_gaussians(training, checked, swept, config, seed).to(rasterizer.device)
     state = TrainingState.start(initial)
@@ -104,16 +114,21 @@ def fit_gaussians(
 
     gaussians = state.gaussians()
     gaussians = gaussians.select(gaussians.opacities >= _LEAST_VISIBLE_OPACITY)  # the others are never drawn
+    found = search.found(gaussians) if search is not None else {}
+    sizes = {camera.name: (camera.width, camera.height) for camera in scene.cameras}
+    transients = {name: resized_mask(mask, *sizes[name]) for name, mask in found.items()}
+    shown = FittedPhotos(checked, Appearance(), transients.get)
     return FitResult(
         gaussians=gaussians,
         origin=origin,
-        photos=evaluate_views(rasterizer, gaussians, training.cameras, checked, trainer.settings),
-        held_out=evaluate_views(rasterizer, gaussians, held_out, checked, trainer.settings),
+        photos=evaluate_views(rasterizer, gaussians, training.cameras, shown, settings),
+        held_out=evaluate_views(rasterizer, gaussians, held_out, shown, settings),
         appearance=appearance,
+        transients=transients,
         records=tuple(state.records),
         initial_count=len(initial),
         extent=trainer.extent,
-        settings=trainer.settings,
+        settings=settings,
         backend=rasterizer.name,
         seconds=time.perf_counter() - start,
     )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gs_stereo.core.records import OpenRecord, read_record, write_record
 
 if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Bool
+
+    from gs_stereo.splat.appearance import Appearance
     from gs_stereo.splat.pairs import SplatRenderer
     from gs_stereo.types import SparseScene
     from gs_stereo.types.photo_source import PhotoSource
@@ -17,6 +22,7 @@ FOLDER = "fit"
 SPLAT_NAME = "splat.ply"
 VIEWS_NAME = "views.json"
 INFO_NAME = "splat.json"
+TRANSIENTS_NAME = "transients"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,16 +61,29 @@ def load_scene(reconstruction: Path | None, folder: Path) -> SparseScene:
     return SparseScene(cameras=tuple(sorted(cameras, key=lambda view: view.name)), points=SparsePoints.none())
 
 
+def load_appearance(folder: Path) -> Appearance:
+    """What was undone in the photos before the splat was fitted to them."""
+    from gs_stereo.splat.appearance import APPEARANCE_NAME, Appearance
+
+    path = folder / APPEARANCE_NAME
+    return read_record(Appearance, path, fix="run `gsstereo fit --force` again") if path.is_file() else Appearance()
+
+
 def load_photos(reconstruction: Path, fit: Path | None) -> PhotoSource:
     """The photos as a splat was fitted to them; without one, as they are."""
-    from gs_stereo.io.reconstruction import PhotosOfReconstruction
-    from gs_stereo.splat.appearance import APPEARANCE_NAME, Appearance, UndonePhotos
+    from gs_stereo.imaging.images import read_photo
+    from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_summary
+    from gs_stereo.splat.fitted_photos import FittedPhotos
 
-    photos = PhotosOfReconstruction(reconstruction)
-    if fit is None or not (fit / APPEARANCE_NAME).is_file():
+    photos, files = PhotosOfReconstruction(reconstruction), load_summary(reconstruction).image_files
+    if fit is None:
         return photos
-    found = read_record(Appearance, fit / APPEARANCE_NAME, fix="run `gsstereo fit --force` again")
-    return UndonePhotos(photos, found) if found.photos else photos
+
+    def transient(name: str) -> Bool[np.ndarray, "h w"] | None:
+        path = fit / TRANSIENTS_NAME / files[name]
+        return read_photo(path)[:, :, 0] > 0 if path.is_file() else None
+
+    return FittedPhotos(photos, load_appearance(fit), lru_cache(maxsize=8)(transient))
 
 
 def load_renderer(folder: Path, backend: str) -> SplatRenderer:

@@ -1,13 +1,14 @@
 """The photos a splat is fitted to: where they come from, and what the trainer sees at each resolution level."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
+from torch.nn import functional
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
@@ -72,6 +73,13 @@ class TrainingView:
     mask: Bool[torch.Tensor, "h w"] | None
     cut_out: Bool[torch.Tensor, "h w"] | None
     depth: Float[torch.Tensor, "h w"] | None
+
+    def without(self, transient: Bool[torch.Tensor, "i j"]) -> "TrainingView":
+        """The view whose photo says nothing where something stands before the scene; the map may be smaller."""
+        size = (self.camera.height, self.camera.width)
+        free = functional.interpolate(transient[None, None].float(), size=size, mode="bilinear")[0, 0] < 0.5
+        mask = free if self.mask is None else self.mask & free
+        return replace(self, mask=mask, depth=None if self.depth is None else self.depth.where(free, torch.nan))
 
 
 class TrainingViews:

@@ -9,6 +9,7 @@ from gs_stereo.core.hashing import unit_seed
 from gs_stereo.splat.config import FitConfig, ResolutionConfig
 
 _FEWEST_ITERATIONS_A_ROUND = 10
+_SEARCHES = (0.15, 0.3, 0.6)  # shares of the iterations; before, the splat is no judge
 
 
 def means_rate(config: FitConfig, iteration: int) -> float:
@@ -42,6 +43,11 @@ def coarse_level(resolution: ResolutionConfig, iterations: int, iteration: int) 
     if iteration >= coarse_iterations:
         return 0
     return resolution.coarse_levels - int(iteration * resolution.coarse_levels / coarse_iterations)
+
+
+def search_due(config: FitConfig, iteration: int) -> bool:
+    """Whether it is looked for what stands before the scene: early, before it is learned, and when more is known."""
+    return iteration in {round(share * config.iterations) for share in _SEARCHES}
 
 
 def round_due(iteration: int, iterations: int, start: float, stop: float, rounds: int) -> int | None:

@@ -20,13 +20,17 @@ from gs_stereo.splat.raster.protocol import Rasterizer, RenderExtras, RenderSett
 from gs_stereo.splat.strategies import make_strategy
 from gs_stereo.splat.strategy import StrategyContext
 from gs_stereo.splat.training_state import TrainingState, join
+from gs_stereo.splat.transients import TransientSearch
 
 _RECORDS = 200
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trainer:
-    """Advances a training state. settings: of rendering, at full SH degree. extent: of the scene, in scene units."""
+    """Advances a training state. settings: of rendering, at full SH degree. extent: of the scene, in scene units.
+
+    search: finds what stands before the scene, None = it is not looked for.
+    """
 
     rasterizer: Rasterizer
     views: TrainingViews
@@ -34,6 +38,7 @@ class Trainer:
     settings: RenderSettings
     extent: float
     seed: int
+    search: TransientSearch | None = None
 
     def step(self, state: TrainingState) -> float:
         """One iteration; returns its loss. StageError if the loss is no longer finite."""
@@ -41,7 +46,12 @@ class Trainer:
         strategy = make_strategy(StrategyContext(config=self.config, extent=self.extent, seed=self.seed))
         index = schedule.view_at(self.seed, iteration, len(self.views))
         level = schedule.coarse_level(self.config.resolution, self.config.iterations, iteration)
+        if self.search is not None and schedule.search_due(self.config, iteration):
+            found = self.search.found(state.gaussians())
+            state.transients = {name: torch.from_numpy(mask).to(state.device) for name, mask in found.items()}
         view = self.views.at(index, level)
+        if (transient := state.transients.get(view.camera.name)) is not None:
+            view = view.without(transient)
         sink = ScreenGradients() if strategy.wants_screen_gradients(iteration) else None
 
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in state.parameters.items()}

@@ -24,12 +24,14 @@ class TrainingState:
     """Everything a checkpoint holds; it changes in place.
 
     parameters: the raw tensors of Gaussians by name, but sh in two parts, `sh_dc` (n, 1, 3) and `sh_rest`, because
-    their learning rates differ. statistics: per-Gaussian tensors that a strategy gathers between two rounds.
+    their learning rates differ. transients: small maps of what stands before the scene, by photo.
+    statistics: per-Gaussian tensors that a strategy gathers between two rounds.
     """
 
     parameters: dict[str, torch.Tensor]
     adam: AdamState
     iteration: int = 0
+    transients: dict[str, Bool[torch.Tensor, "h w"]] = field(default_factory=dict)
     statistics: dict[str, torch.Tensor] = field(default_factory=dict)
     records: list[FitRecord] = field(default_factory=list)
 

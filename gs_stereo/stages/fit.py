@@ -8,14 +8,15 @@ from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.splat.config import FitConfig
-from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, SplatInfo, write_splat_info
+from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, TRANSIENTS_NAME, SplatInfo, write_splat_info
 from gs_stereo.splat.quality import QUALITY_NAME, FitQuality
 from gs_stereo.stages import reconstruct
 
 
 class FitStage(Stage):
     """Publishes `splat.ply` (the standard 3DGS layout), `splat.json`, `quality.json` with curves and metrics, and
-    `appearance.json`: exposure, colour and vignette of the photos as far as they were undone."""
+    `appearance.json`: exposure, colour and vignette of the photos as far as they were undone; `transients/`: for photos
+    with something before the scene, white where it is."""
 
     name = "fit"
     version = 5
@@ -31,8 +32,10 @@ class FitStage(Stage):
         return Resources(cores=2, gpus=int(config.backend == "gsplat"), memory_mb=900 + config.max_gaussians // 600)
 
     def run(self, context: StageContext, config: FitConfig) -> StageOutcome:
+        import numpy as np
+
         from gs_stereo.io.ply import save_splat
-        from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene
+        from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene, load_summary
         from gs_stereo.splat.appearance import APPEARANCE_NAME
         from gs_stereo.splat.fit import fit_gaussians
 
@@ -55,6 +58,11 @@ class FitStage(Stage):
         quality = FitQuality(photos=photos.views, held_out=held_out.views, curves=result.records)
         write_record(context.work_dir / QUALITY_NAME, quality)
         write_record(context.work_dir / APPEARANCE_NAME, result.appearance)
+        files = load_summary(folder).image_files
+        for name, transient in result.transients.items():
+            write_png(
+                context.work_dir / TRANSIENTS_NAME / files[name], np.repeat(np.uint8(255) * transient[..., None], 3, 2)
+            )
         shutil.rmtree(checkpoints)
         metrics = {
             "gaussians": len(result.gaussians),
@@ -71,6 +79,12 @@ class FitStage(Stage):
         if result.held_out_names:
             scores = f"{held_out.psnr_db:.2f} dB, SSIM {held_out.ssim:.3f}"
             summary["held-out PSNR"] = f"{scores} ({len(result.held_out_names)} photos)"
+        if result.transients:
+            share = sum(float(mask.mean()) for mask in result.transients.values()) / len(files)
+            metrics["transient_share"] = share
+            summary["transients"] = (
+                f"in {len(result.transients)} of {len(files)} photos, {100 * share:.1f} % of all pixels"
+            )
         if exposures:
             summary["exposure undone"] = f"{min(exposures):+.2f} to {max(exposures):+.2f} EV"
         return StageOutcome(metrics=metrics, summary=summary, device="cuda" if result.backend == "gsplat" else "cpu")
