@@ -1,5 +1,6 @@
 """What was photographed and how well the splat shows it: cameras, points, held-out photos, training curves."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from gs_stereo.core.markup import Child, Markup, el
 from gs_stereo.imaging.charts import Axes, Series, line_chart
 from gs_stereo.quality.advice import advised_camera
 from gs_stereo.report.cloud import cloud_picture
-from gs_stereo.report.facts import CaptureFacts, FitFacts, ReportFacts
+from gs_stereo.report.facts import CaptureFacts, FitFacts, MaskedPhoto, ReportFacts
 from gs_stereo.report.markup import figure, pairs_list, section, table
 from gs_stereo.splat.appearance import Appearance
 
@@ -33,7 +34,11 @@ def capture_section(facts: ReportFacts) -> Markup | None:
         el("p", capture.summary.sentence()),
         picture,
         pairs_list(_numbers(capture)),
-        _masked(capture),
+        _masked(
+            capture.masked,
+            "Photos of which masks leave out most: red is neither matched nor fitted; other photos may show what is "
+            "there.",
+        ),
         _failed(capture),
     )
 
@@ -73,19 +78,16 @@ def _numbers(capture: CaptureFacts) -> list[tuple[str, Child]]:
     ]
 
 
-def _masked(capture: CaptureFacts) -> Markup | None:
-    if not capture.masked:
+def _masked(photos: Sequence[MaskedPhoto], said: str) -> Markup | None:
+    if not photos:
         return None
     pictures = [
         figure(
             el("img", src=photo.picture, alt=f"mask of {photo.name}", loading="lazy"),
             f"{photo.name}: {photo.share:.1%}",
         )
-        for photo in capture.masked
+        for photo in photos
     ]
-    said = (
-        "Photos of which masks leave out most: red is neither matched nor fitted; other photos may show what is there."
-    )
     return el("div", el("p", said, class_="quiet"), el("div", pictures, class_="grid"))
 
 
@@ -110,7 +112,10 @@ def fit_section(facts: ReportFacts) -> Markup | None:
     fit = facts.fit
     if fit is None:
         return None
-    return section("Splat", "splat", _held_out(fit), _appearance(fit.appearance), _curves(fit))
+    found = "Found before the scene in single photos: red is not fitted, not compared with and not matched."
+    return section(
+        "Splat", "splat", _held_out(fit), _masked(fit.transients, found), _appearance(fit.appearance), _curves(fit)
+    )
 
 
 def _held_out(fit: FitFacts) -> Markup:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool
 
 from gs_stereo.audit.scores import REPORT_FILE, AuditReport
 from gs_stereo.benchmarks.label_report import Evaluation
@@ -29,6 +30,7 @@ from gs_stereo.splat.quality import QUALITY_NAME, FitQuality, ViewQuality
 from gs_stereo.stages import reconstruct
 from gs_stereo.stages.audit import audit_of
 from gs_stereo.stages.evaluate_labels import evaluation_of
+from gs_stereo.types.photo_source import PhotoSource
 
 _PICTURE_EDGE_PX = 480
 _AUDIT_PICTURES, _AUDIT_EDGE_PX = 3, 1440
@@ -105,12 +107,26 @@ def capture_of(paths: ScenePaths, dataset_dir: Path) -> PublishedFolder | None:
 
 def _capture_facts(folder: Path) -> CaptureFacts:
     summary, photos = load_summary(folder), PhotosOfReconstruction(folder)
-    most = sorted(summary.masked_shares.items(), key=lambda entry: (-entry[1], entry[0]))[:_MOST_MASKED]
-    masked = [
-        MaskedPhoto(name=name, share=share, picture=data_uri(tinted(photos(name), photos.mask(name)), _MASKED_EDGE_PX))
+    masked = _most_masked(summary.masked_shares, photos, photos.mask)
+    return CaptureFacts(summary=summary, scene=load_sparse_scene(folder), masked=masked)
+
+
+def _most_masked(
+    shares: Mapping[str, float], photos: PhotoSource, shown: Callable[[str], Bool[np.ndarray, "h w"] | None]
+) -> tuple[MaskedPhoto, ...]:
+    most = sorted(shares.items(), key=lambda entry: (-entry[1], entry[0]))[:_MOST_MASKED]
+    return tuple(
+        MaskedPhoto(name=name, share=share, picture=data_uri(tinted(photos(name), shown(name)), _MASKED_EDGE_PX))
         for name, share in most
-    ]
-    return CaptureFacts(summary=summary, scene=load_sparse_scene(folder), masked=tuple(masked))
+    )
+
+
+def _transients(reconstruction: Path, fit: Path) -> tuple[MaskedPhoto, ...]:
+    """The photos in which most was found before the scene."""
+    photos = splat_folder.load_photos(reconstruction, fit)
+    found = {name: photos.transient(name) for name in load_summary(reconstruction).image_files}
+    shares = {name: float(mask.mean()) for name, mask in found.items() if mask is not None}
+    return _most_masked(shares, photos, photos.mask)
 
 
 def _audit_facts(paths: ScenePaths, dataset: str) -> AuditFacts | None:
@@ -135,6 +151,7 @@ def _fit_facts(paths: ScenePaths, config: ReportConfig) -> FitFacts | None:
     quality = read_record(FitQuality, path, fix="run gsstereo fit --force")
     return FitFacts(
         appearance=splat_folder.load_appearance(folder),
+        transients=_transients(paths.published(reconstruct.FOLDER), folder),
         curves=quality.curves,
         held_out=_held_out(paths, config, {view.name: view for view in quality.held_out}),
         held_out_count=len(quality.held_out),

@@ -61,9 +61,13 @@ class HeldOutView:
 
 @dataclass(frozen=True, kw_only=True)
 class FitFacts:
-    """Training curves and held-out views; `held_out_count` may exceed those shown. appearance: undone in the photos."""
+    """Training curves and held-out views; `held_out_count` may exceed those shown. appearance: undone in the photos.
+
+    transients: the photos in which most was found before the scene.
+    """
 
     appearance: Appearance
+    transients: tuple[MaskedPhoto, ...]
     curves: tuple[FitRecord, ...]
     held_out: tuple[HeldOutView, ...]
     held_out_count: int

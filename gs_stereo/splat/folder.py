@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from jaxtyping import Bool
 
     from gs_stereo.splat.appearance import Appearance
+    from gs_stereo.splat.fitted_photos import FittedPhotos
     from gs_stereo.splat.pairs import SplatRenderer
     from gs_stereo.types import SparseScene
-    from gs_stereo.types.photo_source import PhotoSource
 
 FOLDER = "fit"
 SPLAT_NAME = "splat.ply"
@@ -69,15 +69,16 @@ def load_appearance(folder: Path) -> Appearance:
     return read_record(Appearance, path, fix="run `gsstereo fit --force` again") if path.is_file() else Appearance()
 
 
-def load_photos(reconstruction: Path, fit: Path | None) -> PhotoSource:
+def load_photos(reconstruction: Path, fit: Path | None) -> FittedPhotos:
     """The photos as a splat was fitted to them; without one, as they are."""
     from gs_stereo.imaging.images import read_photo
     from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_summary
+    from gs_stereo.splat.appearance import Appearance
     from gs_stereo.splat.fitted_photos import FittedPhotos
 
     photos, files = PhotosOfReconstruction(reconstruction), load_summary(reconstruction).image_files
     if fit is None:
-        return photos
+        return FittedPhotos(photos, Appearance())
 
     def transient(name: str) -> Bool[np.ndarray, "h w"] | None:
         path = fit / TRANSIENTS_NAME / files[name]

@@ -34,6 +34,7 @@ class FitStage(Stage):
     def run(self, context: StageContext, config: FitConfig) -> StageOutcome:
         import numpy as np
 
+        from gs_stereo.imaging.png import write_gray_png
         from gs_stereo.io.ply import save_splat
         from gs_stereo.io.reconstruction import PhotosOfReconstruction, load_sparse_scene, load_summary
         from gs_stereo.splat.appearance import APPEARANCE_NAME
@@ -60,9 +61,8 @@ class FitStage(Stage):
         write_record(context.work_dir / APPEARANCE_NAME, result.appearance)
         files = load_summary(folder).image_files
         for name, transient in result.transients.items():
-            write_png(
-                context.work_dir / TRANSIENTS_NAME / files[name], np.repeat(np.uint8(255) * transient[..., None], 3, 2)
-            )
+            white = np.where(transient, np.uint8(255), np.uint8(0))
+            write_gray_png(context.work_dir / TRANSIENTS_NAME / files[name], white)
         shutil.rmtree(checkpoints)
         metrics = {
             "gaussians": len(result.gaussians),

@@ -15,9 +15,10 @@ from gs_stereo.core.records import write_record
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.imaging.light import light_from_srgb, srgb_from_light
+from gs_stereo.imaging.png import write_gray_png
 from gs_stereo.splat import appearance as module
 from gs_stereo.splat.appearance import APPEARANCE_NAME, Appearance, PhotoAppearance, find_appearance
-from gs_stereo.splat.folder import FOLDER, load_photos
+from gs_stereo.splat.folder import FOLDER, TRANSIENTS_NAME, load_photos
 from gs_stereo.types import SparseScene
 from gs_stereo.types.photo_source import PhotoSource
 
@@ -133,15 +134,19 @@ def test_what_was_undone_is_read_back_and_undone_for_later_stages(tmp_path: Path
     publish_reconstruction(tmp_path)
     publish_fit(tmp_path)
     reconstruction, fit = tmp_path / "reconstruct", tmp_path / FOLDER
-    plain = load_photos(reconstruction, None)
-    name = next(iter(plain.names))  # type: ignore[attr-defined]
+    plain, name = load_photos(reconstruction, None), "001.png"
     assert np.array_equal(load_photos(reconstruction, fit)(name), plain(name))
     found = Appearance(photos=(PhotoAppearance(name=name, gains_ev=(-1.0, -1.0, -1.0)),), disagreement=(0.2, 0.1))
     write_record(fit / APPEARANCE_NAME, found)
     photos = load_photos(reconstruction, fit)
     assert np.array_equal(photos(name), found.undone(name, plain(name)))
     assert photos(name).mean() > 1.2 * plain(name).mean()
-    assert photos.mask(name) is None  # type: ignore[attr-defined]
+    assert photos.mask(name) is None
+    transient = np.zeros(plain(name).shape[:2], np.uint8)
+    transient[:5] = 255
+    write_gray_png(fit / TRANSIENTS_NAME / name, transient)
+    assert np.array_equal(load_photos(reconstruction, fit).hidden(name), transient > 0)
+    assert np.array_equal(load_photos(reconstruction, fit).mask(name), transient == 0)
     (fit / APPEARANCE_NAME).write_text("{")
     with pytest.raises(InputError, match="run `gsstereo fit --force` again"):
         load_photos(reconstruction, fit)
