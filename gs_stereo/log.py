@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from typing import ClassVar
 
 logger = logging.getLogger("gs_stereo")
@@ -47,10 +48,23 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What is expected of a run of several stages: seconds after the one that runs, and when (monotonic) it ends."""
+
+    later_s: float
+    ends_at: float
+
+    def left_s(self, step_s: float) -> float:
+        """Of the whole run, while a step of the stage has `step_s` left."""
+        return max(step_s + self.later_s, self.ends_at - time.monotonic())
+
+
 class Progress:
     """A count that moves towards a total: a tqdm bar on a terminal, a line every few seconds elsewhere."""
 
     bars_on_screen: ClassVar[int] = 0
+    outlook: ClassVar[Outlook | None] = None
     _SECONDS_BETWEEN_LINES = 10.0
 
     def __init__(self, title: str, total: int | None, unit: str) -> None:
@@ -79,22 +93,30 @@ class Progress:
         else:
             self._count += count
         if self._bar is not None:
-            if note:
-                self._bar.set_postfix_str(note, refresh=False)
+            if note or self.outlook:
+                self._bar.set_postfix_str(f"{note}{self._of_the_run(self._rate())}".lstrip(", "), refresh=False)
             self._bar.update(self._count - self._bar.n)
         elif time.monotonic() - self._last_line > self._SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            rate = (self._count - (self._given or 0)) / max(time.monotonic() - self._start, 1e-9)
             of = f"/{self._total}" if self._total else ""
             unit = f" {self._unit}" if self._unit else ""
-            logger.info("%s", f"{self._title}: {self._count}{of}{unit}{self._speed(rate)} {note}".rstrip())
+            logger.info("%s", f"{self._title}: {self._count}{of}{unit}{self._speed(self._rate())} {note}".rstrip())
+
+    def _rate(self) -> float:
+        return (self._count - (self._given or 0)) / max(time.monotonic() - self._start, 1e-9)
+
+    def _of_the_run(self, rate: float) -> str:
+        if self.outlook is None:
+            return ""
+        step_s = (self._total - self._count) / rate if self._total and rate > 0 else 0.0
+        return f", {duration(self.outlook.left_s(step_s))} of the run"
 
     def _speed(self, rate: float) -> str:
         if rate <= 0:
             return ""
         speed = f"{rate:.1f}/s" if rate >= 1 else f"{duration(1 / rate)} each"
         left = f", {duration((self._total - self._count) / rate)} left" if self._total else ""
-        return f" ({speed}{left})"
+        return f" ({speed}{left}{self._of_the_run(rate)})"
 
     def close(self) -> None:
         if self._bar is not None:

@@ -32,7 +32,7 @@ class Common:
     """What the shared options say."""
 
     out: Annotated[Path | None, _shared("--out", help="Write results here instead of SCENE/gsstereo.")] = None
-    preset: Annotated[str | None, _shared("--preset", help="Preset of configs/: fast or quality.")] = None
+    preset: Annotated[str | None, _shared("--preset", help="Preset of configs/: draft, fast or quality.")] = None
     set_: Annotated[
         list[str] | None,
         _shared("--set", metavar="NAME=VALUE", help="Override a setting; with run: STAGE.NAME=VALUE. Repeatable."),

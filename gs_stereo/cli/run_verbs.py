@@ -26,12 +26,16 @@ def run(
         Path | None, typer.Argument(help="Scene folder or video; the current folder by default.", show_default=False)
     ] = None,
     config: RecipeOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="90s, 10m or 1h: take the best preset whose run fits that time."),
+    ] = None,
     common: Common,
 ) -> None:
     """Run a recipe: photos in, labelled shards out. Skips what is up to date and resumes what was interrupted."""
     recipe = _recipe(config)
     scenes = [scene] if scene else [Path(folder) for folder in recipe.scenes or ("",)]
-    run_recipe(recipe, scenes, common)
+    run_recipe(recipe, scenes, common, budget)
 
 
 @shared_options("out", "preset", "set_", "seed", "json", "quiet")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gs_stereo.cli.budget import Forecast, preset_within
 from gs_stereo.cli.options import Common
 from gs_stereo.cli.tables import print_json, print_plan, print_reports, reports_json
 
@@ -53,8 +55,8 @@ def run_stage(
     return run_steps([stage_step(stage, values, common)], [scene], common, printing=printing)
 
 
-def run_recipe(recipe: Recipe, scenes: Sequence[Path], common: Common) -> None:
-    """Run a recipe on scenes."""
+def run_recipe(recipe: Recipe, scenes: Sequence[Path], common: Common, budget: str | None = None) -> None:
+    """Run a recipe on scenes; within a time such as `10m` if there is a budget, by the choice of the preset."""
     from gs_stereo.config import parse_overrides
     from gs_stereo.errors import ConfigError
     from gs_stereo.pipeline.recipe import resolve
@@ -62,8 +64,27 @@ def run_recipe(recipe: Recipe, scenes: Sequence[Path], common: Common) -> None:
 
     if recipe.matrix is not None:
         raise ConfigError(f"The recipe {recipe.name!r} is an experiment; run it with `gsstereo experiment`.")
-    steps = resolve(recipe, STAGES, parse_overrides(common.set_ or []), common.preset)
-    run_steps(steps, scenes, common, seed=recipe.seed)
+    overrides = parse_overrides(common.set_ or [])
+    if budget is not None:
+        if common.preset is not None:
+            raise ConfigError("--budget chooses the preset; leave out --preset, or --budget.")
+        paths, steps_of = _paths(scenes, common), partial(resolve, recipe, STAGES, overrides)
+        preset = preset_within(budget, lambda preset: _cells(steps_of(preset), paths, common, recipe.seed))
+        common = replace(common, preset=preset)
+    run_steps(resolve(recipe, STAGES, overrides, common.preset), scenes, common, seed=recipe.seed)
+
+
+def _paths(scenes: Sequence[Path], common: Common) -> Sequence[ScenePaths]:
+    from gs_stereo.pipeline.scene import ScenePaths, scene_paths
+
+    apart = len(scenes) > 1 and common.out is not None
+    return scene_paths(scenes, common.out) if apart else tuple(ScenePaths.of(scene, common.out) for scene in scenes)
+
+
+def _cells(steps: Sequence[Step], paths: Sequence[ScenePaths], common: Common, seed: int) -> Sequence[Cell]:
+    from gs_stereo.pipeline.graph import unfold
+
+    return unfold(steps, paths, seed if common.seed is None else common.seed)
 
 
 def run_steps(
@@ -73,12 +94,8 @@ def run_steps(
 
     A scene that fails does not stop the others; its error is raised at the end. seed: where --seed is not given.
     """
-    from gs_stereo.pipeline.graph import unfold
-    from gs_stereo.pipeline.scene import ScenePaths, scene_paths
-
-    apart = len(scenes) > 1 and common.out is not None
-    paths = scene_paths(scenes, common.out) if apart else tuple(ScenePaths.of(scene, common.out) for scene in scenes)
-    return run_planned(unfold(steps, paths, seed if common.seed is None else common.seed), paths, common, printing)
+    paths = _paths(scenes, common)
+    return run_planned(_cells(steps, paths, common, seed), paths, common, printing)
 
 
 def run_planned(
@@ -96,7 +113,8 @@ def run_planned(
     several = len(paths) > 1
     reports: dict[str, list[StageReport]] = {str(each.scene): [] for each in paths}
     errors = []
-    for result in run_cells(cells, common):
+    forecast = None if several else Forecast(cells)
+    for result in run_cells(cells, common) if forecast is None else forecast.watched(run_cells(cells, common)):
         cell, outcome = result.cell, result.outcome
         if isinstance(outcome, GsStereoError):
             errors.append(outcome)
@@ -106,7 +124,8 @@ def run_planned(
         reports[cell.scene].append(outcome)
         if outcome.action != "skipped":
             name = cell.key if several else cell.stage
-            logger.info("%s: %s in %s", name, outcome.action, duration(outcome.manifest.seconds))
+            left = forecast.left() if forecast else ""
+            logger.info("%s: %s in %s%s", name, outcome.action, duration(outcome.manifest.seconds), left)
     scenes = [cell.scene for cell in cells]
     whole = [(each, done) for each in paths if len(done := reports[str(each.scene)]) == scenes.count(str(each.scene))]
     if printing and common.json and several:

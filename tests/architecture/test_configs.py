@@ -44,7 +44,7 @@ def test_a_recipe_resolves(path: Path) -> None:
     assert len(resolve(recipe, STAGES)) == len(recipe.stages)
 
 
-@pytest.mark.parametrize("preset", ["fast", "quality"])
+@pytest.mark.parametrize("preset", ["draft", "fast", "quality"])
 def test_the_default_recipe_takes_the_shipped_presets(preset: str) -> None:
     steps = resolve(DEFAULT_RECIPE, STAGES, {}, preset)
     plain = resolve(DEFAULT_RECIPE, STAGES)

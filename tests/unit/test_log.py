@@ -34,6 +34,20 @@ def test_lines_are_rare_and_tell_rate_and_time_left(clock: list[float], caplog: 
     assert caplog.messages == ["label: 32/100 pair (2.0/s, 34 s left) refused"]
 
 
+def test_a_line_tells_what_is_left_of_a_run_of_several_stages(
+    clock: list[float], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log.Progress, "outlook", log.Outlook(later_s=60.0, ends_at=210.0))
+    with log.progress("label", 100, "pair") as bar:
+        bar.advance(10)
+        clock[0] += 11
+        bar.advance(22)
+        clock[0] += 11
+        bar.advance(3)
+    assert caplog.messages[0] == "label: 32/100 pair (2.0/s, 34 s left, 1 min 39 s of the run)"
+    assert caplog.messages[1] == "label: 35/100 pair (1.1/s, 57 s left, 1 min 57 s of the run)"
+
+
 def test_what_was_done_before_says_nothing_about_the_rate(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
     with log.progress("fit", 3000, "step") as bar:
         clock[0] += 60  # preparations
