@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gs_stereo.core.hashing import sha256_text, unit_seed
+from gs_stereo.datasets.schema import check_sizes
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.trajectories import interpolated_cameras, neighbours, perturbed_camera
 from gs_stereo.geometry.view_selection import common_size, fitted_to_size
@@ -98,6 +99,10 @@ def _plan_stacks(scene: SparseScene, config: PairsConfig, seed: int) -> list[Pai
     if config.views != "file":
         cameras = stack_centres(cameras, config, config.view_count or _USUAL_STACKS, seed)
     width, height = common_size(cameras, config.width, config.height)
+    try:
+        check_sizes({"h": height, "w": width, "v": config.stack_views})
+    except ValueError as error:
+        raise InputError(f"Stacks of the photos' size do not fit a data set: {error}.") from error
     plans = []
     for view, name in zip(cameras, safe_names([view.name for view in cameras]), strict=True):
         rng = np.random.default_rng(unit_seed(seed, f"stack {view.name}"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from plane_rasterizer import plane_scene, turned, view_at
 
+from gs_stereo.errors import InputError
 from gs_stereo.geometry.view_selection import axis_angles, camera_centres
 from gs_stereo.splat.pair_planner import plan_pairs
 from gs_stereo.splat.pairs_config import PairsConfig
@@ -53,5 +55,7 @@ def test_plans_are_the_same_for_a_seed_and_differ_in_focal_length():
     for plan, other in zip(plans, again, strict=True):
         np.testing.assert_array_equal(plan.left.intrinsics, other.left.intrinsics)
         assert plan.extra_offsets == other.extra_offsets
+    with pytest.raises(InputError, match=r"3600x2700 with 7 views is too large: .* render pairs with less --width"):
+        plan_pairs(scene, PairsConfig(stack_views=7, width=3600), 3)
     focal = np.array([plan.left.focal_px for plan in plans]) / 30
     assert 0.9 <= focal.min() < 0.95 < 1.05 < focal.max() <= 1.1
