@@ -10,19 +10,19 @@ from jaxtyping import Float
 
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.imaging.colour_maps import anaglyph, coloured, shown_range
+from gs_stereo.imaging.images import resize_to
 from gs_stereo.metrics.image import psnr
 from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.quality.dataset import DatasetMeasures
 from gs_stereo.report.facts import DatasetPictures, ShownSample, StageRecord, Thumbnail
 from gs_stereo.report.generated import GeneratedEyes
-from gs_stereo.report.pictures import data_uri, shrunk_map, stack_sheet
+from gs_stereo.report.pictures import SHOWN_EDGE_PX, data_uri, shrunk_map, stack_sheet
 
 MAX_THUMBNAILS = 60
 MAX_SHOWN_EACH = 3
 CONFIDENCE_BINS = 20
 _THUMBNAIL_EDGE_PX = 260
-_SHOWN_EDGE_PX = 720
 _STACK_EDGE_PX = 1400
 _LONGEST_LICENCE = 120
 
@@ -141,11 +141,11 @@ def shown_sample(
     return ShownSample(
         sample_id=sample.sample_id,
         rank=rank,
-        left=data_uri(sample.left, _SHOWN_EDGE_PX),
-        right=data_uri(sample.right, _SHOWN_EDGE_PX),
-        anaglyph=data_uri(anaglyph(sample.left, sample.right, min(median, width // 3)), _SHOWN_EDGE_PX),
-        disparity=data_uri(coloured(shrunk_map(sample.disparity, _SHOWN_EDGE_PX), low, high), _SHOWN_EDGE_PX),
-        confidence=data_uri(coloured(shrunk_map(confidence, _SHOWN_EDGE_PX), 0.0, 1.0), _SHOWN_EDGE_PX),
+        left=data_uri(sample.left, SHOWN_EDGE_PX),
+        right=data_uri(sample.right, SHOWN_EDGE_PX),
+        anaglyph=data_uri(anaglyph(sample.left, sample.right, min(median, width // 3)), SHOWN_EDGE_PX),
+        disparity=data_uri(coloured(shrunk_map(sample.disparity, SHOWN_EDGE_PX), low, high), SHOWN_EDGE_PX),
+        confidence=data_uri(coloured(shrunk_map(confidence, SHOWN_EDGE_PX), 0.0, 1.0), SHOWN_EDGE_PX),
         disparity_range_px=(low, high),
         depth_range=(focal_times_baseline / max(low, 1e-6), focal_times_baseline / max(high, 1e-6)),
         size=(width, height),
@@ -164,13 +164,13 @@ def with_truth(
     notes = (("generated eye", "left" if left else "right"), *shown.notes)
     if truth is None:
         return replace(shown, notes=notes)
-    made = sample.left if left else sample.right
+    made = resize_to(sample.left if left else sample.right, truth.shape[1], truth.shape[0])
     quality = ("generated against rendered", f"{psnr(made / 255, truth / 255):.1f} dB")
     return replace(
         shown,
         notes=(*notes, quality),
         made=shown.left if left else shown.right,
-        truth=data_uri(truth, _SHOWN_EDGE_PX),
+        truth=data_uri(truth, SHOWN_EDGE_PX),
     )
 
 

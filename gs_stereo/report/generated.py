@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gs_stereo.datasets.schema import ShardSample
+from gs_stereo.imaging.images import nearest_size
 from gs_stereo.report.facts import StageRecord
+from gs_stereo.report.pictures import SHOWN_EDGE_PX
 from gs_stereo.splat.pairs import SplatRenderer
 from gs_stereo.types import Camera
 
@@ -62,18 +64,22 @@ class TrueEyes:
     metres_per_unit: float | None
 
     def __call__(self, sample: ShardSample) -> UInt8[np.ndarray, "h w 3"] | None:
-        """None where the photo is none of the capture, or the baseline has no length in the scene."""
+        """As large as the page shows it; None where the photo is none of the capture, or the baseline has no length."""
         camera = self.cameras.get(sample.view_id)
         if camera is None:
             return None
         if self.eyes.in_capture:
-            return self.renderer.render([sample.rig.left if self.eyes.is_left(sample) else sample.rig.right])[0].image
+            return self._shown(sample.rig.left if self.eyes.is_left(sample) else sample.rig.right)
         height, width = sample.disparity.shape
         source = replace(camera, width=width, height=height, intrinsics=sample.intrinsics)
         length = self._length(sample.baseline, source)
         if length is None:
             return None
-        return self.renderer.render([source.shifted(-length if self.eyes.is_left(sample) else length)])[0].image
+        return self._shown(source.shifted(-length if self.eyes.is_left(sample) else length))
+
+    def _shown(self, camera: Camera) -> UInt8[np.ndarray, "h w 3"]:
+        size = nearest_size(camera.width, camera.height, SHOWN_EDGE_PX)
+        return self.renderer.render([camera.resized(*size)])[0].image
 
     def _length(self, baseline: float, source: Camera) -> float | None:
         settings = self.eyes.maker.get("settings", {})

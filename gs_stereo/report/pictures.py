@@ -10,6 +10,8 @@ from gs_stereo.imaging.colour_maps import colour_table, coloured, shown_range
 from gs_stereo.imaging.images import nearest_size, resize_to
 
 _QUALITY = 78
+SHOWN_EDGE_PX = 720
+"""Longest side of a picture that is shown in full."""
 
 
 def data_uri(image: UInt8[np.ndarray, "h w 3"], max_edge_px: int, quality: int = _QUALITY) -> str:
