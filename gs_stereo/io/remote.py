@@ -112,7 +112,10 @@ class Place(Record):
         with self._errors(""):
             self._fs.invalidate_cache()
             root = self._key("")
-            found = self._fs.find(root, detail=True)
+            try:
+                found = self._fs.find(root, detail=True)
+            except FileNotFoundError:
+                return
         for key, info in sorted(found.items()):
             path = key.removeprefix(root).lstrip("/")
             if path.split("/")[0] not in left_out:
@@ -215,7 +218,7 @@ class Place(Record):
         where = f"{self.url}/{name}" if name else self.url
         try:
             yield
-        except (GsStereoError, FileNotFoundError, FileExistsError, NotADirectoryError):
+        except GsStereoError:
             raise
         except PermissionError as error:
             raise InputError(f"{where} may not be read or written; check its permissions and your keys.") from error
@@ -223,6 +226,8 @@ class Place(Record):
             package = _PACKAGES.get(self.url.split(":", 1)[0], "the package for it")
             raise ConfigError(f"Opening {where} needs {package}; install it with pip.") from error
         except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                raise InputError(f"There is no {where}; check the address.") from error
             if self.is_local:
                 with write_errors(Path(where)):
                     raise

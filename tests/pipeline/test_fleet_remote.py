@@ -1,0 +1,193 @@
+"""A fleet whose scenes are behind URLs: a store in memory, and an S3 server on the loopback."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import fsspec
+import pytest
+from test_fleet import counted, drive
+from toy_stages import CountConfig, run_toy_cell, steps_of
+
+from gs_stereo.config import Config
+from gs_stereo.errors import GsStereoError, InputError, StageError
+from gs_stereo.executors.fleet import FleetSettings, run_one
+from gs_stereo.io.remote import Place, _file_system
+from gs_stereo.pipeline.jobs import JobList, plan_jobs
+
+needs_s3 = pytest.mark.skipif(
+    find_spec("moto") is None or find_spec("s3fs") is None, reason="moto and s3fs are not installed; see the extra dev"
+)
+
+
+def plan(root: str, names: tuple[str, ...] = ("room_a", "room_b"), output: str | None = None) -> JobList:
+    steps = steps_of(("count", CountConfig(units=2)), ("sum", Config()))
+    return plan_jobs(steps, [f"{root}/{name}" for name in names], output=output, seed=3).jobs
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> FleetSettings:
+    return FleetSettings(cache=str(tmp_path / "cache"), backoff_s=0.01, lease_s=3.0, tries=2)
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    store = fsspec.filesystem("memory")
+    for name in ("room_a", "room_b"):
+        store.pipe_file(f"/captures/{name}/input.txt", name.encode())
+    yield "memory://captures"
+    store.rm("/captures", recursive=True)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an S3 server, in a process of its own: it logs, and its libraries warn."""
+    code = "import sys; from moto.server import main; sys.exit(main(['-H', '127.0.0.1', '-p', sys.argv[1]]))"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/").close()
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "y"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    _file_system.cache_clear()
+    store = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
+    store.mkdir("captures")
+    for name in ("room_a", "room_b"):
+        store.pipe_file(f"captures/{name}/input.txt", name.encode())
+    yield "s3://captures"
+    store.rm("captures", recursive=True)
+
+
+def local_bytes(tmp_path: Path) -> dict[str, bytes]:
+    """What the same fleet makes of the same files on this machine's disk."""
+    for name in ("room_a", "room_b"):
+        (tmp_path / "plain" / name).mkdir(parents=True)
+        (tmp_path / "plain" / name / "input.txt").write_bytes(name.encode())
+    jobs = plan(str(tmp_path / "plain"))
+    for index in range(jobs.cell_count):
+        run_one(jobs, index, run_toy_cell, FleetSettings(cache="unused"))
+    return results(Place(str(tmp_path / "plain")))
+
+
+def results(root: Place) -> dict[str, bytes]:
+    named = [file.path for file in root.files() if file.path.endswith(".txt")]
+    return {path: content for path in named if (content := root.read(path)) is not None}
+
+
+def test_results_of_a_store_are_those_of_a_disk(memory: str, settings: FleetSettings, tmp_path: Path) -> None:
+    jobs = plan(memory)
+    assert [run_one(jobs, index, run_toy_cell, settings).state for index in range(4)] == ["done"] * 4
+    assert results(Place(memory)) == local_bytes(tmp_path)
+    assert run_one(jobs, 3, run_toy_cell, settings).state == "skipped"
+    shutil.rmtree(settings.cache)  # another machine, which has nothing yet
+    Place(memory).remove(["room_b/gsstereo/sum/manifest.json"])
+    assert run_one(jobs, 3, run_toy_cell, settings).state == "done"
+    assert results(Place(memory)) == results(Place(str(tmp_path / "plain")))
+
+
+def test_a_store_is_fetched_once_and_what_is_gone_goes(memory: str, tmp_path: Path) -> None:
+    place, into = Place(f"{memory}/room_a"), tmp_path / "copy"
+    place.write("more/deep.txt", b"deep")
+    place.fetch(into)
+    stamp = (into / "input.txt").stat().st_mtime_ns
+    place.remove(["more/deep.txt", "never.txt"])
+    place.fetch(into)
+    assert (into / "input.txt").stat().st_mtime_ns == stamp
+    assert not (into / "more/deep.txt").exists()
+    place.write("input.txt", b"other")
+    place.fetch(into)
+    assert (into / "input.txt").read_bytes() == b"other"
+
+
+@pytest.mark.parametrize("kind", ["disk", "memory"])
+def test_one_file_is_created_once(kind: str, memory: str, tmp_path: Path) -> None:
+    place = Place(str(tmp_path) if kind == "disk" else memory)
+    assert place.create("x/claim", b"1")
+    assert not place.create("x/claim", b"2")
+    assert place.read("x/claim") == b"1"
+    assert place.read("x/nothing") is None
+    assert (place.names("x"), place.names("y")) == (["claim"], [])
+
+
+def test_a_result_is_never_a_mixture(memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, folder = Place(f"{memory}/result"), tmp_path / "made"
+    folder.mkdir()
+    for name in ("a.txt", "b.txt", "manifest.json"):
+        (folder / name).write_text("first")
+    place.send(folder, last="manifest.json")
+    (folder / "b.txt").unlink()
+    (folder / "a.txt").write_text("second")
+    put = fsspec.filesystem("memory").put_file
+
+    def cut(local: str, remote: str) -> None:
+        if remote.endswith("manifest.json"):
+            raise OSError("the network is gone")
+        put(local, remote)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(fsspec.filesystem("memory")), "put_file", lambda self, local, remote: cut(local, remote))
+        with pytest.raises(StageError, match="does not answer .*the network is gone"):
+            place.send(folder, last="manifest.json")
+    assert place.read("manifest.json") is None
+    place.send(folder, last="manifest.json")
+    assert [file.path for file in place.files()] == ["a.txt", "manifest.json"]
+
+
+@needs_s3
+@pytest.mark.filterwarnings("ignore")
+def test_a_fleet_of_a_bucket(bucket: str, settings: FleetSettings, tmp_path: Path) -> None:
+    assert Place(bucket).create("once", b"1")
+    assert not Place(bucket).create("once", b"2")
+    Place(bucket).remove(["once"])
+    jobs = plan(bucket)
+    assert counted(drive(jobs, settings)) == {"done": 4}
+    assert results(Place(bucket)) == local_bytes(tmp_path)
+    assert counted(drive(jobs, replace(settings, cache=str(tmp_path / "other")))) == {"skipped": 4}
+    Place(bucket).write("room_a/input.txt", b"another photo")
+    assert counted(drive(jobs, settings)) == {"skipped": 2, "done": 2}
+    with pytest.raises(GsStereoError, match="no-such-bucket"):
+        plan("s3://no-such-bucket")
+
+
+@needs_s3
+@pytest.mark.filterwarnings("ignore")
+def test_a_store_that_does_not_answer_sets_its_scenes_aside(
+    bucket: str, settings: FleetSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = plan(bucket)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    _file_system.cache_clear()
+    fsspec.filesystem("s3").clear_instance_cache()
+    events = drive(jobs, settings)
+    assert counted(events) == {"aside": 2}
+    assert "does not answer" in events[0].reason
+    with pytest.raises(InputError, match="does not answer"):
+        plan(bucket)
