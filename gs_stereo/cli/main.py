@@ -16,6 +16,7 @@ from gs_stereo.cli.evaluate_synthesis_verb import evaluate_synthesis
 from gs_stereo.cli.experiment_verb import experiment
 from gs_stereo.cli.export_verb import export
 from gs_stereo.cli.help import App, Verbs
+from gs_stereo.cli.rig_verb import rig_of
 from gs_stereo.cli.synthesize_verb import synthesize
 from gs_stereo.cli.view_verb import view
 from gs_stereo.core.memory import reuse_freed_memory
@@ -33,6 +34,7 @@ VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
         "import": (scene_verbs.import_scene, "import my_room --colmap sparse/0 --images images"),
         "fit": (scene_verbs.fit, "fit my_room --iterations 10000"),
         "render-pairs": (scene_verbs.render_pairs, "render-pairs my_room --baseline 0.1 --baseline 0.3"),
+        "rig-of": (rig_of, "rig-of my_pairs --calibration stereo.yaml --to my_camera.yaml"),
         "label": (dataset_verbs.label, "label my_room --expert sgbm"),
         "evaluate-labels": (
             dataset_verbs.evaluate_labels,

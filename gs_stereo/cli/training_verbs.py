@@ -38,6 +38,9 @@ def train(
             "--from", help="scratch, lite (the shipped net), a folder of train, or an official RAFT-Stereo .pth."
         ),
     ] = "scratch",
+    rig: Annotated[
+        Path | None, typer.Option(help="A rig file: crops get what this camera's sensor does (docs/rig.md).")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; the net's by default.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps.", show_default="5000")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pairs in a step.", show_default="4")] = None,
@@ -45,6 +48,7 @@ def train(
 ) -> None:
     """Train or fine-tune a stereo net on labelled data sets."""
     from gs_stereo.datasets.schema import find_dataset
+    from gs_stereo.io.rigs import read_rig
 
     values = given(
         data=[data_source(text) for text in data or []],
@@ -52,6 +56,7 @@ def train(
         net=net,
         variant=variant,
         start=None if start == "scratch" else weights_text(Path(start)),
+        augment=None if rig is None else {"sensor": read_rig(rig).sensor.model_dump()},
         name=name,
         steps=steps,
         batch_size=batch_size,

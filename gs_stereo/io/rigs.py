@@ -29,7 +29,7 @@ from pydantic import Field
 from gs_stereo.config import Config, parse_config, yaml_text, yaml_value
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.geometry.pixels import intrinsics_from_opencv, intrinsics_to_opencv
-from gs_stereo.imaging.sensor import SensorConfig
+from gs_stereo.imaging.sensor_config import SensorConfig
 from gs_stereo.types import Camera
 
 _LONGEST_BASELINE_M = 20.0

@@ -27,7 +27,7 @@ from gs_stereo.stages import reconstruct
 from gs_stereo.stages.import_splat import ImportSplatStage
 
 if TYPE_CHECKING:
-    from gs_stereo.imaging.sensor import SensorConfig
+    from gs_stereo.imaging.sensor_config import SensorConfig
     from gs_stereo.splat.pair_planner import PairPlan
 
 

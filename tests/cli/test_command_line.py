@@ -21,6 +21,7 @@ VERBS = [
     "import",
     "fit",
     "render-pairs",
+    "rig-of",
     "synthesize",
     "label",
     "evaluate-labels",

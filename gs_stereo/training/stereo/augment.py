@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gs_stereo.imaging.resampling import resize_disparity
+from gs_stereo.imaging.sensor import sensed
 from gs_stereo.training.stereo.config import AugmentConfig
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
@@ -44,6 +45,11 @@ def augmented(
     if rng.random() < config.flip_share:
         pair = pair.cut((slice(None, None, -1),))
     left, right = _coloured(pair.left, pair.right, config, rng)
+    if config.sensor is not None:
+        levels = [np.rint(image * 255).astype(np.uint8) for image in (left, right)]
+        seen = sensed(levels[0], levels[1], config.sensor, int(rng.integers(1 << 62)))
+        left, right = (image.astype(np.float32) / 255 for image in (seen.left, seen.right))
+        return replace(pair, left=left, right=_erased(right, config, rng))
     left, right = (_blurred(image, config, rng) for image in (left, right))
     right = _erased(_shifted_down(right, rng.uniform(-1, 1) * config.vertical_px), config, rng)
     strength = rng.uniform(0, config.noise)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from gs_stereo.config import Config
+from gs_stereo.imaging.sensor_config import SensorConfig
 from gs_stereo.training.config import LoopConfig
 
 
@@ -38,6 +39,10 @@ class AugmentConfig(Config):
     )
     eraser_px: int = Field(default=80, ge=4, le=1000, description="Largest side of such a rectangle")
     flip_share: float = Field(default=0.0, ge=0, le=1, description="Share of pairs turned upside down")
+    sensor: SensorConfig | None = Field(
+        default=None,
+        description="What a camera does to its images (train --rig); in place of noise, blur and vertical shift",
+    )
 
 
 class LossConfig(Config):

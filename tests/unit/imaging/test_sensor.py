@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from builders import noise
 
-from gs_stereo.imaging.sensor import SensorConfig, left_over, sensed
+from gs_stereo.imaging.sensor import left_over, sensed
+from gs_stereo.imaging.sensor_config import SensorConfig
 from gs_stereo.imaging.sharpness import edge_width_px2
 
 SCENE = noise((96, 128), 3, 2.0)

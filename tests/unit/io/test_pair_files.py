@@ -13,7 +13,8 @@ from builders import camera_at
 
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import GsStereoError, InputError
-from gs_stereo.imaging.sensor import SensorConfig, sensed
+from gs_stereo.imaging.sensor import sensed
+from gs_stereo.imaging.sensor_config import SensorConfig
 from gs_stereo.io import pairs as pairs_module
 from gs_stereo.io.pairs import read_header, read_images, read_pair, write_pair
 from gs_stereo.types import DepthMaps, StereoPair, StereoRig

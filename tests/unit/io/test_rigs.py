@@ -13,7 +13,7 @@ from builders import camera_at
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.rotations import matrix_from_quaternion
-from gs_stereo.imaging.sensor import SensorConfig
+from gs_stereo.imaging.sensor_config import SensorConfig
 from gs_stereo.io.rigs import read_rig, rig_text
 
 SIZE = (640, 480)

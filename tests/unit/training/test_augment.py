@@ -115,3 +115,17 @@ def test_the_generator_decides_and_the_input_stays(pair: TrainingPair) -> None:
     assert not np.array_equal(one.left, other.left)
     for name, value in copies.items():
         np.testing.assert_array_equal(getattr(pair, name), value)
+
+
+def test_a_sensor_changes_the_images_and_not_the_label(pair: TrainingPair) -> None:
+    sensor = {"grey": True, "read_noise": 3.0, "row_offset_px": 2.0}
+    clean, seen = changed(pair), changed(pair, sensor=sensor, noise=0.4, blur_share=1.0, vertical_px=5.0)
+    np.testing.assert_array_equal(seen.disparity, clean.disparity)
+    np.testing.assert_array_equal(seen.hidden, clean.hidden)
+    assert (seen.left[..., 0] == seen.left[..., 2]).all()
+    grey = clean.left @ np.array([0.299, 0.587, 0.114], np.float32)
+    assert (seen.left[..., 0] - grey).std() * 255 == pytest.approx(3.0, rel=0.15)  # and not the general noise and blur
+    moved = np.abs(seen.right[..., 0] - clean.right @ np.array([0.299, 0.587, 0.114], np.float32)).mean()
+    assert moved > 1.5 * np.abs(seen.left[..., 0] - grey).mean()
+    again = changed(pair, sensor=sensor)
+    np.testing.assert_array_equal(again.right, changed(pair, sensor=sensor).right)
