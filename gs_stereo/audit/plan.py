@@ -28,7 +28,9 @@ _FREE_OF_CAMERA = 4.0
 """No camera is nearer to an object's centre than so many of its radii, or the object would fill its photo."""
 _TOUCHING_SHARE = {False: 0.1, True: 0.5}
 """Largest share of a ball's pixels where the real surface passes through it, for floating and for standing objects."""
-_LEAST_LINE_PX, _LARGEST_LINE_PX = 1.5, 4.0
+_LEAST_LINE_PX, _LARGEST_LINE_PX = 2.5, 7.0
+_BLANK_GROWTH = 2.0
+"""Blank boards are so much larger than the rest: a small one is held by its outline, as blank walls are not."""
 _SURE_SPREAD = 0.05
 _SURE_ALPHA = 0.8
 
@@ -105,6 +107,7 @@ def _propose(
     column, row = int(rng.integers(camera.width)), int(rng.integers(camera.height))
     low, high = np.log(config.extent_share)
     radius_px, gap = camera.width * np.exp(rng.uniform(low, high)), rng.uniform(0.0, config.max_gap)
+    radius_px *= _BLANK_GROWTH if kind == "blank" else 1.0
     line_px, turn = rng.uniform(_LEAST_LINE_PX, _LARGEST_LINE_PX), _turn(rng)
     surface = float(view.depth[row, column])
     if not view.sure[row, column]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
 
+from gs_stereo.audit.guarantee import LEVELS, PROMISED_SHARES, ConfidenceCut, LevelCounts, confidence_cut
 from gs_stereo.audit.objects import KINDS, ObjectKind
 from gs_stereo.audit.truth import NO_OBJECT, PlantedTruth
 from gs_stereo.core.hashing import unit_seed
@@ -22,7 +23,7 @@ REPORT_FILE = "audit.json"
 THRESHOLDS_PX = (0.5, 1.0, 2.0)
 EDGE, ALL = "edge", "all"
 REGIONS = (ALL, *dict.fromkeys(KINDS), EDGE)
-_THIN_SHARE = 0.02
+_THIN_SHARE = 0.01
 """Thin things are 0 to 4 % of the pixels of the exact rooms at hand; how many a photo shows cannot be measured."""
 _DRAWS = 2000
 _INTERVAL = (2.5, 97.5)
@@ -53,7 +54,8 @@ class Figure(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RegionScores(Record):
-    """Labels of one kind of place, where both eyes see the object. `all` and `edge` mix the kinds as the photos do.
+    """Labels of one kind of place, where both eyes see the object. `all` and `edge` mix the kinds as the
+    photos do, and all but `edge` has as many edges as the real views.
 
     coverage: share of the pixels that have a label. epe_px: mean error. bad: share of the labels that are wrong by
     more than 0.5, 1 and 2 px. promised_bad_1: what their confidence says of the error above 1 px. ece: mean gap between
@@ -79,8 +81,10 @@ class PlantedScores:
         """blank_share: of the pixels of the photos, for `all` mixes the kinds as the photos do."""
         self._kinds = np.array(kinds)
         self._blank_share = blank_share
-        self._sums = {region: np.zeros((len(kinds), _COLUMNS)) for region in (ALL, EDGE)}
+        self._inner, self._edge = np.zeros((2, len(kinds), _COLUMNS))
+        self._real_edge_shares: list[float] = []
         self._occlusion = DetectionMetrics()
+        self._kept, self._wrong = np.zeros((2, len(kinds), LEVELS))
 
     def update(
         self,
@@ -90,8 +94,15 @@ class PlantedScores:
         flags: UInt16[np.ndarray, "h w"],
     ) -> None:
         """Add the labels of one left view."""
-        for region, mask in ((ALL, truth.seen_by_both), (EDGE, truth.seen_by_both & truth.edge)):
-            self._sums[region] += self._sums_of(truth, mask, disparity, confidence)
+        self._inner += self._sums_of(truth, truth.seen_by_both & ~truth.edge, disparity, confidence)
+        self._edge += self._sums_of(truth, truth.seen_by_both & truth.edge, disparity, confidence)
+        self._real_edge_shares.append(truth.real_edge_share)
+        both = truth.seen_by_both & (truth.owner != NO_OBJECT) & np.isfinite(disparity)
+        cell = truth.owner[both].astype(np.int64) * LEVELS + confidence[both]
+        wrong = np.abs(disparity[both] - truth.disparity[both]) > 1.0
+        shape = self._kept.shape
+        self._kept += np.bincount(cell, minlength=self._kept.size).reshape(shape)
+        self._wrong += np.bincount(cell[wrong], minlength=self._kept.size).reshape(shape)
         self._occlusion.update((flags & LabelFlag.OCCLUDED) > 0, truth.hidden, truth.around)
 
     def _sums_of(
@@ -119,20 +130,34 @@ class PlantedScores:
         """The figures of every region that has pixels."""
         found = []
         for region in REGIONS:
-            sums = self._sums[EDGE if region == EDGE else ALL]
+            counted, sums = self._inner + self._edge, self._like_photos()
+            if region == EDGE:
+                counted = sums = self._edge
             weights = self._mixture() if region in (ALL, EDGE) else (self._kinds == region).astype(np.float64)
-            chosen = (sums[:, _PIXELS] > 0) & (weights > 0)
+            chosen = (counted[:, _PIXELS] > 0) & (weights > 0)
             if chosen.any():
-                found.append(
-                    _scores(
-                        region, sums[chosen], weights[chosen], np.random.default_rng(unit_seed(seed, f"audit/{region}"))
-                    )
-                )
+                pixels = int(counted[chosen, _PIXELS].sum())
+                rng = np.random.default_rng(unit_seed(seed, f"audit/{region}"))
+                found.append(_scores(region, pixels, (weights[:, None] * sums)[chosen], rng))
         return tuple(found)
+
+    def _like_photos(self) -> Float[np.ndarray, "k c"]:
+        """Sums in which edges have the share that they have in the real views: small objects are edges mostly."""
+        inner, edge = (float(sums[:, _PIXELS].sum()) for sums in (self._inner, self._edge))
+        real = float(np.mean(self._real_edge_shares)) if self._real_edge_shares else 0.0
+        if inner == 0 or edge == 0 or not 0 < real < 1:
+            return self._inner + self._edge
+        total = inner + edge
+        return (1 - real) * total / inner * self._inner + real * total / edge * self._edge
+
+    def cuts(self) -> tuple[ConfidenceCut, ...]:
+        """How confident labels must be for each of the promises."""
+        counts = LevelCounts(pixels=(self._inner + self._edge)[:, _PIXELS], kept=self._kept, wrong=self._wrong)
+        return tuple(confidence_cut(counts, self._mixture(), share) for share in PROMISED_SHARES)
 
     def _mixture(self) -> Float[np.ndarray, "k"]:
         """A weight an object: blank and thin ones get the share of the pixels that they have in photos."""
-        pixels = self._sums[ALL][:, _PIXELS]
+        pixels = (self._inner + self._edge)[:, _PIXELS]
         of_kind = {kind: float(pixels[self._kinds == kind].sum()) for kind in KINDS}
         shares: dict[ObjectKind, float] = {"blank": self._blank_share, "thin": _THIN_SHARE}
         weights = np.ones(len(pixels))
@@ -148,10 +173,7 @@ class PlantedScores:
         return self._occlusion.compute().f1_all_pixels
 
 
-def _scores(
-    region: str, counted: Float[np.ndarray, "k c"], weights: Float[np.ndarray, "k"], rng: np.random.Generator
-) -> RegionScores:
-    sums = weights[:, None] * counted
+def _scores(region: str, pixels: int, sums: Float[np.ndarray, "k c"], rng: np.random.Generator) -> RegionScores:
     drawn = sums[rng.integers(0, len(sums), (_DRAWS, len(sums)))].sum(axis=1)
     total = sums.sum(axis=0)
 
@@ -165,7 +187,7 @@ def _scores(
     return RegionScores(
         region=region,
         objects=len(sums),
-        pixels=int(counted[:, _PIXELS].sum()),
+        pixels=pixels,
         coverage=figure(_LABELLED, _PIXELS),
         epe_px=figure(_ERROR, _LABELLED),
         bad_05=bad[0],
@@ -183,8 +205,9 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> Float[np.ndarray, "..."]:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport(Record):
-    """What an audit found. format: of the file.
+    """What an audit found.
 
+    cuts: how confident labels must be for a promise, the strictest promise first.
     occlusion_f1: of the flag `occluded` beside objects. mean_reprojection_error_px, held_out_psnr_db: of the capture
     itself, because an error of the poses moves objects and photos alike and is not seen by planting.
     """
@@ -193,6 +216,7 @@ class AuditReport(Record):
     objects: int
     views: int
     regions: tuple[RegionScores, ...]
+    cuts: tuple[ConfidenceCut, ...]
     occlusion_f1: Measured
     mean_reprojection_error_px: float | None
     held_out_psnr_db: float | None
@@ -208,7 +232,18 @@ class AuditReport(Record):
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         f1 = "not measured" if not np.isfinite(self.occlusion_f1) else f"{self.occlusion_f1:.2f}"
-        return "\n".join([*lines, f"Hidden pixels beside objects: F1 {f1}."])
+        return "\n".join([*lines, f"Hidden pixels beside objects: F1 {f1}.", self._promise()])
+
+    def _promise(self) -> str:
+        kept = [cut for cut in self.cuts if cut.min_confidence is not None]
+        if not kept:
+            worst = max(cut.max_bad_1 for cut in self.cuts)
+            return f"No confidence can be named above which at most {worst:.0%} of the labels are wrong by over 1 px."
+        cut = kept[0]
+        return (
+            f"With 95 % confidence at most {cut.max_bad_1:.1%} of the labels of confidence {cut.min_confidence:.3f} or "
+            f"more are wrong by over 1 px; {cut.coverage:.1%} of the pixels have one."
+        )
 
 
 def _row(scores: RegionScores) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ _DOUBT_SHARE = 0.03
 _EDGE_PX = 3
 _BAND_PX = 5
 NO_OBJECT = -1
+_NEIGHBOURS = ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1]))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,6 +29,7 @@ class PlantedTruth:
     """Of the left view. owner: number of the object that a pixel shows, NO_OBJECT elsewhere and where in doubt.
 
     disparity: px, NaN where no object is. seen_by_both: of object pixels. edge: within 3 px of an object's outline.
+    real_edge_share: of the pixels of real surfaces, those within 3 px of a step in depth.
     hidden: pixels of the real scene that an object hides from the right eye. around: where `hidden` was decided.
     """
 
@@ -37,6 +39,7 @@ class PlantedTruth:
     edge: Bool[np.ndarray, "h w"]
     hidden: Bool[np.ndarray, "h w"]
     around: Bool[np.ndarray, "h w"]
+    real_edge_share: float
 
 
 def planted_truth(world: World, rig: StereoRig, renderer: SplatRenderer) -> PlantedTruth:
@@ -74,6 +77,7 @@ def truth_before(world: World, rig: StereoRig, real_left: SeenView, real_right: 
         edge=shown & _dilated(_outline(owner, depth), _EDGE_PX),
         hidden=hidden,
         around=near & real & ~_dilated(doubtful, _EDGE_PX),
+        real_edge_share=float(_dilated(_steps(left_depth), _EDGE_PX).mean()),
     )
 
 
@@ -92,12 +96,23 @@ def _in_frame(rig: StereoRig, depth: Float[np.ndarray, "h w"]) -> Bool[np.ndarra
 
 def _outline(owner: Int16[np.ndarray, "h w"], depth: Float[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """Pixels beside another object, or the scene."""
-    border = np.zeros(owner.shape, bool)
-    for first, second in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
-        step = np.abs(depth[first] - depth[second]) > _DOUBT_SHARE * np.minimum(depth[first], depth[second])
-        differs = (owner[first] != owner[second]) | (step & (owner[first] != NO_OBJECT))
+    border = _steps(depth) & (owner != NO_OBJECT)
+    for first, second in _NEIGHBOURS:
+        differs = owner[first] != owner[second]
         border[first] |= differs
         border[second] |= differs
+    return border
+
+
+def _steps(depth: Float[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Pixels on both sides of a step in depth."""
+    border = np.zeros(depth.shape, bool)
+    with np.errstate(invalid="ignore"):
+        for first, second in _NEIGHBOURS:
+            one, other = depth[first], depth[second]
+            step = np.abs(one - other) > _DOUBT_SHARE * np.minimum(one, other)
+            border[first] |= step
+            border[second] |= step
     return border
 
 

@@ -40,6 +40,13 @@ def label(
         bool | None, typer.Option("--photos/--no-photos", help="fused: match the real photos too (default).")
     ] = None,
     sky: Annotated[str | None, typer.Option(help="The sky: hole (no label) or zero (disparity 0).")] = None,
+    guarantee: Annotated[
+        str | None,
+        typer.Option(
+            metavar="'bad1<=1%'",
+            help="Keep the labels of which, by an audit, at most so many are wrong by more than 1 px.",
+        ),
+    ] = None,
     common: Common,
 ) -> None:
     """Label the rendered pairs and write the HDF5 shards."""
@@ -56,8 +63,21 @@ def label(
         checkpoint=given(checkpoint=weights if trained else None),
     )
     fused = given(experts=fuse, photos=photos)
-    values = given(expert=expert, pairs=pairs, name=name, sky=sky, experts=experts, fused=fused)
+    share = None if guarantee is None else _promised_share(guarantee)
+    values = given(expert=expert, pairs=pairs, name=name, sky=sky, experts=experts, fused=fused, max_bad_1=share)
     run_stage("label", scene, values, common)
+
+
+def _promised_share(text: str) -> float:
+    """`bad1<=1%` as 0.01; ConfigError for anything else."""
+    import re
+
+    from gs_stereo.errors import ConfigError
+
+    found = re.fullmatch(r"\s*bad-?1\s*<=\s*(\d+(?:\.\d+)?)\s*%\s*", text)
+    if found is None or not 0 < float(found[1]) < 100:
+        raise ConfigError(f"--guarantee {text!r} is no promise; write for example --guarantee 'bad1<=1%'.")
+    return float(found[1]) / 100
 
 
 @shared_options()

@@ -6,9 +6,10 @@ The licence in its header is computed from what the photos and the expert declar
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -152,6 +153,7 @@ def dataset_card(facts: CardFacts) -> str:
         licence="\n".join([*licence.card_lines(), *(_ASK_FOR_LICENCE if licence.identifier == UNKNOWN else [])]),
         source=f"{one_line(source.name)}, version {one_line(source.version)}",
         weights=source.weights_sha256 or "none",
+        promise=_promise(index.config),
         coverage=facts.coverage,
         confidence=facts.mean_confidence,
         least=least,
@@ -163,6 +165,18 @@ def dataset_card(facts: CardFacts) -> str:
             for flag, share in facts.flag_shares
         ),
         shard=index.shards[0].file,
+    )
+
+
+def _promise(config: Mapping[str, Any]) -> str:
+    """What an audit lets the labels promise, and what that rests on."""
+    share, least = config.get("max_bad_1"), config.get("min_confidence")
+    if not isinstance(share, float) or not isinstance(least, float):
+        return ""
+    return (
+        f"\n- promise: with 95 % confidence at most {share:.2%} of the labels are wrong by more than 1 px. On objects "
+        f"planted into the photos, labels of confidence {least:.3f} or more keep it. It holds as far as the scene is "
+        "like the objects, and does not see errors of the camera poses"
     )
 
 
@@ -208,7 +222,7 @@ Rendered from a Gaussian splat of photos. Left and right image are rectified by 
 
 - source: {source}; weights sha256: {weights}
 - coverage: {coverage:.1%} of the pixels; mean confidence there: {confidence:.3f}
-- disparity: {least:.2f} to {most:.2f} px, mean {mean:.2f} px
+- disparity: {least:.2f} to {most:.2f} px, mean {mean:.2f} px{promise}
 
 Share of labelled pixels by disparity:
 

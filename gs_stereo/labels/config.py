@@ -114,6 +114,9 @@ class LabelSettings(Config):
     sky: Literal["hole", "zero"] = Field(
         default="hole", description="Pixels of the sky: without a label, or with disparity 0. Both are flagged."
     )
+    min_confidence: float = Field(
+        default=0.0, ge=0, le=1, description="Labels with less confidence are dropped, whatever their source."
+    )
     rules: LabelConfig = Field(default=LabelConfig(), description="When a pixel gets a label, flags, confidence.")
     fused: FusionConfig = Field(default=FusionConfig(), description="fused: its sources and thresholds.")
     multiview: MultiViewConfig = Field(

@@ -72,9 +72,21 @@ def label_pair(
         )
     label = source.label(cast(StereoPair, pair), views or {})
     label = with_sky(label, sky_of(pair, label), zero=settings.sky == "zero")
+    if settings.min_confidence:
+        label = _confident(label, settings.min_confidence)
     if isinstance(pair, StereoPair) and pair.left_cut_out is not None:
         return without(label, pair.left_cut_out)
     return label
+
+
+def _confident(label: StereoLabel, min_confidence: float) -> StereoLabel:
+    """The label but for pixels of less confidence."""
+    kept = label.confidence >= np.rint(255 * min_confidence)
+    return StereoLabel(
+        disparity=np.where(kept, label.disparity, np.float32(np.nan)),
+        confidence=np.where(kept, label.confidence, np.uint8(0)),
+        flags=np.where(kept, label.flags, label.flags & ~np.uint16(LabelFlag.FROM_SPLAT)),
+    )
 
 
 def without(label: StereoLabel, cut_out: Bool[np.ndarray, "h w"]) -> StereoLabel:

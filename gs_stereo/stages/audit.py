@@ -17,12 +17,11 @@ from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.stages import plant, reconstruct
-from gs_stereo.stages.label import dataset_folder
+from gs_stereo.stages.label import AUDIT_FOLDER, dataset_folder
 
 if TYPE_CHECKING:
     from gs_stereo.audit.scores import AuditReport
 
-FOLDER = "audit/report"
 RUN_FOLDER = "audit/run"
 _PICTURES = 6
 
@@ -52,7 +51,7 @@ class AuditStage(Stage):
     config_type = AuditConfig
 
     def folder(self, config: AuditConfig) -> str:
-        return FOLDER
+        return AUDIT_FOLDER
 
     def inputs(self, paths: ScenePaths, config: AuditConfig) -> StageInputs:
         labels = planted_scene(paths).published(dataset_folder(config.dataset))
@@ -100,6 +99,7 @@ class AuditStage(Stage):
             objects=len(plan.objects),
             views=count,
             regions=scores.compute(context.seed),
+            cuts=scores.cuts(),
             occlusion_f1=scores.occlusion_f1,
             mean_reprojection_error_px=load_summary(source.path).mean_reprojection_error_px,
             held_out_psnr_db=float(held_out) if isinstance(held_out, int | float) else None,
@@ -134,7 +134,7 @@ def _outcome(report: AuditReport, config: AuditConfig) -> StageOutcome:
 
 def audit_of(paths: ScenePaths, dataset: str) -> str | None:
     """The folder of results that audits a data set, unless the set was made anew since."""
-    audited, own = read_manifest(paths.published(FOLDER)), dataset_folder(dataset)
+    audited, own = read_manifest(paths.published(AUDIT_FOLDER)), dataset_folder(dataset)
     current = read_manifest(paths.published(own))
     same = audited and current and audited.parts.get("inputs", {}).get(own) == current.fingerprint
-    return FOLDER if same else None
+    return AUDIT_FOLDER if same else None

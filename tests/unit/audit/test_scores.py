@@ -25,6 +25,7 @@ def truth_of_columns() -> PlantedTruth:
         edge=on_object & (np.arange(50) % 10 == 0),
         hidden=hidden,
         around=~on_object,
+        real_edge_share=0.1,
     )
 
 
@@ -92,6 +93,7 @@ def test_the_table_says_what_is_not_measured() -> None:
         objects=4,
         views=1,
         regions=scores.compute(seed=0),
+        cuts=scores.cuts(),
         occlusion_f1=float("nan"),
         mean_reprojection_error_px=None,
         held_out_psnr_db=None,
@@ -100,5 +102,6 @@ def test_the_table_says_what_is_not_measured() -> None:
     assert table.splitlines()[1].split()[:4] == ["all", "4", "0.0", "(0.0"]
     assert table.splitlines()[1].split()[6] == "-"
     assert "F1 not measured" in table
+    assert "No confidence can be named" in table
     assert report.region("glossy") is None
     assert replace(report, views=2).views == 2

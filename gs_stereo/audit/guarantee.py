@@ -1,0 +1,86 @@
+"""How confident labels must be for a promise: with 95 % confidence at most a share of them is wrong by over 1 px.
+
+Learn then test (Angelopoulos et al. 2021): for each cut of the confidence the hypothesis "more than that share is
+wrong" is tested on the planted objects, from the strictest cut downwards, and the last cut before the first that cannot
+be rejected is taken. Testing in a fixed order needs no correction for the number of tests. Objects, not pixels, are
+drawn independently, so the test is Student's one-sided one on the objects' sums of wrong - share x kept: it is exact
+for many objects, and near it for a few dozen.
+"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import Field
+
+from gs_stereo.core.records import Record
+
+CONFIDENCE = 0.95
+PROMISED_SHARES = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
+"""Shares of wrong labels for which an audit looks for a cut."""
+LEVELS = 256
+_FIRST_KEPT = 0.3
+"""The strictest cut that is tested keeps so much of the labels: of fewer, too little is known."""
+_FEWEST_OBJECTS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfidenceCut(Record):
+    """Labels of at least `min_confidence` (0 to 1) are wrong by more than 1 px in at most `max_bad_1` of the cases.
+
+    min_confidence: None where no cut can be promised. coverage: share of the pixels that still have a label.
+    """
+
+    max_bad_1: Annotated[float, Field(gt=0, lt=1)]
+    min_confidence: Annotated[float, Field(ge=0, le=1)] | None
+    coverage: Annotated[float, Field(ge=0, le=1)] | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LevelCounts:
+    """Pixels of each object by the confidence of their label, 0 to 255. kept: labelled. wrong: by more than 1 px.
+
+    pixels: of each object that both eyes see, labelled or not.
+    """
+
+    pixels: Float[np.ndarray, "k"]
+    kept: Float[np.ndarray, "k 256"]
+    wrong: Float[np.ndarray, "k 256"]
+
+
+def confidence_cut(counts: LevelCounts, weights: Float[np.ndarray, "k"], max_bad_1: float) -> ConfidenceCut:
+    """The lowest cut that keeps the promise. weights: of the objects, see `PlantedScores`."""
+    seen = (counts.pixels > 0) & (weights > 0)
+    scale = weights[seen, None]
+    # Column c: labels of confidence c or more.
+    kept, wrong = (scale * np.cumsum(table[seen][:, ::-1], axis=1)[:, ::-1] for table in (counts.kept, counts.wrong))
+    nothing = ConfidenceCut(max_bad_1=max_bad_1, min_confidence=None, coverage=None)
+    total = kept[:, 0].sum()
+    if seen.sum() < _FEWEST_OBJECTS or total == 0:
+        return nothing
+    enough = np.flatnonzero(kept.sum(axis=0) >= _FIRST_KEPT * total)
+    found = None
+    for level in range(int(enough[-1]), -1, -1):
+        if not _at_most(wrong[:, level] - max_bad_1 * kept[:, level]):
+            break
+        found = level
+    if found is None:
+        return nothing
+    coverage = float(kept[:, found].sum() / (scale[:, 0] * counts.pixels[seen]).sum())
+    return ConfidenceCut(max_bad_1=max_bad_1, min_confidence=found / (LEVELS - 1), coverage=coverage)
+
+
+def _at_most(excess: Float[np.ndarray, "k"]) -> bool:
+    """Whether the mean is at most 0 with 95 % confidence."""
+    count = len(excess)
+    error = float(excess.std(ddof=1)) / np.sqrt(count)
+    return float(excess.mean()) + _student_quantile(CONFIDENCE, count - 1) * error <= 0
+
+
+def _student_quantile(share: float, freedom: int) -> float:
+    """Quantile of Student's distribution (Abramowitz and Stegun 26.7.5), within 0.1 % for 7 degrees of freedom."""
+    z = NormalDist().inv_cdf(share)
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    return z + first / freedom + second / freedom**2
