@@ -1,10 +1,10 @@
 """How confident labels must be for a promise: with 95 % confidence at most a share of them is wrong by over 1 px.
 
 Learn then test (Angelopoulos et al. 2021): for each cut of the confidence the hypothesis "more than that share is
-wrong" is tested on the planted objects, from the strictest cut downwards, and the last cut before the first that cannot
-be rejected is taken. Testing in a fixed order needs no correction for the number of tests. Objects, not pixels, are
-drawn independently, so the test is Student's one-sided one on the objects' sums of wrong - share x kept: it is exact
-for many objects, and near it for a few dozen.
+wrong" is tested on the planted objects. First for all labels, then from the strictest cut downwards, and the last cut
+before the first that cannot be rejected is taken; each of the two has half of the doubt. Testing in a fixed order needs
+no correction for the number of tests. Objects, not pixels, are drawn independently, so the test is Student's one-sided
+one on the objects' sums of wrong - share x kept: it is exact for many objects, and near it for a few dozen.
 """
 
 from dataclasses import dataclass
@@ -61,9 +61,10 @@ def confidence_cut(counts: LevelCounts, weights: Float[np.ndarray, "k"], max_bad
     if seen.sum() < _FEWEST_OBJECTS or total == 0:
         return nothing
     enough = np.flatnonzero(kept.sum(axis=0) >= _FIRST_KEPT * total)
-    found = None
-    for level in range(int(enough[-1]), -1, -1):
-        if not _at_most(wrong[:, level] - max_bad_1 * kept[:, level]):
+    excess = wrong - max_bad_1 * kept
+    found = 0 if _at_most_0(excess[:, 0]) else None
+    for level in range(int(enough[-1]), 0, -1) if found is None else ():
+        if not _at_most_0(excess[:, level]):
             break
         found = level
     if found is None:
@@ -72,11 +73,11 @@ def confidence_cut(counts: LevelCounts, weights: Float[np.ndarray, "k"], max_bad
     return ConfidenceCut(max_bad_1=max_bad_1, min_confidence=found / (LEVELS - 1), coverage=coverage)
 
 
-def _at_most(excess: Float[np.ndarray, "k"]) -> bool:
-    """Whether the mean is at most 0 with 95 % confidence."""
+def _at_most_0(excess: Float[np.ndarray, "k"]) -> bool:
+    """Whether the mean is at most 0, with half of the doubt that a promise may have."""
     count = len(excess)
     error = float(excess.std(ddof=1)) / np.sqrt(count)
-    return float(excess.mean()) + _student_quantile(CONFIDENCE, count - 1) * error <= 0
+    return float(excess.mean()) + _student_quantile((1 + CONFIDENCE) / 2, count - 1) * error <= 0
 
 
 def _student_quantile(share: float, freedom: int) -> float:

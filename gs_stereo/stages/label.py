@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gs_stereo.labels.units import LabelFolders, PairUnit, ViewUnit
 
 
-_LABEL_SETTINGS = ("expert", "pairs", "rules")
+_LABEL_SETTINGS = ("expert", "pairs", "rules", "sky")
 """Settings that decide the labels of every source."""
 _KEPT_SETTINGS = ("photo_licence", "min_confidence", "max_bad_1")
 
