@@ -16,20 +16,28 @@ from jaxtyping import Float
 from torch import nn
 
 from gs_stereo.labels.evidence import CONTEXT, EVIDENCE
-from gs_stereo.labels.observations import MATCHED, MULTIBASELINE, PHOTOS, SPLAT
+from gs_stereo.labels.observations import MATCHED, MULTIBASELINE, PHOTOS, SPLAT, SURFACES
 from gs_stereo.labels.trust import SMALLEST_EVIDENCE, InputScale, Layer, TrustModel, input_rows
 
-KINDS = (PHOTOS, MULTIBASELINE, SPLAT, MATCHED)
+KINDS = (PHOTOS, MULTIBASELINE, SPLAT, MATCHED, SURFACES)
 RIGHT_PX = 1.0
 _LARGEST_ERROR_PX = 20.0
 _SMALLEST_ERROR_PX = 1e-3
 _TAILS = (0.001, 0.999)
 _SIGNIFICANT = 4
 _START = -3.0
-_PHOTOS = ("photos_px", "photos_cost")
+_PHOTOS = ("photos_px", "photos_cost", "photos_few", "colour_levels")
 _STACK = ("multibaseline_px", "multibaseline_cost")
 _EXPERTS = ("experts_px", "left_right_px")
 _SURROUNDINGS = ("views_px", "points_px")
+_SURFACES = (
+    "surface_px",
+    "surface_unsupported",
+    "surface_spread_px",
+    "blank_px",
+    "beside_thin",
+    "hole",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +50,17 @@ class Scenario:
 
     def hidden_of(self, kind: str) -> tuple[str, ...]:
         """What is hidden of examples of a kind: never what the kind's own source says."""
-        own = {PHOTOS: _PHOTOS, MULTIBASELINE: _STACK, MATCHED: _EXPERTS}.get(kind, ())
+        own = {PHOTOS: _PHOTOS, MULTIBASELINE: _STACK, MATCHED: _EXPERTS, SURFACES: _SURFACES}.get(kind, ())
         return tuple(name for name in self.hidden if name not in own)
 
 
 SCENARIOS = (
     Scenario(name="fused", share=0.4, hidden=_STACK),
-    Scenario(name="with multibaseline", share=0.15, hidden=()),
+    Scenario(name="without surfaces", share=0.1, hidden=(*_STACK, *_SURFACES)),
+    Scenario(name="with multibaseline", share=0.1, hidden=()),
     Scenario(name="without photos", share=0.15, hidden=(*_STACK, *_PHOTOS)),
     Scenario(name="without experts", share=0.1, hidden=(*_STACK, *_EXPERTS)),
-    Scenario(name="alone", share=0.2, hidden=(*_STACK, *_PHOTOS, *_EXPERTS, *_SURROUNDINGS)),
+    Scenario(name="alone", share=0.15, hidden=(*_STACK, *_PHOTOS, *_EXPERTS, *_SURROUNDINGS, *_SURFACES)),
 )
 
 

@@ -69,6 +69,9 @@ class FusionConfig(Config):
     max_reprojection_px: float = Field(
         default=1.5, gt=0, description="Photos do not count if structure from motion reprojects worse than this"
     )
+    surfaces: bool = Field(
+        default=True, description="Propose planes for regions without texture and for walls around reflections"
+    )
     photo_count: int = Field(default=8, ge=2, le=32, description="Photos that are matched with a view")
     neighbours: int = Field(default=3, ge=0, le=8, description="Virtual views whose depth is compared with a view's")
     min_confidence: float = Field(

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gs_stereo.labels import shape
-from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, POINTS, VIEWS, Observations
+from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, POINTS, SURFACES, VIEWS, Observations
 from gs_stereo.labels.rendered import RenderedEvidence
 from gs_stereo.labels.surroundings import median_known
 from gs_stereo.labels.texture import OwnSurface, fine_texture, own_surface, texture
@@ -74,6 +74,12 @@ def spread_px(case: Case) -> Map:
     return np.asarray(case.rendered.disparity * relative)
 
 
+def surface_spread_px(case: Case) -> Map | None:
+    """Deviation of what is known of a region from its plane, as disparity."""
+    disparity, spread = case.observations.view_disparity(SURFACES), _clue(case, SURFACES, "spread")
+    return None if disparity is None or spread is None else np.asarray(disparity * spread)
+
+
 def edge_px(case: Case) -> Map:
     """Range of the disparity within 5 x 5 pixels."""
     window = np.ones((_EDGE_WINDOW_PX, _EDGE_WINDOW_PX), np.uint8)
@@ -84,14 +90,19 @@ def edge_px(case: Case) -> Map:
 
 
 DOUBTS: dict[str, Callable[[Case], Map | None]] = {
-    # _px: distances to the median depth of the splat, to what the real photos say, a rendered stack of views, the depth
-    # that neighbouring virtual views show at the same place, and sparse points close by.
+    # _px: distances to the median depth of the splat, to what the real photos say, a rendered stack of views, a surface
+    # hypothesis, the depth that neighbouring virtual views show at the same place, and sparse points close by.
     # _cost: how badly photos or stack match at their own best depth, 1 - correlation.
     "splat_px": lambda case: np.abs(case.disparity - case.rendered.disparity),
     "photos_px": lambda case: _distance(case, PHOTOS),
-    "photos_cost": lambda case: _cost(case, PHOTOS),
+    "photos_cost": lambda case: _clue(case, PHOTOS, "cost"),
+    "photos_few": lambda case: _clue(case, PHOTOS, "few"),  # 1 / (1 + photos that agree)
+    "colour_levels": lambda case: _clue(case, PHOTOS, "colour_levels"),  # the photos' colours at the splat's depth
     "multibaseline_px": lambda case: _distance(case, MULTIBASELINE),
-    "multibaseline_cost": lambda case: _cost(case, MULTIBASELINE),
+    "multibaseline_cost": lambda case: _clue(case, MULTIBASELINE, "cost"),
+    "surface_px": lambda case: _distance(case, SURFACES),
+    "surface_unsupported": lambda case: _clue(case, SURFACES, "unsupported"),
+    "surface_spread_px": surface_spread_px,
     "views_px": lambda case: _distance(case, VIEWS),
     "points_px": lambda case: _distance(case, POINTS),
     "experts_px": experts_px,
@@ -112,11 +123,18 @@ CONTEXT: dict[str, Callable[[Case], Map | None]] = {
     "fine_texture": lambda case: fine_texture(case.observations.pair.left),
     "own_texture": lambda case: case.own_surface.texture,
     "own_share": lambda case: case.own_surface.share,
+    "blank_px": lambda case: _clue(case, SURFACES, "blank_px"),
+    "beside_thin": lambda case: _clue(case, SURFACES, "beside_thin"),
+    "hole": lambda case: _clue(case, SURFACES, "hole"),
 }
 EVIDENCE = DOUBTS | CONTEXT
 OF_THE_PAIR = (
     "photos_cost",
+    "photos_few",
+    "colour_levels",
     "multibaseline_cost",
+    "surface_unsupported",
+    "surface_spread_px",
     "left_right_px",
     "skew_px",
     "spread_px",
@@ -125,6 +143,9 @@ OF_THE_PAIR = (
     "fine_texture",
     "own_texture",
     "own_share",
+    "blank_px",
+    "beside_thin",
+    "hole",
 )
 """Evidence that does not depend on the disparity under judgement."""
 
@@ -135,9 +156,9 @@ def gather(case: Case, names: Iterable[str] = tuple(EVIDENCE)) -> dict[str, Map]
     return {name: values for name, values in found.items() if values is not None}
 
 
-def _cost(case: Case, name: str) -> Map | None:
+def _clue(case: Case, name: str, clue: str) -> Map | None:
     source = case.observations.views.get(name)
-    return None if source is None else source.cost
+    return None if source is None else source.clues.get(clue)
 
 
 def _distance(case: Case, name: str) -> Map | None:

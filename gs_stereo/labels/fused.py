@@ -1,8 +1,8 @@
 """The label `fused`: every source proposes a disparity, the evidence judges each, the most trusted one is taken.
 
-Proposals in the order of their precision: photos, a rendered stack, the splat, matchers. A later one is taken only
-where its confidence is higher by a margin. Occlusion follows from the splat's own surfaces, warped into the right
-image, and from what the splat shows to the right eye.
+Proposals in the order of their precision: photos, a rendered stack, the splat, matchers, planes for what has no
+texture. A later one is taken only where its confidence is higher by a margin. Occlusion follows from the splat's own
+surfaces, warped into the right image, and from what the splat shows to the right eye.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,6 +25,7 @@ from gs_stereo.labels.observations import (
     POINTS,
     SILHOUETTES,
     SPLAT,
+    SURFACES,
     Observations,
     ViewDepth,
 )
@@ -36,7 +37,7 @@ from gs_stereo.matching.experts import external_files
 from gs_stereo.types import LabelFlag, Provenance, StereoLabel, StereoPair
 
 _LEAST_POINTS = 20
-_FLAGGED = ("left_right_px", "views_px", "experts_px")
+_FLAGGED = ("left_right_px", "views_px", "experts_px", "hole")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +61,9 @@ class Judged:
     source: Int[np.ndarray, "h w"]
     kinds: tuple[str, ...]
 
-    @property
-    def from_splat(self) -> Bool[np.ndarray, "h w"]:
-        return np.asarray(self.source == self.kinds.index(SPLAT))
+    def is_from(self, kind: str) -> Bool[np.ndarray, "h w"]:
+        """Pixels of one kind of source."""
+        return np.isin(self.source, [index for index, other in enumerate(self.kinds) if other == kind])
 
 
 class FusedSource(LabelSource):
@@ -76,6 +77,7 @@ class FusedSource(LabelSource):
         self.matchers = tuple(name for name in experts if name not in (SPLAT, MULTIBASELINE))
         self.needs = ViewNeeds(
             photos=settings.fused.photo_count if settings.fused.photos else 0,
+            surfaces=settings.fused.surfaces,
             surroundings=True,
             silhouettes=True,
             stack=MULTIBASELINE in experts,
@@ -151,7 +153,9 @@ def fused_label(observations: Observations, rules: FusionRules) -> StereoLabel:
             LabelFlag.LEFT_RIGHT_INCONSISTENT: evidence["left_right_px"] > rules.labels.left_right_px,
             LabelFlag.MULTI_VIEW_INCONSISTENT: evidence["views_px"] > rules.labels.source_difference_px,
             LabelFlag.SOURCES_DISAGREE: evidence["experts_px"] > rules.labels.source_difference_px,
-            LabelFlag.FROM_SPLAT: judged.from_splat & labelled,
+            LabelFlag.FROM_SPLAT: judged.is_from(SPLAT) & labelled,
+            LabelFlag.INFERRED: judged.is_from(SURFACES) & labelled,
+            LabelFlag.REFLECTION: (evidence["hole"] > 0.5) & (judged.is_from(SURFACES) | ~labelled),
         }
     )
     return StereoLabel(
@@ -187,6 +191,9 @@ def proposals(observations: Observations, rendered: RenderedEvidence) -> Iterato
     yield Proposal(kind=SPLAT, disparity=rendered.disparity)
     for source in observations.matched.values():
         yield Proposal(kind=MATCHED, disparity=source.left.disparity.astype(np.float64))
+    surfaces = observations.view_disparity(SURFACES)
+    if surfaces is not None:
+        yield Proposal(kind=SURFACES, disparity=surfaces)
 
 
 def silhouettes(observations: Observations, rendered: RenderedEvidence) -> Float[np.ndarray, "h w"]:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from gs_stereo.types import DisparityPrediction, StereoPair
 
 SPLAT, PHOTOS, MULTIBASELINE, VIEWS, POINTS = "splat", "photos", "multibaseline", "views", "points"
+SURFACES = "surfaces"  # planes for regions without texture
 SILHOUETTES = "silhouettes"  # the splat's depth with its edges at those of the photo: it decides what is hidden
 MATCHED = "matched"
 """What the trust model calls a disparity of any matcher."""
@@ -20,13 +21,13 @@ MATCHED = "matched"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ViewDepth:
-    """One source's depth of a left view. inverse_depth: 1 / scene units. cost: 1 - correlation of the images, or None.
+    """One source's depth of a left view. inverse_depth: 1 / scene units. clues: what else it says, a map a name.
 
-    A cost speaks of matched images: 0 = they look the same at this depth, 1 = they have nothing in common.
+    The clue `cost` speaks of matched images: 0 = they look the same at this depth, 1 = they have nothing in common.
     """
 
     inverse_depth: Float[np.ndarray, "h w"]
-    cost: Float[np.ndarray, "h w"] | None = None
+    clues: Mapping[str, Float[np.ndarray, "h w"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

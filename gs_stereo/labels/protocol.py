@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 class ViewNeeds:
     """What a label source asks about a left view, once for all its baselines.
 
-    photos: how many real photos are matched with it. surroundings: the depth of neighbouring views and the sparse
-    points. silhouettes: the splat's depth with its edges at those of the image. stack: views of the splat on both
-    sides, matched together.
+    photos: how many real photos are matched with it. surfaces: planes for regions without texture. surroundings: the
+    depth of neighbouring views and the sparse points. silhouettes: the splat's depth with its edges at those of the
+    image. stack: views of the splat on both sides, matched together.
     """
 
     photos: int = 0
+    surfaces: bool = False
     surroundings: bool = False
     silhouettes: bool = False
     stack: bool = False

@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from gs_stereo.errors import ConfigError
 from gs_stereo.geometry.view_selection import views_with_parallax
-from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, POINTS, SILHOUETTES, VIEWS, ViewDepth
+from gs_stereo.labels.colours import colour_difference
+from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, POINTS, SILHOUETTES, SURFACES, VIEWS, ViewDepth
 from gs_stereo.labels.protocol import ViewNeeds
 from gs_stereo.labels.silhouettes import sharpened
+from gs_stereo.labels.surfaces import surface_hypotheses
 from gs_stereo.labels.surroundings import DepthView, inverse_depth_from_neighbours, inverse_depth_from_points
 from gs_stereo.mvs.config import MultiViewConfig
 from gs_stereo.mvs.sweep import sweep_near
@@ -21,6 +23,7 @@ from gs_stereo.types.photo_source import PhotoSource, mask_of
 _LEAST_SUPPORT = 2
 _LEAST_REJECTED_COST = 1.0
 _SAME_POSE = 1e-9
+_SURE_COST, _SURE_SHARE = 0.3, 0.05  # of photos that confirm the splat's depth
 Image = UInt8[np.ndarray, "h w 3"]
 
 
@@ -54,16 +57,24 @@ def view_depths(
         return found
     photo = around.photo if needs.photos else None
     image = pair.left if photo is None else _own_image(pair, around.scene, photo)
-    if needs.silhouettes:
-        inverse_depth = 1 / np.where(depth > 0, depth.astype(np.float64), np.nan)
-        found[SILHOUETTES] = ViewDepth(inverse_depth=sharpened(inverse_depth, image).astype(np.float32))
+    inverse_depth = 1 / np.where(depth > 0, depth.astype(np.float64), np.nan)
+    if needs.silhouettes or needs.surfaces:
+        inverse_depth = sharpened(inverse_depth, image)
+        found[SILHOUETTES] = ViewDepth(inverse_depth=inverse_depth.astype(np.float32))
     if photo is not None:
         cameras = around.scene.cameras
         near = views_with_parallax(left, cameras, float(np.nanmedian(depth)), needs.photos)
         if len(near) >= _LEAST_SUPPORT:
             others = [shown_view(cameras[k], photo) for k in near]
-            swept = sweep_near(PosedImage(camera=left, image=image), others, _prior(pair), multiview)
-            found[PHOTOS] = _view_depth(swept)
+            own = PosedImage(camera=left, image=image)
+            swept = sweep_near(own, others, _prior(pair), multiview)
+            found[PHOTOS] = _view_depth(
+                swept,
+                few=1 / (1 + swept.supporting_views.astype(np.float32)),
+                colour_levels=colour_difference(own, others, inverse_depth).astype(np.float32),
+            )
+    if needs.surfaces:
+        found[SURFACES] = _surfaces(image, inverse_depth, found.get(PHOTOS))
     if needs.stack:
         stack = _stack(pair, around)
         swept = sweep_near(PosedImage(camera=left, image=pair.left), stack, _prior(pair), multiview)
@@ -108,12 +119,24 @@ def _stack(pair: StereoPair, around: Surroundings) -> list[PosedImage]:
     return [PosedImage(camera=camera, image=image) for camera, image in zip(cameras, images, strict=True)]
 
 
-def _view_depth(result: SweepResult) -> ViewDepth:
+def _surfaces(image: Image, inverse_depth: Float[np.ndarray, "h w"], photos: ViewDepth | None) -> ViewDepth:
+    """Surface hypotheses as a source; they rest on the splat, and on the photos where these confirm it."""
+    sure = np.zeros(inverse_depth.shape, bool)
+    if photos is not None:
+        sure = (photos.clues["cost"] < _SURE_COST) & (np.abs(photos.inverse_depth / inverse_depth - 1) < _SURE_SHARE)
+        inverse_depth = np.where(sure, photos.inverse_depth, inverse_depth)
+    maps = {
+        name: values.astype(np.float32) for name, values in vars(surface_hypotheses(image, inverse_depth, sure)).items()
+    }
+    return ViewDepth(inverse_depth=maps.pop("inverse_depth"), clues=maps)
+
+
+def _view_depth(result: SweepResult, **clues: Float[np.ndarray, "h w"]) -> ViewDepth:
     """A sweep as a source: no depth where fewer than two views agree with it."""
     agreed = result.supporting_views >= _LEAST_SUPPORT
+    cost = np.where(np.isfinite(result.inverse_depth), result.cost, np.float32(_LEAST_REJECTED_COST))
     return ViewDepth(
-        inverse_depth=np.where(agreed, result.inverse_depth, np.float32(np.nan)),
-        cost=np.where(np.isfinite(result.inverse_depth), result.cost, np.float32(_LEAST_REJECTED_COST)),
+        inverse_depth=np.where(agreed, result.inverse_depth, np.float32(np.nan)), clues={"cost": cost, **clues}
     )
 
 

@@ -25,6 +25,8 @@ class LabelFlag(IntFlag):
     FROM_SPLAT = 1 << 7
     SKY = 1 << 8
     CUT_OUT = 1 << 10
+    INFERRED = 1 << 11
+    REFLECTION = 1 << 12
 
     @property
     def bit(self) -> int:
@@ -47,6 +49,8 @@ FLAG_MEANING: Mapping[LabelFlag, str] = {
     LabelFlag.FROM_SPLAT: "the label is taken from the splat",
     LabelFlag.SKY: "the sky, by its colour and for want of any depth",
     LabelFlag.CUT_OUT: "cut out of the photos: transparent, or masked as empty",
+    LabelFlag.INFERRED: "the surface around is continued, nothing was matched",
+    LabelFlag.REFLECTION: "what is seen lies behind the surface around it",
 }
 UNSEEN_BY_RIGHT = LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME
 """Flags of pixels that only the left eye sees."""

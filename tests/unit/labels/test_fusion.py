@@ -10,13 +10,14 @@ from builders import BOARD_FOCAL_TIMES_BASELINE, Board, board_pair
 from trust_models import one_eyed
 
 from gs_stereo.labels.config import FusionConfig, LabelConfig
-from gs_stereo.labels.evidence import CONTEXT, DOUBTS, EVIDENCE, OF_THE_PAIR, Case, gather
+from gs_stereo.labels.evidence import DOUBTS, EVIDENCE, OF_THE_PAIR, Case, gather
 from gs_stereo.labels.fused import FusionRules, fused_label
 from gs_stereo.labels.observations import (
     MULTIBASELINE,
     PHOTOS,
     POINTS,
     SILHOUETTES,
+    SURFACES,
     VIEWS,
     MatchedPair,
     Observations,
@@ -30,9 +31,13 @@ TRUST = one_eyed()
 RULES = FusionRules(fusion=FusionConfig(), labels=LabelConfig(), trust=TRUST)
 
 
-def view_depth(disparity: np.ndarray, cost: float | None = None) -> ViewDepth:
-    costs = None if cost is None else np.full(disparity.shape, cost, np.float32)
-    return ViewDepth(inverse_depth=(disparity / BOARD_FOCAL_TIMES_BASELINE).astype(np.float32), cost=costs)
+def view_depth(disparity: np.ndarray, **clues: float) -> ViewDepth:
+    maps = {name: np.full(disparity.shape, value, np.float32) for name, value in clues.items()}
+    return ViewDepth(inverse_depth=(disparity / BOARD_FOCAL_TIMES_BASELINE).astype(np.float32), clues=maps)
+
+
+def surfaces(disparity: np.ndarray, hole: float = 0.0) -> ViewDepth:
+    return view_depth(disparity, unsupported=0.0, spread=0.0, blank_px=0.0, beside_thin=0.0, hole=hole)
 
 
 def matched(left: np.ndarray, right: np.ndarray | None = None) -> MatchedPair:
@@ -73,11 +78,28 @@ def test_photos_win_where_they_match_and_the_splat_where_they_do_not() -> None:
     photos = disparity + 0.1
     photos[:10] += 5  # far from what the neighbours see
     photos[10:20] = np.nan
-    sources = Observations(pair=pair, views={VIEWS: view_depth(disparity), PHOTOS: view_depth(photos, 0.01)})
+    sources = Observations(pair=pair, views={VIEWS: view_depth(disparity), PHOTOS: view_depth(photos, cost=0.01)})
     label = fused_label(sources, RULES)
     np.testing.assert_allclose(label.disparity[:20], disparity[:20], rtol=1e-5)
     np.testing.assert_allclose(label.disparity[20:], photos[20:], rtol=1e-5)
     np.testing.assert_array_equal(is_set(label, LabelFlag.FROM_SPLAT)[:, 0], np.arange(40) < 20)
+
+
+def test_a_surface_takes_the_place_of_what_it_surrounds() -> None:
+    """The splat shows a reflection, four pixels of disparity behind the wall; neighbours see the wall."""
+    truth, disparity, _ = board_pair((Board(disparity_px=8.0),))
+    mirrored, _, _ = board_pair((Board(disparity_px=8.0), Board(disparity_px=4.0, x_from=70, x_to=100)))
+    inside = np.zeros(disparity.shape, bool)
+    inside[:, 70:100] = True
+    median = np.where(inside, 2 * truth.left_depth.median, truth.left_depth.median)
+    pair = replace(truth, left_depth=replace(mirrored.left_depth, median=median))
+    views = {VIEWS: view_depth(disparity), SURFACES: surfaces(disparity, hole=1.0)}
+    label = fused_label(Observations(pair=pair, views=views), RULES)
+    np.testing.assert_allclose(label.disparity, disparity, rtol=1e-6)
+    np.testing.assert_array_equal(is_set(label, LabelFlag.INFERRED), inside)
+    np.testing.assert_array_equal(is_set(label, LabelFlag.REFLECTION), inside)
+    silent = fused_label(Observations(pair=pair, views={VIEWS: view_depth(disparity)}), RULES)
+    assert np.isnan(silent.disparity[inside]).all()
 
 
 def test_doubtful_pixels_get_no_label() -> None:
@@ -133,7 +155,8 @@ def test_every_piece_of_evidence_is_zero_for_a_perfect_scene_and_grows_with_the_
     right = pair.rig.focal_times_baseline / pair.right_depth.median
     sources = Observations(
         pair=pair,
-        views={name: view_depth(disparity, 0.0) for name in (PHOTOS, MULTIBASELINE, VIEWS, POINTS)},
+        views={name: view_depth(disparity, cost=0.0) for name in (MULTIBASELINE, VIEWS, POINTS)}
+        | {PHOTOS: view_depth(disparity, cost=0.0, few=0.0, colour_levels=0.0), SURFACES: surfaces(disparity)},
         matched={"one": matched(disparity, right), "two": matched(disparity, right)},
     )
     rendered = rendered_evidence(pair, LabelConfig())
@@ -147,17 +170,25 @@ def test_every_piece_of_evidence_is_zero_for_a_perfect_scene_and_grows_with_the_
     assert quiet.pop("near_step") < 0.03
     assert max(quiet.values()) < 1e-5, quiet
     assert {values.shape for values in found[0].values()} == {disparity.shape}
-    for name in ("splat_px", "photos_px", "multibaseline_px", "views_px", "points_px", "experts_px", "eyes_px"):
+    for name in (
+        "splat_px",
+        "photos_px",
+        "multibaseline_px",
+        "surface_px",
+        "views_px",
+        "points_px",
+        "experts_px",
+        "eyes_px",
+    ):
         np.testing.assert_allclose(found[1][name][:, 10:], 1.5, atol=1e-5, err_msg=name)
 
 
 def test_evidence_of_the_pair_is_the_same_for_every_disparity() -> None:
     pair, disparity, _ = board_pair(BOARDS)
     right = pair.rig.focal_times_baseline / pair.right_depth.median
-    stack = view_depth(disparity, 0.1)
-    sources = Observations(
-        pair=pair, views={PHOTOS: stack, MULTIBASELINE: stack}, matched={"one": matched(disparity + 0.2, right)}
-    )
+    stack, photos = view_depth(disparity, cost=0.1), view_depth(disparity, cost=0.1, few=0.5, colour_levels=3.0)
+    views = {PHOTOS: photos, MULTIBASELINE: stack, SURFACES: surfaces(disparity)}
+    sources = Observations(pair=pair, views=views, matched={"one": matched(disparity + 0.2, right)})
     rendered = rendered_evidence(pair, LabelConfig())
     blind = rendered.visibility.occluded
     cases = [
@@ -174,7 +205,13 @@ def test_absent_sources_give_no_evidence() -> None:
     blind = np.zeros(disparity.shape, bool)
     case = Case(disparity=disparity, observations=Observations(pair=pair), rendered=rendered, blind=blind)
     own = {"splat_px", "eyes_px", "skew_px", "spread_px", "see_through"}
-    assert set(gather(case)) == own | {"edge_px", "near_step", "rough_px", "bend_px", "off_median_px"} | set(CONTEXT)
+    assert set(gather(case)) == own | {"edge_px", "near_step", "rough_px", "bend_px", "off_median_px"} | {
+        "disparity_px",
+        "texture",
+        "fine_texture",
+        "own_texture",
+        "own_share",
+    }
 
 
 def test_the_median_expert_decides_among_three() -> None:

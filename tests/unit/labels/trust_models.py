@@ -6,7 +6,7 @@ import numpy as np
 
 from gs_stereo.labels.trust import InputScale, Layer, TrustModel
 
-KINDS = ("photos", "multibaseline", "splat", "matched")
+KINDS = ("photos", "multibaseline", "splat", "matched", "surfaces")
 
 
 def one_eyed(name: str = "views_px") -> TrustModel:
