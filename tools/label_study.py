@@ -3,17 +3,17 @@
     python tools/label_study.py plain3 hard3 ROOM_A=OUTPUT --work DIR > study.md
 
 DIR is the folder of calibrate_labels.py: its scenes and tables are used, and made where missing. A scene is plainN,
-hardN, or a folder in the layout of `gsstereo sample` with its output folder (recipe label_study). Three tables of
-Markdown: sources at every baseline; how well each piece of evidence alone sorts the fused label's errors; and the
-fusion less one step. Steps that are evidence are left out of the model, which is fitted again. --json FILE keeps all
-numbers.
+hardN, or a folder in the layout of `gsstereo sample` with its output folder (recipe label_study). Four tables of
+Markdown: sources at every baseline; the fused label by class of place, also less the planes; how well each piece of
+evidence alone sorts the fused label's errors; and the fusion less one step. Steps that are evidence are left out of the
+model, which is fitted again. --json FILE keeps all numbers.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from gs_stereo.labels.config import LabelSettings
 from gs_stereo.labels.evidence import CONTEXT, EVIDENCE, Case, gather
 from gs_stereo.labels.fused import FusedSource, FusionRules, fused_label
 from gs_stereo.labels.matcher import MatcherSource
-from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, Observations
+from gs_stereo.labels.observations import MULTIBASELINE, PHOTOS, SURFACES, Observations
 from gs_stereo.labels.rendered import rendered_evidence
 from gs_stereo.labels.sources import make_source
 from gs_stereo.labels.trust import TrustModel, load_trust
@@ -44,12 +44,17 @@ GROUPS = {
     "right eye's depth": ("eyes_px",),
     "ambiguity along the ray": ("skew_px", "spread_px", "see_through"),
     "agreement of the sources": ("splat_px", "photos_px", "experts_px"),
+    "planes": ("surface_px", "surface_unsupported", "surface_spread_px", "hole"),
+    "blankness": ("blank_px", "beside_thin"),
+    "number and colours of the photos": ("photos_few", "colour_levels"),
     "left-right check": ("left_right_px",),
     "photometric cost": ("photos_cost",),
     "shape of the map": ("edge_px", "near_step", "rough_px", "bend_px", "off_median_px"),
     "disparity and texture": tuple(CONTEXT),
 }
+PLACE_STEPS = ("whole", "without the planes", "without the threshold")
 REGION = "non_occluded"
+PLACES = ("all", "plain", "textureless", "glossy", "thin", "edge")
 SIGNAL_GROUPS = 200
 STEP_BASELINE_M = 0.1
 STEPS_OF_A_FIT = 3000
@@ -136,8 +141,8 @@ def source_labellers(config: LabelSettings) -> dict[str, Labeller]:
     return labellers
 
 
-def step_labellers(study: Study) -> Iterator[tuple[str, Labeller]]:
-    """The fusion whole, and less one step."""
+def step_labellers(study: Study, again: bool = True) -> Iterator[tuple[str, Labeller]]:
+    """The fusion whole, and less one step. again: also with models fitted again to less evidence."""
     rules, stack = FusedSource(study.config).rules(), (MULTIBASELINE,)
 
     def changed(**values: float) -> FusionRules:
@@ -146,11 +151,14 @@ def step_labellers(study: Study) -> Iterator[tuple[str, Labeller]]:
     yield "whole", partial(fused, rules, stack)
     yield "without the photos", partial(fused, rules, (*stack, PHOTOS))
     yield "without the matchers", partial(fused, rules, (*stack, "matchers"))
+    yield "without the planes", partial(fused, rules, (*stack, SURFACES))
     yield "without the choice (first source that answers)", partial(fused, changed(switch_margin=2.0), stack)
     yield "without the scale check", partial(fused, changed(max_scale_px=1e9), stack)
     yield "without the threshold", partial(fused, changed(min_confidence=0.0), stack)
-    again = replace(rules, trust=model_without(study, "nothing", ()))
-    yield "whole, fitted as the rows below", partial(fused, again, stack)
+    if not again:
+        return
+    fitted = replace(rules, trust=model_without(study, "nothing", ()))
+    yield "whole, fitted as the rows below", partial(fused, fitted, stack)
     for name, evidence in GROUPS.items():
         trust = model_without(study, name, evidence)
         yield f"without {name}", partial(fused, replace(rules, trust=trust), stack)
@@ -177,20 +185,24 @@ def labelled(observations: Observations, label: StereoLabel) -> LabelledView:
     )
 
 
-def rows(scene: Scene, name: str, labels: list[LabelledView]) -> Iterator[dict[str, Any]]:
-    """A line for each baseline: the pixels that both eyes see."""
+def rows(scene: Scene, name: str, labels: list[LabelledView], regions: Container[str]) -> Iterator[dict[str, Any]]:
+    """A line for each baseline and region."""
     report = evaluate_labels(labels, scene.truth, LabelProtocol(metres_per_unit=scene.metres_per_unit))
     for scores in report.baselines:
-        values = next(region.to_json() for region in scores.regions if region.region == REGION)
-        kept = ("coverage", "epe_all_pixels", "bad_all_pixels", "ece_all_pixels", "ause_px")
-        yield {"scene": scene.name, "label": name, "baseline_m": scores.baseline_m, "views": scores.views} | {
-            "occlusion_f1": scores.occlusion.f1_all_pixels,
-            **{key: values[key] for key in kept},
-        }
+        for values in (region.to_json() for region in scores.regions if region.region in regions):
+            kept = ("region", "coverage", "epe_all_pixels", "bad_all_pixels", "ece_all_pixels", "ause_px")
+            yield {"scene": scene.name, "label": name, "baseline_m": scores.baseline_m, "views": scores.views} | {
+                "occlusion_f1": scores.occlusion.f1_all_pixels,
+                **{key: values[key] for key in kept},
+            }
 
 
 def study_scene(
-    scene: Scene, study: Study, labellers: dict[str, Labeller], only_m: float | None
+    scene: Scene,
+    study: Study,
+    labellers: dict[str, Labeller],
+    only_m: float | None,
+    regions: Container[str] = (REGION,),
 ) -> list[dict[str, Any]]:
     """Label with each, and compare with the truth. only_m: one baseline, None = all."""
     found: dict[str, list[LabelledView]] = {name: [] for name in labellers}
@@ -198,7 +210,7 @@ def study_scene(
         if only_m is None or abs(observations.pair.rig.baseline * (scene.metres_per_unit or 1) - only_m) < 1e-6:
             for name, labeller in labellers.items():
                 found[name].append(labelled(observations, labeller(observations)))
-    return [row for name, labels in found.items() for row in rows(scene, name, labels)]
+    return [row for name, labels in found.items() for row in rows(scene, name, labels, regions)]
 
 
 def study_signals(scene: Scene, study: Study) -> dict[str, dict[str, float]]:
@@ -229,6 +241,18 @@ def table(lines: list[dict[str, Any]]) -> str:
     return "\n".join(text)
 
 
+def place_table(lines: list[dict[str, Any]]) -> str:
+    text = ["| scene | label | place | coverage | EPE | bad-1 | ECE | hidden F1 |", "|---|---|---|" + "---|" * 5]
+    for line in lines:
+        hidden = f"{line['occlusion_f1']:.2f}" if line["region"] == "all" else ""
+        text.append(
+            f"| {line['scene']} | {line['label']} | {line['region']} | {100 * line['coverage']:.1f} % "
+            f"| {line['epe_all_pixels']:.3f} px | {100 * line['bad_all_pixels']['1']:.2f} % "
+            f"| {line['ece_all_pixels']:.3f} | {hidden} |"
+        )
+    return "\n".join(text)
+
+
 def signal_table(found: dict[str, dict[str, float]]) -> str:
     names = sorted(next(iter(found.values())), key=lambda name: next(iter(found.values()))[name])
     text = [f"| AUSE px | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
@@ -243,7 +267,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=5, help="use every n-th view")
     parser.add_argument("--table-every", type=int, default=5, help="--every of the calibration")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as of `gsstereo label`")
-    parser.add_argument("--parts", nargs="+", default=["sources", "steps", "signals"])
+    parser.add_argument("--parts", nargs="+", default=["sources", "places", "steps", "signals"])
     parser.add_argument("--json", type=Path, help="file for all numbers")
     arguments = parser.parse_args()
     study = Study(
@@ -258,6 +282,12 @@ def main() -> None:
         labellers = source_labellers(study.config)
         values["sources"] = [row for scene in scenes for row in study_scene(scene, study, labellers, None)]
         print(table(values["sources"]), end="\n\n", flush=True)
+    if "places" in arguments.parts:
+        labellers = {name: one for name, one in step_labellers(study, again=False) if name in PLACE_STEPS}
+        values["places"] = [
+            row for scene in scenes for row in study_scene(scene, study, labellers, STEP_BASELINE_M, PLACES)
+        ]
+        print(place_table(values["places"]), end="\n\n", flush=True)
     if "signals" in arguments.parts:
         values["signals"] = {name: one for scene in scenes for name, one in study_signals(scene, study).items()}
         print(signal_table(values["signals"]), end="\n\n", flush=True)
