@@ -1,8 +1,9 @@
 """Scenes with exact truth for the calibration and the study of labels: made where missing, read pair by pair.
 
-A scene is named by its kind and seed: `plain3` is `gsstereo sample --seed 3`, `hard1` is `--hard --seed 1`. What the
-sources of its views say (photos, stack, neighbours, points) is asked once and kept in WORK/answers: empty that folder
-after a change of these sources. The matchers are asked each time.
+A scene is named by its kind and seed: `plain3` is `gsstereo sample --seed 3`, `hard1` is `--hard --seed 1`, `small1`
+the same in 320x240 with fewer photos and steps, so that many kinds of rooms are affordable. What the sources of its
+views say (photos, stack, neighbours, planes, points) is asked once and kept in WORK/answers: empty that folder after a
+change of these sources. The matchers are asked each time.
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ from gs_stereo.labels.units import LabelFolders, known_of_view, plan_units, rend
 from gs_stereo.pipeline.manifest import published_folder
 
 BASELINES_M = (0.05, 0.1, 0.2)
-_NAME = re.compile(r"(plain|hard)(\d+)")
-_PHOTOS, _ITERATIONS = 18, 1000
+_NAME = re.compile(r"(plain|hard|small)(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,28 +64,27 @@ def find_scene(name: str, work: Path) -> Scene:
     scene = Path(folder)
     if match := _NAME.fullmatch(name):
         scene = work / "scenes" / name
-        _make(scene, match[1] == "hard", int(match[2]))
+        _make(scene, match[1], int(match[2]))
     elif not scene.is_dir():
-        raise InputError(f"{name} is neither plainN, hardN nor a folder of a scene.")
+        raise InputError(f"{name} is neither plainN, hardN, smallN nor a folder of a scene.")
     done = Path(output) if output else scene / "gsstereo"
     return Scene(name=scene.name, truth=load_exact_scene(scene), output=done, answers=work / "answers" / scene.name)
 
 
-def _make(scene: Path, hard: bool, seed: int) -> None:
+def _make(scene: Path, kind: str, seed: int) -> None:
     """Sample, cameras, fit and pairs by the command line, which skips what is up to date."""
     steps: list[list[str]] = []
     if not scene.exists():
-        steps.append(
-            ["sample", str(scene), "--seed", str(seed), "--views", str(_PHOTOS), *(["--hard"] if hard else [])]
-        )
+        shape = ["--views", "14", "--width", "320", "--height", "240"] if kind == "small" else ["--views", "18"]
+        steps.append(["sample", str(scene), "--seed", str(seed), *shape, *([] if kind == "plain" else ["--hard"])])
     if not (scene / "gsstereo/pairs/default/manifest.json").exists():
         baselines = [text for baseline in BASELINES_M for text in ("--baseline", str(baseline))]
-        if hard:  # their corridors and corners are too hard for structure from motion
+        if kind == "plain":
+            steps.append(["reconstruct", str(scene), "--set", "camera_positions=camera_positions.txt"])
+        else:  # their corridors and corners are too hard for structure from motion
             model = ["--colmap", str(scene / "sparse/0"), "--images", str(scene / "images"), "--metres-per-unit", "1"]
             steps.append(["import", str(scene), *model])
-        else:
-            steps.append(["reconstruct", str(scene), "--set", "camera_positions=camera_positions.txt"])
-        steps.append(["fit", str(scene), "--iterations", str(_ITERATIONS)])
+        steps.append(["fit", str(scene), "--iterations", "600" if kind == "small" else "1000"])
         steps.append(["render-pairs", str(scene), *baselines])
     for step in steps:
         subprocess.run([str(Path(sys.executable).with_name("gsstereo")), *step], check=True, stdout=sys.stderr)

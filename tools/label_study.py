@@ -265,7 +265,7 @@ def main() -> None:
     parser.add_argument("scenes", nargs="+", help="plainN, hardN, FOLDER or FOLDER=OUTPUT")
     parser.add_argument("--work", type=Path, required=True, help="the folder of calibrate_labels.py")
     parser.add_argument("--every", type=int, default=5, help="use every n-th view")
-    parser.add_argument("--table-every", type=int, default=5, help="--every of the calibration")
+    parser.add_argument("--table-every", type=int, default=6, help="--every of the calibration")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as of `gsstereo label`")
     parser.add_argument("--parts", nargs="+", default=["sources", "places", "steps", "signals"])
     parser.add_argument("--json", type=Path, help="file for all numbers")
