@@ -31,8 +31,8 @@ from gs_stereo.labels.trust import TrustModel, load_trust, to_values
 from gs_stereo.metrics.calibration import ReliabilityMetrics, SparsificationMetrics
 
 PIXELS_A_PAIR = 4000
-CALIBRATED_ON = ("plain1", "hard1", "plain2", "hard2")
-HELD_OUT = ("plain3", "hard3")
+CALIBRATED_ON = ("plain1", "plain2", "hard0", "small2", "small3", "small4")
+HELD_OUT = ("plain3", "hard7")
 
 
 def gather_scene(scene: Scene, config: LabelSettings, every: int) -> dict[str, np.ndarray]:
@@ -102,7 +102,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="where scenes, evidence and answers are kept")
     parser.add_argument("--version", type=int, required=True, help="one more than that of the shipped model")
-    parser.add_argument("--scenes", nargs="+", default=list(CALIBRATED_ON), help="plainN, hardN or smallN: kind and seed")
+    parser.add_argument(
+        "--scenes", nargs="+", default=list(CALIBRATED_ON), help="plainN, hardN or smallN: kind and seed"
+    )
     parser.add_argument("--held-out", nargs="*", default=list(HELD_OUT), help="scenes to test on")
     parser.add_argument("--every", type=int, default=6, help="use every n-th view")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as of `gsstereo label`")

@@ -119,13 +119,15 @@ def observations_of(scene: Scene, settings: LabelSettings, every: int) -> Iterat
 
 def _write_view(file: Path, known: Mapping[str, ViewDepth]) -> None:
     maps = {f"{name}.inverse_depth": depth.inverse_depth for name, depth in known.items()}
-    maps |= {f"{name}.cost": depth.cost for name, depth in known.items() if depth.cost is not None}
+    maps |= {f"{name}.{clue}": values for name, depth in known.items() for clue, values in depth.clues.items()}
     with atomic_path(file) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **maps)
 
 
 def _read_view(file: Path) -> dict[str, ViewDepth]:
     with np.load(file, allow_pickle=False) as maps:
-        names = [name.removesuffix(".inverse_depth") for name in maps.files if name.endswith(".inverse_depth")]
-        costs = {name: maps[f"{name}.cost"] if f"{name}.cost" in maps.files else None for name in names}
-        return {name: ViewDepth(inverse_depth=maps[f"{name}.inverse_depth"], cost=costs[name]) for name in names}
+        found: dict[str, dict[str, np.ndarray]] = {}
+        for key in maps.files:
+            name, clue = key.split(".")
+            found.setdefault(name, {})[clue] = maps[key]
+    return {name: ViewDepth(inverse_depth=clues.pop("inverse_depth"), clues=clues) for name, clues in found.items()}
