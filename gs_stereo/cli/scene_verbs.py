@@ -21,6 +21,9 @@ def sample(
         bool,
         typer.Option("--hard", help="Blank walls, lacquer, mirrors, foliage, thin rods; another room for every seed."),
     ] = False,
+    wild: Annotated[
+        bool, typer.Option("--wild", help="As phones take photos: exposure, blur, noise, people who pass.")
+    ] = False,
     common: Common,
 ) -> None:
     """Write a capture with exact depth, disparity and occlusion, to try things on without a download."""
@@ -31,7 +34,8 @@ def sample(
     from gs_stereo.worlds.rooms.write import write_sample
 
     values = merge(
-        parse_overrides(common.set_ or []), given(views=views, width=width, height=height, hard=hard or None)
+        parse_overrides(common.set_ or []),
+        given(views=views, width=width, height=height, hard=hard or None, wild=wild or None),
     )
     summary = write_sample(folder, parse_config(SampleConfig, values, where="the options of sample"), common.seed or 0)
     if common.json:

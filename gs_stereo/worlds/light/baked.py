@@ -7,10 +7,10 @@ times this light. Glossy patches add one mirror bounce and a lobe for each lamp 
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 
 from gs_stereo.core.cores import cores
 from gs_stereo.core.hashing import unit_seed
@@ -128,11 +128,14 @@ class BakedLight:
         # Rough surfaces gain less at grazing incidence.
         rise = (1 - mirror) * np.maximum(1 - 4 * roughness, 0.2)
         share = (mirror + rise * (1 - np.clip(facing[:, 0], 0, 1)) ** 5)[:, None]
+        # From a ray's place in the picture, so that neighbours stray apart, and alike whatever else is cast.
+        column, row = (np.floor(way @ axis / (axis @ axis)) for axis in (rays.right, rays.down))
+        number = column + 3 * row
         seen = np.zeros_like(origin, np.float32)
         for rough, count in ((roughness > 0, _STRAYED_RAYS), (roughness <= 0, 1)):
             part = np.flatnonzero(rough)
             for ray in range(count if len(part) else 0):
-                strayed = _strayed(mirrored[part], normal[part], roughness[part], count * np.arange(len(part)) + ray)
+                strayed = _strayed(mirrored[part], normal[part], roughness[part], count * number[part] + ray)
                 bounce = np.concatenate([origin[part], strayed], axis=-1).astype(np.float32)
                 width = 4 * rays.spread + 0.5 * roughness[part]
                 seen[part] += self._matt(world, bounce, world.caster.cast(bounce), width) / np.float32(count)
@@ -154,27 +157,31 @@ class BakedLight:
 def _strayed(
     mirrored: Float64[np.ndarray, "n 3"], normal: Float64[np.ndarray, "n 3"], roughness: np.ndarray, number: np.ndarray
 ) -> Float64[np.ndarray, "n 3"]:
-    """Directions about the mirrored ones, Gaussian with sigma `roughness`, spread evenly over ray numbers."""
+    """Directions about the mirrored ones, Gaussian with sigma `roughness`; those of successive numbers lie apart."""
     helper = np.where(np.abs(mirrored[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
     side = np.cross(helper, mirrored)
     side /= np.linalg.norm(side, axis=-1, keepdims=True)
-    # The R2 sequence (M. Roberts, 2018): neighbouring numbers lie far apart in the unit square.
-    u, v = (np.modf(0.5 + number * step)[0] for step in (0.7548776662466927, 0.5698402909980532))
+    # The R2 sequence (M. Roberts, 2018).
+    u, v = ((0.5 + number * step) % 1.0 for step in (0.7548776662466927, 0.5698402909980532))
     stray, angle = (roughness * np.sqrt(-2 * np.log(1 - 0.98 * u)))[:, None], (2 * np.pi * v)[:, None]
     strayed = mirrored + stray * (np.cos(angle) * side + np.sin(angle) * np.cross(mirrored, side))
     below = np.minimum((strayed * normal).sum(-1, keepdims=True) - 1e-3, 0.0)
     return np.asarray(strayed - 2 * below * normal)
 
 
-def baked_world(patches: Sequence[Patch], lighting: Lighting, seed: int, detail: float = 1.0) -> World:
+def baked_world(
+    patches: Sequence[Patch], lighting: Lighting, seed: int, detail: float = 1.0, shadowless: int = 0
+) -> World:
     """Paint and light every patch. The same seed gives the same textures.
 
-    detail: texture resolution, 1 = right for photos 640 pixels wide; kept between 1/8 and 3/2 (memory).
+    detail: texture resolution, 1 = right for photos 640 pixels wide; kept between 1/8 and 3/2 (memory). shadowless: so
+    many patches at the end take no light from others, as what is there for a moment only.
     """
     import cv2
 
     mesh = join([patch.piece for patch in patches])
-    caster = RayCaster(mesh.vertices, mesh.triangles)
+    lasting = mesh.piece < len(patches) - shadowless
+    caster = RayCaster(mesh.vertices, mesh.triangles[lasting])
     detail = float(np.clip(detail, *_DETAIL_RANGE))
     generators = [np.random.default_rng(unit_seed(seed, f"paint/{index}")) for index in range(len(patches))]
     with ThreadPoolExecutor(min(2, cores())) as pool:
@@ -201,12 +208,28 @@ def baked_world(patches: Sequence[Patch], lighting: Lighting, seed: int, detail:
     )
     return World(
         mesh=mesh,
-        caster=caster,
+        caster=RayCaster(mesh.vertices, mesh.triangles) if shadowless else caster,
         finishes=finishes,
         light=baked,
         exposure=lighting.exposure,
         hidden_margin_m=_HIDDEN_MARGIN_M,
     )
+
+
+def part_of(world: World, pieces: Bool[np.ndarray, "p"]) -> World:
+    """A baked world less the pieces that are False; the others keep their numbers and their light."""
+    light, mesh, kept = world.light, world.mesh, pieces[world.mesh.piece]
+    assert isinstance(light, BakedLight)
+    mesh = replace(
+        mesh,
+        triangles=mesh.triangles[kept],
+        piece=mesh.piece[kept],
+        group=mesh.group[kept],
+        uv=mesh.uv[kept],
+        normals=mesh.normals[kept],
+    )
+    light = replace(light, place=light.place[kept], texel_m=light.texel_m[kept])
+    return replace(world, mesh=mesh, caster=RayCaster(mesh.vertices, mesh.triangles), light=light)
 
 
 def _painted(patch: Patch, rng: np.random.Generator, detail: float) -> Float32[np.ndarray, "h w 3"]:

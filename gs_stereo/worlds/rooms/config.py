@@ -27,6 +27,9 @@ class SampleConfig(Config):
         False,
         description="blank walls, lacquer, mirrors, foliage, thin rods; the kind of room goes round with the seed",
     )
+    wild: bool = Field(
+        False, description="a casual capture: exposure, white balance, blur, noise, JPEG, people who pass, open air"
+    )
     supersampling: int = Field(2, ge=1, le=8, description="rays along each side of a pixel; one more on edges")
 
     @field_validator("baselines_m", "right_baselines_m")

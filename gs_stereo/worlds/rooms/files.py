@@ -6,12 +6,18 @@ gt/train/, gt/test/            000.npz ...: z, cls, and occ_bXXX and disp_bXXX f
 poses.json                     intrinsics, baselines, `cam_from_world` of every view
 sparse/0/                      COLMAP text model of the training views
 camera_positions.txt           name x y z of the training cameras, metres
+
+Of a wild capture photos are images/000.jpg ..., and beside the truth lie
+gt/clean/000.png ...           the photos without faults, at the scene's exposure, nobody in them
+gt/masks/000.jpg.png ...       255 where a photo shows the room, 0 where somebody passes
+gt/wild.json                   camera and, a photo, exposure, white balance, blur, quality
 """
 
 import io
 import json
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,7 +96,7 @@ def _pose(view: Camera, images: str, truth: str, right_baselines_m: tuple[float,
         "name": view.name,
         "image": f"{images}/{view.name}",
         **rights,
-        "gt": f"{truth}/{view.name.removesuffix('.png')}.npz",
+        "gt": f"{truth}/{Path(view.name).stem}.npz",
         "cam_from_world": view.cam_from_world.tolist(),
     }
 
@@ -102,12 +108,21 @@ def positions_text(cameras: list[Camera]) -> str:
     return "\n".join(lines) + "\n"
 
 
+_WILD_README = """
+The photos are a casual capture: exposure and white balance change, the camera has a vignette and a response curve of
+its own, a sixth of the photos are shaken, all have noise and are JPEGs, and people pass in half of them. The truth is
+that of the empty room. Beside it: `gt/clean/` the same photos without all this, `gt/masks/` 0 where somebody covers the
+room, `gt/wild.json` what was done to each photo. Held-out views are clean.
+"""
+
+
 def readme_text(config: SampleConfig, seed: int) -> str:
     """README.md."""
     scene = f"hard room, version {HARD_VERSION}, {kind_of(seed)}" if config.hard else "living room"
     last_classes = "3 without texture, 4 sky" if config.hard else "3 without texture"
     baselines = ", ".join(f"{value:g}" for value in config.baselines_m)
     tag = baseline_tag(config.baselines_m[0])
+    wild = _WILD_README if config.wild else ""
     return f"""# Sample capture: {scene}, seed {seed}
 
 Written by `gsstereo sample`: ray cast from procedural geometry and textures, with exact truth. Units are metres.
@@ -125,4 +140,4 @@ Written by `gsstereo sample`: ray cast from procedural geometry and textures, wi
 
 A pixel of a photo is the mean over its area; at depth edges it can mix two surfaces. Glossy surfaces carry their own
 depth, not that of what they reflect.
-"""
+{wild}"""

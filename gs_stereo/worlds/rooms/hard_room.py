@@ -4,7 +4,7 @@ The kind of a room goes round with the seed; size, materials, furniture, lamps a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,16 +14,15 @@ from gs_stereo.worlds.mesh import Vector
 from gs_stereo.worlds.patches import Painted, Patch, box, quad
 from gs_stereo.worlds.rooms import materials, things
 from gs_stereo.worlds.rooms.materials import Random
+from gs_stereo.worlds.rooms.outside import garden, sun
 from gs_stereo.worlds.rooms.walk import Arc, Line, Room, Stand, Walk
-from gs_stereo.worlds.textures.paints import flat, outdoors, plaster
-from gs_stereo.worlds.world import SurfaceClass
+from gs_stereo.worlds.textures.paints import flat
 
-HARD_VERSION = 4
+HARD_VERSION = 5
 """Goes up when a seed gives another room."""
 _BODY_M = 0.35  # of the walker: nothing comes nearer to an eye
 _EYE_M = 1.2  # what is higher stands further away
 _TRIES = 60
-_FAR_M = 300.0  # the sky
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,9 +160,7 @@ def hard_room(seed: int) -> Room:
     patches = [*_shell(rng, kind, size), *plan.patches, *_at_walls(rng, kind, size), *_overhead(rng, size, plan)]
     lamps, panels = _lamps(rng, size)
     if kind.open_front:
-        # As if the sun stood high over the garden.
-        corner, glare = (rng.uniform(-25, 5), size[1] + rng.uniform(5, 15), 40.0), rng.uniform(2000.0, 4000.0)
-        lamps.append(Lamp(corner=corner, edge_a=(0, 4, 0), edge_b=(4, 0, 0), power=(glare, 0.97 * glare, 0.9 * glare)))
+        lamps.append(sun(rng, size[1]))
     lighting = Lighting(
         lamps=tuple(lamps),
         ambient=tuple(rng.uniform(0.45, 0.8) * rng.uniform(0.95, 1.05, 3)),
@@ -237,7 +234,7 @@ def _shell(rng: Random, kind: Kind, size: np.ndarray) -> list[Patch]:
         quad((west, 0, top), (wide, 0, 0), (0, deep, 0), ceiling),
     ]
     if kind.open_front:
-        patches += _garden(rng, deep)
+        patches += garden(rng, deep)
     else:
         patches.append(quad((west, deep, top), (wide, 0, 0), down, walls[0]))
     if rng.random() < 0.4:
@@ -247,28 +244,6 @@ def _shell(rng: Random, kind: Kind, size: np.ndarray) -> list[Patch]:
     board = materials.blank(rng)
     for side in (-1, 1):
         patches += box((side * (wide / 2 - 0.01), deep / 2, 0.05), (0.02, deep, 0.1), board)
-    return patches
-
-
-def _garden(rng: Random, deep: float) -> list[Patch]:
-    """Ground, things that stand on it, and the sky."""
-    lawn = Painted(plaster(rng.uniform((0.25, 0.35, 0.15), (0.5, 0.55, 0.35)), 0.35, 0.3), texel_m=0.03, lumel_m=0.4)
-    sky = rng.uniform((0.3, 0.5, 0.75), (0.6, 0.75, 0.95))
-    paint, glow = outdoors(sky, (0.3, 0.36, 0.28), 0.86), rng.uniform(0.8, 1.8)
-    air = Painted(paint, texel_m=0.3, kind=SurfaceClass.SKY, glow=glow, lumel_m=30.0)
-    patches = [
-        quad((-60, 80, -0.03), (120, 0, 0), (0, deep - 80, 0), lawn),
-        quad((-4 * _FAR_M, _FAR_M, _FAR_M), (8 * _FAR_M, 0, 0), (0, 0, -_FAR_M - 40), air),
-        quad((-4 * _FAR_M, -50, 0.8 * _FAR_M), (8 * _FAR_M, 0, 0), (0, _FAR_M + 60, 0), air),
-    ]
-    for _ in range(14):
-        high, x, y = rng.uniform(1.0, 5.0), rng.uniform(-14, 14), deep + rng.uniform(6, 30)
-        finish = materials.textured_wall(rng) if rng.random() < 0.7 else materials.blank(rng)
-        finish = replace(finish, lumel_m=0.3, texel_m=2 * finish.texel_m)
-        patches += box((x, y, high / 2 - 0.03), (*rng.uniform(1.0, 5.0, 2), high), finish, rng.uniform(-30, 30))
-    for _ in range(5):
-        foot = (rng.uniform(-3, 3), deep + rng.uniform(0.8, 4.0), 0.0)
-        patches += things.turned_to(things.plant(rng), foot, 0.0)
     return patches
 
 

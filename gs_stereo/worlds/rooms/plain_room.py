@@ -1,9 +1,13 @@
 """The plain sample scene: a living room with a table, a rug, shelves and posters; matt and rich in texture."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from gs_stereo.core.hashing import unit_seed
 from gs_stereo.worlds.light.baked import Lamp, Lighting
-from gs_stereo.worlds.patches import Painted, Patch, box, lathe, quad, rod, shell, sphere
+from gs_stereo.worlds.patches import Painted, Patch, box, lathe, placed, quad, rod, shell, sphere
+from gs_stereo.worlds.rooms.outside import garden, sun
 from gs_stereo.worlds.rooms.walk import Arc, Room
 from gs_stereo.worlds.textures.paints import (
     bricks,
@@ -23,6 +27,9 @@ from gs_stereo.worlds.world import SurfaceClass
 _OAK = (0.72, 0.52, 0.33)
 _WALNUT = (0.42, 0.27, 0.17)
 _INKS = ((0.85, 0.25, 0.2), (0.15, 0.35, 0.6), (0.95, 0.72, 0.2), (0.1, 0.5, 0.45), (0.2, 0.15, 0.2))
+
+
+_OPEN_SIDE = 2  # of the shell: the wall at the right
 
 
 def living_room() -> Room:
@@ -148,3 +155,15 @@ def _foreground() -> list[Patch]:
         lathe([(0.1, 0.62), (0.1, 0.0)], (-0.72, -0.55, 0), tin),
         sphere((-0.72, -0.55, 0.70), 0.08, Painted(speckled((0.2, 0.45, 0.3), (0.75, 0.8, 0.4), 0.03), texel_m=0.002)),
     ]
+
+
+def open_living_room(seed: int) -> Room:
+    """The living room with a garden in place of its right wall."""
+    rng, room = np.random.default_rng(unit_seed(seed, "garden")), living_room()
+    walls = room.patches[:_OPEN_SIDE] + room.patches[_OPEN_SIDE + 1 :]
+    beside = [placed(patch, (0, 0, 0), -90.0) for patch in garden(rng, 3.0)]
+    above = sun(rng, 3.0)
+    across, along, high = above.corner
+    above = replace(above, corner=(along, -across, high))
+    lighting = replace(room.lighting, lamps=(*room.lighting.lamps, above))
+    return replace(room, patches=(*walls, *beside), lighting=lighting, metered=True)

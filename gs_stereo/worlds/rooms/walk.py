@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.types import Camera
 from gs_stereo.worlds.cameras import looking
-from gs_stereo.worlds.light.baked import Lighting, baked_world
+from gs_stereo.worlds.light.baked import Lighting, baked_world, part_of
 from gs_stereo.worlds.mesh import Vector
 from gs_stereo.worlds.patches import Patch
 from gs_stereo.worlds.render import render
@@ -70,19 +70,28 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """What a room is made of, and where one walks. metered: exposed for what the walker sees, not by its lighting."""
+    """What a room is made of, and where one walks.
+
+    metered: exposed for what the walker sees, not by its lighting. passing: what is there in some photos only.
+    """
 
     patches: tuple[Patch, ...]
     lighting: Lighting
     walk: Walk
     metered: bool = False
+    passing: tuple[Patch, ...] = ()
 
     def world(self, seed: int, detail: float = 1.0) -> World:
-        """The room painted and lit; detail: of the textures, 1 is right for photos 640 pixels wide."""
-        world = baked_world(self.patches, self.lighting, seed, detail)
+        """The room, with all that passes, painted and lit.
+
+        detail: of the textures, 1 is right for photos 640 pixels wide.
+        """
+        world = baked_world((*self.patches, *self.passing), self.lighting, seed, detail, len(self.passing))
         if not self.metered:
             return world
-        looks = [render(world, camera).light for camera in training_cameras(self, 5, (64, 48), seed)]
+        lasting = np.arange(len(world.finishes)) < len(self.patches)
+        empty = part_of(world, lasting) if self.passing else world
+        looks = [render(empty, camera).light for camera in training_cameras(self, 5, (64, 48), seed)]
         bright = np.percentile(np.mean(looks, axis=-1), _METERED_SHARE)
         return replace(world, exposure=float(_METERED_LIGHT / max(bright, 1e-3)))
 

@@ -1,7 +1,7 @@
 """`write_sample`: a capture with exact truth, from nothing but a seed."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,19 @@ from gs_stereo.core.atomic import atomic_folder, fsync_path
 from gs_stereo.core.cores import cores
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import png_bytes
+from gs_stereo.imaging.masks import white_where
 from gs_stereo.io.colmap import model_from_sparse_scene, write_model
 from gs_stereo.log import progress
 from gs_stereo.types import Camera, LabelFlag
-from gs_stereo.worlds.render import render, stereo_truth
+from gs_stereo.worlds.render import RenderedView, render, stereo_truth
 from gs_stereo.worlds.rooms import files
 from gs_stereo.worlds.rooms.config import SampleConfig
 from gs_stereo.worlds.rooms.hard_room import hard_room
 from gs_stereo.worlds.rooms.landmarks import exact_model, pick
-from gs_stereo.worlds.rooms.plain_room import living_room
-from gs_stereo.worlds.rooms.walk import held_out_cameras, training_cameras
+from gs_stereo.worlds.rooms.people import Visits, visited
+from gs_stereo.worlds.rooms.plain_room import living_room, open_living_room
+from gs_stereo.worlds.rooms.walk import Room, held_out_cameras, training_cameras
+from gs_stereo.worlds.rooms.wild import PhoneCamera, draw_phone, draw_shot, jpeg_bytes, uncovered, wild_text
 from gs_stereo.worlds.world import SurfaceClass, World
 
 _DETAIL_WIDTH_PX = 640
@@ -49,6 +52,16 @@ class _Written:
     depth_range_m: tuple[float, float]
     class_counts: Int64[np.ndarray, "c"]
     hidden_share: dict[float, float]
+    covered_share: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Wild:
+    """What happens to the photos of a casual capture."""
+
+    visits: Visits
+    phone: PhoneCamera
+    seed: int
 
 
 def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary:
@@ -63,17 +76,20 @@ def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary
     if target.exists() and not target.is_dir():
         raise InputError(f"{folder} is a file, not a folder; choose a new folder for the sample.")
     with atomic_folder(folder) as work:
-        room = hard_room(seed) if config.hard else living_room()
-        world = room.world(seed, config.width / _DETAIL_WIDTH_PX)
-        size = (config.width, config.height)
+        room, size, detail = _room(config, seed), (config.width, config.height), config.width / _DETAIL_WIDTH_PX
         train = training_cameras(room, config.views, size, seed)
         test = held_out_cameras(room, config.test_views, size, seed)
+        wild = None
+        if config.wild:
+            train = [replace(camera, name=f"{Path(camera.name).stem}.jpg") for camera in train]
+            wild = _Wild(visits=visited(room, train, seed, detail), phone=draw_phone(seed), seed=seed)
+        world = wild.visits.empty if wild else room.world(seed, detail)
         for name in ("images", "test/images", "gt/train", "gt/test", "sparse/0"):
             (work / name).mkdir(parents=True)
         views = []
         with progress("sample", len(train) + len(test), "views") as bar, ThreadPoolExecutor(min(2, cores())) as pool:
             jobs = [
-                pool.submit(_write_view, work, world, config, seed, camera, held_out)
+                pool.submit(_write_view, work, world, config, seed, camera, held_out, wild)
                 for cameras, held_out in ((train, False), (test, True))
                 for camera in cameras
             ]
@@ -87,6 +103,9 @@ def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary
         _write(work / "poses.json", files.poses_text(target.name, config, train, test).encode())
         _write(work / "camera_positions.txt", files.positions_text(train).encode())
         _write(work / "README.md", files.readme_text(config, seed).encode())
+        if wild:
+            covered = {camera.name: view.covered_share for camera, view in zip(train, seen, strict=True)}
+            _write(work / "gt/wild.json", wild_text(wild.phone, covered, seed).encode())
     counts = sum((view.class_counts for view in views), np.zeros(len(SurfaceClass)))
     near, far = zip(*(view.depth_range_m for view in views), strict=True)
     return SampleSummary(
@@ -106,19 +125,30 @@ def _write(path: Path, data: bytes) -> None:
     fsync_path(path)
 
 
-def _write_view(work: Path, world: World, config: SampleConfig, seed: int, camera: Camera, held_out: bool) -> _Written:
+def _room(config: SampleConfig, seed: int) -> Room:
+    if config.hard:
+        return hard_room(seed)
+    return open_living_room(seed) if config.wild else living_room()
+
+
+def _write_view(
+    work: Path, world: World, config: SampleConfig, seed: int, camera: Camera, held_out: bool, wild: _Wild | None
+) -> _Written:
     """Photo and truth of a view, and its true right images if it is held out."""
     images, truths = ("test/images", "gt/test") if held_out else ("images", "gt/train")
     view = render(world, camera, config.supersampling)
-    photo = view.image
-    _write(work / images / camera.name, png_bytes(camera.name, photo, _FAST_PNG))
+    photo, covered_share = view.image, 0.0
+    if wild and not held_out:
+        covered_share = _write_wild(work, view, config, wild)
+    else:
+        _write(work / images / camera.name, png_bytes(camera.name, photo, _FAST_PNG))
     for baseline in config.right_baselines_m if held_out else ():
         right = render(world, camera.shifted(baseline), config.supersampling).image
         path = work / f"test/right_{files.baseline_tag(baseline)}" / camera.name
         _write(path, png_bytes(path, right, _FAST_PNG))
     occlusion = {b: stereo_truth(world, view, b).flags.astype(np.uint8) for b in config.baselines_m}
     arrays = files.truth_arrays(view, occlusion)
-    _write(work / truths / f"{camera.name.removesuffix('.png')}.npz", files.npz_bytes(arrays))
+    _write(work / truths / f"{Path(camera.name).stem}.npz", files.npz_bytes(arrays))
     points, rgb = pick(view, photo, seed)
     return _Written(
         points=points,
@@ -126,4 +156,19 @@ def _write_view(work: Path, world: World, config: SampleConfig, seed: int, camer
         depth_range_m=(float(view.depth.min()), float(view.depth.max())),
         class_counts=np.bincount(view.surface.ravel(), minlength=len(SurfaceClass)),
         hidden_share={b: float((bits & LabelFlag.OCCLUDED > 0).mean()) for b, bits in occlusion.items()},
+        covered_share=covered_share,
     )
+
+
+def _write_wild(work: Path, view: RenderedView, config: SampleConfig, wild: _Wild) -> float:
+    """The photo as the phone took it, the clean one, and the mask of who passed; the share they cover."""
+    name, visit = view.camera.name, wild.visits.during(view.camera.name)
+    shot = draw_shot(name, wild.seed)
+    taken = render(visit, view.camera, config.supersampling) if visit else view
+    _write(work / "images" / name, jpeg_bytes(taken.light * taken.exposure, wild.phone, shot, wild.seed))
+    clean = f"{Path(name).stem}.png"
+    _write(work / "gt/clean" / clean, png_bytes(clean, view.image, _FAST_PNG))
+    shown = uncovered(view.light * view.exposure, taken.light * taken.exposure, shot)
+    mask = f"{name}.png"
+    _write(work / "gt/masks" / mask, png_bytes(mask, np.repeat(white_where(shown)[..., None], 3, axis=2)))
+    return float(1 - shown.mean())
