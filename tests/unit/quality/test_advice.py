@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import replace
+from types import SimpleNamespace
 
 import builders
 import numpy as np
@@ -11,7 +13,10 @@ import pytest
 from gs_stereo.core.records import json_values
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.projection import inside, project
+from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.quality.advice import LabelOfView, advise, advised_camera
+from gs_stereo.report.capture_section import advice_section
+from gs_stereo.report.facts import CaptureFacts
 from gs_stereo.types import SparsePoints, SparseScene
 
 DEPTH = 4.0
@@ -72,6 +77,16 @@ def test_what_has_a_label_counts_less_and_what_needs_none_nothing() -> None:
     for done in (labelled, needless):
         labels = {"5.jpg": done} | {f"{number}.jpg": bare for number in range(5)}
         assert all(photo.beside != "5.jpg" for photo in advise(ONE_FAR_OUT, labels, count=1).photos)
+
+
+def test_the_page_shows_the_places_and_says_them() -> None:
+    summary = ReconstructionSummary(source="photos", metres_per_unit=1.0, scale_source="given")
+    advice = advise(ONE_FAR_OUT, count=2)
+    facts = SimpleNamespace(capture=CaptureFacts(summary=summary, scene=ONE_FAR_OUT), advice=advice)
+    page = str(advice_section(facts))  # type: ignore[arg-type]
+    assert page.count('class="camera used"') == 2
+    assert all(html.escape(photo.sentence) in page for photo in advice.photos)
+    assert advice_section(SimpleNamespace(capture=facts.capture, advice=None)) is None  # type: ignore[arg-type]
 
 
 def test_a_scene_without_points_cannot_be_advised() -> None:
