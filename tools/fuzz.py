@@ -6,6 +6,7 @@ A reader may return or raise one of our errors. What it must not do: raise anyth
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -89,6 +90,7 @@ def targets(scene: Path) -> Mapping[str, Target]:
     from gs_stereo.io.ply import load_points, load_splat, read_origin
     from gs_stereo.io.reconstruction import load_sparse_scene
     from gs_stereo.io.rigs import read_rig
+    from gs_stereo.io.spz import load_spz
     from gs_stereo.io.transforms import read_transforms
     from gs_stereo.io.view_files import read_view_file
     from gs_stereo.pipeline.manifest import damaged_output, read_manifest
@@ -129,6 +131,7 @@ def targets(scene: Path) -> Mapping[str, Target]:
             folder=brought / "positions", files=("*",), read=lambda f: read_camera_positions(f / "positions.txt")
         ),
         "splat.ply": Target(folder=brought / "splat", files=("splat.ply",), read=splat),
+        "splat.spz": Target(folder=brought / "spz", files=("*.spz",), read=lambda f: load_spz(f / "splat.spz")),
         "points.ply": Target(
             folder=brought / "splat", files=("splat.ply",), read=lambda f: load_points(f / "splat.ply")
         ),
@@ -312,7 +315,7 @@ def bring(scene: Path) -> None:
     out, brought = scene / "gsstereo", scene.parent / "brought"
     if brought.exists():
         return
-    for name in ("transforms", "views", "positions", "splat", "recipe", "pairs", "manifest", "rigs", "photos"):
+    for name in ("transforms", "views", "positions", "splat", "spz", "recipe", "pairs", "manifest", "rigs", "photos"):
         (brought / name).mkdir(parents=True)
     cameras = load_sparse_scene(out / "reconstruct").cameras[:4]
     frames = [{"file_path": f"{camera.name}", "transform_matrix": camera.world_from_cam.tolist()} for camera in cameras]
@@ -329,6 +332,10 @@ def bring(scene: Path) -> None:
     header = header.replace(b"element vertex " + count, b"element vertex %d" % few)
     (brought / "splat/splat.ply").write_bytes(header + b"end_header\n" + body[: few * stride])
     shutil.copy(out / "fit/splat.json", brought / "splat/splat.json")
+    body = bytes(range(256)) * few
+    (brought / "spz/splat.spz").write_bytes(
+        gzip.compress(struct.pack("<4sIIBBBB", b"NGSP", 2, few, 1, 12, 0, 0) + body)
+    )
     text = "name: r\nstages:\n  - stage: fit\n    set: {iterations: 7, sweep: {planes: 32}}\n  - stage: label\n"
     (brought / "recipe/recipe.yaml").write_text(text)
     _write_rigs(brought / "rigs")

@@ -32,6 +32,7 @@ _TYPES = {
 }  # fmt: skip
 _ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": None}
 _ORIGIN_COMMENT = "comment origin_in_world"
+_MIP_COMMENT = "comment SplatRenderMode: mip"
 _HEADER_LIMIT_BYTES = 1 << 16
 _POSITION = ("x", "y", "z")
 _COLOURS, _GRAY = ("red", "green", "blue"), 128
@@ -41,10 +42,30 @@ _FILTER = "filter_3D"
 _ROTATION = ("rot_0", "rot_1", "rot_2", "rot_3")
 
 
-def save_splat(path: Path, gaussians: Gaussians, origin: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SplatFile:
+    """Gaussians of a file (float32, on the CPU), and what it says about them.
+
+    antialiased: they were fitted with Mip-Splatting's compensation. origin: place in the world that the means are
+    relative to.
+    """
+
+    gaussians: Gaussians
+    antialiased: bool = False
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+def save_splat(
+    path: Path,
+    gaussians: Gaussians,
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    *,
+    antialiased: bool = False,
+) -> None:
     """Write Gaussians atomically as binary PLY; InputError if a parameter is not finite.
 
     origin: place in the world that the means are relative to; a comment of the file names it, if it is not 0.
+    antialiased: a comment says so, for viewers that would draw them too fat otherwise.
     """
     tensors = {name: tensor.detach().cpu().float().numpy() for name, tensor in gaussians.tensors().items()}
     count = len(gaussians)
@@ -65,6 +86,7 @@ def save_splat(path: Path, gaussians: Gaussians, origin: tuple[float, float, flo
         raise InputError(f"The splat for {path} holds NaN or infinity; fit it again with lower learning rates.")
     header = ["ply", "format binary_little_endian 1.0"]
     header += [" ".join([_ORIGIN_COMMENT, *map(repr, origin)])] if any(origin) else []
+    header += [_MIP_COMMENT] if antialiased else []
     header += [f"element vertex {count}"]
     header += [f"property float {name}" for name in names] + ["end_header", ""]
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
@@ -76,10 +98,21 @@ def _rest_names(count: int) -> tuple[str, ...]:
     return tuple(f"f_rest_{index}" for index in range(count))
 
 
+def load_splat_file(path: Path) -> SplatFile:
+    """`load_splat`, and what the comments of the file say."""
+    gaussians = load_splat(path)
+    said = re.search(rf"^{_MIP_COMMENT}\s*$", _header_text(path), re.MULTILINE)
+    return SplatFile(gaussians=gaussians, antialiased=said is not None, origin=read_origin(path))
+
+
+def _header_text(path: Path) -> str:
+    with path.open("rb") as stream:
+        return stream.read(_HEADER_LIMIT_BYTES).partition(b"end_header")[0].decode("latin-1")
+
+
 def read_origin(path: Path) -> tuple[float, float, float]:
     """The place in the world that the means of one of our files are relative to; 0 where it says nothing."""
-    with path.open("rb") as stream:
-        start = stream.read(_HEADER_LIMIT_BYTES).partition(b"end_header")[0].decode("latin-1")
+    start = _header_text(path)
     said = re.search(rf"^{_ORIGIN_COMMENT} (\S+) (\S+) (\S+)\r?$", start, re.MULTILINE)
     try:
         x, y, z = (float(value) for value in said.groups()) if said else (0.0, 0.0, 0.0)
@@ -129,10 +162,6 @@ def load_points(path: Path) -> tuple[Float[np.ndarray, "n 3"], UInt8[np.ndarray,
 
 def _gaussians(path: Path, table: np.ndarray) -> Gaussians:
     """ValueError says why the vertices are no splat."""
-    import torch
-
-    from gs_stereo.types.gaussians import Gaussians
-
     names = table.dtype.names or ()
     rest_names = _rest_names(sum(re.fullmatch(r"f_rest_\d+", name) is not None for name in names))
     needed = (*_POSITION, *_DC, "opacity", *_SCALE, *_ROTATION)
@@ -155,21 +184,33 @@ def _gaussians(path: Path, table: np.ndarray) -> Gaussians:
         "opacity_logits": logits,
         "sh": np.concatenate([_stack(table, _DC)[:, None], rest], axis=1),
     }
-    usable = np.logical_and.reduce(
-        [np.isfinite(array).reshape(len(table), -1).all(axis=1) for array in arrays.values()]
-    )
-    if not usable.any():
-        raise ValueError("none of its Gaussians is finite")
-    if not usable.all():
-        lost = len(table) - int(usable.sum())
-        logger.warning("%s: %d of %d Gaussians hold NaN or infinity and are left out.", path, lost, len(table))
-        arrays = {name: array[usable] for name, array in arrays.items()}
+    gaussians = finite_gaussians(path, arrays)
     if _looks_activated(arrays):
         logger.warning(
             "%s seems to hold activated values (opacities from 0 to 1, positive scales), not the logits and logarithms "
             "of a 3DGS .ply; if it looks like fog, export it again.",
             path,
         )
+    return gaussians
+
+
+def finite_gaussians(path: Path, arrays: dict[str, np.ndarray]) -> Gaussians:
+    """The Gaussians whose raw values (by the names of `Gaussians`) are finite; ValueError if none is.
+
+    A warning counts the others.
+    """
+    import torch
+
+    from gs_stereo.types.gaussians import Gaussians
+
+    count = len(arrays["means"])
+    usable = np.logical_and.reduce([np.isfinite(array).reshape(count, -1).all(axis=1) for array in arrays.values()])
+    if not usable.any():
+        raise ValueError("none of its Gaussians is finite")
+    if not usable.all():
+        lost = count - int(usable.sum())
+        logger.warning("%s: %d of %d Gaussians hold NaN or infinity and are left out.", path, lost, count)
+        arrays = {name: array[usable] for name, array in arrays.items()}
     return Gaussians(**{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()})
 
 

@@ -144,6 +144,7 @@ class FitConfig(Config):
         default=True,
         description="Find what stands before the scene in single photos (it needs plane_sweep), and leave it out.",
     )
+    weigh_blur: bool = Field(default=True, description="Photos that are blurred, compared with the others, weigh less.")
     test_every: int = Field(
         default=8,
         ge=0,

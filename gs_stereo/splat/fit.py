@@ -22,7 +22,7 @@ from gs_stereo.splat.config import FitConfig
 from gs_stereo.splat.evaluate import SplatQuality, evaluate_views
 from gs_stereo.splat.fitted_photos import FittedPhotos
 from gs_stereo.splat.init import initial_gaussians, scene_extent
-from gs_stereo.splat.photos import CheckedPhotos, TrainingViews, split_names
+from gs_stereo.splat.photos import CheckedPhotos, TrainingViews, blur_weights, split_names
 from gs_stereo.splat.quality import FitRecord
 from gs_stereo.splat.raster.protocol import RASTERIZERS, Rasterizer, RenderSettings
 from gs_stereo.splat.trainer import Trainer
@@ -45,6 +45,7 @@ class FitResult:
     colour; it shows where no photo has looked.
     origin: place in the world that the means of the Gaussians are relative to; not 0 where the cameras are far from it.
     initial_count: Gaussians at the start. photos: quality on the training photos. held_out: on the held-out ones.
+    blur_weights: of the photos that are blurred and weigh less.
     """
 
     gaussians: Gaussians
@@ -53,6 +54,7 @@ class FitResult:
     held_out: SplatQuality
     appearance: Appearance
     transients: Mapping[str, Bool[np.ndarray, "h w"]] = field(repr=False)
+    blur_weights: Mapping[str, float]
     records: tuple[FitRecord, ...] = field(repr=False)
     initial_count: int
     extent: float
@@ -91,6 +93,7 @@ def fit_gaussians(
     appearance = find_appearance(scene, checked) if config.undo_appearance else Appearance()
     if appearance.photos:
         checked = CheckedPhotos(FittedPhotos(photos, appearance), scene.cameras)
+    weights = blur_weights(training.cameras, checked) if config.weigh_blur else {}
     swept = first_depths(training, checked, config.sweep) if config.plane_sweep else {}
     settings = RenderSettings(antialiased=config.antialiased, background=background(training, checked, config))
     search = None
@@ -98,7 +101,7 @@ def fit_gaussians(
         search = TransientSearch(rasterizer=rasterizer, scene=scene, photos=checked, swept=swept, settings=settings)
     trainer = Trainer(
         rasterizer=rasterizer,
-        views=TrainingViews(training.cameras, checked, swept, config.resolution, rasterizer.device),
+        views=TrainingViews(training.cameras, checked, swept, config.resolution, rasterizer.device, weights),
         config=config,
         settings=settings,
         extent=scene_extent(scene),
@@ -125,6 +128,7 @@ def fit_gaussians(
         held_out=evaluate_views(rasterizer, gaussians, held_out, shown, settings),
         appearance=appearance,
         transients=transients,
+        blur_weights=weights,
         records=tuple(state.records),
         initial_count=len(initial),
         extent=trainer.extent,

@@ -35,7 +35,7 @@ class Objective:
             transparency = transparency.where(view.mask, 0.0)
         if view.cut_out is not None:
             transparency = transparency.where(~view.cut_out, output.alpha)
-        loss = l1_dssim(rgb, view.photo[None], config.dssim_weight)
+        loss = view.weight * l1_dssim(rgb, view.photo[None], config.dssim_weight)
         if config.opacity_weight > 0:
             loss = loss + config.opacity_weight * gaussians.opacities.mean()
         if config.scale_weight > 0:

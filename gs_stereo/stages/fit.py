@@ -12,6 +12,8 @@ from gs_stereo.splat.folder import FOLDER, SPLAT_NAME, TRANSIENTS_NAME, SplatInf
 from gs_stereo.splat.quality import QUALITY_NAME, FitQuality
 from gs_stereo.stages import reconstruct
 
+_NAMED = 4
+
 
 class FitStage(Stage):
     """Publishes `splat.ply` (the standard 3DGS layout), `splat.json`, `quality.json` with curves and metrics, and
@@ -53,7 +55,8 @@ class FitStage(Stage):
                 progress=bar,
             )
         settings, photos, held_out = result.settings, result.photos, result.held_out
-        save_splat(context.work_dir / SPLAT_NAME, result.gaussians, result.origin)
+        splat = context.work_dir / SPLAT_NAME
+        save_splat(splat, result.gaussians, result.origin, antialiased=settings.antialiased)
         info = SplatInfo(antialiased=settings.antialiased, background=settings.background, origin=result.origin)
         write_splat_info(context.work_dir, info)
         quality = FitQuality(photos=photos.views, held_out=held_out.views, curves=result.records)
@@ -87,4 +90,7 @@ class FitStage(Stage):
             )
         if exposures:
             summary["exposure undone"] = f"{min(exposures):+.2f} to {max(exposures):+.2f} EV"
+        if blurred := result.blur_weights:
+            metrics["blurred_photos"] = {name: round(weight, 3) for name, weight in sorted(blurred.items())}
+            summary["blurred photos"] = f"{len(blurred)} weigh less: {', '.join(sorted(blurred)[:_NAMED])}"
         return StageOutcome(metrics=metrics, summary=summary, device="cuda" if result.backend == "gsplat" else "cpu")

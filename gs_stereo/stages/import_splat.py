@@ -1,4 +1,4 @@
-"""A 3DGS .ply from elsewhere -> `fit/`, as if we had fitted it."""
+"""A 3DGS .ply or .spz from elsewhere -> `fit/`, as if we had fitted it."""
 
 from pathlib import Path
 
@@ -19,8 +19,11 @@ CAMERAS_NAME = "cameras.json"
 class ImportSplatConfig(Config):
     """Which splat, and how it was fitted."""
 
-    splat: str = Field(description="The .ply file, in the frame of the scene's cameras.")
-    antialiased: bool = Field(default=False, description="Whether it was fitted in antialiased (Mip-Splatting) mode.")
+    splat: str = Field(description="The .ply or .spz file, in the frame of the scene's cameras.")
+    antialiased: bool | None = Field(
+        default=None,
+        description="Whether it was fitted in antialiased (Mip-Splatting) mode; by default what the file says.",
+    )
 
 
 class ImportSplatStage(Stage):
@@ -31,7 +34,7 @@ class ImportSplatStage(Stage):
     """
 
     name = "import-splat"
-    version = 3
+    version = 4
     config_type = ImportSplatConfig
     replaces_others = True
 
@@ -40,8 +43,8 @@ class ImportSplatStage(Stage):
 
     def inputs(self, paths: ScenePaths, config: ImportSplatConfig) -> StageInputs:
         path = Path(config.splat)
-        if path.suffix.lower() != ".ply":
-            raise ConfigError(f"The splat {path} is not a .ply file; export the splat as a 3DGS .ply.")
+        if path.suffix.lower() not in (".ply", ".spz"):
+            raise ConfigError(f"The splat {path} is no .ply or .spz file; export the splat as a 3DGS .ply.")
         cameras = _cameras_of(path)
         return StageInputs(external={path.name: path, **({CAMERAS_NAME: cameras} if cameras else {})})
 
@@ -50,13 +53,15 @@ class ImportSplatStage(Stage):
 
     def run(self, context: StageContext, config: ImportSplatConfig) -> StageOutcome:
         from gs_stereo.geometry.local_frame import NO_ORIGIN, local_origin
-        from gs_stereo.io.ply import load_splat, read_origin, save_splat
+        from gs_stereo.io.ply import load_splat_file, save_splat
+        from gs_stereo.io.spz import load_spz
         from gs_stereo.io.view_files import read_view_file
         from gs_stereo.io.views import CameraRecord, ViewsFile
 
         splat = Path(config.splat)
-        gaussians = load_splat(splat)
-        origin = read_origin(splat)
+        read = load_spz(splat) if splat.suffix.lower() == ".spz" else load_splat_file(splat)
+        gaussians, origin = read.gaussians, read.origin
+        antialiased = read.antialiased if config.antialiased is None else config.antialiased
         far = local_origin(gaussians.means.double().numpy())
         if far != NO_ORIGIN:
             logger.warning(
@@ -65,8 +70,8 @@ class ImportSplatStage(Stage):
                 splat,
                 *far,
             )
-        save_splat(context.work_dir / SPLAT_NAME, gaussians, origin)
-        write_splat_info(context.work_dir, SplatInfo(antialiased=config.antialiased, origin=origin))
+        save_splat(context.work_dir / SPLAT_NAME, gaussians, origin, antialiased=antialiased)
+        write_splat_info(context.work_dir, SplatInfo(antialiased=antialiased, origin=origin))
         summary = {"Gaussians": str(len(gaussians)), "SH degree": str(gaussians.sh_degree)}
         if cameras := _cameras_of(splat):
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,7 @@ from builders import HEIGHT, WIDTH, camera_at
 
 from gs_stereo.errors import InputError
 from gs_stereo.splat.config import ResolutionConfig
-from gs_stereo.splat.photos import CheckedPhotos, TrainingViews, split_names
+from gs_stereo.splat.photos import CheckedPhotos, TrainingViews, blur_weights, split_names
 
 
 def test_every_eighth_sorted_name_is_held_out() -> None:
@@ -58,3 +59,25 @@ def test_no_level_is_smaller_than_the_shortest_edge() -> None:
         [camera_at("a.png", 0.0)], lambda name: photo, {}, ResolutionConfig(min_edge_px=16), torch.device("cpu")
     )
     assert views.at(0, 4).camera.height == 16
+
+
+def test_blurred_photos_weigh_less_and_masks_do_not_count() -> None:
+    """Four sharp photos, one shaken, and one that is only blurred where a mask hides it."""
+    sharp = np.kron(np.random.default_rng(0).integers(0, 256, (12, 16, 3)), np.ones((10, 10, 1))).astype(np.uint8)
+    shaken = cv2.GaussianBlur(sharp, (0, 0), 2.0)
+    seen = dict.fromkeys("abcd", sharp) | {"e": shaken, "f": sharp.copy()}
+    seen["f"][:, :80] = shaken[:, :80]
+    cameras = [camera_at(name, size=(160, 120)) for name in seen]
+
+    class Photos:
+        def __call__(self, name: str) -> np.ndarray:
+            return seen[name]
+
+        def mask(self, name: str) -> np.ndarray | None:
+            return np.tile(np.arange(160) >= 80, (120, 1)) if name == "f" else None
+
+    weights = blur_weights(cameras, Photos())
+    assert list(weights) == ["e"]
+    assert weights["e"] == pytest.approx(1 / 5, abs=0.08), "2 px of blur"
+    views = TrainingViews(cameras, Photos(), {}, ResolutionConfig(), torch.device("cpu"), weights)
+    assert [views.at(index, 0).weight for index in (0, 4)] == [1.0, weights["e"]]
