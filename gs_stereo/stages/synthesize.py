@@ -76,6 +76,7 @@ class SynthesizeStage(Stage):
         )
 
     def run(self, context: StageContext, config: SynthesizeConfig) -> StageOutcome:
+        from gs_stereo.imaging.images import photo_size
         from gs_stereo.io.pairs import read_header
         from gs_stereo.synthesis.model_files import located, model_use
         from gs_stereo.synthesis.second_eye import settled, size_of_pairs
@@ -88,6 +89,7 @@ class SynthesizeStage(Stage):
         else:
             photos = [SourcePhoto(path=path, name=path.name) for path in _photos(context.paths, config)]
         size_wh = width, height = size_of_pairs(photos, config)
+        wide, high = photo_size(photos[0].path)
         baselines = (config.baselines or ()) if config.target_disparity_px is None else (None,)
         units = {}
         for number, photo in enumerate(photos):
@@ -108,7 +110,7 @@ class SynthesizeStage(Stage):
         return StageOutcome(
             metrics={"pairs": len(entries)},
             summary={
-                "pairs": f"{len(entries)} of {width}x{height} px",
+                "pairs": f"{len(entries)} of {width}x{height} px, photos {wide}x{high} px",
                 "pixels of one eye": "generated, not observed",
             },
         )

@@ -128,7 +128,9 @@ def test_the_same_seed_gives_the_same_bytes_and_an_interrupted_run_goes_on(
 
 
 def test_one_photo_alone(scene: Path, weights: Path) -> None:
-    assert gsstereo("synthesize", scene / "photo1.png", "--weights", weights, *FAST).exit_code == 0
+    result = gsstereo("synthesize", scene / "photo1.png", "--weights", weights, *FAST)
+    assert result.exit_code == 0, result.output
+    assert "pairs 1 of 79x52 px, photos 100x66 px" in result.output
     (pair,) = pairs_of(scene).values()
     assert pair.view_id == "photo1.png"
     assert pair.left.shape == (52, 79, 3)  # 100x66 at about 64x64 pixels
