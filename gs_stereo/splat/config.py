@@ -148,8 +148,9 @@ class FitConfig(Config):
     test_every: int = Field(
         default=8,
         ge=0,
-        description="Every n-th photo by sorted name, from the first, is held out for measuring, and views there are "
-        "the worst of the set; 0 and 1 hold out none: the choice for a data set to keep.",
+        description="Every n-th photo by sorted name, from the first (of fewer than 15 photos from half of n), is held "
+        "out for measuring, and views there are the worst of the set; 0 and 1 hold out none: the choice for a data set "
+        "to keep.",
     )
     checkpoint_every: int = Field(default=500, ge=0, description="Iterations between checkpoints; 0 writes none.")
     rates: LearningRates = Field(default=LearningRates(), description="Learning rates.")

@@ -20,6 +20,7 @@ from gs_stereo.types import Camera
 from gs_stereo.types.photo_source import PhotoSource, cut_out_of_photo, hidden_of, mask_of
 
 _LEAST_BLUR_PX = 0.6
+_FEW_PHOTOS = 15
 
 
 class PhotoFolder:
@@ -179,10 +180,12 @@ def image_tensor(photo: UInt8[np.ndarray, "h w 3"], device: torch.device) -> Flo
 def split_names(names: Sequence[str], test_every: int) -> tuple[list[str], list[str]]:
     """Training and held-out names: every `test_every`-th of the sorted names is held out, beginning with the first.
 
-    With fewer than 4 photos none is held out, because the fit needs them all.
+    Of fewer than 15 photos it begins in the middle of the first `test_every`: the end of a walk says little about views
+    between photos, and without its photo nothing is known there. With fewer than 4 photos, or no middle, none is held
+    out, because the fit needs them all.
     """
     ordered = sorted(names)
     if test_every <= 1 or len(ordered) < 4:
         return ordered, []
-    held_out = ordered[::test_every]
+    held_out = ordered[test_every // 2 if len(ordered) < _FEW_PHOTOS else 0 :: test_every]
     return [name for name in ordered if name not in set(held_out)], held_out

@@ -20,10 +20,11 @@ def test_every_eighth_sorted_name_is_held_out() -> None:
     assert training == [name for name in names if name not in held_out]
 
 
-@pytest.mark.parametrize(("count", "held_out"), [(1, 0), (3, 0), (4, 1), (11, 2), (12, 2)])
+@pytest.mark.parametrize(("count", "held_out"), [(1, 0), (3, 0), (4, 0), (5, 1), (11, 1), (13, 2), (15, 2)])
 def test_small_captures_keep_enough_photos(count: int, held_out: int) -> None:
     training, held = split_names([f"{i:02d}" for i in range(count)], 8)
     assert (len(held), len(training)) == (held_out, count - held_out)
+    assert held == ["04", "12"][:held_out] if count < 15 else ["00", "08"]
 
 
 def test_zero_holds_out_none() -> None:
