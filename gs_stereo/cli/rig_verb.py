@@ -49,6 +49,12 @@ def rig_of(
     if common.json:
         print_json({**finite(asdict(facts)), "sensor": sensor, "to": str(to)})
         return
-    low, _, middle, _, high = facts.disparity_px
-    print(f"{to}: {', '.join(f'{name} {value}' for name, value in sensor.items())}.")
-    print(f"Disparities: median {middle:.1f} px, 5 to 95 %: {low:.1f} to {high:.1f} px.")
+    low, *quartiles, high = facts.disparity_px
+    if not quartiles[1] > 0:  # NaN too
+        print("Hardly a pixel of the pairs could be matched; are they rectified?")
+        return
+    targets = " ".join(f"--target-disparity {value:.3g}" for value in quartiles)
+    print(
+        f"Disparities: median {quartiles[1]:.1f} px, 5 to 95 %: {low:.1f} to {high:.1f} px. Where a place is deeper or"
+    )
+    print(f"nearer than these pairs, render-pairs --rig {to} {targets} gives such disparities all the same.")

@@ -70,6 +70,24 @@ def test_the_sensor_is_found_again(tmp_path: Path) -> None:
     assert found.sensor.edge_px2 == pytest.approx(0.8**2, abs=0.35)
 
 
+def test_pairs_that_cannot_be_matched_are_told(tmp_path: Path) -> None:
+    for eye in ("left", "right"):
+        write_png(tmp_path / "pairs" / eye / "a.png", np.full((*SIZE, 3), 90, np.uint8))
+    (tmp_path / "calibration.yaml").write_text(yaml.safe_dump(CALIBRATION))
+    arguments = [
+        "rig-of",
+        tmp_path / "pairs",
+        "--calibration",
+        tmp_path / "calibration.yaml",
+        "--to",
+        tmp_path / "r.yaml",
+    ]
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    assert "are they rectified?" in result.stdout
+    assert read_rig(tmp_path / "r.yaml").sensor.read_noise == 0
+
+
 def test_pairs_of_another_size_than_the_calibration_are_named(tmp_path: Path) -> None:
     pairs = write_pairs(tmp_path / "pairs", SensorConfig(), count=1)
     (tmp_path / "calibration.yaml").write_text(yaml.safe_dump({**CALIBRATION, "width": 640}))
