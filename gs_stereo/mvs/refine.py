@@ -35,7 +35,7 @@ def planes_of(inverse_depth: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "3 h
 
 
 class Refiner:
-    """Planes of all pixels, flat: planes (3, n), cost (n). `reference_px` turns inverse depth into pixels.
+    """Planes of all pixels, flat: planes (3, n), and their costs. `reference_px` turns inverse depth into pixels.
 
     start: planes of all pixels to begin with.
     """
@@ -53,30 +53,26 @@ class Refiner:
         height, width = problem.shape
         self._all = np.arange(height * width, dtype=np.int32)
         y, x = np.divmod(self._all, width)
+        self._beside = [_beside(self._all.reshape(height, width), dy, dx).ravel() for dy, dx in _NEIGHBOURS]
         self._colour = (self._all[(x + y) % 2 == 0], self._all[(x + y) % 2 == 1])
         self._flatness = _flatness(problem)
         self._links = _links(problem, self._flatness)
         sigma_px = np.maximum(prior.sigma.ravel() * reference_px, _LEAST_SIGMA_PX)
         self._prior = (prior.inverse_depth.ravel(), _PRIOR_SIGMAS * sigma_px / reference_px)
         self.planes = start.reshape(3, -1).astype(np.float32)
-        self.cost = self.costs().cost
-
-    def costs(self) -> PatchCosts:
-        """Of the planes as they are."""
-        return self.problem.patch_costs(self._window, self._all, self.planes)
+        self.costs: PatchCosts = problem.patch_costs(self._window, self._all, self.planes)
 
     def propagate(self) -> None:
         """Offer every pixel the planes of its four neighbours."""
         for pixels in self._colour:
-            for dy, dx in _NEIGHBOURS:
-                source = self._neighbours(pixels, dy, dx)
-                planes = self.planes[:, source]
+            for (dy, dx), beside in zip(_NEIGHBOURS, self._beside, strict=True):
+                planes = self.planes[:, beside[pixels]]
                 planes[0] -= dx * planes[1] + dy * planes[2]
                 self._try(pixels, planes)
 
     def search(self, shifts_px: Sequence[float], above_cost: float) -> None:
         """Offer the badly matching pixels their plane moved by each of `shifts_px` reference pixels, either way."""
-        bad = self._all[self.cost > above_cost]
+        bad = self._all[self.costs.cost > above_cost]
         start = self.planes[:, bad].copy()
         for shift in shifts_px:
             for sign in (1, -1):
@@ -88,7 +84,7 @@ class Refiner:
         """Offer the vertex of a parabola through three depths."""
         step = reach_px / self.reference_px
         ahead, behind = (self._moved_energy(sign * step) for sign in (1, -1))
-        here = self._energy(self._all, self.planes, self.cost)
+        here = self._energy(self._all, self.planes, self.costs.cost)
         bend = ahead - 2 * here + behind
         convex = bend > _LEAST_GAIN
         vertex = np.where(convex, 0.5 * (behind - ahead) / np.where(convex, bend, 1.0), np.sign(behind - ahead))
@@ -109,16 +105,18 @@ class Refiner:
         pixels, planes = pixels[worth], planes[:, worth]
         if len(pixels) == 0:
             return
-        cost = self.problem.patch_costs(self._window, pixels, planes).cost
-        old = self._energy(pixels, self.planes[:, pixels], self.cost[pixels])
-        better = self._energy(pixels, planes, cost) < old - _LEAST_GAIN
-        self.planes[:, pixels[better]] = planes[:, better]
-        self.cost[pixels[better]] = cost[better]
+        found = self.problem.patch_costs(self._window, pixels, planes)
+        old = self._energy(pixels, self.planes[:, pixels], self.costs.cost[pixels])
+        better = self._energy(pixels, planes, found.cost) < old - _LEAST_GAIN
+        taken = pixels[better]
+        self.planes[:, taken] = planes[:, better]
+        self.costs.cost[taken] = found.cost[better]
+        self.costs.by_view[:, taken] = found.by_view[:, better]
 
     def _energy(self, pixels: np.ndarray, planes: np.ndarray, cost: np.ndarray) -> Float[np.ndarray, "n"]:
         energy = cost.astype(np.float32, copy=True)
-        for (dy, dx), link in zip(_NEIGHBOURS, self._links, strict=True):
-            other = self.planes[:, self._neighbours(pixels, dy, dx)]
+        for (dy, dx), beside, link in zip(_NEIGHBOURS, self._beside, self._links, strict=True):
+            other = self.planes[:, beside[pixels]]
             half_way = planes[0] + 0.5 * (dx * planes[1] + dy * planes[2])
             other_half_way = other[0] - 0.5 * (dx * other[1] + dy * other[2])
             gap_px = np.abs(half_way - other_half_way) * self.reference_px
@@ -129,12 +127,12 @@ class Refiner:
         energy += self.config.prior_weight * trust * np.nan_to_num(away)
         return energy
 
-    def _neighbours(self, pixels: np.ndarray, dy: int, dx: int) -> Int[np.ndarray, "n"]:
-        """The pixel one step away, or the pixel itself where that leaves the image."""
-        height, width = self.problem.shape
-        y, x = np.divmod(pixels, width)
-        inside = (y + dy >= 0) & (y + dy < height) & (x + dx >= 0) & (x + dx < width)
-        return np.where(inside, pixels + dy * width + dx, pixels)
+
+def _beside(pixels: Int[np.ndarray, "h w"], dy: int, dx: int) -> Int[np.ndarray, "h w"]:
+    """The pixel one step away of each, or the pixel itself where that leaves the image."""
+    height, width = pixels.shape
+    rows, columns = np.arange(height) + dy, np.arange(width) + dx
+    return pixels[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))]
 
 
 def _flatness(problem: Problem) -> Float[np.ndarray, "n"]:

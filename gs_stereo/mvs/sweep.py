@@ -73,10 +73,10 @@ def sweep_near(
         refiner.propagate()
     refiner.descend(0.25)
 
-    by_view = refiner.costs().by_view
+    by_view = refiner.costs.by_view
     seen = np.isfinite(by_view).sum(axis=0) >= min(2, len(views))
     return SweepResult(
         inverse_depth=np.where(seen, refiner.planes[0], np.float32(np.nan)).reshape(problem.shape),
-        cost=refiner.cost.reshape(problem.shape),
+        cost=refiner.costs.cost.reshape(problem.shape),
         supporting_views=(by_view < _SUPPORT_COST).sum(axis=0).astype(np.uint8).reshape(problem.shape),
     )
