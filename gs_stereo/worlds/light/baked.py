@@ -64,7 +64,8 @@ class Lamp:
 class Lighting:
     """The lamps and the strength of the ambient light; linear light times `exposure` is what a photo shows.
 
-    ambient_rays, smoothings: more of both give large surfaces without texture a light without steps.
+    ambient_rays, smoothings: more of both give large surfaces without texture a light without steps. coarser: cells of
+    light are so many times larger than finishes want.
     """
 
     lamps: tuple[Lamp, ...]
@@ -72,6 +73,7 @@ class Lighting:
     exposure: float = 1.0
     ambient_rays: int = 32
     smoothings: int = 1
+    coarser: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -245,7 +247,7 @@ def bake(
     patches: Sequence[Patch], mesh: Mesh, caster: RayCaster, lighting: Lighting, albedo: Float64[np.ndarray, "p 3"]
 ) -> list[Float32[np.ndarray, "h w 3"]]:
     """Irradiance of every patch on its grid of lumels. `albedo`: mean linear reflectance of each patch."""
-    grids = [_lumels(patch) for patch in patches]
+    grids = [_lumels(patch, patch.finish.lumel_m * lighting.coarser) for patch in patches]
     counts = [points.size // 3 for points, _ in grids]
     position, normal = (np.concatenate([grid[k].reshape(-1, 3) for grid in grids]) for k in (0, 1))
 
@@ -266,9 +268,9 @@ def bake(
     ]
 
 
-def _lumels(patch: Patch) -> tuple[np.ndarray, np.ndarray]:
+def _lumels(patch: Patch, lumel_m: float) -> tuple[np.ndarray, np.ndarray]:
     """Positions and unit normals at the centres of the patch's lumels."""
-    rows, columns = (int(np.clip(round(size / patch.finish.lumel_m), 1, _MOST_LUMELS)) for size in patch.size_m)
+    rows, columns = (int(np.clip(round(size / lumel_m), 1, _MOST_LUMELS)) for size in patch.size_m)
     points = _on_grid(patch.points, rows, columns)
     normals = _on_grid(patch.normals, rows, columns)
     return points, normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)

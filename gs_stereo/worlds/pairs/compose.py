@@ -14,11 +14,13 @@ from gs_stereo.worlds.light.lamp import Light, lamp_world
 from gs_stereo.worlds.pairs.composer import TILES, Composer
 from gs_stereo.worlds.pairs.config import SceneKind, TrainingPairConfig
 from gs_stereo.worlds.pairs.furnish import SETTINGS, float_something
+from gs_stereo.worlds.pairs.in_hard_rooms import PAIRS_A_ROOM, baked_room, camera_in_room
 from gs_stereo.worlds.textures.tiles import scene_tiles, texture_bank
 from gs_stereo.worlds.world import World
 
 _SKY_DISPARITY_PX = (0.02, 0.4)
 _TYPICAL_BASELINE = 0.1  # of the nearest depth
+_DETAIL_WIDTH_PX = 640
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,8 +32,15 @@ class Composition:
     near_m: float
 
 
-def compose(rng: np.random.Generator, config: TrainingPairConfig, kind: SceneKind, run_seed: int) -> Composition:
-    """A random scene of one kind. run_seed: the textures are those of the run."""
+def compose(
+    rng: np.random.Generator, config: TrainingPairConfig, kind: SceneKind, run_seed: int, number: int = 0
+) -> Composition:
+    """A random scene of one kind. run_seed: the textures are those of the run, and hard rooms of successive numbers."""
+    if kind == "hard_room":
+        baked = baked_room(run_seed, number // (PAIRS_A_ROOM * len(config.scenes)), config.width / _DETAIL_WIDTH_PX)
+        camera = camera_in_room(rng, config, baked)
+        near_m = baked.world.caster.distance(camera.centre_in_world.astype(np.float32))
+        return Composition(world=baked.world, camera=camera, near_m=near_m)
     setting = SETTINGS[kind]
     composer = Composer(rng, config, setting)
     setting.furnish(composer)

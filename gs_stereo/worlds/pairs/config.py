@@ -6,7 +6,7 @@ from pydantic import Field
 
 from gs_stereo.config import Config
 
-SceneKind = Literal["room", "outdoors", "tabletop", "flying"]
+SceneKind = Literal["room", "outdoors", "tabletop", "flying", "hard_room"]
 
 
 class TrainingPairConfig(Config):
@@ -15,7 +15,9 @@ class TrainingPairConfig(Config):
     width: int = Field(default=512, ge=64, le=4096, description="Image width in pixels")
     height: int = Field(default=384, ge=64, le=4096, description="Image height in pixels")
     scenes: tuple[SceneKind, ...] = Field(
-        default=("room", "outdoors", "tabletop", "flying"), min_length=1, description="Kinds of scene, equally often"
+        default=("room", "outdoors", "tabletop", "flying"),
+        min_length=1,
+        description="Kinds of scene, equally often; hard_room: the blank and shining rooms of `sample --hard`",
     )
     objects: tuple[int, int] = Field(default=(12, 50), description="Least and most objects in a scene")
     field_of_view_deg: tuple[float, float] = Field(default=(38.0, 95.0), description="Horizontal, least and most")

@@ -26,7 +26,7 @@ def sample_pair(config: TrainingPairConfig, seed: int, number: int) -> ShardSamp
     """
     rng = np.random.default_rng(unit_seed(seed, f"pair/{number}"))
     kind = config.scenes[number % len(config.scenes)]
-    pair = render_pair(compose(rng, config, kind, seed), rng, config)
+    pair = render_pair(compose(rng, config, kind, seed, number), rng, config)
     left, right = develop(pair.left.light, pair.right.light, rng, faults=config.camera_faults)
     name = f"{kind}-{number:06d}"
     return ShardSample(

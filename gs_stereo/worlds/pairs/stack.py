@@ -28,7 +28,7 @@ def sample_stack(config: TrainingPairConfig, seed: int, number: int) -> ShardSam
     kind = config.scenes[number % len(config.scenes)]
     for attempt in range(_TRIES):
         rng = np.random.default_rng(unit_seed(seed, f"stack/{number}/{attempt}"))
-        scene = compose(rng, config, kind, seed)
+        scene = compose(rng, config, kind, seed, number)
         centre = render(scene.world, scene.camera)
         wanted = config.stack_reach * float(np.median(centre.depth))
         reach = _allowed_reach(scene, centre, wanted)

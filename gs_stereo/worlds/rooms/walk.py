@@ -16,6 +16,7 @@ from gs_stereo.worlds.render import render
 from gs_stereo.worlds.world import World
 
 _FOCAL_PER_WIDTH = 0.8125
+_FINE_DETAIL = 0.5
 # A camera's meter: three quarters of the picture are darker than this linear light.
 _METERED_SHARE, _METERED_LIGHT = 75.0, 0.42
 
@@ -86,7 +87,9 @@ class Room:
 
         detail: of the textures, 1 is right for photos 640 pixels wide.
         """
-        world = baked_world((*self.patches, *self.passing), self.lighting, seed, detail, len(self.passing))
+        # Baking takes most of the time of a small sample; few of its pixels see a cell's border.
+        lighting = replace(self.lighting, coarser=max(1.0, _FINE_DETAIL / detail)) if self.metered else self.lighting
+        world = baked_world((*self.patches, *self.passing), lighting, seed, detail, len(self.passing))
         if not self.metered:
             return world
         lasting = np.arange(len(world.finishes)) < len(self.patches)
