@@ -1,4 +1,4 @@
-"""Verbs for many scenes: fleet plan, fleet run, fleet status."""
+"""Verbs for many scenes: fleet plan, run, publish and status."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gs_stereo.pipeline.jobs import JobList
 
 JobsArgument = Annotated[Path, typer.Argument(help="Job list that `gsstereo fleet plan` printed.", show_default=False)]
+CacheOption = Annotated[Path | None, typer.Option(help="Folder for copies of remote files.")]
 _LIST_SUFFIXES = (".txt", ".list")
 
 
@@ -94,7 +95,7 @@ def run(
         float, typer.Option(min=0.3, help="Seconds without heartbeat after which a claim is dead.")
     ] = 60.0,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what was set aside.")] = False,
-    cache: Annotated[Path | None, typer.Option(help="Folder for copies of remote files.")] = None,
+    cache: CacheOption = None,
     common: Common,
 ) -> None:
     """Work through a job list. Skips what is finished; several drivers and machines may share one list.
@@ -106,7 +107,7 @@ def run(
     from gs_stereo.pipeline.jobs import read_jobs
 
     settings = FleetSettings(
-        cache=str((cache or Path.home() / ".cache" / "gs_stereo" / "fleet").expanduser().resolve()),
+        cache=str(_cache(cache)),
         tries=tries,
         deadline_s=deadline,
         lease_s=lease,
@@ -193,6 +194,55 @@ def _drive(jobs: JobList, pool: Pool, task: partial[StageReport], settings: Flee
             f"{counts['aside']} of {len(jobs.scenes)} scenes set aside"
         )
     return counts["aside"]
+
+
+@shared_options("seed", "json", "quiet")
+def publish(
+    *,
+    jobs: JobsArgument,
+    to: Annotated[Path, typer.Option("--to", help="Folder of the data set, which must not exist.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Name of the data set of each scene; needed if they have several.")
+    ] = None,
+    shares: Annotated[str, typer.Option(help="Splits, and their shares of the scenes.")] = (
+        "train=0.8,validation=0.1,test=0.1"
+    ),
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Weigh scenes so that all disparities count alike.")
+    ] = False,
+    cache: CacheOption = None,
+    common: Common,
+) -> None:
+    """Merge the data sets of all scenes into one: splits by scene, card, Croissant, for `datasets.load_dataset`.
+
+    What is not finished, damaged, or a copy of another scene is left out and named.
+    """
+    from gs_stereo.cli.tables import print_json
+    from gs_stereo.core.records import json_values
+    from gs_stereo.datasets.merge import MergeSettings, merge_datasets
+    from gs_stereo.errors import ConfigError
+    from gs_stereo.log import logger
+    from gs_stereo.pipeline.fleet_data import scene_data
+    from gs_stereo.pipeline.jobs import read_jobs
+
+    try:
+        parts = {name.strip(): float(value) for name, _, value in (each.partition("=") for each in shares.split(","))}
+    except ValueError as error:
+        raise ConfigError(f"--shares {shares} is not understood; write train=0.8,validation=0.1,test=0.1.") from error
+    found, missing = scene_data(read_jobs(jobs), dataset, _cache(cache))
+    merged = merge_datasets(to, found, MergeSettings(shares=parts, seed=common.seed or 0, balance=balance))
+    for name, reason in {**missing, **merged.left_out}.items():
+        logger.warning("left out %s: %s", name, reason)
+    if common.json:
+        print_json({**json_values(merged), "left_out": {**missing, **merged.left_out}})
+        return
+    counts = {split: sum(entry.samples for entry in merged.scenes if entry.split == split) for split in parts}
+    print(f"{len(merged.scenes)} scenes: {', '.join(f'{count} {split}' for split, count in counts.items())} samples")
+    print(f"The data set is in {to}")
+
+
+def _cache(given: Path | None) -> Path:
+    return (given or Path.home() / ".cache" / "gsstereo").expanduser().resolve()
 
 
 @shared_options("json", "quiet")

@@ -45,6 +45,7 @@ VERBS: Mapping[str, Mapping[str, tuple[Callable[..., Any], str]]] = {
     "Many scenes": {
         "fleet plan": (fleet_verbs.plan, "fleet plan captures/room_a captures/room_b > jobs.json"),
         "fleet run": (fleet_verbs.run, "fleet run jobs.json --at-once 4"),
+        "fleet publish": (fleet_verbs.publish, "fleet publish jobs.json --to all_rooms"),
         "fleet status": (fleet_verbs.status, "fleet status jobs.json --html fleet.html"),
     },
     "Look and judge": {

@@ -134,7 +134,7 @@ def dataset_card(facts: CardFacts) -> str:
         pretty_name=json.dumps(f"{index.scene}, stereo, {index.label} labels", ensure_ascii=False),
         licence_fields="\n".join(licence.yaml_lines()),
         tags="\n".join(f"- {tag}" for tag in tags),
-        size_category=json.dumps(next(name for limit, name in _SIZES if index.sample_count < limit)),
+        size_category=json.dumps(size_category(index.sample_count)),
         split_text=json.dumps(index.split),
         pattern=json.dumps(f"{index.split}-*.h5"),
         scene=one_line(index.scene),
@@ -165,6 +165,7 @@ def dataset_card(facts: CardFacts) -> str:
             for flag, share in facts.flag_shares
         ),
         shard=index.shards[0].file,
+        conventions=CONVENTIONS,
     )
 
 
@@ -180,10 +181,25 @@ def _promise(config: Mapping[str, Any]) -> str:
     )
 
 
+def size_category(samples: int) -> str:
+    """The one of Hugging Face's list."""
+    return next(name for limit, name in _SIZES if samples < limit)
+
+
 _ASK_FOR_LICENCE = [
     "",
     "Whoever took the photos decides. Give their licence with `--set photo_licence=...` when you label.",
 ]
+CONVENTIONS = """\
+## Conventions
+
+- Disparity belongs to the left image, d = x_left - x_right >= 0, in pixels; depth z = f * baseline / d.
+- NaN = no label. Confidence = round(255 * probability that the error is under 1 px).
+- Pixel (row i, column j) has its centre at (j + 0.5, i + 0.5). Cameras are OpenCV's: x right, y down, z forward.
+- `cam_from_world` is the left camera; the right one is moved by +baseline along the left's x axis.
+- Images are 8-bit sRGB.
+
+"""
 _CARD = """\
 ---
 pretty_name: {pretty_name}
@@ -237,15 +253,7 @@ Share of labelled pixels by disparity:
 Where the right eye is blocked, labels that know the geometry (`splat`, `fused`) keep their disparity, and a
 matcher's label is NaN: skip the flags `occluded` and `out_of_frame` in photometric losses.
 
-## Conventions
-
-- Disparity belongs to the left image, d = x_left - x_right >= 0, in pixels; depth z = f * baseline / d.
-- NaN = no label. Confidence = round(255 * probability that the error is under 1 px).
-- Pixel (row i, column j) has its centre at (j + 0.5, i + 0.5). Cameras are OpenCV's: x right, y down, z forward.
-- `cam_from_world` is the left camera; the right one is moved by +baseline along the left's x axis.
-- Images are 8-bit sRGB.
-
-## Load
+{conventions}## Load
 
 ```python
 from torch.utils.data import DataLoader

@@ -5,10 +5,11 @@ the descriptions: that the columns are datasets of an HDF5 file, and that NaN is
 because the same run must give the same bytes.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from gs_stereo.core.records import json_text
-from gs_stereo.datasets.licences import licence_of
+from gs_stereo.datasets.licences import DatasetLicence, licence_of
 from gs_stereo.datasets.schema import FORMAT_VERSION, SHARD_COLUMNS, TEXT_COLUMNS, DatasetIndex
 
 CROISSANT_NAME = "croissant.json"
@@ -45,45 +46,60 @@ def croissant(index: DatasetIndex, stack_views: int = 0, *, stack_depth: bool = 
 
     stack_views: images of an N-view stack, or 0. stack_depth: whether the shards have their depth.
     """
-    licence = licence_of(index)
+    return _metadata({"": index}, licence_of(index), stack_views, stack_depth)
+
+
+def croissant_of_splits(
+    indices: Mapping[str, DatasetIndex], licence: DatasetLicence, stack_views: int = 0, *, stack_depth: bool = False
+) -> str:
+    """The same of a data set whose splits lie in folders of their names."""
+    return _metadata({f"{split}/": index for split, index in indices.items()}, licence, stack_views, stack_depth)
+
+
+def _metadata(parts: Mapping[str, DatasetIndex], licence: DatasetLicence, stack_views: int, stack_depth: bool) -> str:
+    """parts: folder, with its slash, -> index."""
+    index = next(iter(parts.values()))
+    samples = sum(each.sample_count for each in parts.values())
     values = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": _VERSION,
         "name": f"{index.scene}, stereo, {index.label} labels",
-        "description": f"{index.sample_count} rectified stereo pairs of {index.width}x{index.height} px, rendered from "
+        "description": f"{samples} rectified stereo pairs of {index.width}x{index.height} px, rendered from "
         f"a Gaussian splat of photos by {index.generator}, with disparity labels by {index.provenance.name}. "
         f"Licence: {licence.reason}",
         "license": licence.url or licence.name or licence.identifier,
         "version": f"{FORMAT_VERSION}.0.0",
-        "distribution": _files(index),
+        "distribution": _files(parts),
         "recordSet": [_records(index, stack_views, stack_depth)],
     }
     return json_text(values, indent=2)
 
 
-def _files(index: DatasetIndex) -> list[dict[str, Any]]:
+def _files(parts: Mapping[str, DatasetIndex]) -> list[dict[str, Any]]:
+    entries = [(f"{folder}{entry.file}", entry) for folder, index in parts.items() for entry in index.shards]
     shards: list[dict[str, Any]] = [
         {
             "@type": "cr:FileObject",
-            "@id": entry.file,
-            "name": entry.file,
+            "@id": name,
+            "name": name,
             "description": f"HDF5 shard of {entry.count} samples; compression=zstd needs hdf5plugin.",
-            "contentUrl": entry.file,
+            "contentUrl": name,
             "contentSize": f"{entry.bytes} B",
             "encodingFormat": _HDF5,
             "sha256": entry.sha256,
         }
-        for entry in index.shards
+        for name, entry in entries
     ]
+    patterns = [f"{folder}{index.split}-*.h5" for folder, index in parts.items()]
     together = {
         "@type": "cr:FileSet",
         "@id": _SHARDS,
         "name": _SHARDS,
         "description": "All shards; each column is an HDF5 dataset whose first axis counts the samples.",
-        "containedIn": [{"@id": entry.file} for entry in index.shards],
+        "containedIn": [{"@id": name} for name, _ in entries],
         "encodingFormat": _HDF5,
-        "includes": f"{index.split}-*.h5",
+        "includes": patterns[0] if len(patterns) == 1 else patterns,
     }
     return [*shards, together]
 

@@ -6,7 +6,8 @@ its sources: unknown photos stay unknown, and a non-commercial expert makes a no
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from gs_stereo.datasets.schema import DatasetInfo
 
@@ -102,6 +103,27 @@ def dataset_licence(photos: str | None, expert: str) -> DatasetLicence:
         )
     return DatasetLicence(
         identifier=OTHER, name="terms-of-photos-and-expert", reason="The terms of both sources apply.", **sources
+    )
+
+
+def combined_licence(licences: Mapping[str, DatasetLicence]) -> DatasetLicence:
+    """The licence of a data set of several scenes, by name: nothing is more permissive than the strictest of them."""
+    found = list(licences.values())
+    sources = {
+        "photos": "; ".join(sorted({each.photos for each in found})),
+        "expert": "; ".join(sorted({each.expert for each in found})),
+    }
+    if len({(each.identifier, each.name) for each in found}) == 1:
+        return replace(found[0], **sources)
+    unknown = sorted(name for name, each in licences.items() if each.identifier == UNKNOWN)
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        return DatasetLicence(
+            identifier=UNKNOWN, reason=f"The licence of the photos of {unknown[0]}{more} was not given.", **sources
+        )
+    name = "non-commercial-mixed" if any(each.non_commercial for each in found) else "terms-of-each-scene"
+    return DatasetLicence(
+        identifier=OTHER, name=name, reason="The scenes have different licences; each holds for its scene.", **sources
     )
 
 

@@ -72,8 +72,8 @@ class ShardReader:
                 self.metres_per_unit = (
                     None if math.isnan(scale := _attribute(self._file, "metres_per_unit", float)) else scale
                 )
-                self._columns = _open_columns(self._file)
-                self.count, self.sizes = _common_sizes(self._columns)
+                self.columns = _open_columns(self._file)
+                self.count, self.sizes = _common_sizes(self.columns)
                 self.texts = {name: _read_texts(self._file, name, self.count) for name in TEXT_COLUMNS}
             except BaseException:
                 self._file.close()
@@ -112,14 +112,14 @@ class ShardReader:
         if not 0 <= index < self.count:
             raise IndexError(f"sample {index} of {self.count}")
         with shard_errors(self.path):
-            values: dict[str, Any] = {name: column[index] for name, column in self._columns.items()}
+            values: dict[str, Any] = {name: column[index] for name, column in self.columns.items()}
         texts = {name: texts[index] for name, texts in self.texts.items()}
         return ShardSample(**{**values, **texts, "baseline": float(values["baseline"])})
 
     def raw_bytes(self, index: int) -> Iterator[tuple[str, bytes]]:
         """Name and decoded bytes of every array column of a sample: what the writer compares with what it wrote."""
         with shard_errors(self.path):
-            for name, column in self._columns.items():
+            for name, column in self.columns.items():
                 yield name, column[index].tobytes()
 
 

@@ -59,6 +59,10 @@ class DatasetSamples:
             raise InputError(f"The shard {reader.path} has fewer samples than {INDEX_NAME} says; copy it again.")
         return reader.read(position)
 
+    def metres_per_unit(self, number: int) -> float | None:
+        """Of the scene that sample `number` is of; None = unknown."""
+        return self._reader(self.place(number)[0]).metres_per_unit
+
     def texts(self, column: str) -> list[str]:
         """`sample_id` or `view_id` of every sample."""
         return [text for shard in range(len(self.shards)) for text in self._reader(shard).texts[column]]

@@ -79,8 +79,8 @@ class StereoDataset(Dataset[StereoItem]):
         return len(self.samples)
 
     def __getitem__(self, index: int) -> StereoItem:
-        sample = self.samples.read(index + len(self) if index < 0 else index)
-        item = _to_item(sample, self.samples.info.metres_per_unit)
+        number = index + len(self) if index < 0 else index
+        item = _to_item(self.samples.read(number), self.samples.metres_per_unit(number))
         return item if self.transform is None else self.transform(item)
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 # From v110 on all metadata carries checksums, so that a damaged file is refused before it is parsed.
-_LIBVER = ("v110", "v110")
+LIBVER = ("v110", "v110")
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*")
 
 
@@ -227,7 +227,7 @@ def _fill(
     texts: dict[str, list[bytes]] = {name: [] for name in TEXT_COLUMNS}
     columns: dict[str, h5py.Dataset] = {}
     sizes: dict[str, int] = {}
-    with h5py.File(target, "w", libver=_LIBVER) as file:
+    with h5py.File(target, "w", libver=LIBVER) as file:
         scale = math.nan if info.metres_per_unit is None else info.metres_per_unit
         texts_of_json = {"label_provenance": info.provenance_json, "config": info.config_json}
         for name, value in {**json_values(info), **texts_of_json, "metres_per_unit": scale}.items():

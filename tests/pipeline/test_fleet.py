@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from builders import write_shifted_pairs
 from toy_stages import TOY_STAGES, CountConfig, run_toy_cell, steps_of
 from typer.testing import CliRunner, Result
 
@@ -248,6 +249,36 @@ def test_the_verbs(recipe: Path, rooms: list[Path], tmp_path: Path) -> None:
     table = gsstereo("status", jobs, "--html", tmp_path / "fleet.html").stdout
     assert "room_b" in table.split("set aside")[1]
     assert "room_b/input.txt" in (tmp_path / "fleet.html").read_text()
+
+
+def test_what_is_finished_is_published(tmp_path: Path) -> None:
+    from gs_stereo.pipeline.recipe import RecipeEntry, resolve_step
+
+    rooms = [tmp_path / name for name in ("attic", "barn", "cave")]
+    for room in rooms:
+        room.mkdir()
+        (room / "photo.png").write_bytes(room.name.encode())
+    step = resolve_step(RecipeEntry(stage="label"), STAGES)
+    jobs = plan_jobs([step], map(str, rooms), output=None, seed=0).jobs
+    write_record(tmp_path / "jobs.json", jobs)
+    for room in rooms[:2]:
+        folder = write_shifted_pairs(room / "gsstereo" / step.folder, 2, (24, 32), scene=room.name)
+        (folder / "manifest.json").write_text("{}")
+    result = gsstereo("publish", tmp_path / "jobs.json", "--to", tmp_path / "all", "--shares", "train=0.5,test=0.5")
+    assert result.exit_code == 0, result.stderr
+    assert "2 scenes: 2 train, 2 test samples" in result.stdout
+    assert "left out cave: " in result.stderr
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == [
+        "README.md",
+        "croissant.json",
+        "scenes.json",
+        "test",
+        "train",
+    ]
+    again = gsstereo("publish", tmp_path / "jobs.json", "--to", tmp_path / "all", "--shares", "train=1")
+    assert (again.exit_code, "is there already" in again.stderr) == (InputError.exit_code, True)
+    wrong = gsstereo("publish", tmp_path / "jobs.json", "--to", tmp_path / "b", "--shares", "train:1")
+    assert (wrong.exit_code, "is not understood" in wrong.stderr) == (ConfigError.exit_code, True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""What the machinery of a fleet costs: cells of a stage that only writes a file. Prints JSON.
+
+    python tools/bench/bm_fleet.py --scenes 1000 --stages 10 --work DIR [--at-once 2]
+
+Times are of planning, of all cells, of the same cells by plain local execution (a sample of them), and of looking at
+the finished fleet again. Memory is the largest of the driver.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gs_stereo.config import Config
+from gs_stereo.core.atomic import write_text
+from gs_stereo.executors.fleet import FleetDriver, FleetSettings
+from gs_stereo.executors.local import LocalExecutor
+from gs_stereo.executors.pool import LocalPool
+from gs_stereo.pipeline.cell import Cell, Resources, StageReport
+from gs_stereo.pipeline.graph import run_cell
+from gs_stereo.pipeline.jobs import JobList, plan_jobs
+from gs_stereo.pipeline.recipe import Step
+from gs_stereo.pipeline.scene import ScenePaths
+from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome, Stages
+
+_PLAIN_SCENES = 20
+
+
+class SimulatedConfig(Config):
+    """number: of the stage in its scene."""
+
+    number: int = 0
+
+
+class SimulatedStage(Stage):
+    """Reads a photo and what the stage before it has written; writes one small file."""
+
+    name = "simulated"
+    version = 1
+    config_type = SimulatedConfig
+    replaces_others = False
+
+    def folder(self, config: SimulatedConfig) -> str:
+        return f"simulated/s{config.number}"
+
+    def inputs(self, paths: ScenePaths, config: SimulatedConfig) -> StageInputs:
+        before = {f"simulated/s{config.number - 1}": self.name} if config.number else {}
+        return StageInputs(published=before, external={"photo": paths.scene / "photo"})
+
+    def resources(self, config: SimulatedConfig) -> Resources:
+        return Resources()
+
+    def run(self, context: StageContext, config: SimulatedConfig) -> StageOutcome:
+        write_text(context.work_dir / "result.txt", f"{config.number} of {context.paths.name}\n")
+        return StageOutcome()
+
+
+def run_simulated(cell: Cell) -> StageReport:
+    """Bring one cell up to date."""
+    stages = Stages(kind="stage", builtin={"simulated": "bm_fleet:SimulatedStage"})
+    return run_cell(cell, LocalExecutor(1), stages=stages)
+
+
+def plan(work: Path, scenes: int, stages: int) -> JobList:
+    """Make the scenes, and their job list."""
+    steps = [Step(name="simulated", stage=SimulatedStage(), config=SimulatedConfig(number=i)) for i in range(stages)]
+    folders = [work / f"scene-{number:05d}" for number in range(scenes)]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "photo").write_text(folder.name)
+    return plan_jobs(steps, map(str, folders), output=None, seed=0).jobs
+
+
+def timed(act: Callable[[], Any]) -> tuple[Any, float]:
+    started = time.monotonic()
+    return act(), time.monotonic() - started
+
+
+def peak_mib() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, default=100)
+    parser.add_argument("--stages", type=int, default=10)
+    parser.add_argument("--at-once", type=int, default=1)
+    parser.add_argument("--work", type=Path, required=True)
+    given = parser.parse_args()
+    settings = FleetSettings(cache=str(given.work / "cache"))
+    jobs, planning_s = timed(lambda: plan(given.work / "fleet", given.scenes, given.stages))
+
+    def drive() -> int:
+        driver = FleetDriver(jobs, LocalPool(given.at_once), run_simulated, settings)
+        return sum(event.count for event in driver.run() if event.kind in ("done", "skipped"))
+
+    cells, first_s = timed(drive)
+    memory = peak_mib()
+    _, again_s = timed(drive)
+    plain = plan(given.work / "plain", _PLAIN_SCENES, given.stages)
+    _, plain_s = timed(lambda: [run_simulated(cell) for scene in plain.scenes for cell in plain.cells(scene)])
+    shutil.rmtree(given.work)
+    result = {
+        "cells": cells,
+        "planning_s": round(planning_s, 2),
+        "s_a_cell": round(first_s / cells, 4),
+        "plain_s_a_cell": round(plain_s / plain.cell_count, 4),
+        "again_s": round(again_s, 2),
+        "driver_peak_mib": memory,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
