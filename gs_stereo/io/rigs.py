@@ -54,6 +54,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "T": ("T", "translation", "translation_vector"),
     "P1": ("P1",),
     "P2": ("P2",),
+    "Q": ("Q",),
     "size": ("image_size", "imageSize", "image_shape", "size", "resolution"),
     "width": ("image_width", "imageWidth", "width"),
     "height": ("image_height", "imageHeight", "height"),
@@ -227,16 +228,27 @@ def _from_files(files: list[dict[str, Any]], unit_m: float) -> Rig:
     if "projection_matrix" in values or "camera_matrix" in values:
         raise ValueError("it is one camera of ROS: name both in a rig file, calibration: [left.yaml, right.yaml]")
     size = _size(values)
-    try:
+    names = {key.lower() for key in values}
+    if {"p1", "p2"} <= names:
         left, right = (_matrix(_found(values, name), (3, 4)) for name in ("P1", "P2"))
-    except KeyError:
-        eyes = [
-            _Eye(matrix=_matrix(_found(values, f"K{n}"), (3, 3)), distortion=_numbers(_found(values, f"D{n}")))
-            for n in (1, 2)
-        ]
-        rotation = _matrix(_found(values, "R"), (3, 3))
-        return _rectified(eyes, size, rotation, _matrix(_found(values, "T"), (3,)) * unit_m)
-    return _projected(left, right, size, unit_m)
+        return _projected(left, right, size, unit_m)
+    if "q" in names and not names & {name.lower() for name in _NAMES["K1"]}:
+        return _from_q(_matrix(_found(values, "Q"), (4, 4)), size, unit_m)
+    eyes = [
+        _Eye(matrix=_matrix(_found(values, f"K{n}"), (3, 3)), distortion=_numbers(_found(values, f"D{n}")))
+        for n in (1, 2)
+    ]
+    rotation = _matrix(_found(values, "R"), (3, 3))
+    return _rectified(eyes, size, rotation, _matrix(_found(values, "T"), (3,)) * unit_m)
+
+
+def _from_q(q: Float[np.ndarray, "4 4"], size: tuple[int, int], unit_m: float) -> Rig:
+    """OpenCV's disparity-to-depth matrix: rows (1 0 0 -cx), (0 1 0 -cy), (0 0 0 f), (0 0 1/b doffs/b)."""
+    projection = np.array([[q[2, 3], 0, -q[0, 3], 0], [0, q[2, 3], -q[1, 3], 0], [0, 0, 1.0, 0]])
+    moved = projection.copy()
+    moved[0, 2] += float(q[3, 3]) / float(q[3, 2])
+    moved[0, 3] = -float(q[2, 3]) / float(q[3, 2])
+    return _projected(projection, moved, size, unit_m)
 
 
 def _from_kalibr(values: dict[str, Any], unit_m: float) -> Rig:

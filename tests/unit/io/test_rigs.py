@@ -49,6 +49,11 @@ def projections_of_opencv(folder: Path) -> Path:
     return opencv_yaml(folder / "extrinsics.yml", P1=p1, P2=p2, R=R)
 
 
+def q_of_opencv(folder: Path) -> Path:
+    found = cv2.stereoRectify(K1, D1, K2, D2, SIZE, R, T[:, None], flags=cv2.CALIB_ZERO_DISPARITY, alpha=0)
+    return opencv_yaml(folder / "q.yml", Q=found[4])
+
+
 def ros(folder: Path) -> Path:
     for name, projection in zip(("left", "right"), rectified(), strict=True):
         matrix = {"rows": 3, "cols": 4, "data": projection.ravel().tolist()}
@@ -87,7 +92,7 @@ def depthai(folder: Path) -> Path:
     return folder / "device.json"
 
 
-@pytest.mark.parametrize("write", [raw_of_opencv, projections_of_opencv, ros, kalibr, depthai])
+@pytest.mark.parametrize("write", [raw_of_opencv, projections_of_opencv, q_of_opencv, ros, kalibr, depthai])
 def test_every_format_describes_the_same_rectified_camera(tmp_path: Path, write) -> None:
     rig = read_rig(write(tmp_path))
     p1, p2 = rectified()
@@ -97,6 +102,14 @@ def test_every_format_describes_the_same_rectified_camera(tmp_path: Path, write)
     assert rig.doffs_px == pytest.approx(0, abs=1e-6)
     assert rig.sensor.read_noise == (2 if write is ros else 0)
     assert all(path.is_file() for path in rig.files)
+
+
+def test_principal_points_that_differ_are_doffs(tmp_path: Path) -> None:
+    p1, p2 = rectified()
+    p2[0, 2] += 3
+    q = np.array([[1, 0, 0, -300], [0, 1, 0, -250], [0, 0, 0, 450], [0, 0, 1 / 0.1, 3 / 0.1]])
+    for name, matrices in (("p", {"P1": p1, "P2": p2}), ("q", {"Q": q})):
+        assert read_rig(opencv_yaml(tmp_path / f"{name}.yml", **matrices)).doffs_px == pytest.approx(3)
 
 
 def test_a_stated_rig_is_seen_from_a_view_and_written_back(tmp_path: Path) -> None:
@@ -130,7 +143,8 @@ def test_the_calibration_beside_a_pair(tmp_path: Path) -> None:
         (yaml.safe_dump({**RECTIFIED, "sensor": {"noise": 1}}), "sensor.noise"),
         ("calibration: missing.yaml\n", "There is no file"),
         ("image_width: 640\ncamera_matrix: {data: [1]}\n", r"calibration: \[left.yaml, right.yaml\]"),
-        ("P1: [1]\nimage_width: 640\nimage_height: 480\n", "cannot be used"),
+        ("Q: [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0]\nsize: [64, 48]\n", "cannot be used"),
+        ("P1: [1]\nP2: [1]\nimage_width: 640\nimage_height: 480\n", "cannot be used"),
         ("%YAML:1.0\n---\nM1: !!opencv-matrix\n  data: [.nan]\nsize: [640, 480]\n", "cannot be used"),
         ("a: &a [*a]\n", "not readable YAML"),
     ],
