@@ -17,7 +17,7 @@ from gs_stereo.labels.observations import ViewDepth
 from gs_stereo.labels.protocol import ViewNeeds
 from gs_stereo.labels.sources import label_pair
 from gs_stereo.labels.surroundings import DepthView
-from gs_stereo.labels.views import Surroundings, stack_offsets, view_depths
+from gs_stereo.labels.views import Surroundings, stack_offsets, view_depths, with_transient
 from gs_stereo.pipeline.manifest import PublishedFolder
 from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.splat.folder import load_photos, load_renderer
@@ -117,7 +117,7 @@ def label_view(unit: ViewUnit) -> list[Path]:
     for pair_unit in unit.pairs:
         pair = read_pair(pair_unit.pair_dir)
         known = known_of_view(unit, pair) if known is None else known
-        label = label_pair(pair, known, unit.settings)
+        label = with_transient(label_pair(pair, known, unit.settings), pair.rig.left, _capture(unit))
         with atomic_path(pair_unit.file) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **asdict(label))
     return [pair_unit.file for pair_unit in unit.pairs]
@@ -139,21 +139,27 @@ def rendered_pair(pair: StereoImages) -> StereoPair:
     return pair
 
 
+def _capture(unit: ViewUnit) -> Surroundings:
+    """Cameras, points and photos, loaded once a process."""
+    folder, fit = unit.reconstruction, unit.fit
+    if folder is None:
+        return Surroundings(scene=SparseScene(cameras=(), points=SparsePoints.none()))
+    both = (folder.fingerprint, fit.fingerprint if fit else "")
+    return Surroundings(
+        scene=worker_state.get("scene", folder.fingerprint, lambda: load_sparse_scene(folder.path)),
+        photo=worker_state.get("photos", both, lambda: load_photos(folder.path, fit.path if fit else None)),
+    )
+
+
 def _surroundings(unit: ViewUnit) -> Surroundings:
-    """Cameras, points, photos and the splat, each loaded once a process."""
-    scene, photos, render = SparseScene(cameras=(), points=SparsePoints.none()), None, None
-    if (folder := unit.reconstruction) is not None:
-        scene = worker_state.get("scene", folder.fingerprint, lambda: load_sparse_scene(folder.path))
-        fitted = unit.fit.path if unit.fit else None
-        both = (folder.fingerprint, unit.fit.fingerprint if unit.fit else "")
-        photos = worker_state.get("photos", both, lambda: load_photos(folder.path, fitted))
+    """The capture, the depth of neighbouring views, and the splat, which is loaded once a process."""
+    render = None
     if unit.fit is not None and unit.needs.stack:
         fit, backend = unit.fit, unit.settings.backend
         renderer = worker_state.get("renderer", (fit.fingerprint, backend), lambda: load_renderer(fit.path, backend))
         render = lambda cameras: [view.image for view in renderer.render(cameras)]  # noqa: E731
-    return Surroundings(
-        scene=scene,
-        photo=photos,
+    return replace(
+        _capture(unit),
         neighbours=[
             DepthView(camera=read_rig(path).left, depth=read_left_depth(path).median) for path in unit.neighbours
         ],

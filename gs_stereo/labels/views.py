@@ -1,7 +1,7 @@
 """What is known about the depth of a left view besides its own rendered depth, once for all its baselines."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -17,8 +17,8 @@ from gs_stereo.labels.surroundings import DepthView, inverse_depth_from_neighbou
 from gs_stereo.mvs.config import MultiViewConfig
 from gs_stereo.mvs.sweep import sweep_near
 from gs_stereo.mvs.views import InverseDepthPrior, PosedImage, SweepResult, shown_view
-from gs_stereo.types import Camera, SparseScene, StereoPair
-from gs_stereo.types.photo_source import PhotoSource, mask_of
+from gs_stereo.types import Camera, LabelFlag, SparseScene, StereoLabel, StereoPair
+from gs_stereo.types.photo_source import PhotoSource, hidden_of, mask_of
 
 _LEAST_SUPPORT = 2
 _LEAST_REJECTED_COST = 1.0
@@ -90,11 +90,25 @@ def stack_offsets(baselines: Sequence[float]) -> tuple[float, ...]:
 
 def _own_image(pair: StereoPair, scene: SparseScene, photo: PhotoSource) -> Image:
     """What the left view shows: the photo taken there, or else, and where that is masked, the rendered image."""
-    own = next((camera for camera in scene.cameras if _same_view(camera, pair.rig.left)), None)
+    own = _own_camera(pair.rig.left, scene)
     if own is None:
         return pair.left
     mask = mask_of(photo, own.name)
     return photo(own.name) if mask is None else np.where(mask[..., None], photo(own.name), pair.left)
+
+
+def with_transient(label: StereoLabel, left: Camera, around: Surroundings) -> StereoLabel:
+    """The label with a flag where it is missing and something stood before the scene in the photo taken there."""
+    own = _own_camera(left, around.scene)
+    hidden = None if own is None or around.photo is None else hidden_of(around.photo, own.name)
+    if hidden is None:
+        return label
+    flag = np.where(hidden & np.isnan(label.disparity), np.uint16(LabelFlag.TRANSIENT), np.uint16(0))
+    return replace(label, flags=label.flags | flag)
+
+
+def _own_camera(left: Camera, scene: SparseScene) -> Camera | None:
+    return next((camera for camera in scene.cameras if _same_view(camera, left)), None)
 
 
 def _same_view(photo: Camera, left: Camera) -> bool:

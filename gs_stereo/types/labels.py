@@ -24,6 +24,7 @@ class LabelFlag(IntFlag):
     SOURCES_DISAGREE = 1 << 6
     FROM_SPLAT = 1 << 7
     SKY = 1 << 8
+    TRANSIENT = 1 << 9
     CUT_OUT = 1 << 10
     INFERRED = 1 << 11
     REFLECTION = 1 << 12
@@ -48,6 +49,7 @@ FLAG_MEANING: Mapping[LabelFlag, str] = {
     LabelFlag.SOURCES_DISAGREE: "matcher and splat disagree",
     LabelFlag.FROM_SPLAT: "the label is taken from the splat",
     LabelFlag.SKY: "the sky, by its colour and for want of any depth",
+    LabelFlag.TRANSIENT: "no label; something stands before the scene in the photo taken here",
     LabelFlag.CUT_OUT: "cut out of the photos: transparent, or masked as empty",
     LabelFlag.INFERRED: "the surface around is continued, nothing was matched",
     LabelFlag.REFLECTION: "what is seen lies behind the surface around it",
