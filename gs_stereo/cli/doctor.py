@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from gs_stereo import __version__
 from gs_stereo.cli.options import Common, shared_options
@@ -92,6 +93,23 @@ def _ray_casting() -> str:
     return library_versions().get("open3d", "importable")
 
 
+def _photos_here() -> Finding:
+    """How many photos of the scene in the current folder registered."""
+    from gs_stereo.io.reconstruction import SUMMARY_FILE, load_summary
+    from gs_stereo.pipeline.scene import ScenePaths
+    from gs_stereo.stages.reconstruct import FOLDER
+
+    folder = ScenePaths.of(Path(), None).published(FOLDER)
+    if not (folder / SUMMARY_FILE).is_file():
+        return Finding(topic="photos here", ok=True, found="none were reconstructed")
+    try:
+        summary = load_summary(folder)
+    except GsStereoError as error:
+        return Finding(topic="photos here", ok=False, found="not readable", advice=str(error))
+    advice = summary.advice or ""
+    return Finding(topic="photos here", ok=not advice, found=summary.sentence().rstrip("."), advice=advice)
+
+
 def _tried(topic: str, attempt: Callable[[], str], advice: str = "") -> Callable[[], Finding]:
     """Whether an attempt works, which says what was found. The advice is the error itself if none is given."""
 
@@ -114,6 +132,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _machine,
     _memory,
     _disk,
+    _photos_here,
     _tried("CPU engine", _cpu_engine),
     _cuda,
     _gsplat,

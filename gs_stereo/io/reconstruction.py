@@ -29,6 +29,10 @@ from gs_stereo.types import Camera, SparseScene
 IMAGE_FOLDER, MASK_FOLDER, CUT_OUT_FOLDER = "images", "masks", "cut_out"
 MODEL_FOLDER, SUMMARY_FILE = "sparse", "reconstruction.json"
 _KEPT_PHOTOS = 8
+_MOST_REGISTER = 0.8
+NO_MATCH = "It matches no other photo"
+UNPLACED = (NO_MATCH, "It matches", "Only")
+"""How the reasons begin for which photos are read, but not placed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,22 @@ class ReconstructionSummary(Record):
     @property
     def num_photos(self) -> int:
         return len(self.image_files) + len(self.failed)
+
+    @property
+    def advice(self) -> str | None:
+        """What to try where many photos of a capture have no place; None where nearly all have one."""
+        lost = [reason for reason in self.failed.values() if reason.startswith(UNPLACED)]
+        missed, registered = len(lost), len(self.image_files)
+        if registered >= _MOST_REGISTER * (registered + missed):
+            return None
+        unmatched = sum(reason.startswith(NO_MATCH) for reason in lost)
+        tries = ["--max-image-size 1600", "--mapper global", "--set single_camera=never"]
+        if 2 * unmatched > missed:
+            tries = ["--matcher exhaustive", "--max-image-size 1600"]
+        return (
+            f"{missed} of {missed + registered} photos that can be read have no place. Try {', then '.join(tries)}; "
+            "mask what moves; and take photos in between, so that neighbours overlap by two thirds."
+        )
 
     def sentence(self) -> str:
         """One line for a person."""

@@ -8,7 +8,7 @@ from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import fitting_scale, unused_files
 from gs_stereo.io.colmap import read_model
 from gs_stereo.io.colmap_model import ColmapModel
-from gs_stereo.io.reconstruction import ReconstructionSummary
+from gs_stereo.io.reconstruction import NO_MATCH, ReconstructionSummary
 from gs_stereo.sfm.config import ReconstructConfig
 from gs_stereo.sfm.job import Job, JobResult, OnProgress, ignore_progress, run_job
 from gs_stereo.sfm.pairs import choose_pairs
@@ -127,7 +127,7 @@ def _why_not(photo: Photo, result: JobResult) -> str:
     if features < _FEW_FEATURES:
         return f"Only {features} features were found in it: it is dark, blurred or without texture."
     if not partners:
-        return "It matches no other photo."
+        return f"{NO_MATCH}."
     return f"It matches {partners} other photos, but could not be placed with the rest."
 
 

@@ -120,4 +120,9 @@ def outcome_of(result: ReconstructionResult) -> StageOutcome:
     }
     failed = [f"not used: {name}: {reason}" for name, reason in summary.failed.items()]
     drops = {"photos that were not used": len(summary.failed)} if summary.failed else {}
-    return StageOutcome(metrics=metrics, drops=drops, summary=table, text="\n".join([*summary.notes, *failed]))
+    return StageOutcome(
+        metrics=metrics,
+        drops=drops,
+        summary=table,
+        text="\n".join([*summary.notes, *filter(None, [summary.advice]), *failed]),
+    )

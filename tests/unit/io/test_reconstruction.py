@@ -98,3 +98,22 @@ def test_image_of_an_unknown_camera(tmp_path: Path) -> None:
     scene = publish(tmp_path)
     with pytest.raises(InputError, match="not registered"):
         image_path(tmp_path, scene.cameras[0].shifted(0.1, name="other"))
+
+
+def test_few_registered_photos_get_advice_and_broken_files_do_not_count() -> None:
+    def summary(**failed: str) -> ReconstructionSummary:
+        files = {f"{number}.jpg": f"{number}.png" for number in range(6)}
+        return ReconstructionSummary(
+            source="photos", metres_per_unit=None, scale_source="none", image_files=files, failed=failed
+        )
+
+    placed = "It matches 4 other photos, but could not be placed with the rest."
+    assert summary(a="It matches no other photo.").advice is None
+    assert summary(a="It is the same picture as b.", b="The photo b cannot be read.", c="x", d="y").advice is None
+    alone = summary(a="It matches no other photo.", b="It matches no other photo.").advice
+    assert alone is not None
+    assert "2 of 8 photos" in alone
+    assert "--matcher exhaustive" in alone
+    apart = summary(a=placed, b=placed).advice
+    assert apart is not None
+    assert "--mapper global" in apart
