@@ -18,7 +18,7 @@ from gs_stereo.worlds.rooms.outside import garden, sun
 from gs_stereo.worlds.rooms.walk import Arc, Line, Room, Stand, Walk
 from gs_stereo.worlds.textures.paints import flat
 
-HARD_VERSION = 5
+HARD_VERSION = 6
 """Goes up when a seed gives another room."""
 _BODY_M = 0.35  # of the walker: nothing comes nearer to an eye
 _EYE_M = 1.2  # what is higher stands further away

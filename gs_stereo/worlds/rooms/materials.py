@@ -70,8 +70,8 @@ def metal(rng: Random, kind: SurfaceClass = _GLOSSY) -> Painted:
 
 
 def looking_glass() -> Painted:
-    """A mirror."""
-    return Painted(flat((0.05, 0.06, 0.06)), texel_m=0.05, kind=_GLOSSY, mirror=0.88, reflection=(0.96, 0.98, 0.97))
+    """A mirror; its own grey is what one sees of it in another mirror."""
+    return Painted(flat((0.45, 0.46, 0.46)), texel_m=0.05, kind=_GLOSSY, mirror=0.88, reflection=(0.96, 0.98, 0.97))
 
 
 def dark_glass(rng: Random) -> Painted:

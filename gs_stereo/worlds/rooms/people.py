@@ -18,7 +18,7 @@ from gs_stereo.worlds.textures.paints import speckled
 from gs_stereo.worlds.world import World
 
 _PEOPLE = 3
-_DISTANCES_M = (1.3, 3.5)
+_DISTANCES_M = (1.6, 4.0)
 _APART_M = 0.25  # of a body's middle from furniture
 _TRIES = 30
 

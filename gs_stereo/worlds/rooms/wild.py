@@ -60,8 +60,8 @@ def draw_phone(seed: int) -> PhoneCamera:
     )
 
 
-def draw_shot(name: str, seed: int) -> Shot:
-    """A photo's own troubles; a sixth of the photos are blurred by more than a pixel."""
+def draw_shot(name: str, width_px: int, seed: int) -> Shot:
+    """A photo's own troubles; a sixth of the photos are shaken, by up to 9 of 640 pixels."""
     rng = np.random.default_rng(unit_seed(seed, f"wild/{name}"))
     red, blue = rng.uniform(0.88, 1.12, 2)
     shaken = rng.random() < 1 / 6
@@ -69,7 +69,7 @@ def draw_shot(name: str, seed: int) -> Shot:
         name=name,
         exposure_ev=round(rng.uniform(-0.8, 0.6), 3),
         white_balance=(round(red, 4), 1.0, round(blue, 4)),
-        blur_px=round(rng.uniform(3.0, 9.0) if shaken else rng.uniform(0.0, 0.8), 2),
+        blur_px=round((rng.uniform(3.0, 9.0) if shaken else rng.uniform(0.0, 0.8)) * width_px / 640, 2),
         blur_deg=round(rng.uniform(0.0, 180.0), 1),
         jpeg_quality=int(rng.integers(85, 95)),
     )
@@ -122,10 +122,10 @@ def uncovered(
     return np.asarray(shaken < _BARELY)
 
 
-def wild_text(phone: PhoneCamera, covered_shares: Mapping[str, float], seed: int) -> str:
+def wild_text(phone: PhoneCamera, covered_shares: Mapping[str, float], width_px: int, seed: int) -> str:
     """gt/wild.json: the camera, and what was done to each photo."""
     photos = []
     for name, share in covered_shares.items():
-        shot = draw_shot(name, seed)
+        shot = draw_shot(name, width_px, seed)
         photos.append({**asdict(shot), "gains": shot.gains, "covered_share": round(share, 4)})
     return json.dumps({"camera": asdict(phone), "photos": photos}, indent=1) + "\n"

@@ -105,7 +105,7 @@ def write_sample(folder: Path, config: SampleConfig, seed: int) -> SampleSummary
         _write(work / "README.md", files.readme_text(config, seed).encode())
         if wild:
             covered = {camera.name: view.covered_share for camera, view in zip(train, seen, strict=True)}
-            _write(work / "gt/wild.json", wild_text(wild.phone, covered, seed).encode())
+            _write(work / "gt/wild.json", wild_text(wild.phone, covered, config.width, seed).encode())
     counts = sum((view.class_counts for view in views), np.zeros(len(SurfaceClass)))
     near, far = zip(*(view.depth_range_m for view in views), strict=True)
     return SampleSummary(
@@ -163,7 +163,7 @@ def _write_view(
 def _write_wild(work: Path, view: RenderedView, config: SampleConfig, wild: _Wild) -> float:
     """The photo as the phone took it, the clean one, and the mask of who passed; the share they cover."""
     name, visit = view.camera.name, wild.visits.during(view.camera.name)
-    shot = draw_shot(name, wild.seed)
+    shot = draw_shot(name, config.width, wild.seed)
     taken = render(visit, view.camera, config.supersampling) if visit else view
     _write(work / "images" / name, jpeg_bytes(taken.light * taken.exposure, wild.phone, shot, wild.seed))
     clean = f"{Path(name).stem}.png"

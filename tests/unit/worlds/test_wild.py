@@ -72,7 +72,7 @@ def test_a_wild_capture_tells_what_was_done_and_keeps_it_from_the_photos(wild_fo
     assert not (wild_folder / "masks").exists()
     told = json.loads((wild_folder / "gt/wild.json").read_text())["photos"]
     assert [photo["name"] for photo in told] == names
-    assert [photo["exposure_ev"] for photo in told] == [draw_shot(name, 0).exposure_ev for name in names]
+    assert [photo["exposure_ev"] for photo in told] == [draw_shot(name, 128, 0).exposure_ev for name in names]
     covered = [photo["covered_share"] for photo in told]
     assert sum(share > 0.01 for share in covered) == 2
     for name, share in zip(names, covered, strict=True):
