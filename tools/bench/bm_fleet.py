@@ -1,9 +1,10 @@
 """What the machinery of a fleet costs: cells of a stage that only writes a file. Prints JSON.
 
-    python tools/bench/bm_fleet.py --scenes 1000 --stages 10 --work DIR [--at-once 2]
+    python tools/bench/bm_fleet.py --scenes 1000 --stages 10 --work DIR [--at-once 2] [--simulated]
 
 Times are of planning, of all cells, of the same cells by plain local execution (a sample of them), and of looking at
-the finished fleet again. Memory is the largest of the driver.
+the finished fleet again. Memory is the largest of the driver. With --simulated no cell is run: manifests and ledgers
+are written as if they had been, so that large fleets can be looked at.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from typing import Any
 
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_text
+from gs_stereo.core.records import write_record
 from gs_stereo.executors.fleet import FleetDriver, FleetSettings
 from gs_stereo.executors.local import LocalExecutor
 from gs_stereo.executors.pool import LocalPool
+from gs_stereo.io.remote import Place, digest_of
 from gs_stereo.pipeline.cell import Cell, Resources, StageReport
 from gs_stereo.pipeline.graph import run_cell
-from gs_stereo.pipeline.jobs import JobList, plan_jobs
+from gs_stereo.pipeline.jobs import CellRecord, JobList, Ledger, plan_jobs, scene_files
+from gs_stereo.pipeline.manifest import MANIFEST_NAME
 from gs_stereo.pipeline.recipe import Step
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome, Stages
@@ -77,6 +81,22 @@ def plan(work: Path, scenes: int, stages: int) -> JobList:
     return plan_jobs(steps, map(str, folders), output=None, seed=0).jobs
 
 
+def finish(jobs: JobList) -> None:
+    """Write what a finished fleet leaves: a manifest a cell, and the ledgers."""
+    digests = jobs.digests()
+    for scene in jobs.scenes:
+        output, inputs = Place(scene.output), digest_of(scene_files(Place(scene.scene)))
+        records = {}
+        for step, digest in zip(jobs.steps, digests, strict=True):
+            path = output.local / step.folder / MANIFEST_NAME
+            path.parent.mkdir(parents=True)
+            path.write_text("{}")
+            name = f"{step.folder}/{MANIFEST_NAME}"
+            stamp = output.stamps([name])[name]
+            records[step.folder] = CellRecord(digest=digest, state="done", inputs=inputs, manifest=stamp)
+        write_record(output.local / ".fleet" / "ledger.json", Ledger(cells=records))
+
+
 def timed(act: Callable[[], Any]) -> tuple[Any, float]:
     started = time.monotonic()
     return act(), time.monotonic() - started
@@ -92,6 +112,7 @@ def main() -> None:
     parser.add_argument("--stages", type=int, default=10)
     parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--simulated", action="store_true")
     given = parser.parse_args()
     settings = FleetSettings(cache=str(given.work / "cache"))
     jobs, planning_s = timed(lambda: plan(given.work / "fleet", given.scenes, given.stages))
@@ -100,8 +121,16 @@ def main() -> None:
         driver = FleetDriver(jobs, LocalPool(given.at_once), run_simulated, settings)
         return sum(event.count for event in driver.run() if event.kind in ("done", "skipped"))
 
+    if given.simulated:
+        finish(jobs)
+        before = peak_mib()
+        cells, again_s = timed(drive)
+        shutil.rmtree(given.work)
+        memory = {"planned_peak_mib": before, "driver_peak_mib": peak_mib()}
+        print(json.dumps({"cells": cells, "planning_s": round(planning_s, 2), "again_s": round(again_s, 2), **memory}))
+        return
     cells, first_s = timed(drive)
-    memory = peak_mib()
+    memory_mib = peak_mib()
     _, again_s = timed(drive)
     plain = plan(given.work / "plain", _PLAIN_SCENES, given.stages)
     _, plain_s = timed(lambda: [run_simulated(cell) for scene in plain.scenes for cell in plain.cells(scene)])
@@ -112,7 +141,7 @@ def main() -> None:
         "s_a_cell": round(first_s / cells, 4),
         "plain_s_a_cell": round(plain_s / plain.cell_count, 4),
         "again_s": round(again_s, 2),
-        "driver_peak_mib": memory,
+        "driver_peak_mib": memory_mib,
     }
     print(json.dumps(result))
 
