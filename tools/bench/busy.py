@@ -51,7 +51,7 @@ def main() -> None:
     if not (arguments.out / "report").is_dir():
         subprocess.run([*GSSTEREO, "run", *place, "--set", f"fit.{steps}"], check=True, stdout=subprocess.DEVNULL)
     for stage in arguments.stages:
-        command = [*GSSTEREO, stage, *place, *([] if stage == "report" else ["--force"])]
+        command = [*GSSTEREO, stage, *place, "--force"]
         command += ["--set", steps] if stage == "fit" else []
         found: dict[int, list[float]] = {count: [] for count in arguments.beside}
         for _ in range(arguments.repeats):
