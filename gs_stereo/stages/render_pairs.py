@@ -71,6 +71,9 @@ class RenderPairsStage(Stage):
     def run(self, context: StageContext, config: RenderPairsConfig) -> StageOutcome:
         from gs_stereo.splat.pair_planner import plan_pairs
 
+        given = {name: getattr(config, name) for name in ("rig", "views_file")}
+        found = {name: str(context.paths.scene / path) for name, path in given.items() if path}
+        config = config.model_copy(update=found)  # a path is from the scene, as in `inputs`
         without_photos = splat_without_photos(context.paths)
         reconstruction = None if without_photos else context.published_folder(reconstruct.FOLDER)
         fit, folder = context.published_folder(splat_folder.FOLDER), context.work_dir
