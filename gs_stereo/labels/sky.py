@@ -5,7 +5,6 @@ to white) and got no label but the farthest. White walls indoors are darker than
 nothing on it could be labelled.
 """
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
@@ -26,6 +25,8 @@ _GAP_PX = 3
 
 def sky_of(pair: StereoImages, label: StereoLabel) -> Bool[np.ndarray, "h w"]:
     """The left pixels that show the sky."""
+    import cv2
+
     labelled = np.isfinite(label.disparity)
     nearest = np.quantile(label.disparity[labelled], _FAR_SHARE) if labelled.any() else 0.0
     far = ~labelled | (label.disparity <= max(float(nearest), _NO_PARALLAX_PX))
@@ -56,6 +57,8 @@ def with_sky(label: StereoLabel, sky: Bool[np.ndarray, "h w"], *, zero: bool) ->
 
 
 def _looks_like_sky(image: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
+    import cv2
+
     red, green, blue = (image[..., channel].astype(np.int16) for channel in range(3))
     is_blue = (blue - red >= _BLUER) & (blue >= green) & (blue >= _LEAST_BLUE)
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
