@@ -7,6 +7,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol, TypeVar
 
 from gs_stereo.core.channel import end_when_closed
+from gs_stereo.core.cores import shared_by
 from gs_stereo.core.memory import reuse_freed_memory
 from gs_stereo.errors import GsStereoError
 from gs_stereo.pipeline.cell import Resources
@@ -50,7 +51,7 @@ class _Worker:
 
 
 class LocalPool:
-    """At most `slots` processes, started when they are first needed."""
+    """At most `slots` processes, started when they are first needed; each has its share of the cores."""
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
@@ -58,7 +59,9 @@ class LocalPool:
 
     def submit(self, task: Callable[[], Any], resources: Resources, near: str) -> _Worker:
         alive = [worker for worker in self._idle if worker.process.is_alive()]
-        worker = next((each for each in alive if each.near == near), None) or (alive[0] if alive else _start())
+        worker = next((each for each in alive if each.near == near), None) or (
+            alive[0] if alive else _start(self.slots)
+        )
         self._idle = [each for each in alive if each is not worker]
         worker.near = near
         worker.pipe.send(task)
@@ -99,12 +102,13 @@ def local_pool(at_once: int | None = None, address: str | None = None) -> LocalP
     return LocalPool(at_once or 1)
 
 
-def _start() -> _Worker:
+def _start(slots: int) -> _Worker:
     # Spawned: a fork would copy a process in which OpenMP and CUDA threads already run.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,))
-    process.start()
+    with shared_by(slots):
+        process.start()
     theirs.close()
     return _Worker(process=process, pipe=ours)
 
