@@ -12,9 +12,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gs_stereo.datasets.torch_reader import StereoDataset, collate
+    from gs_stereo.datasets.torch_sampler import ShardSampler
 
-_LAZY = {"StereoDataset": "gs_stereo.datasets.torch_reader", "collate": "gs_stereo.datasets.torch_reader"}
-__all__ = ["StereoDataset", "__version__", "collate"]
+_LAZY = {
+    "ShardSampler": "gs_stereo.datasets.torch_sampler",
+    "StereoDataset": "gs_stereo.datasets.torch_reader",
+    "collate": "gs_stereo.datasets.torch_reader",
+}
+__all__ = ["ShardSampler", "StereoDataset", "__version__", "collate"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 
 from gs_stereo.datasets.probe import probe_shards
 from gs_stereo.datasets.read import ShardReader
-from gs_stereo.datasets.schema import INDEX_NAME, DatasetInfo, ShardSample, find_dataset, read_index
+from gs_stereo.datasets.schema import INDEX_NAME, DatasetIndex, DatasetInfo, ShardSample, find_dataset, read_index
+from gs_stereo.datasets.shard_cache import ShardCache
 from gs_stereo.errors import InputError
 
 _MAX_OPEN_SHARDS = 16
@@ -19,8 +20,8 @@ class DatasetSamples:
     """`len(samples)` samples, `samples.read(number)`.
 
     path: a data set folder (it holds dataset.json), one shard (.h5), or a scene or `gsstereo/dataset` folder that holds
-    exactly one data set. probed: its shards are known to open safely. InputError for a missing, ambiguous or corrupt
-    data set.
+    exactly one data set; or a remote one with its cache. probed: its shards are known to open safely. InputError for a
+    missing, ambiguous or corrupt data set.
 
     Files are opened when first needed and never shared between processes, so that it can be pickled and used by any
     number of workers, forked or spawned.
@@ -28,18 +29,25 @@ class DatasetSamples:
 
     info: DatasetInfo
     shards: tuple[Path, ...]
+    counts: list[int]
+    """Samples of each shard."""
 
-    def __init__(self, path: Path, *, probed: bool = False) -> None:
+    def __init__(self, path: Path | ShardCache, *, probed: bool = False) -> None:
         self._forget_readers()
-        index = None if path.is_file() else read_index(path := find_dataset(path))
-        self.shards = (path,) if index is None else tuple(path / entry.file for entry in index.shards)
-        if missing := [shard for shard in self.shards if not shard.is_file()]:
-            raise InputError(f"The shard {missing[0]} is missing; label again or copy it again.")
-        if not probed:
-            probe_shards(self.shards)
+        self._cache = path if isinstance(path, ShardCache) else None
+        if isinstance(path, ShardCache):
+            index: DatasetIndex | None = path.index
+            self.shards = tuple(Path(entry.file) for entry in path.index.shards)
+        else:
+            index = None if path.is_file() else read_index(path := find_dataset(path))
+            self.shards = (path,) if index is None else tuple(path / entry.file for entry in index.shards)
+            if missing := [shard for shard in self.shards if not shard.is_file()]:
+                raise InputError(f"The shard {missing[0]} is missing; label again or copy it again.")
+            if not probed:
+                probe_shards(self.shards)
         self.info = self._reader(0).info if index is None else index
-        counts = [len(self._reader(0))] if index is None else [entry.count for entry in index.shards]
-        self._ends = list(accumulate(counts))
+        self.counts = [len(self._reader(0))] if index is None else [entry.count for entry in index.shards]
+        self._ends = list(accumulate(self.counts))
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -76,7 +84,9 @@ class DatasetSamples:
     def _reader(self, shard: int) -> ShardReader:
         if self._process != os.getpid():
             self._forget_readers()  # HDF5 handles do not survive a fork
-        reader = self._readers.pop(shard, None) or ShardReader(self.shards[shard])
+        reader = self._readers.pop(shard, None)
+        if reader is None:
+            reader = ShardReader(self.shards[shard] if self._cache is None else self._cache.path(shard))
         self._readers[shard] = reader
         if len(self._readers) > _MAX_OPEN_SHARDS:
             self._readers.popitem(last=False)  # closed when nobody reads from it any more

@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 
 from gs_stereo.datasets.samples import DatasetSamples
 from gs_stereo.datasets.schema import ShardSample
+from gs_stereo.datasets.shard_cache import DEFAULT_BYTES, ShardCache
 from gs_stereo.errors import InputError
 
 
@@ -63,17 +64,25 @@ class StereoDataset(Dataset[StereoItem]):
     """All samples of a dataset, in the order of its shards.
 
     path: a dataset folder (it holds dataset.json), one shard (.h5), or a scene or `gsstereo/dataset` folder that
-    holds exactly one dataset. transform: called with each StereoItem; must be picklable for spawned workers.
+    holds exactly one dataset; or the URL of a dataset folder, such as s3://bucket/all_rooms/train, whose shards are
+    fetched whole when first needed. transform: called with each StereoItem; must be picklable for spawned workers.
+    cache, cache_bytes: of a URL, where its shards are kept, and how much of them.
 
     Files are never shared between processes, so any number of workers is safe, forked or spawned. Raises InputError for
     a missing, ambiguous or corrupt dataset.
     """
 
     def __init__(
-        self, path: str | PathLike[str], *, transform: Callable[[StereoItem], StereoItem] | None = None
+        self,
+        path: str | PathLike[str],
+        *,
+        transform: Callable[[StereoItem], StereoItem] | None = None,
+        cache: Path | None = None,
+        cache_bytes: int = DEFAULT_BYTES,
     ) -> None:
         self.transform = transform
-        self.samples = DatasetSamples(Path(path))
+        remote = "://" in str(path)
+        self.samples = DatasetSamples(ShardCache.of(str(path), cache, cache_bytes) if remote else Path(path))
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -185,12 +185,17 @@ class Place(Record):
                 raise InputError(f"The file {printable(path)} of {self.url} leads out of its folder; rename it.")
             if known.get(path) == file.stamp and target.is_file() and target.stat().st_size == file.size:
                 continue
-            with atomic_path(target) as temporary, self._errors(path):
-                self._fs.get_file(self._key(path), str(temporary))
+            with atomic_path(target) as temporary:
+                self.get(path, temporary)
                 if temporary.stat().st_size != file.size:
-                    raise OSError("it arrived incomplete")
+                    raise StageError(f"{self.url}/{path} arrived incomplete; check the network and try again.")
         if last is None:
             write_bytes(record, json_text({path: file.stamp for path, file in found.items()}).encode())
+
+    def get(self, name: str, target: Path) -> None:
+        """Copy one remote file to a local one."""
+        with self._errors(name):
+            self._fs.get_file(self._key(name), str(target))
 
     def send(self, folder: Path, *, last: str) -> None:
         """Make a remote folder hold the files of a local one; `last` says that it is complete.
@@ -207,7 +212,7 @@ class Place(Record):
 
     @property
     def _fs(self) -> Any:
-        return _file_system(self.url.split("://", 1)[0])
+        return _file_system(self.url.split("://", 1)[0], os.getpid())  # their threads do not survive a fork
 
     def _key(self, name: str) -> str:
         return str(self._fs._strip_protocol(f"{self.url}/{name}" if name else self.url))
@@ -244,7 +249,7 @@ def _unreachable(where: str, error: Exception) -> StageError:
 
 
 @lru_cache
-def _file_system(protocol: str) -> Any:
+def _file_system(protocol: str, process: int) -> Any:
     import fsspec
 
     try:
