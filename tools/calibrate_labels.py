@@ -31,7 +31,7 @@ from gs_stereo.labels.trust import TrustModel, load_trust, to_values
 from gs_stereo.metrics.calibration import ReliabilityMetrics, SparsificationMetrics
 
 PIXELS_A_PAIR = 4000
-CALIBRATED_ON = ("plain1", "plain2", "hard0", "small2", "small3", "small4")
+CALIBRATED_ON = ("plain1", "plain2", "hard0", "small2", "small3", "small4", "hard1")
 HELD_OUT = ("plain3", "hard7")
 
 

@@ -72,14 +72,19 @@ class FusionConfig(Config):
     surfaces: bool = Field(
         default=True, description="Propose planes for regions without texture and for walls around reflections"
     )
+    reflections: Literal["drop", "keep"] = Field(
+        default="drop",
+        description="Depth behind a wall that surrounds it, as of a mirror: no label, or one if it is trusted. "
+        "Photos cannot tell a mirror from an opening",
+    )
     photo_count: int = Field(default=8, ge=2, le=32, description="Photos that are matched with a view")
     neighbours: int = Field(default=3, ge=0, le=8, description="Virtual views whose depth is compared with a view's")
     min_confidence: float = Field(
-        default=0.86,
+        default=0.78,
         ge=0,
         lt=1,
-        description="Pixels with less confidence to be right within 1 px get no label. 0.86 keeps 95 % of the pixels "
-        "of an easy path-traced room and 81 % of a hard one; of those off by more than 1 px it drops 73 % and 68 %",
+        description="Pixels with less confidence to be right within 1 px get no label. 0.78 keeps 95 % of the pixels "
+        "of an easy path-traced room and 81 % of a hard one; of those off by more than 1 px it drops 73 % and 66 %",
     )
     switch_margin: float = Field(
         default=0.02,

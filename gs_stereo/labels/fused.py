@@ -145,6 +145,8 @@ def fused_label(observations: Observations, rules: FusionRules) -> StereoLabel:
     evidence = {name: np.full(hidden.shape, np.nan) for name in _FLAGGED} | gather(case, _FLAGGED)
     labelled = judged.confidence >= max(rules.fusion.min_confidence, np.finfo(float).tiny)
     labelled &= np.isfinite(judged.disparity) & ~off_scale(judged.disparity, observations, rules.fusion)
+    if rules.fusion.reflections == "drop":
+        labelled &= ~(evidence["hole"] > 0.5) | judged.is_from(SURFACES)
     flags = rendered.flags & np.uint16(LabelFlag.LOW_ALPHA | LabelFlag.AMBIGUOUS_DEPTH)
     flags |= flag_word(
         {

@@ -36,8 +36,10 @@ def view_depth(disparity: np.ndarray, **clues: float) -> ViewDepth:
     return ViewDepth(inverse_depth=(disparity / BOARD_FOCAL_TIMES_BASELINE).astype(np.float32), clues=maps)
 
 
-def surfaces(disparity: np.ndarray, hole: float = 0.0) -> ViewDepth:
-    return view_depth(disparity, unsupported=0.0, spread=0.0, blank_px=0.0, beside_thin=0.0, hole=hole)
+def surfaces(disparity: np.ndarray, hole: np.ndarray | float = 0.0) -> ViewDepth:
+    found = view_depth(disparity, unsupported=0.0, spread=0.0, blank_px=0.0, beside_thin=0.0)
+    holes = np.broadcast_to(np.float32(hole), disparity.shape)
+    return replace(found, clues={**found.clues, "hole": holes})
 
 
 def matched(left: np.ndarray, right: np.ndarray | None = None) -> MatchedPair:
@@ -93,12 +95,18 @@ def test_a_surface_takes_the_place_of_what_it_surrounds() -> None:
     inside[:, 70:100] = True
     median = np.where(inside, 2 * truth.left_depth.median, truth.left_depth.median)
     pair = replace(truth, left_depth=replace(mirrored.left_depth, median=median))
-    views = {VIEWS: view_depth(disparity), SURFACES: surfaces(disparity, hole=1.0)}
+    views = {VIEWS: view_depth(disparity), SURFACES: surfaces(disparity, hole=inside)}
     label = fused_label(Observations(pair=pair, views=views), RULES)
     np.testing.assert_allclose(label.disparity, disparity, rtol=1e-6)
     np.testing.assert_array_equal(is_set(label, LabelFlag.INFERRED), inside)
     np.testing.assert_array_equal(is_set(label, LabelFlag.REFLECTION), inside)
     silent = fused_label(Observations(pair=pair, views={VIEWS: view_depth(disparity)}), RULES)
+    deeper = np.where(inside, 0.5 * disparity, disparity)
+    deceived = Observations(pair=pair, views={VIEWS: view_depth(deeper), SURFACES: surfaces(disparity, hole=inside)})
+    label = fused_label(deceived, RULES)
+    np.testing.assert_array_equal(np.isnan(label.disparity), inside)
+    kept = replace(RULES, fusion=FusionConfig(reflections="keep"))
+    np.testing.assert_allclose(fused_label(deceived, kept).disparity, deeper, rtol=1e-6)
     assert np.isnan(silent.disparity[inside]).all()
 
 
