@@ -35,7 +35,8 @@ _ROUNDS = 12  # of the weights; they no longer change
 _SPREADS = 3.0  # residual without weight, in standard deviations
 _LEAST_SPREAD = 0.02  # of |log|: the noise of good photos; less would give no weight to what the prior holds back
 _PRIOR_OBSERVATIONS = 0.3  # of identity, for photos that see few points
-_PAYS = 0.9  # residual left by a model that pays; on clean captures it is 0.98 or more
+_PAYS = 0.8  # disagreement left by a model that pays; clean captures have 0.98, and at 0.85 new views got worse
+_LEAST_GAIN = 0.01  # of it in |log|; undoing a vignette that costs 0.007 gained nothing
 _FALLOFF_TERMS = 3
 _PHOTOS_A_LENS = 4
 _LIGHT_OF_LEVELS = light_from_srgb(np.arange(256, dtype=np.float32) / 255)
@@ -134,7 +135,7 @@ def find_appearance(scene: SparseScene, photos: PhotoSource) -> Appearance:
     paying = None
     for falloff in (False, True):
         left = _solved(solved, count, falloff=falloff).disagreement(kept)
-        if left < _PAYS * least:
+        if left < min(_PAYS * least, least - _LEAST_GAIN):
             paying, least = falloff, left
     if paying is None:
         return Appearance(disagreement=(first, first))
