@@ -37,9 +37,10 @@ _PLAIN_SCENES = 20
 
 
 class SimulatedConfig(Config):
-    """number: of the stage in its scene."""
+    """number: of the stage in its scene. seconds: that it sleeps."""
 
     number: int = 0
+    seconds: float = 0.0
 
 
 class SimulatedStage(Stage):
@@ -61,6 +62,7 @@ class SimulatedStage(Stage):
         return Resources()
 
     def run(self, context: StageContext, config: SimulatedConfig) -> StageOutcome:
+        time.sleep(config.seconds)
         write_text(context.work_dir / "result.txt", f"{config.number} of {context.paths.name}\n")
         return StageOutcome()
 
@@ -71,9 +73,12 @@ def run_simulated(cell: Cell) -> StageReport:
     return run_cell(cell, LocalExecutor(1), stages=stages)
 
 
-def plan(work: Path, scenes: int, stages: int) -> JobList:
+def plan(work: Path, scenes: int, stages: int, seconds: float = 0.0) -> JobList:
     """Make the scenes, and their job list."""
-    steps = [Step(name="simulated", stage=SimulatedStage(), config=SimulatedConfig(number=i)) for i in range(stages)]
+    steps = [
+        Step(name="simulated", stage=SimulatedStage(), config=SimulatedConfig(number=i, seconds=seconds))
+        for i in range(stages)
+    ]
     folders = [work / f"scene-{number:05d}" for number in range(scenes)]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
