@@ -84,6 +84,7 @@ def test_regions_hold_the_pixels_they_say(scene):
         "thin": 8 * 24,
         "glossy": 0,
         "textureless": 0,
+        "sky": 0,
     }
     assert math.isnan(region(report, "glossy").disparity.epe_all_pixels)
 

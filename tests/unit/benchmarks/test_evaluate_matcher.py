@@ -128,12 +128,12 @@ def test_a_dry_run_lists_the_pairs(shifted_pairs: Path) -> None:
 
 
 def test_a_net_is_asked_through_the_expert_that_takes_its_file(tmp_path: Path) -> None:
-    from gs_stereo.cli.training_verbs import _expert_and_settings
+    from gs_stereo.cli.training_verbs import expert_and_settings
 
     (tmp_path / "net").mkdir()
     (tmp_path / "net/net.json").write_text("{}")
     model = tmp_path / "m.onnx"
-    assert _expert_and_settings("sgbm", None) == ("sgbm", {})
-    assert _expert_and_settings(str(model), "d") == ("onnx", {"onnx": {"model": str(model), "description": "d"}})
-    expert, settings = _expert_and_settings(str(tmp_path / "net"), None)
+    assert expert_and_settings("sgbm", None) == ("sgbm", {})
+    assert expert_and_settings(str(model), "d") == ("onnx", {"onnx": {"model": str(model), "description": "d"}})
+    expert, settings = expert_and_settings(str(tmp_path / "net"), None)
     assert (expert, settings) == ("checkpoint", {"checkpoint": {"checkpoint": str(tmp_path / "net")}})

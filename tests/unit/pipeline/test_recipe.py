@@ -39,7 +39,7 @@ def test_a_wrong_override_is_an_error(overrides: dict, message: str) -> None:
 
 
 def test_an_unknown_preset_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="known are: fast, quality"):
+    with pytest.raises(ConfigError, match="known are: draft, fast, quality"):
         resolve_step(RecipeEntry(stage="fit", preset="slow"), STAGES)
     with pytest.raises(ConfigError, match="has a preset 'slow'"):
         resolve(Recipe(stages=(RecipeEntry(stage="fit"),)), STAGES, {}, "slow")

@@ -167,14 +167,14 @@ def test_inputs_are_not_changed() -> None:
 def test_a_darker_photo_is_fitted_and_compared_at_the_exposure_of_all() -> None:
     scene, photos = textured_wall(6)
     dark = {camera.name: (70 + 0.35 * photos(camera.name)).astype(np.uint8) for camera in scene.cameras}
-    dark["4.png"] = (dark["4.png"] * 0.6).astype(np.uint8)
+    dark["2.png"] = (dark["2.png"] * 0.6).astype(np.uint8)
     undone, taken = (
         fit_gaussians(scene, dark.__getitem__, _config(undo_appearance=undo, strategy="none")) for undo in (True, False)
     )
     gains = {photo.name: photo.exposure_ev for photo in undone.appearance.photos}
-    assert min(gains, key=gains.__getitem__) == "4.png"
+    assert min(gains, key=gains.__getitem__) == "2.png"
     assert taken.appearance.photos == ()
-    psnr_db = [{view.name: view.psnr_db for view in result.photos.views}["4.png"] for result in (undone, taken)]
+    psnr_db = [{view.name: view.psnr_db for view in result.photos.views}["2.png"] for result in (undone, taken)]
     assert psnr_db[0] > psnr_db[1] + 1
 
 

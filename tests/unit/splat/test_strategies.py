@@ -21,7 +21,7 @@ from gs_stereo.types.gaussians import Gaussians
 
 
 def _state(count: int = 12) -> TrainingState:
-    state = TrainingState.start(true_gaussians(count), 0)
+    state = TrainingState.start(true_gaussians(count))
     for name, tensor in state.adam.first.items():
         tensor.fill_(1.0)
         state.adam.second[name].fill_(2.0)
@@ -178,7 +178,7 @@ def test_relocation_with_nobody_alive_changes_nothing() -> None:
 
 
 def test_noise_follows_the_shape_and_spares_the_opaque() -> None:
-    state = TrainingState.start(true_gaussians(4000), 0)
+    state = TrainingState.start(true_gaussians(4000))
     state.parameters["means"].zero_()
     state.parameters["log_scales"][:] = torch.tensor([0.0, math.log(0.1), math.log(0.01)])
     state.parameters["opacity_logits"][:2000] = -9.0
