@@ -18,6 +18,7 @@ from gs_stereo.core.records import Record
 from gs_stereo.errors import StageError
 from gs_stereo.geometry.projection import project, unproject
 from gs_stereo.types import Camera, DepthMaps
+from gs_stereo.worlds.mesh import random_turn
 
 PLAN_FILE = "plan.json"
 _TRIES = 80
@@ -108,7 +109,7 @@ def _propose(
     low, high = np.log(config.extent_share)
     radius_px, gap = camera.width * np.exp(rng.uniform(low, high)), rng.uniform(0.0, config.max_gap)
     radius_px *= _BLANK_GROWTH if kind == "blank" else 1.0
-    line_px, turn = rng.uniform(_LEAST_LINE_PX, _LARGEST_LINE_PX), _turn(rng)
+    line_px, turn = rng.uniform(_LEAST_LINE_PX, _LARGEST_LINE_PX), random_turn(rng)
     surface = float(view.depth[row, column])
     if not view.sure[row, column]:
         return None
@@ -178,14 +179,6 @@ def _up(cameras: Sequence[Camera]) -> Float[np.ndarray, "3"]:
     mean = -np.mean([camera.cam_from_world[1, :3] for camera in cameras], axis=0)
     length = float(np.linalg.norm(mean))
     return mean / length if length > 0 else np.array([0.0, 0.0, 1.0])
-
-
-def _turn(rng: np.random.Generator) -> Float[np.ndarray, "3 3"]:
-    """A rotation, uniform over all (QR of a Gaussian matrix)."""
-    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
-    q = q * np.sign(np.diag(r))
-    q[:, 0] *= np.linalg.det(q)
-    return np.asarray(q)
 
 
 def _three(values: np.ndarray) -> Three:

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.imaging.light import light_from_srgb, srgb_from_light
+from gs_stereo.imaging.noise import without_planes
 from gs_stereo.imaging.sharpness import edge_width_px2
 from gs_stereo.types import Camera
 from gs_stereo.worlds.cameras import camera_rays
@@ -23,9 +24,6 @@ _BLOCK_PX = 8
 _ROWS_AT_ONCE = 64
 _TEXTURE_SIGMA_PX = 2.5
 _BLANK_LEVELS = 2.0
-# Immerkaer, "Fast noise variance estimation" (1996): this mask sees neither constant nor linear brightness.
-_NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-_NOISE_MASK_GAIN = 6.0
 _NORMAL_FROM_MAD = 1.4826
 
 
@@ -58,12 +56,11 @@ class Look:
 
 
 def _noise(photo: UInt8[np.ndarray, "h w 3"]) -> float:
-    """Sigma of the noise in 8-bit levels, by the median of the mask's answers: edges and texture are the minority."""
+    """Sigma of the noise in 8-bit levels, by the median of what no plane explains: edges are the minority."""
     import cv2
 
     gray = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    answer = np.abs(cv2.filter2D(gray, -1, _NOISE_MASK)[1:-1, 1:-1])
-    return float(_NORMAL_FROM_MAD * np.median(answer) / _NOISE_MASK_GAIN)
+    return float(_NORMAL_FROM_MAD * np.median(np.abs(without_planes(gray)[1:-1, 1:-1])))
 
 
 def blank_share(photo: UInt8[np.ndarray, "h w 3"]) -> float:

@@ -10,6 +10,7 @@ from gs_stereo.audit.planting import is_object
 from gs_stereo.geometry.disparity import disparity_from_depth
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import depth_seen_at, unproject_depth_map
+from gs_stereo.metrics.disparity import depth_steps
 from gs_stereo.splat.pairs import SplatRenderer
 from gs_stereo.types import StereoRig
 from gs_stereo.worlds.cameras import camera_rays
@@ -77,7 +78,7 @@ def truth_before(world: World, rig: StereoRig, real_left: SeenView, real_right: 
         edge=shown & _dilated(_outline(owner, depth), _EDGE_PX),
         hidden=hidden,
         around=near & real & ~_dilated(doubtful, _EDGE_PX),
-        real_edge_share=float(_dilated(_steps(left_depth), _EDGE_PX).mean()),
+        real_edge_share=float(_dilated(depth_steps(left_depth, _DOUBT_SHARE), _EDGE_PX).mean()),
     )
 
 
@@ -96,23 +97,11 @@ def _in_frame(rig: StereoRig, depth: Float[np.ndarray, "h w"]) -> Bool[np.ndarra
 
 def _outline(owner: Int16[np.ndarray, "h w"], depth: Float[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """Pixels beside another object, or the scene."""
-    border = _steps(depth) & (owner != NO_OBJECT)
+    border = depth_steps(depth, _DOUBT_SHARE) & (owner != NO_OBJECT)
     for first, second in _NEIGHBOURS:
         differs = owner[first] != owner[second]
         border[first] |= differs
         border[second] |= differs
-    return border
-
-
-def _steps(depth: Float[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Pixels on both sides of a step in depth."""
-    border = np.zeros(depth.shape, bool)
-    with np.errstate(invalid="ignore"):
-        for first, second in _NEIGHBOURS:
-            one, other = depth[first], depth[second]
-            step = np.abs(one - other) > _DOUBT_SHARE * np.minimum(one, other)
-            border[first] |= step
-            border[second] |= step
     return border
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gs_stereo.cli.dataset_verbs import FAILED_VERDICT_EXIT_CODE
 from gs_stereo.cli.options import Common, SceneArgument, given, shared_options
 from gs_stereo.cli.running import finished_cells
 from gs_stereo.cli.tables import print_json, print_plan
@@ -15,8 +16,6 @@ from gs_stereo.cli.tables import print_json, print_plan
 if TYPE_CHECKING:
     from gs_stereo.pipeline.cell import Cell
     from gs_stereo.pipeline.scene import ScenePaths
-
-BROKEN_LIMIT_EXIT_CODE = 5
 
 
 @shared_options("out", "set_", "seed", "force", "workers", "dry_run", "json", "quiet")
@@ -59,7 +58,7 @@ def audit(
         print(done.manifest.text)
         print(f"Pictures and figures are in {done.folder}")
     if done.manifest.metrics.get("broken_limits"):
-        raise typer.Exit(BROKEN_LIMIT_EXIT_CODE)
+        raise typer.Exit(FAILED_VERDICT_EXIT_CODE)
 
 
 def _cells(

@@ -48,12 +48,17 @@ def noise_of(images: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Noise:
     return Noise(float(np.sqrt(max(y.mean() - slope * x.mean(), 0.0))), float(np.sqrt(slope)))
 
 
-def _blocks(image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "n 2"]:
-    """(mean level, spread of what no plane explains) of every whole block, of the green channel."""
+def without_planes(gray: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """What a filter leaves that takes out every plane; white noise keeps its standard deviation."""
     import cv2
 
+    return cv2.filter2D(gray, -1, _KERNEL)
+
+
+def _blocks(image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "n 2"]:
+    """(mean level, spread of what no plane explains) of every whole block, of the green channel."""
     green = image[..., 1].astype(np.float32)
-    rest = np.abs(cv2.filter2D(green, -1, _KERNEL)) * np.float32(np.sqrt(np.pi / 2))
+    rest = np.abs(without_planes(green)) * np.float32(np.sqrt(np.pi / 2))
     rows, columns = (side // _BLOCK_PX * _BLOCK_PX for side in green.shape)
     shape = rows // _BLOCK_PX, _BLOCK_PX, columns // _BLOCK_PX, _BLOCK_PX
     means = [values[:rows, :columns].reshape(shape).mean(axis=(1, 3)).ravel() for values in (green, rest)]

@@ -150,12 +150,18 @@ class DetectionMetrics:
 def edge_mask(
     depth: Float[np.ndarray, "h w"], radius_px: int = 3, relative_step: float = 0.04
 ) -> Bool[np.ndarray, "h w"]:
-    """Pixels within `radius_px` (rows and columns) of a depth discontinuity.
+    """Pixels within `radius_px` (rows and columns) of a depth discontinuity, see `depth_steps`."""
+    import cv2
+
+    window = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
+    return cv2.dilate(depth_steps(depth, relative_step).astype(np.uint8), window) > 0
+
+
+def depth_steps(depth: Float[np.ndarray, "h w"], relative_step: float) -> Bool[np.ndarray, "h w"]:
+    """Pixels on both sides of a depth discontinuity.
 
     Two neighbours are a discontinuity if their depths differ by more than `relative_step` of the nearer one.
     """
-    import cv2
-
     edge = np.zeros(depth.shape, bool)
     for axis in (0, 1):
         first, second = np.moveaxis(depth, axis, 0)[:-1], np.moveaxis(depth, axis, 0)[1:]
@@ -163,8 +169,7 @@ def edge_mask(
         along = np.moveaxis(edge, axis, 0)
         along[:-1] |= jump
         along[1:] |= jump
-    window = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
-    return cv2.dilate(edge.astype(np.uint8), window) > 0
+    return edge
 
 
 def _share(part: int | float, whole: int) -> float:

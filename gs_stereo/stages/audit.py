@@ -17,7 +17,7 @@ from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.stages import plant, reconstruct
-from gs_stereo.stages.label import AUDIT_FOLDER, dataset_folder
+from gs_stereo.stages.label import AUDIT_FOLDER, dataset_folder, made_of_dataset
 
 if TYPE_CHECKING:
     from gs_stereo.audit.scores import AuditReport
@@ -134,7 +134,4 @@ def _outcome(report: AuditReport, config: AuditConfig) -> StageOutcome:
 
 def audit_of(paths: ScenePaths, dataset: str) -> str | None:
     """The folder of results that audits a data set, unless the set was made anew since."""
-    audited, own = read_manifest(paths.published(AUDIT_FOLDER)), dataset_folder(dataset)
-    current = read_manifest(paths.published(own))
-    same = audited and current and audited.parts.get("inputs", {}).get(own) == current.fingerprint
-    return AUDIT_FOLDER if same else None
+    return AUDIT_FOLDER if made_of_dataset(paths, AUDIT_FOLDER, dataset) else None

@@ -14,10 +14,9 @@ from gs_stereo.core.atomic import write_text
 from gs_stereo.errors import InputError
 from gs_stereo.log import Progress, progress
 from gs_stereo.pipeline.cell import Resources
-from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
-from gs_stereo.stages.label import dataset_folder
+from gs_stereo.stages.label import dataset_folder, made_of_dataset
 
 if TYPE_CHECKING:
     from gs_stereo.benchmarks.evaluate_labels import LabelledView
@@ -41,10 +40,8 @@ def evaluation_folder(dataset: str) -> str:
 
 def evaluation_of(paths: ScenePaths, dataset: str) -> str | None:
     """The folder of results that compares a data set with exact truth, unless the set was made anew since."""
-    folder, own = evaluation_folder(dataset), dataset_folder(dataset)
-    evaluated, current = read_manifest(paths.published(folder)), read_manifest(paths.published(own))
-    same = evaluated and current and evaluated.parts.get("inputs", {}).get(own) == current.fingerprint
-    return folder if same else None
+    folder = evaluation_folder(dataset)
+    return folder if made_of_dataset(paths, folder, dataset) else None
 
 
 class EvaluateLabelsStage(Stage):

@@ -159,6 +159,13 @@ def _in_order(
         pass
 
 
+def made_of_dataset(paths: ScenePaths, folder: str, dataset: str) -> bool:
+    """Whether a published folder was made of a data set as it is now."""
+    own = dataset_folder(dataset)
+    made, current = read_manifest(paths.published(folder)), read_manifest(paths.published(own))
+    return bool(made and current and made.parts.get("inputs", {}).get(own) == current.fingerprint)
+
+
 def _sure(context: StageContext, config: LabelStageConfig, max_bad_1: float) -> LabelStageConfig:
     """The settings with the least confidence that keeps the promise; InputError or StageError if none is known to."""
     from gs_stereo.audit.scores import REPORT_FILE, AuditReport

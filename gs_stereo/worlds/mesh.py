@@ -46,6 +46,14 @@ def upright_turn(angle: float) -> Float64[np.ndarray, "3 3"]:
     return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
 
 
+def random_turn(rng: np.random.Generator) -> Float64[np.ndarray, "3 3"]:
+    """A rotation, uniform over all (QR of a Gaussian matrix)."""
+    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
+    q = q * np.sign(np.diag(r))
+    q[:, 0] *= np.linalg.det(q)
+    return np.asarray(q)
+
+
 def grid_triangles(rows: int, columns: int) -> Int[np.ndarray, "t 3"]:
     """Two triangles for each cell of a grid of vertices numbered row by row."""
     index = np.arange(rows * columns).reshape(rows, columns)

@@ -1,22 +1,13 @@
 """What stands, hangs, grows and floats in a training scene, and the four kinds of scene."""
 
 import numpy as np
-from jaxtyping import Float64
 
 from gs_stereo.worlds import shapes
 from gs_stereo.worlds.cameras import looking
-from gs_stereo.worlds.mesh import Piece, moved, upright_turn
+from gs_stereo.worlds.mesh import Piece, moved, random_turn, upright_turn
 from gs_stereo.worlds.pairs.composer import Composer, Setting
 from gs_stereo.worlds.pairs.config import SceneKind
 from gs_stereo.worlds.world import SurfaceClass
-
-
-def _turn(rng: np.random.Generator) -> Float64[np.ndarray, "3 3"]:
-    """A rotation, uniform over all (QR of a Gaussian matrix)."""
-    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
-    q = q * np.sign(np.diag(r))
-    q[:, 0] *= np.linalg.det(q)
-    return np.asarray(q)
 
 
 def _shape(rng: np.random.Generator) -> Piece:
@@ -42,7 +33,7 @@ def float_something(composer: Composer) -> None:
     else:
         piece = _shape(rng)
     if composer.is_clear(centre, size * piece.radius):
-        composer.add(moved(piece, _turn(rng), centre, size), size * rng.uniform(0.5, 3.0), kind=kind)
+        composer.add(moved(piece, random_turn(rng), centre, size), size * rng.uniform(0.5, 3.0), kind=kind)
 
 
 def _float_rods(composer: Composer, centre: np.ndarray, depth: float) -> None:
@@ -141,7 +132,7 @@ def _tree(composer: Composer, floor_z: float) -> None:
     smallest = 2.5 * depth / composer.camera.focal_px / crown
     leaf = max(rng.uniform(0.08, 0.2), smallest)
     count = int(np.clip(2.0 / leaf**2, 40, 260))
-    piece = moved(shapes.leaves(rng, count, leaf), _turn(rng), top, crown)
+    piece = moved(shapes.leaves(rng, count, leaf), random_turn(rng), top, crown)
     composer.add(piece, crown * rng.uniform(0.3, 1.0), kind=SurfaceClass.THIN)
 
 
