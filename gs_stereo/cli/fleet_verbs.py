@@ -107,7 +107,7 @@ def run(
     from gs_stereo.pipeline.jobs import read_jobs
 
     settings = FleetSettings(
-        cache=str(_cache(cache)),
+        cache=_cache(cache),
         tries=tries,
         deadline_s=deadline,
         lease_s=lease,
@@ -229,7 +229,7 @@ def publish(
         parts = {name.strip(): float(value) for name, _, value in (each.partition("=") for each in shares.split(","))}
     except ValueError as error:
         raise ConfigError(f"--shares {shares} is not understood; write train=0.8,validation=0.1,test=0.1.") from error
-    found, missing = scene_data(read_jobs(jobs), dataset, _cache(cache))
+    found, missing = scene_data(read_jobs(jobs), dataset, Path(_cache(cache)).expanduser())
     merged = merge_datasets(to, found, MergeSettings(shares=parts, seed=common.seed or 0, balance=balance))
     for name, reason in {**missing, **merged.left_out}.items():
         logger.warning("left out %s: %s", name, reason)
@@ -241,8 +241,10 @@ def publish(
     print(f"The data set is in {to}")
 
 
-def _cache(given: Path | None) -> Path:
-    return (given or Path.home() / ".cache" / "gsstereo").expanduser().resolve()
+def _cache(given: Path | None) -> str:
+    """`~` stays, for it is another folder for each user and machine."""
+    path = given or Path("~/.cache/gsstereo")
+    return str(path if path.parts[:1] == ("~",) else path.resolve())
 
 
 @shared_options("json", "quiet")
@@ -250,12 +252,17 @@ def status(
     *,
     jobs: JobsArgument,
     html: Annotated[Path | None, typer.Option(help="Write an overview of all scenes as an HTML page.")] = None,
+    tries: Annotated[
+        bool, typer.Option("--tries", help="List every try of every driver that did not end well, too.")
+    ] = False,
     common: Common,
 ) -> None:
     """Show where a fleet stands: cells by stage, and each scene that is set aside, with its reason."""
+    from dataclasses import asdict
+
     from gs_stereo.cli.tables import print_json, print_table
     from gs_stereo.core.atomic import write_text
-    from gs_stereo.executors.fleet import scene_states
+    from gs_stereo.executors.fleet import failed_tries, scene_states
     from gs_stereo.pipeline.jobs import read_jobs
 
     job_list = read_jobs(jobs)
@@ -264,12 +271,14 @@ def status(
         from gs_stereo.report.fleet_page import fleet_page
 
         write_text(html, fleet_page(job_list, states, beside=html.resolve().parent))
+    failed = list(failed_tries(job_list)) if tries else []
     total = len(job_list.scenes)
     done = [sum(state.finished > number for state in states) for number in range(len(job_list.steps))]
     bad = {scene.name: state.reason for scene, state in zip(job_list.scenes, states, strict=True) if state.reason}
     if common.json:
         rows = [{"stage": step.stage, "done": count} for step, count in zip(job_list.steps, done, strict=True)]
-        print_json({"scenes": total, "stages": rows, "set_aside": bad})
+        listed = {"failed_tries": [asdict(each) for each in failed]} if tries else {}
+        print_json({"scenes": total, "stages": rows, "set_aside": bad, **listed})
         return
     print_table(
         ["stage", "done", "to do"],
@@ -278,3 +287,7 @@ def status(
     if bad:
         print()
         print_table(["set aside", "why"], [[name, reason] for name, reason in bad.items()])
+    if tries:
+        print()
+        lines = [[t.scene, t.stage, str(t.number), f"{t.pid} on {t.host}", t.reason] for t in failed]
+        print_table(["scene", "stage", "try", "process", "how it ended"], lines)

@@ -16,9 +16,10 @@ from typing import Any, Literal
 
 from gs_stereo.errors import GsStereoError, StageError
 from gs_stereo.executors.pool import Pool, WorkerLostError
+from gs_stereo.io.remote import Place
 from gs_stereo.pipeline.cell import Cell, StageReport
-from gs_stereo.pipeline.claims import Claim
-from gs_stereo.pipeline.fleet_cell import CellOutcome, FleetCell, remember_failure, run_fleet_cell
+from gs_stereo.pipeline.claims import Claim, read_claims
+from gs_stereo.pipeline.fleet_cell import CellOutcome, FleetCell, cell_name, remember_failure, run_fleet_cell
 from gs_stereo.pipeline.jobs import JobList, JobScene, SceneState, scene_state
 
 _LOOK_AHEAD = 64
@@ -133,7 +134,8 @@ class FleetDriver:
         work.token = work.token or uuid.uuid4().hex
         work.started = time.monotonic()
         task = partial(run_fleet_cell, self._job(work), self._run_cell)
-        return self._pool.submit(task, work.cells[work.step].resources, work.scene.name)
+        resources = work.cells[work.step].resources
+        return self._pool.submit(task, resources, work.scene.name, elsewhere=work.attempt > 1)
 
     def _job(self, work: _Work) -> FleetCell:
         return FleetCell(
@@ -225,6 +227,38 @@ def scene_states(jobs: JobList) -> Iterator[SceneState]:
             group = jobs.scenes[start : start + _LOOK_AHEAD]
             remote = any("://" in scene.scene + scene.output for scene in group)
             yield from (lookers.map if remote else map)(look, group)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedTry:
+    """A try of a cell that did not end well. reason: how it ended, as far as that is known."""
+
+    scene: str
+    stage: str
+    number: int
+    host: str
+    pid: int
+    reason: str
+
+
+def failed_tries(jobs: JobList) -> Iterator[FailedTry]:
+    """Every try of every cell, by any driver there has been, that did not end well."""
+    for scene in jobs.scenes:
+        tries = read_claims(Place(scene.output))
+        for cell in jobs.cells(scene):
+            for claim in (claims := tries.get(cell_name(cell), [])):
+                if claim.ended in ("done", "skipped"):
+                    continue
+                at_work = claim is claims[-1] and not claim.is_dead_here
+                lost = "is at work, or lost" if at_work else f"was lost after {claim.beat} heartbeats"
+                yield FailedTry(
+                    scene=scene.name,
+                    stage=cell.stage,
+                    number=claim.number,
+                    host=claim.host,
+                    pid=claim.pid,
+                    reason=claim.ended or lost,
+                )
 
 
 def run_one(jobs: JobList, index: int, run_cell: Callable[[Cell], StageReport], settings: FleetSettings) -> CellOutcome:

@@ -24,8 +24,11 @@ class Pool(Protocol):
 
     slots: int
 
-    def submit(self, task: Callable[[], Any], resources: Resources, near: str) -> Any:
-        """Start a task and return its ticket; at most `slots` at once. near: tasks of one scene, which share files."""
+    def submit(self, task: Callable[[], Any], resources: Resources, near: str, *, elsewhere: bool = False) -> Any:
+        """Start a task and return its ticket; at most `slots` at once.
+
+        near: tasks of one scene, which share files. elsewhere: the last one failed, maybe because of its machine.
+        """
         ...
 
     def wait(self, tickets: Sequence[Any], timeout_s: float) -> list[Any]:
@@ -57,7 +60,7 @@ class LocalPool:
         self.slots = slots
         self._idle: list[_Worker] = []
 
-    def submit(self, task: Callable[[], Any], resources: Resources, near: str) -> _Worker:
+    def submit(self, task: Callable[[], Any], resources: Resources, near: str, *, elsewhere: bool = False) -> _Worker:
         alive = [worker for worker in self._idle if worker.process.is_alive()]
         worker = next((each for each in alive if each.near == near), None) or (
             alive[0] if alive else _start(self.slots)

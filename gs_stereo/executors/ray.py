@@ -4,6 +4,7 @@ Ray places tasks and tells of workers and nodes that died. Trying again is the d
 """
 
 import os
+import random
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -49,16 +50,16 @@ class RayPool:
                 f"Ray cannot be reached at {address or 'this machine'} ({reason}); check the address and `ray status`."
             ) from error
         self._at_once, self._cores, self._asked = at_once, 1, -_NODES_KNOWN_S
-        self._known: list[dict[str, float]] = []
-        self._homes: dict[str, str] = {}  # scene -> the node that has its files
+        self._known: list[dict[str, Any]] = []
+        self._homes: dict[str, str] = {}  # scene -> the node that had its last cell, and so has its files
 
     @property
     def slots(self) -> int:
-        room = sum(int(node.get("CPU", 0)) // self._cores for node in self._nodes())
+        room = sum(int(node["Resources"].get("CPU", 0)) // self._cores for node in self._nodes())
         return max(1, room if self._at_once is None else min(room, self._at_once))
 
-    def submit(self, task: Callable[[], Any], resources: Resources, near: str) -> Any:
-        nodes = self._nodes()
+    def submit(self, task: Callable[[], Any], resources: Resources, near: str, *, elsewhere: bool = False) -> Any:
+        nodes = [node["Resources"] for node in self._nodes()]
         if not any(node.get("GPU", 0) >= resources.gpus for node in nodes):
             raise StageError(
                 f"The cell asks for {resources.gpus} GPU, and no node of the cluster has that; "
@@ -70,14 +71,12 @@ class RayPool:
             )
         cpus = max(1, min(resources.cores, max(int(node.get("CPU", 1)) for node in nodes)))
         self._cores = max(self._cores, cpus)
-        home = self._homes.get(near)
         options = {
             "num_cpus": cpus,
             "num_gpus": resources.gpus,
             "memory": resources.memory_mb * _MIB,
             "max_retries": 0,
-            # Soft: a node that is full or gone is no reason to wait, for files can be fetched.
-            "scheduling_strategy": NodeAffinitySchedulingStrategy(home, soft=True) if home else "SPREAD",
+            "scheduling_strategy": self._strategy(near, elsewhere),
         }
         return ray.remote(_call).options(**options).remote(task, cpus, near)
 
@@ -105,10 +104,19 @@ class RayPool:
     def close(self) -> None:
         ray.shutdown()
 
-    def _nodes(self) -> list[dict[str, float]]:
-        """What each node that lives has in all."""
+    def _strategy(self, near: str, elsewhere: bool) -> Any:
+        home = self._homes.get(near)
+        if home is None:
+            return "SPREAD"
+        if not elsewhere:  # a node that is busy or gone is no reason to wait, for files can be fetched
+            return NodeAffinitySchedulingStrategy(home, soft=True, _spill_on_unavailable=True)
+        others = [node["NodeID"] for node in self._nodes() if node["NodeID"] != home and node["Resources"].get("CPU")]
+        return NodeAffinitySchedulingStrategy(random.choice(others), soft=True) if others else "SPREAD"
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        """The nodes that live."""
         if time.monotonic() - self._asked > _NODES_KNOWN_S:
-            self._known = [node["Resources"] for node in ray.nodes() if node["Alive"]] or [{}]
+            self._known = [node for node in ray.nodes() if node["Alive"]] or [{"NodeID": "", "Resources": {}}]
             self._asked = time.monotonic()
         return self._known
 

@@ -1,9 +1,9 @@
 """Claims: of all drivers and machines that want a cell, one works on it, and a dead one is followed by another.
 
 A claim is a file `NAME.claim-00001` that is created if absent; whoever takes over creates the next number, so that of
-all who try one succeeds on any store. Its holder counts a heartbeat up. Nobody compares clocks: a claim is dead when an
-observer has seen the same beat for the length of a lease by its own clock, or at once if its process was on this
-machine and is gone.
+all who try one succeeds on any store. None is removed, so that they tell of every try. Its holder counts a heartbeat
+up. Nobody compares clocks: a claim is dead when an observer has seen the same beat for the length of a lease by its own
+clock, or at once if its process was on this machine and is gone.
 """
 
 import os
@@ -21,12 +21,15 @@ from gs_stereo.errors import GsStereoError
 from gs_stereo.io.remote import Place
 
 FLEET_FOLDER = ".fleet"
-_NUMBER = re.compile(r".*\.claim-(\d{5,})")
+_NUMBER = re.compile(r"(.*)\.claim-(\d{5,})")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim(Record):
-    """Who works on a cell. machine: of the running kernel and its process ids. beat: counted up while it lives."""
+    """Who works on a cell. machine: of the running kernel and its process ids. beat: counted up while it lives.
+
+    ended: how that went, once it is released.
+    """
 
     number: int
     token: str
@@ -35,6 +38,7 @@ class Claim(Record):
     pid: int
     beat: int = 0
     released: bool = False
+    ended: str = ""
 
     @property
     def is_dead_here(self) -> bool:
@@ -61,12 +65,23 @@ def this_machine() -> str:
 
 def read_claim(place: Place, name: str) -> Claim | None:
     """The claim with the highest number, released or not; None if there has never been one."""
-    numbers = [
-        int(match[1]) for file in place.names(FLEET_FOLDER) if (match := _NUMBER.fullmatch(file)) and _of(name, file)
-    ]
-    if not numbers:
-        return None
-    number = max(numbers)
+    numbers = [number for found, number in _numbers(place) if found == name]
+    return _read(place, name, max(numbers)) if numbers else None
+
+
+def read_claims(place: Place) -> dict[str, list[Claim]]:
+    """Every try of every cell of a scene, in order, by the cell's name."""
+    found = dict[str, list[Claim]]()
+    for name, number in sorted(_numbers(place)):
+        found.setdefault(name, []).append(_read(place, name, number))
+    return found
+
+
+def _numbers(place: Place) -> list[tuple[str, int]]:
+    return [(match[1], int(match[2])) for match in map(_NUMBER.fullmatch, place.names(FLEET_FOLDER)) if match]
+
+
+def _read(place: Place, name: str, number: int) -> Claim:
     try:
         return record_from_json(Claim, place.read(_path(name, number)) or b"")
     except ValueError:  # it is just being written, or its writer died meanwhile
@@ -90,10 +105,14 @@ def take_claim(place: Place, name: str, token: str, *, beat_s: float, over: Clai
 
 
 class HeldClaim:
-    """A claim of ours, in a `with` block: its heart beats in a thread, and it is released at the end."""
+    """A claim of ours, in a `with` block: its heart beats in a thread, and it is released at the end.
+
+    ended: what is written down then; by default the error that ended the block.
+    """
 
     def __init__(self, place: Place, name: str, claim: Claim, beat_s: float) -> None:
         self._place, self._name, self._claim, self._beat_s = place, name, claim, beat_s
+        self.ended = ""
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
@@ -110,7 +129,7 @@ class HeldClaim:
         self._end.set()
         self._thread.join()
         with suppress(GsStereoError):  # a store that does not answer: the claim will be found dead
-            self._write(replace(self._claim, released=True))
+            self._write(replace(self._claim, released=True, ended=self.ended or str(error)))
 
     def _beat(self) -> None:
         while not self._end.wait(self._beat_s):
@@ -124,7 +143,3 @@ class HeldClaim:
 
 def _path(name: str, number: int) -> str:
     return f"{FLEET_FOLDER}/{name}.claim-{number:05d}"
-
-
-def _of(name: str, file: str) -> bool:
-    return file.startswith(f"{name}.claim-")

@@ -22,7 +22,8 @@ class FleetCell:
     """A cell on its way to a worker. The scene and the output of the cell may be URLs.
 
     digest: of its step. token: what its claim is known by; the same for every attempt of a driver, which never makes
-    two at once. cache: a folder for copies of remote files, on the machine that works. over: a claim seen dead.
+    two at once. cache: a folder for copies of remote files, on the machine that works; `~` is of its user. over: a
+    claim seen dead.
     """
 
     cell: Cell
@@ -54,6 +55,7 @@ def run_fleet_cell(job: FleetCell, run_cell: Callable[[Cell], StageReport]) -> C
             return CellOutcome(state="held", claim=claim)
         with claim:
             outcome = _work(job, claim, run_cell)
+            claim.ended = outcome.state
     except GsStereoError as error:
         return _failed(job, error, time.monotonic() - started)
     return replace(outcome, seconds=time.monotonic() - started)
@@ -69,7 +71,7 @@ def _work(job: FleetCell, claim: HeldClaim, run_cell: Callable[[Cell], StageRepo
         and known.manifest == output.stamps([manifest]).get(manifest)
     ):
         return CellOutcome(state="skipped")  # somebody finished it between the driver's look and our claim
-    local = fetched(cell, Path(job.cache))
+    local = fetched(cell, Path(job.cache).expanduser())
     report = run_cell(local)
     if not claim.is_mine():
         raise StageError(f"Another machine has taken over {cell.key} meanwhile; its result counts.")

@@ -15,7 +15,7 @@ from pydantic import Field
 from gs_stereo.config import canonical_json
 from gs_stereo.core.hashing import sha256_text
 from gs_stereo.core.records import JsonObject, Record, json_text, read_record, record_from_json
-from gs_stereo.errors import ConfigError, GsStereoError, InputError
+from gs_stereo.errors import GsStereoError, InputError
 from gs_stereo.imaging.images import VIDEO_SUFFIXES
 from gs_stereo.io.remote import FileStamp, Place, digest_of
 from gs_stereo.pipeline.cell import Cell, Resources
@@ -105,10 +105,10 @@ class Plan:
 
 
 def plan_jobs(steps: Sequence[Step], scenes: Iterable[str], *, output: str | None, seed: int) -> Plan:
-    """The job list of a recipe over folders and URLs. What is no scene is left out and named.
+    """The job list of a recipe over folders and URLs. What is no scene, or has the name of another, is left out.
 
-    output: a folder or URL for all results, `OUTPUT/captures/NAME`; by default they lie in each scene. ConfigError for
-    two scenes with one name, InputError if there is no scene at all.
+    output: a folder or URL for all results, `OUTPUT/captures/NAME`; by default they lie in each scene. InputError
+    if there is no scene at all.
     """
     found, refused = dict[str, JobScene](), dict[str, str]()
     for text in dict.fromkeys(scenes):
@@ -124,9 +124,8 @@ def plan_jobs(steps: Sequence[Step], scenes: Iterable[str], *, output: str | Non
         if name in found and found[name].scene == place.url:
             continue
         if name in found:
-            raise ConfigError(
-                f"Two scenes are called {name!r} ({found[name].scene} and {place.url}); rename one or leave it out."
-            )
+            refused[text] = f"A scene {name!r} is in the list already ({found[name].scene}); rename {place.url}."
+            continue
         results = Place.of(output).child(f"{SCENES_FOLDER}/{name}").url if output else f"{inside}/{OUTPUT_FOLDER}"
         found[name] = JobScene(name=name, scene=place.url, output=results)
     if not found:

@@ -22,7 +22,7 @@ from gs_stereo.cli.main import app
 from gs_stereo.config import Config
 from gs_stereo.core.records import write_record
 from gs_stereo.errors import ConfigError, InputError, StageError
-from gs_stereo.executors.fleet import FleetDriver, FleetEvent, FleetSettings, run_one
+from gs_stereo.executors.fleet import FleetDriver, FleetEvent, FleetSettings, failed_tries, run_one
 from gs_stereo.executors.pool import LocalPool
 from gs_stereo.io.remote import Place
 from gs_stereo.pipeline.claims import Claim, HeldClaim, read_claim, take_claim
@@ -94,12 +94,15 @@ def test_a_scene_that_fails_is_set_aside_until_it_is_mended(rooms: list[Path], s
 def test_a_worker_that_dies_or_hangs_is_replaced(rooms: list[Path], settings: FleetSettings) -> None:
     (rooms[0] / "die_once").touch()
     (rooms[1] / "hang_once").touch()
-    events = drive(plan(rooms).jobs, replace(settings, deadline_s=5.0), slots=2)
+    jobs = plan(rooms).jobs
+    events = drive(jobs, replace(settings, deadline_s=5.0), slots=2)
     assert counted(events) == {"done": 6, "retry": 2}
     assert sorted(event.reason for event in events if event.kind == "retry") == [
         "It took longer than its deadline of 5 s.",
         "The worker of count of room_a was lost (its process died with exit code 9).",
     ]
+    lost = [(each.scene, each.number, each.reason.split(" after ")[0]) for each in failed_tries(jobs)]
+    assert lost == [("room_a", 1, "was lost"), ("room_b", 1, "was lost")]
 
 
 def test_a_cell_that_never_ends_well_is_given_up(rooms: list[Path], settings: FleetSettings) -> None:
@@ -120,8 +123,9 @@ def test_a_plan_names_what_is_no_scene_and_refuses_two_of_one_name(rooms: list[P
     twin = tmp_path / "elsewhere" / "room_a"
     twin.mkdir(parents=True)
     (twin / "input.txt").touch()
-    with pytest.raises(ConfigError, match="Two scenes are called 'room_a'"):
-        plan([*rooms, twin])
+    found = plan([*rooms, twin])
+    assert len(found.jobs.scenes) == 3
+    assert "A scene 'room_a' is in the list already" in found.refused[str(twin)]
     with pytest.raises(InputError, match="There is no scene to work on"):
         plan([tmp_path / "nowhere"])
 
@@ -247,6 +251,9 @@ def test_the_verbs(recipe: Path, rooms: list[Path], tmp_path: Path) -> None:
     assert json.loads(done.stdout)["skipped"] == 2
     assert "1 of 2 scenes are set aside" in done.stderr
     table = gsstereo("status", jobs, "--html", tmp_path / "fleet.html").stdout
+    tries = json.loads(gsstereo("status", jobs, "--json", "--tries").stdout)["failed_tries"]
+    assert [(each["scene"], each["stage"], each["number"]) for each in tries] == [("room_b", "count", 1)]
+    assert "input.txt" in tries[0]["reason"]
     assert "room_b" in table.split("set aside")[1]
     assert "room_b/input.txt" in (tmp_path / "fleet.html").read_text()
 
