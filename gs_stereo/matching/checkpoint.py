@@ -13,7 +13,7 @@ from gs_stereo.config import parse_overrides
 from gs_stereo.core.hashing import sha256_file
 from gs_stereo.errors import ConfigError
 from gs_stereo.imaging.images import resize_to
-from gs_stereo.imaging.resampling import resize_disparity
+from gs_stereo.imaging.resampling import resize_confidence, resize_disparity
 from gs_stereo.matching.both_sides import OneDirectionMatcher, Pair, announce_licence, positive_or_nan
 from gs_stereo.matching.checkpoint_config import CheckpointConfig, NetExpertConfig
 from gs_stereo.matching.sizing import scaled_size
@@ -29,7 +29,7 @@ _ZERO_TOLERANCE_PX = 1.0
 class CheckpointMatcher(OneDirectionMatcher):
     """StereoMatcher by a net of ours or an official RAFT-Stereo. Weights are loaded with the first prediction.
 
-    Safe in threads: one prediction at a time. Confidence is None: the nets have none.
+    Safe in threads: one prediction at a time. Confidence is that of the net, None if it has none.
     name: of the expert, for the provenance.
     """
 
@@ -69,10 +69,15 @@ class CheckpointMatcher(OneDirectionMatcher):
             net = self._trained.net
             device = next(net.parameters()).device
             tensors = [_tensor(resize_to(image, width, height)).to(device) for image in (left, right)]
-            answer = net(*tensors, max_disparity_px=None if range_px is None else range_px * width / size[1])[-1]
-        disparity = resize_disparity(answer[0, 0].float().cpu().numpy(), size)
+            answer = net.answer(*tensors, max_disparity_px=None if range_px is None else range_px * width / size[1])
+        disparity = resize_disparity(_as_array(answer.disparities[-1]), size)
         at_infinity = (disparity < 0) & (disparity > -_ZERO_TOLERANCE_PX)  # noise about a disparity of zero
-        return DisparityPrediction(disparity=positive_or_nan(np.where(at_infinity, 0.0, disparity)))
+        confidence = None
+        if answer.logit is not None:
+            confidence = resize_confidence(_as_array(torch.sigmoid(answer.logit.float())), size)
+        return DisparityPrediction(
+            disparity=positive_or_nan(np.where(at_infinity, 0.0, disparity)), confidence=confidence
+        )
 
     @cached_property
     def _trained(self) -> TrainedNet:
@@ -81,7 +86,7 @@ class CheckpointMatcher(OneDirectionMatcher):
         name, licence = trained.description.net, trained.description.licence
         if config.net_settings:  # the same weights in a net with other settings; InputError if those change a shape
             values = {**trained.description.settings, **parse_overrides(config.net_settings)}
-            net = filled(name, resolve_net(name, settings=values), trained.net.state_dict(), trained.file)
+            net = filled(name, resolve_net(name, None, values), trained.net.state_dict(), trained.file)
             trained = replace(trained, net=net)
         if licence not in _FREE_LICENCES:
             announce_licence(f"The net in {config.checkpoint}", licence)
@@ -96,6 +101,11 @@ def lite_matcher(config: NetExpertConfig | None = None) -> CheckpointMatcher:
     settings = NetExpertConfig() if config is None else config
     shipped = CheckpointConfig(checkpoint=LITE_FOLDER, **settings.model_dump())
     return CheckpointMatcher(shipped, name=LITE)
+
+
+def _as_array(maps: torch.Tensor) -> np.ndarray:
+    """The first map of a batch."""
+    return maps[0, 0].float().cpu().numpy()
 
 
 def _tensor(image: np.ndarray) -> torch.Tensor:

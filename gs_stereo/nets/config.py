@@ -17,9 +17,13 @@ class LiteConfig(Config):
     volume_channels: tuple[int, int, int] = Field(
         default=(8, 24, 48), description="Channels of the 3D convolutions at 1/4, 1/8 and 1/16 of the resolution"
     )
+    wide_channels: int = Field(
+        default=0, ge=0, le=128, description="Channels of 3D convolutions at 1/32, for large blank surfaces; 0 = none"
+    )
     refine_channels: int = Field(default=32, ge=8, le=128, description="Channels of the refinement at 1/2")
     refine_steps: int = Field(default=2, ge=1, le=8, description="Refinement steps, all with the same weights")
     refine_radius: int = Field(default=3, ge=1, le=8, description="Half-resolution pixels searched to either side")
+    confidence: bool = Field(default=False, description="Also say how likely each disparity is within 1 px")
 
 
 class RaftStereoConfig(Config):
@@ -49,6 +53,6 @@ VARIANTS: dict[str, dict[str, dict[str, object]]] = {
             "train_iterations": 7,
         },
     },
-    "lite": {"full": {}},
+    "lite": {"full": {"wide_channels": 48, "confidence": True}},
 }
-"""Named settings of each net; `full` are its defaults."""
+"""Named settings of each net. `full` is for new ones; the fields' defaults are those of weights from before them."""

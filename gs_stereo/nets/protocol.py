@@ -5,6 +5,7 @@ A net never sees uint8 images or files; `matching/checkpoint.py` makes a StereoM
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -22,6 +23,17 @@ Images = Float[torch.Tensor, "b 3 h w"]
 Disparity = Float[torch.Tensor, "b 1 h w"]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetAnswer:
+    """What a net says of a batch: disparities in px, coarse to fine, the last one is the answer.
+
+    logit: of the probability that the last one's error is under 1 px; None from nets that do not say.
+    """
+
+    disparities: list[Disparity]
+    logit: Float[torch.Tensor, "b 1 h w"] | None = None
+
+
 class StereoNet(nn.Module, ABC):
     """Disparity of the left image of rectified pairs.
 
@@ -30,8 +42,10 @@ class StereoNet(nn.Module, ABC):
     further left in the right image. Training mode gives every stage (each of them wants a loss), evaluation mode may
     leave out all but the last. max_disparity_px is the range to search, for nets that have one.
 
-    Subclasses say what `multiple` they need both sides to be and implement `disparities` for such sizes; padding
-    (border pixels repeated, split between both sides) and cropping are done here.
+    `net.answer` has the net's confidence too.
+
+    Subclasses say what `multiple` they need both sides to be and implement `disparities` for such sizes, or, with a
+    confidence, `answer_to`; padding (border pixels repeated, split between both sides) and cropping are done here.
     """
 
     config_type: ClassVar[type[Config]]
@@ -42,7 +56,15 @@ class StereoNet(nn.Module, ABC):
     def disparities(self, left: Images, right: Images, max_disparity_px: float | None) -> list[Disparity]:
         """The net on images whose sides are multiples of `multiple`."""
 
+    def answer_to(self, left: Images, right: Images, max_disparity_px: float | None) -> NetAnswer:
+        """The same with the confidence."""
+        return NetAnswer(disparities=self.disparities(left, right, max_disparity_px))
+
     def forward(self, left: Images, right: Images, *, max_disparity_px: float | None = None) -> list[Disparity]:
+        return self.answer(left, right, max_disparity_px=max_disparity_px).disparities
+
+    def answer(self, left: Images, right: Images, *, max_disparity_px: float | None = None) -> NetAnswer:
+        """`forward` with the net's confidence."""
         if left.shape != right.shape or left.ndim != 4 or left.shape[1] != 3 or left.numel() == 0:
             raise InputError(
                 f"A net takes two (B, 3, H, W) images of one size, not {tuple(left.shape)} and {tuple(right.shape)}."
@@ -50,10 +72,14 @@ class StereoNet(nn.Module, ABC):
         size = (int(left.shape[2]), int(left.shape[3]))
         padding = padding_to(size, next_multiple(size, self.multiple))
         if padding.empty:
-            return self.disparities(left, right, max_disparity_px)
+            return self.answer_to(left, right, max_disparity_px)
         sides = (padding.left, padding.right, padding.top, padding.bottom)
         left, right = (functional.pad(image, sides, mode="replicate") for image in (left, right))
-        return [padding.crop(each) for each in self.disparities(left, right, max_disparity_px)]
+        padded = self.answer_to(left, right, max_disparity_px)
+        return NetAnswer(
+            disparities=[padding.crop(each) for each in padded.disparities],
+            logit=None if padded.logit is None else padding.crop(padded.logit),
+        )
 
 
 NETS: Registry[type[StereoNet]] = Registry(
@@ -65,10 +91,15 @@ NETS: Registry[type[StereoNet]] = Registry(
 )
 
 
-def resolve_net(name: str, variant: str = "full", settings: Mapping[str, Any] | None = None) -> Config:
-    """The settings of a net: defaults < variant < `settings`. ConfigError or PluginError names what is unknown."""
+def resolve_net(name: str, variant: str | None = "full", settings: Mapping[str, Any] | None = None) -> Config:
+    """The settings of a net: defaults < variant < `settings`. ConfigError or PluginError names what is unknown.
+
+    variant: None for weights at rest, whose settings are complete but for fields that came later.
+    """
     net_type = NETS.load(name)
     variants = VARIANTS.get(name, {"full": {}})
+    if variant is None:
+        return parse_config(net_type.config_type, settings or {}, where=f"the settings of the net {name}")
     if variant not in variants:
         raise ConfigError(f"The net {name} has no variant {variant!r}; it has: {', '.join(variants)}.")
     values = merge(variants[variant], settings or {})

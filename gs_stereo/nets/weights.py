@@ -81,7 +81,7 @@ def _load_folder(folder: Path, name: str = WEIGHTS_NAME) -> TrainedNet:
     except (OSError, SafetensorError) as error:
         raise InputError(f"The weights {folder / name} cannot be read ({error}); copy the folder again.") from error
     try:
-        config = resolve_net(description.net, settings=description.settings)
+        config = resolve_net(description.net, None, description.settings)
     except GsStereoError as error:
         raise InputError(f"{folder / DESCRIPTION_NAME} describes no net of this program: {error}") from error
     net = filled(description.net, config, tensors, folder / name)

@@ -25,7 +25,8 @@ class LoopConfig(Config):
     loader_workers: int = Field(default=0, ge=0, le=64, description="Processes that read and augment; 0 = none")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
     devices: int = Field(default=1, ge=1, le=64, description="Processes, one a device (distributed data parallel)")
-    mixed_precision: bool = Field(default=True, description="bfloat16 on CUDA; the CPU always computes in float32")
+    mixed_precision: bool = Field(default=True, description="bfloat16 on CUDA")
+    cpu_bfloat16: bool = Field(default=False, description="bfloat16 on a CPU: pays where it has AMX")
     tensorboard: bool = Field(default=False, description="Also write TensorBoard events (needs tensorboard)")
 
 

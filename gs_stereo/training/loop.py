@@ -190,6 +190,6 @@ def _process(rank: int, run: tuple[Prepare[Any], Any, LoopConfig], rendezvous: R
 
 
 def autocast(device: torch.device, config: LoopConfig) -> AbstractContextManager[None]:
-    """bfloat16 on CUDA if wanted; float32 elsewhere."""
-    wanted = device.type == "cuda" and config.mixed_precision
+    """bfloat16 where the settings want it; float32 elsewhere."""
+    wanted = {"cuda": config.mixed_precision, "cpu": config.cpu_bfloat16}.get(device.type, False)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)

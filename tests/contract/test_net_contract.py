@@ -61,6 +61,16 @@ def test_any_size_gives_disparities_of_that_size(net: StereoNet, size: tuple[int
     assert torch.equal(right, copies[1])
 
 
+def test_the_confidence_belongs_to_the_answer(net: StereoNet) -> None:
+    left, right = images((33, 70), batch=2)
+    with torch.no_grad():
+        answer, disparities = net.eval().answer(left, right), net(left, right)
+    assert all(torch.equal(*both) for both in zip(answer.disparities, disparities, strict=True))
+    if answer.logit is not None:
+        assert answer.logit.shape == (2, 1, 33, 70)
+        assert bool(answer.logit.isfinite().all())
+
+
 def test_identical_images_and_flat_images_stay_finite(net: StereoNet) -> None:
     left, _ = images((32, 64))
     for image in (left, torch.zeros_like(left), torch.ones_like(left)):
@@ -106,7 +116,9 @@ def test_every_stage_can_be_trained(net: StereoNet) -> None:
 
 def test_every_weight_that_asks_for_a_gradient_takes_part(net: StereoNet) -> None:
     left, right = images((32, 64))
-    torch.stack([answer.sum() for answer in net.train()(left, right)]).sum().backward()
+    answer = net.train().answer(left, right)
+    said = answer.disparities if answer.logit is None else [*answer.disparities, answer.logit]
+    torch.stack([each.sum() for each in said]).sum().backward()
     asking = {name: each for name, each in net.named_parameters() if each.requires_grad}
     assert asking
     assert [name for name, each in asking.items() if each.grad is None] == []  # distributed training hangs on these

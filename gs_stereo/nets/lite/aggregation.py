@@ -21,7 +21,11 @@ class Conv3d(nn.Conv3d):
     def convolve(self, volume: Volume, weight: torch.Tensor, bias: torch.Tensor | None) -> Volume:
         """The convolution with other weights than its own."""
         answer: Volume
-        if volume.device.type == "cpu" and volume.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        if torch.is_autocast_enabled(volume.device.type):
+            half = torch.get_autocast_dtype(volume.device.type)
+            volume, weight = volume.to(half), weight.to(half)
+            bias = None if bias is None else bias.to(half)
+        if volume.device.type == "cpu" and torch.backends.mkldnn.is_available():
             answer = torch.ops.aten.mkldnn_convolution(
                 volume, weight, bias, self.padding, self.stride, self.dilation, self.groups
             )
@@ -64,10 +68,32 @@ class Guide(nn.Module):
         return volume * torch.sigmoid(self.gate(features))[:, :, None]
 
 
+class Wide(nn.Module):
+    """What lies farther apart than the rest of the net sees, at 1/32: evidence reaches the middle of blank surfaces.
+
+    Begins as nothing, so that it can be added to a trained net.
+    """
+
+    def __init__(self, outside: int, channels: int) -> None:
+        super().__init__()
+        self.down32 = ConvNorm3d(outside, channels, stride=2)
+        self.body = nn.Sequential(ConvNorm3d(channels, channels), ConvNorm3d(channels, channels))
+        self.back = nn.Conv3d(channels, outside, 1)
+        nn.init.zeros_(self.back.weight)
+        nn.init.zeros_(cast(torch.Tensor, self.back.bias))
+
+    def forward(self, volume: Volume) -> Volume:
+        small = self.down32(volume)
+        size = cast(list[int], volume.shape[2:])
+        return functional.interpolate(
+            self.back(small + self.body(small)), size=size, mode="trilinear", align_corners=False
+        )
+
+
 class Aggregation(nn.Module):
     """(B, groups, D, H/4, W/4) -> scores (B, D, H/4, W/4). D, H/4 and W/4 are multiples of 4."""
 
-    def __init__(self, groups: int, channels: tuple[int, int, int]) -> None:
+    def __init__(self, groups: int, channels: tuple[int, int, int], wide_channels: int) -> None:
         super().__init__()
         fine, middle, coarse = channels
         _, c4, c8, c16 = CHANNELS
@@ -79,6 +105,7 @@ class Aggregation(nn.Module):
             ConvNorm3d(middle, coarse, stride=2), ConvNorm3d(coarse, coarse), ConvNorm3d(coarse, coarse)
         )
         self.guide16 = Guide(c16, coarse)
+        self.wide = Wide(coarse, wide_channels) if wide_channels else None
         self.lateral8 = nn.Conv3d(coarse, middle, 1)
         self.up8 = ConvNorm3d(middle, middle)
         self.lateral4 = nn.Conv3d(middle, fine, 1)
@@ -90,9 +117,11 @@ class Aggregation(nn.Module):
         level4 = self.guide4(self.enter(volume), left.quarter)
         level8 = self.guide8(self.down8(level4), left.eighth)
         level16 = self.guide16(self.down16(level8), left.sixteenth)
+        if self.wide is not None:
+            level16 = level16 + self.wide(level16)
         level8 = self.up8(level8 + _doubled(self.lateral8(level16)))
         level4 = self.up4(level4 + _doubled(self.lateral4(level8)))
-        scores: Scores = self.score(level4)[:, 0]
+        scores: Scores = self.score(level4)[:, 0].float()
         return scores
 
 

@@ -4,6 +4,7 @@
 2. Group-wise cosines at 1/4 over the whole range and the votes of the prior, aggregated by a guided 3D U-net.
 3. The disparity is the mean under softmax around the best plane.
 4. At 1/2, a few steps choose between it and the prior and correct it; convex combinations bring it to full size.
+5. A small head says how likely the answer is within a pixel.
 
 The range is an argument: nothing in the weights knows how many planes there are.
 """
@@ -18,11 +19,12 @@ from gs_stereo.config import Config
 from gs_stereo.errors import ConfigError
 from gs_stereo.nets.config import LiteConfig
 from gs_stereo.nets.lite.aggregation import Aggregation
+from gs_stereo.nets.lite.confidence import SIGNS, ConfidenceHead
 from gs_stereo.nets.lite.features import CHANNELS, FeatureNet
 from gs_stereo.nets.lite.prior import semi_global_prior
 from gs_stereo.nets.lite.refine import Refiner
-from gs_stereo.nets.lite.volume import correlation_volume, expected_plane, peak_plane
-from gs_stereo.nets.protocol import Disparity, Images, StereoNet
+from gs_stereo.nets.lite.volume import correlation_volume, expected_plane, peak_plane, peak_share
+from gs_stereo.nets.protocol import Disparity, Images, NetAnswer, StereoNet
 from gs_stereo.nets.upsampling import convex_upsample
 
 _PLANE_PX = 4
@@ -42,10 +44,14 @@ class LiteStereo(StereoNet):
         if CHANNELS[1] % config.groups:
             raise ConfigError(f"The net lite has {CHANNELS[1]} matching channels; groups must divide them.")
         self.features = FeatureNet()
-        self.aggregation = Aggregation(config.groups + 1, config.volume_channels)
+        self.aggregation = Aggregation(config.groups + 1, config.volume_channels, config.wide_channels)
         self.refiner = Refiner(config.refine_channels, config.refine_radius)
+        self.confidence = ConfidenceHead(config.refine_channels + SIGNS) if config.confidence else None
 
     def disparities(self, left: Images, right: Images, max_disparity_px: float | None) -> list[Disparity]:
+        return self.answer_to(left, right, max_disparity_px).disparities
+
+    def answer_to(self, left: Images, right: Images, max_disparity_px: float | None) -> NetAnswer:
         pyramids = self.features(torch.cat([left, right]))
         left_pyramid, right_pyramid = pyramids.split()
         # A disparity cannot exceed the width.
@@ -62,10 +68,15 @@ class LiteStereo(StereoNet):
         scene = self.refiner.prepare(left, left_pyramid.half, right_pyramid.half, prior.halved())
         current = _enlarged(peak, 2)
         for step in range(self.config.refine_steps):
-            current, weights = self.refiner(scene, current.detach())
+            refined = self.refiner(scene, current.detach())
+            current = refined.disparity_px
             if self.training or step == self.config.refine_steps - 1:
-                answers.append(convex_upsample(current, weights, 2))
-        return answers
+                answers.append(convex_upsample(current, refined.weights, 2))
+        if self.confidence is None:
+            return NetAnswer(disparities=answers)
+        sure = _enlarged(peak_share(scores.detach()), 2)
+        logit = self.confidence([refined.hidden, sure, *self.refiner.signs(scene, current.detach())])
+        return NetAnswer(disparities=answers, logit=convex_upsample(logit, refined.weights.detach(), 2))
 
 
 def _enlarged(disparity_px: Disparity, factor: int) -> Disparity:

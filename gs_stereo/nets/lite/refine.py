@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import nn
 from torch.nn import functional
 
+from gs_stereo.nets.lite.confidence import overclaimed
 from gs_stereo.nets.lite.features import CHANNELS
 from gs_stereo.nets.lite.prior import HalfPrior
 from gs_stereo.nets.lite.volume import unit_groups
@@ -30,6 +31,15 @@ class Scene:
     right: Float[torch.Tensor, "b g c h w"]
     prior: HalfPrior
     at_prior: Map
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Refined:
+    """disparity_px: at half resolution, in full-resolution pixels. weights: to upsample it. hidden: the last layer."""
+
+    disparity_px: Disparity
+    weights: Float[torch.Tensor, "b 36 h w"]
+    hidden: Map
 
 
 def local_correlation(
@@ -81,8 +91,8 @@ class Refiner(nn.Module):
         at_prior = local_correlation(left_units, right_units, prior.candidate_px / 2, _PRIOR_RADIUS) * prior.known
         return Scene(context=context, left=left_units, right=right_units, prior=prior, at_prior=at_prior)
 
-    def forward(self, scene: Scene, disparity_px: Disparity) -> tuple[Disparity, Float[torch.Tensor, "b 36 h w"]]:
-        """The corrected disparity at half resolution, in full-resolution pixels, and weights to upsample it."""
+    def forward(self, scene: Scene, disparity_px: Disparity) -> Refined:
+        """One step on from a disparity at half resolution, in full-resolution pixels."""
         prior = scene.prior
         here = local_correlation(scene.left, scene.right, disparity_px / 2, self.radius)
         away = (prior.pixels_px - disparity_px) * prior.valid
@@ -92,9 +102,18 @@ class Refiner(nn.Module):
         hidden = functional.relu(scene.context + self.evidence(evidence), inplace=True)
         for layer in self.body:
             hidden = hidden + functional.relu(layer(hidden), inplace=True)
-        correction, towards = self.correction(hidden).split(1, dim=1)
+        correction, towards = self.correction(hidden).float().split(1, dim=1)
         jump = torch.sigmoid(towards) * prior.known * (prior.candidate_px - disparity_px)
-        return disparity_px + jump + correction, self.weights(hidden)
+        corrected = disparity_px + jump + correction
+        return Refined(disparity_px=corrected, weights=self.weights(hidden).float(), hidden=hidden)
+
+    def signs(self, scene: Scene, disparity_px: Disparity) -> list[Map]:
+        """What a final disparity looks like: the match, the prior's view, its relief, pixels that hide each other."""
+        prior = scene.prior
+        match = local_correlation(scene.left, scene.right, disparity_px / 2, 0)
+        away = torch.tanh((prior.candidate_px - disparity_px).abs() / _PRIOR_SCALES_PX[0]) * prior.known
+        hidden = torch.tanh(overclaimed(disparity_px / 2))
+        return [match, away, prior.known, _relief(disparity_px).abs(), hidden]
 
 
 def _relief(disparity_px: Disparity) -> Float[torch.Tensor, "b 2 h w"]:

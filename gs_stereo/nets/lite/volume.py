@@ -16,9 +16,9 @@ _EPSILON = 1e-4  # of a squared length; flat features give cosines near 0 instea
 
 
 def unit_groups(features: Features, groups: int) -> Float[torch.Tensor, "b g c h w"]:
-    """Channels in groups, each scaled to length 1 at every pixel."""
+    """Channels in groups, each scaled to length 1 at every pixel; in float32, which mixed precision needs too."""
     batch, channels, height, width = features.shape
-    grouped = features.view(batch, groups, channels // groups, height, width)
+    grouped = features.float().view(batch, groups, channels // groups, height, width)
     return grouped * torch.rsqrt(grouped.square().sum(2, keepdim=True) + _EPSILON)
 
 
@@ -36,8 +36,17 @@ def correlation_volume(left: Features, right: Features, planes: int, groups: int
 
 def expected_plane(scores: Scores) -> Float[torch.Tensor, "b 1 h w"]:
     """The mean plane under softmax over all planes."""
-    planes = torch.arange(scores.shape[1], dtype=scores.dtype, device=scores.device)
-    return torch.einsum("bdhw,d->bhw", scores.softmax(1), planes)[:, None]
+    planes = torch.arange(scores.shape[1], dtype=scores.dtype, device=scores.device).view(1, -1, 1, 1)
+    return (scores.softmax(1) * planes).sum(1, keepdim=True)  # mixed precision would round a product of matrices
+
+
+def peak_share(scores: Scores, radius: int = 1) -> Float[torch.Tensor, "b 1 h w"]:
+    """The probability, under softmax, of the best plane and `radius` planes to either side."""
+    share = functional.pad(scores.softmax(1), (0, 0, 0, 0, radius, radius))
+    best = share.argmax(1, keepdim=True)
+    return sum(
+        (share.gather(1, best + k) for k in range(-radius, radius + 1)), torch.zeros_like(best, dtype=share.dtype)
+    )
 
 
 def peak_plane(scores: Scores, radius: int = 2) -> Float[torch.Tensor, "b 1 h w"]:

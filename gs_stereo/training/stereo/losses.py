@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
+from torch.nn import functional
 
+from gs_stereo.nets.lite.confidence import overclaimed
+from gs_stereo.nets.protocol import NetAnswer
 from gs_stereo.training.photometric import Images, Maps, Mask, ssim_map, warp_right
 from gs_stereo.training.stereo.config import LossConfig
 from gs_stereo.training.stereo.data import Batch
+
+_RIGHT_PX = 1.0  # as the confidence of a shard is defined
 
 
 def total_loss(predictions: Sequence[Maps], batch: Batch, config: LossConfig) -> Float[torch.Tensor, ""]:
@@ -24,6 +29,15 @@ def total_loss(predictions: Sequence[Maps], batch: Batch, config: LossConfig) ->
             predictions[-1], batch.left, batch.right, open_pixels, config.ssim_share
         )
     return loss
+
+
+def confidence_loss(answer: NetAnswer, batch: Batch, config: LossConfig) -> Float[torch.Tensor, ""]:
+    """Cross entropy of the net's confidence and whether its last disparity is within 1 px of a trusted label."""
+    assert answer.logit is not None
+    right = ((answer.disparities[-1].detach() - batch.disparity).abs() < _RIGHT_PX).float()
+    weight = trusted_labels(batch, config) * (batch.confidence if config.weigh_by_confidence else 1.0)
+    surprise = functional.binary_cross_entropy_with_logits(answer.logit.float(), right, weight, reduction="sum")
+    return surprise / weight.sum().clamp_min(1.0)
 
 
 def trusted_labels(batch: Batch, config: LossConfig) -> Mask:
@@ -74,8 +88,4 @@ def photometric_loss(
 
 def hidden_by_others(disparity_px: Maps, tolerance_px: float = 1.0) -> Mask:
     """True where a nearer pixel of the same row lands on the same column of the right image."""
-    batch, _, height, width = disparity_px.shape
-    columns = torch.arange(width, dtype=disparity_px.dtype, device=disparity_px.device)
-    landing = (columns - disparity_px).round().long().clamp(-1, width) + 1  # 0 and width + 1: out of frame
-    nearest = disparity_px.new_zeros(batch, 1, height, width + 2).scatter_reduce_(3, landing, disparity_px, "amax")
-    return nearest.gather(3, landing) > disparity_px + tolerance_px
+    return overclaimed(disparity_px) > tolerance_px

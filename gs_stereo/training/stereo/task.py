@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from gs_stereo.metrics.disparity import DisparityMetrics
+from gs_stereo.nets.protocol import StereoNet
 from gs_stereo.nets.weights import NetDescription
 from gs_stereo.training.data import SplitData
 from gs_stereo.training.loop import Task, autocast
 from gs_stereo.training.record import Curve, Curves
 from gs_stereo.training.stereo.config import TrainConfig
 from gs_stereo.training.stereo.data import Batch, to_batch, to_pair, training_batches
-from gs_stereo.training.stereo.losses import total_loss
+from gs_stereo.training.stereo.losses import confidence_loss, total_loss
 
 CURVES = Curves(
     curves=(
@@ -44,8 +45,10 @@ class StereoTask(Task):
 
     def loss(self, net: nn.Module, batch: Batch, step: int) -> torch.Tensor:
         with autocast(self.device, self.config):
-            predictions = net(batch.left, batch.right, max_disparity_px=self.config.loss.max_disparity_px)
-        return total_loss([each.float() for each in predictions], batch, self.config.loss)
+            assert isinstance(net, StereoNet)
+            answer = net.answer(batch.left, batch.right, max_disparity_px=self.config.loss.max_disparity_px)
+        loss = total_loss([each.float() for each in answer.disparities], batch, self.config.loss)
+        return loss if answer.logit is None else loss + confidence_loss(answer, batch, self.config.loss)
 
     def validate(self, net: nn.Module) -> Mapping[str, float] | None:
         """Scores on held-out pairs, whole and not augmented, all pixels that both eyes see pooled."""

@@ -100,7 +100,7 @@ def net_config_of(config: TrainConfig, start: TrainedNet | None) -> Config:
         return resolve_net(config.net, config.variant, config.net_settings)
     if start.description.net != config.net:
         raise ConfigError(f"{config.start} holds the net {start.description.net}, not {config.net}; set net to it.")
-    return resolve_net(config.net, settings={**start.description.settings, **config.net_settings})
+    return resolve_net(config.net, None, {**start.description.settings, **config.net_settings})
 
 
 def run_id_of(job: TrainingJob, data: Sequence[SplitData], start: TrainedNet | None) -> str:

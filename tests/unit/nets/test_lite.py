@@ -11,12 +11,14 @@ from torch.nn import functional
 from gs_stereo.errors import ConfigError
 from gs_stereo.nets.config import LiteConfig
 from gs_stereo.nets.lite.aggregation import Conv3d, ConvNorm3d
-from gs_stereo.nets.lite.features import conv_norm
+from gs_stereo.nets.lite.confidence import overclaimed
+from gs_stereo.nets.lite.features import InstanceNorm, conv_norm
 from gs_stereo.nets.lite.net import LiteStereo
 from gs_stereo.nets.lite.refine import local_correlation
-from gs_stereo.nets.lite.volume import correlation_volume, expected_plane, peak_plane
+from gs_stereo.nets.lite.volume import correlation_volume, expected_plane, peak_plane, peak_share
 from gs_stereo.nets.protocol import make_net, parameter_count, resolve_net
 from gs_stereo.nets.upsampling import convex_upsample
+from gs_stereo.nets.weights import first_misfit
 
 
 @pytest.fixture
@@ -128,6 +130,62 @@ def test_features_are_normalised_image_by_image_as_exactly_as_floats_allow(rando
     maps = layer[0](images)
     wanted = functional.relu(functional.instance_norm(maps.double(), weight=layer[1].weight.double()))
     torch.testing.assert_close(layer(images).double(), wanted, rtol=1e-4, atol=2e-4)
+
+
+def test_the_gradient_of_the_normalisation_is_that_of_torch(random: torch.Generator) -> None:
+    layer, maps = InstanceNorm(3), 2 + torch.randn(2, 3, 5, 7, generator=random)
+    wanted_by = torch.randn(2, 3, 5, 7, generator=random)
+    with torch.no_grad():
+        layer.weight.copy_(torch.rand(3, generator=random) - 0.5)
+        layer.bias.copy_(torch.rand(3, generator=random))
+    found = []
+    for normalise in (layer, lambda x: functional.group_norm(x, 3, layer.weight, layer.bias, layer.eps)):
+        given = maps.clone().requires_grad_()
+        answer = normalise(given)
+        found.append([answer, *torch.autograd.grad((answer * wanted_by).sum(), (given, layer.weight, layer.bias))])
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_mixed_precision_answers_like_single_precision(random: torch.Generator) -> None:
+    net = make_net("lite", resolve_net("lite", settings={"max_disparity_px": 16})).train()
+    left, right = torch.rand(2, 1, 3, 32, 64, generator=random)
+    exact = net.answer(left, right)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = net.answer(left, right)
+    assert mixed.logit is not None
+    assert {each.dtype for each in (*mixed.disparities, mixed.logit)} == {torch.float32}
+    for one, two in zip(exact.disparities, mixed.disparities, strict=True):
+        assert float((one - two).abs().median().detach()) < 0.5
+    mixed.disparities[-1].sum().backward()
+
+
+def test_branches_that_came_later_begin_as_nothing() -> None:
+    before = make_net("lite", resolve_net("lite", None)).eval()
+    later = make_net("lite", resolve_net("lite")).eval()
+    assert first_misfit(later, before.state_dict()) is not None
+    later.load_state_dict(before.state_dict(), strict=False)
+    left, right = torch.rand(2, 1, 3, 32, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.equal(before(left, right)[-1], later(left, right)[-1])
+    assert parameter_count(before) < parameter_count(later)
+
+
+def test_a_pixel_that_another_hides_is_overclaimed() -> None:
+    row = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 4.0, 4.0, 1.0]).view(1, 1, 1, 8)
+    # the two near pixels land on columns 1 and 2, on which the pixels 2 and 3 of the far surface land too
+    assert overclaimed(row)[0, 0, 0].tolist() == [0, 0, 3, 3, 0, 0, 0, 0]
+
+
+def test_the_share_of_the_peak(random: torch.Generator) -> None:
+    scores = torch.randn(1, 6, 2, 3, generator=random)
+    scores[0, 0, 0, 0] = 9.0
+    share, found = scores.softmax(1), peak_share(scores)
+    for row in range(2):
+        for column in range(3):
+            best = int(share[0, :, row, column].argmax())
+            near = share[0, max(best - 1, 0) : best + 2, row, column]
+            assert float(found[0, 0, row, column]) == pytest.approx(float(near.sum()), abs=1e-6)
 
 
 def test_more_range_than_needed_changes_little_inside_it() -> None:

@@ -8,10 +8,12 @@ import pytest
 import torch
 from builders import shifted_pair
 
+from gs_stereo.nets.protocol import NetAnswer
 from gs_stereo.training.photometric import warp_right
 from gs_stereo.training.stereo.config import LossConfig
 from gs_stereo.training.stereo.data import Batch
 from gs_stereo.training.stereo.losses import (
+    confidence_loss,
     hidden_by_others,
     photometric_loss,
     saturated,
@@ -63,6 +65,19 @@ def test_hidden_pixels_count_as_much_as_they_are_told(batch: Batch) -> None:
     assert whole == pytest.approx(1 + 9 * share)
     assert seen == pytest.approx(1.0)
     assert some == pytest.approx((1 - share + 5 * share) / (1 - share + 0.5 * share))
+
+
+def test_confidence_is_judged_by_the_answer_on_labelled_pixels(batch: Batch) -> None:
+    known = changed(batch, valid=torch.arange(40).expand(1, 1, 12, 40) >= 10)
+    wrong = torch.arange(40).expand(1, 1, 12, 40) < 25  # half of the labelled pixels
+    disparity = (batch.disparity + torch.where(wrong, 1.5, 0.5)).requires_grad_()
+    sure = torch.where(wrong, -2.0, 2.0)
+    sure[..., :10] = 50.0  # nobody knows, nothing counts
+    losses = [
+        float(confidence_loss(NetAnswer(disparities=[disparity], logit=logit), known, LossConfig()).detach())
+        for logit in (sure, torch.zeros_like(sure), -sure)
+    ]
+    assert losses == pytest.approx([math.log(1 + math.exp(-2)), math.log(2), 2 + math.log(1 + math.exp(-2))])
 
 
 def test_no_label_no_loss(batch: Batch) -> None:
