@@ -9,8 +9,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -136,15 +137,17 @@ class Place(Record):
 
     def stamps(self, names: Iterable[str]) -> dict[str, str]:
         """Stamps of those of the files that are there."""
-        if not self.is_local:
-            wanted = set(names)
+        wanted = set(names)
+        if not self.is_local and len(wanted) > 1:
             return {file.path: file.stamp for file in self.files() if file.path in wanted}
         found = {}
-        for name in names:
-            try:
-                found[name] = _local_stamp((self.local / name).stat())
-            except OSError:
+        for name in wanted:
+            if self.is_local:
+                with suppress(OSError):
+                    found[name] = _local_stamp((self.local / name).stat())
                 continue
+            with self._errors(name), suppress(FileNotFoundError):
+                found[name] = _stamp(self._fs.info(self._key(name)))
         return found
 
     def remove(self, names: Iterable[str]) -> None:
@@ -282,7 +285,8 @@ def _stamp(info: dict[str, Any]) -> str:
     changes = next(
         (info[key] for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified", "created") if key in info), ""
     )
-    return f"{info['size']}-{str(changes).strip(chr(34))}"
+    text = str(changes.timestamp() if isinstance(changes, datetime) else changes)  # listings of some say it so
+    return f"{info['size']}-{text.strip(chr(34))}"
 
 
 def digest_of(files: Iterable[FileStamp]) -> str:

@@ -12,7 +12,7 @@ from gs_stereo.errors import ConfigError, GsStereoError, InputError, PluginError
 from gs_stereo.io.remote import Place, digest_of
 from gs_stereo.pipeline.cell import Cell, StageReport
 from gs_stereo.pipeline.claims import Claim, HeldClaim, take_claim
-from gs_stereo.pipeline.jobs import CellRecord, read_ledger, remember, scene_files
+from gs_stereo.pipeline.jobs import CellRecord, look_at_files, read_ledger, remember, scene_files
 from gs_stereo.pipeline.manifest import MANIFEST_NAME
 from gs_stereo.pipeline.scene import OUTPUT_FOLDER
 
@@ -63,12 +63,13 @@ def run_fleet_cell(job: FleetCell, run_cell: Callable[[Cell], StageReport]) -> C
 
 def _work(job: FleetCell, claim: HeldClaim, run_cell: Callable[[Cell], StageReport]) -> CellOutcome:
     cell, scene, output = job.cell, Place(job.cell.scene), Place(job.cell.output)
-    inputs, manifest = digest_of(scene_files(scene)), f"{cell.folder}/{MANIFEST_NAME}"
+    manifest = f"{cell.folder}/{MANIFEST_NAME}"
+    inputs, stamps = look_at_files(scene, output, [manifest])
     known = read_ledger(output).cells.get(cell.folder)
     if (
         known is not None
         and (known.state, known.digest, known.inputs) == ("done", job.digest, inputs)
-        and known.manifest == output.stamps([manifest]).get(manifest)
+        and known.manifest == stamps.get(manifest)
     ):
         return CellOutcome(state="skipped")  # somebody finished it between the driver's look and our claim
     local = fetched(cell, Path(job.cache).expanduser())

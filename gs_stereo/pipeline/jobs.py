@@ -213,6 +213,16 @@ def scene_files(scene: Place) -> list[FileStamp]:
     return list(scene.files(without=[OUTPUT_FOLDER]))
 
 
+def look_at_files(scene: Place, output: Place, names: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """The digest of a scene's files, and stamps of those results that are there; one listing where that has both."""
+    inside = f"{OUTPUT_FOLDER}/"
+    if scene.is_local or output != scene.child(OUTPUT_FOLDER):
+        return digest_of(scene_files(scene)), output.stamps(names)
+    files, wanted = list(scene.files()), {inside + name for name in names}
+    stamps = {file.path.removeprefix(inside): file.stamp for file in files if file.path in wanted}
+    return digest_of(file for file in files if not file.path.startswith(inside)), stamps
+
+
 @dataclass(frozen=True, kw_only=True)
 class SceneState:
     """Where a scene stands.
@@ -237,7 +247,7 @@ class SceneState:
 
 
 def scene_state(scene: JobScene, jobs: JobList, digests: Sequence[str]) -> SceneState:
-    """Look at a scene without reading its settings or files: three requests to a store, whatever its size."""
+    """Look at a scene without reading its settings or files: of a store, its ledger and a listing."""
     try:
         return _state(scene, jobs, digests)
     except GsStereoError as error:
@@ -250,9 +260,8 @@ def _state(scene: JobScene, jobs: JobList, digests: Sequence[str]) -> SceneState
     records = [ledger.cells.get(step.folder) for step in jobs.steps]
     if not any(records):
         return SceneState(finished=0, records=tuple(records))
-    inputs = digest_of(scene_files(Place(scene.scene)))
     names = [f"{step.folder}/{MANIFEST_NAME}" for step in jobs.steps]
-    stamps = output.stamps(names)
+    inputs, stamps = look_at_files(Place(scene.scene), output, names)
     for number, (record, digest, name) in enumerate(zip(records, digests, names, strict=True)):
         current = record is not None and record.digest == digest and record.inputs == inputs
         if record is None or not current:
