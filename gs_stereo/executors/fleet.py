@@ -25,7 +25,8 @@ from gs_stereo.pipeline.jobs import JobList, JobScene, SceneState, scene_state
 _LOOK_AHEAD = 64
 """Scenes that are looked at together: enough to hide the answers of a store, few enough to keep nothing of them."""
 
-_LOOKERS = 16
+_LOOKERS = 8
+"""An SSH server takes ten new connections at once."""
 _NAP_S = 1.0
 
 

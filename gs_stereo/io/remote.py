@@ -8,7 +8,9 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +25,7 @@ from gs_stereo.errors import ConfigError, GsStereoError, InputError, StageError
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
 _FETCHED = ".fetched.json"
+_KEY_ERRORS = ("NoCredentialsError", "PartialCredentialsError", "AuthenticationException", "BadHostKeyException")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "sftp": "paramiko", "ssh": "paramiko", "abfs": "adlfs"}
 
 
@@ -87,7 +90,7 @@ class Place(Record):
             write_bytes(self.local / name, data)
             return
         with self._errors(name):
-            self._fs.pipe_file(self._key(name), data)
+            self._put(name, lambda key: self._fs.pipe_file(key, data))
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a file that is not there yet. Of all who try, anywhere, one gets True."""
@@ -98,6 +101,8 @@ class Place(Record):
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with path.open("xb") as stream:
                         stream.write(data)
+                elif self._is_ssh:
+                    self._create_by_ssh(name, data)
                 else:
                     self._fs.pipe_file(self._key(name), data, mode="create")
             except FileExistsError:
@@ -211,11 +216,44 @@ class Place(Record):
         self.remove(sorted(old - new - {last}))
         for path in [*sorted(new - {last}), last]:
             with self._errors(path):
-                self._fs.put_file(str(folder / path), self._key(path))
+                self._put(path, lambda key, source=str(folder / path): self._fs.put_file(source, key))  # type: ignore[misc]
+
+    def _put(self, name: str, write: Callable[[str], None]) -> None:
+        """Let `write` make a remote file; whoever reads sees the old or the new one, as object stores do it anyway."""
+        key = self._key(name)
+        if not self._is_ssh:
+            write(key)
+            return
+        temporary = f"{self._folder_by_ssh(key)}/.tmp-{uuid.uuid4().hex}"
+        write(temporary)
+        self._fs.ftp.posix_rename(temporary, key)
+
+    def _create_by_ssh(self, name: str, data: bytes) -> None:
+        key = self._key(name)
+        self._folder_by_ssh(key)
+        try:
+            with self._fs.ftp.open(key, "wx") as stream:
+                stream.write(data)
+        except OSError as error:  # the protocol does not say why
+            if self._fs.exists(key):
+                raise FileExistsError(key) from error
+            raise
+
+    def _folder_by_ssh(self, key: str) -> str:
+        folder = key.rsplit("/", 1)[0]
+        with suppress(OSError):  # another one may make it at the same moment; if it is not there, what follows says so
+            self._fs.makedirs(folder, exist_ok=True)
+        return folder
+
+    @property
+    def _is_ssh(self) -> bool:
+        return self.url.startswith(("sftp://", "ssh://"))
 
     @property
     def _fs(self) -> Any:
-        return _file_system(self.url.split("://", 1)[0], os.getpid())  # their threads do not survive a fork
+        # Threads do not survive a fork; and two threads that share a connection of paramiko hang.
+        root = "/".join(self.url.split("/", 3)[:3])
+        return _file_system(root, os.getpid(), threading.get_ident() if self._is_ssh else 0)
 
     def _key(self, name: str) -> str:
         return str(self._fs._strip_protocol(f"{self.url}/{name}" if name else self.url))
@@ -229,7 +267,9 @@ class Place(Record):
         except GsStereoError:
             raise
         except PermissionError as error:
-            raise InputError(f"{where} may not be read or written; check its permissions and your keys.") from error
+            raise InputError(
+                f"{where} may not be read or written; check its permissions, your keys and this machine's clock."
+            ) from error
         except ImportError as error:
             package = _PACKAGES.get(self.url.split(":", 1)[0], "the package for it")
             raise ConfigError(f"Opening {where} needs {package}; install it with pip.") from error
@@ -241,8 +281,8 @@ class Place(Record):
                     raise
             raise _unreachable(where, error) from error
         except Exception as error:  # each store has its own
-            if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
-                raise InputError(f"There are no keys for {where}; set them up as its provider says.") from error
+            if type(error).__name__ in _KEY_ERRORS or "authentication" in str(error):
+                raise InputError(f"There are no keys that open {where}; set them up as its provider says.") from error
             raise _unreachable(where, error) from error
 
 
@@ -252,14 +292,20 @@ def _unreachable(where: str, error: Exception) -> StageError:
 
 
 @lru_cache
-def _file_system(protocol: str, process: int) -> Any:
-    import fsspec
+def _file_system(root: str, process: int, thread: int) -> Any:
+    """root: the URL up to its host or bucket."""
+    from fsspec.core import url_to_fs
 
+    ssh = root.startswith(("sftp:", "ssh:"))
+    # A listing that is remembered would hide what other machines have written since; with SSH there is none.
+    options = {"skip_instance_cache": True} if ssh else {"use_listings_cache": False}
     try:
-        # A listing that is remembered would hide what other machines have written since.
-        return fsspec.filesystem(protocol, use_listings_cache=False)
+        return url_to_fs(root, **options)[0]
     except ValueError as error:
-        raise ConfigError(f"The kind of address {protocol}:// is not known; use a folder, s3:// or gs://.") from error
+        kind = root.split(":", 1)[0]
+        raise ConfigError(
+            f"The kind of address {kind}:// is not known; use a folder, s3://, gs:// or sftp://."
+        ) from error
 
 
 def _local_files(root: Path, below: str, left_out: set[str]) -> Iterator[FileStamp]:

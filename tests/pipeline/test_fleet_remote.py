@@ -6,9 +6,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,13 +50,17 @@ def memory() -> Iterator[str]:
     store.rm("/captures", recursive=True)
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of an S3 server, in a process of its own: it logs, and its libraries warn."""
     code = "import sys; from moto.server import main; sys.exit(main(['-H', '127.0.0.1', '-p', sys.argv[1]]))"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -83,6 +89,43 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         store.pipe_file(f"captures/{name}/input.txt", name.encode())
     yield "s3://captures"
     store.rm("captures", recursive=True)
+
+
+@pytest.fixture
+def ssh_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a folder behind an SSH server of this user, with two scenes in it."""
+    if find_spec("paramiko") is None or not (server := shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")):
+        pytest.skip(
+            "paramiko or OpenSSH's server is not installed; see the extra sftp and `apt install openssh-server`"
+        )
+    home, keys = tmp_path / "home", tmp_path / "home" / ".ssh"
+    keys.mkdir(parents=True)
+    for key in (keys / "id_ed25519", home / "host_key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    Path("/run/sshd").mkdir(exist_ok=True)
+    options = {
+        "ListenAddress": "127.0.0.1",
+        "HostKey": home / "host_key",
+        "AuthorizedKeysFile": keys / "id_ed25519.pub",
+        "PidFile": "none",
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "Subsystem": "sftp internal-sftp",
+    }
+    (home / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in options.items()))
+    port = free_port()
+    process = subprocess.Popen([server, "-D", "-e", "-f", str(home / "sshd_config"), "-p", str(port)])
+    monkeypatch.setenv("HOME", str(home))
+    for _ in range(100):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            break
+        time.sleep(0.1)
+    for name in ("room_a", "room_b"):
+        (tmp_path / "far" / name).mkdir(parents=True)
+        (tmp_path / "far" / name / "input.txt").write_bytes(name.encode())
+    yield f"sftp://127.0.0.1:{port}{tmp_path}/far"
+    process.kill()
+    process.wait()
 
 
 def local_bytes(tmp_path: Path) -> dict[str, bytes]:
@@ -174,6 +217,29 @@ def test_a_fleet_of_a_bucket(bucket: str, settings: FleetSettings, tmp_path: Pat
     assert counted(drive(jobs, settings)) == {"skipped": 2, "done": 2}
     with pytest.raises(GsStereoError, match="no-such-bucket"):
         plan("s3://no-such-bucket")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_fleet_behind_ssh(ssh_folder: str, settings: FleetSettings, tmp_path: Path) -> None:
+    place, created = Place(ssh_folder), list[bool]()
+    threads = [threading.Thread(target=lambda: created.append(place.create("x/once", b"1"))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(created) == [False] * 5 + [True]
+    place.remove(["x/once"])
+    jobs = plan(ssh_folder)
+    assert counted(drive(jobs, settings)) == {"done": 4}
+    assert results(place) == local_bytes(tmp_path)
+    assert counted(drive(jobs, replace(settings, cache=str(tmp_path / "other")))) == {"skipped": 4}
+    place.write("room_a/input.txt", b"another photo")
+    assert counted(drive(jobs, settings)) == {"skipped": 2, "done": 2}
+    assert not list((tmp_path / "far").rglob(".tmp-*"))
+    (tmp_path / "home/.ssh/id_ed25519").unlink()
+    _file_system.cache_clear()
+    with pytest.raises(InputError, match="no keys that open"):
+        place.read("room_a/input.txt")
 
 
 @needs_s3
