@@ -32,6 +32,9 @@ class Registry(Generic[T]):
         third_party = {entry.name for entry in entry_points(group=self.group)}
         return [*self.builtin, *sorted(third_party - set(self.builtin))]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self.builtin or name in self.names()  # looking through entry points takes milliseconds
+
     def load(self, name: str) -> T:
         """Import and return the factory called `name`; PluginError if it is unknown or cannot be imported."""
         try:

@@ -174,12 +174,14 @@ def judge(observations: Observations, rendered: RenderedEvidence, rules: FusionR
     proposed = list(proposals(observations, rendered))
     common = rules.trust.scaled(gather(case_of(proposed[0], observations, rendered), OF_THE_PAIR))
     for index, proposal in enumerate(proposed):
+        replaceable = confidence + rules.fusion.switch_margin < 1  # no confidence is higher
+        asked = np.flatnonzero(replaceable & np.isfinite(proposal.disparity))
         case = case_of(proposal, observations, rendered)
-        trusted = confidence_in(proposal.kind, case, common, rules.trust)
-        better = trusted > confidence + rules.fusion.switch_margin
-        disparity = np.where(better, proposal.disparity, disparity)
-        confidence = np.where(better, trusted, confidence)
-        source = np.where(better, index, source)
+        trusted = confidence_in(proposal.kind, case, common, rules.trust, asked)
+        better = trusted > confidence.take(asked) + rules.fusion.switch_margin
+        chosen = asked[better]
+        disparity.flat[chosen], confidence.flat[chosen] = proposal.disparity.take(chosen), trusted[better]
+        source.flat[chosen] = index
     kinds = tuple(proposal.kind for proposal in proposed)
     return Judged(disparity=disparity, confidence=np.maximum(confidence, 0.0), source=source, kinds=kinds)
 

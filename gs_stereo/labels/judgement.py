@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 
 from gs_stereo.labels.confidence import quantised
 from gs_stereo.labels.evidence import EVIDENCE, OF_THE_PAIR, Case, gather
@@ -29,12 +29,17 @@ def case_of(proposal: Proposal, observations: Observations, rendered: RenderedEv
 
 
 def confidence_in(
-    kind: str, case: Case, common: Mapping[str, Float32[np.ndarray, "h w"]], trust: TrustModel
-) -> Float[np.ndarray, "h w"]:
-    """Confidence that a disparity is right within 1 px; -inf where there is none. common: `OF_THE_PAIR`, scaled."""
+    kind: str,
+    case: Case,
+    common: Mapping[str, Float32[np.ndarray, "h w"]],
+    trust: TrustModel,
+    pixels: Int[np.ndarray, "n"],
+) -> Float[np.ndarray, "n"]:
+    """Confidence that a disparity is right within 1 px, at some pixels. common: `OF_THE_PAIR`, scaled."""
     own = gather(case, [name for name in EVIDENCE if name not in OF_THE_PAIR])
-    judgement = trust.judge_scaled(kind, {**common, **trust.scaled(own)}, case.disparity.shape)
-    return np.where(np.isfinite(case.disparity), judgement.confidence, -np.inf)
+    scaled = trust.scaled({name: values.take(pixels) for name, values in own.items()})
+    shared = {name: values.take(pixels) for name, values in common.items()}
+    return trust.judge_scaled(kind, shared | scaled, pixels.shape).confidence
 
 
 def calibrated(
@@ -42,5 +47,7 @@ def calibrated(
 ) -> StereoLabel:
     """A single source's label with the confidence that the trust model has in it. observations: that source alone."""
     case = case_of(proposal, observations, rendered)
-    confidence = confidence_in(proposal.kind, case, trust.scaled(gather(case, OF_THE_PAIR)), trust)
+    pixels, confidence = np.flatnonzero(np.isfinite(case.disparity)), np.full(case.disparity.shape, -np.inf)
+    common = trust.scaled(gather(case, OF_THE_PAIR))
+    confidence.flat[pixels] = confidence_in(proposal.kind, case, common, trust, pixels)
     return replace(label, confidence=quantised(confidence, np.isfinite(label.disparity)))

@@ -45,12 +45,12 @@ def make_source(settings: LabelSettings) -> LabelSource:
 
     PluginError if there is none of that name, ConfigError if it lacks a setting.
     """
-    if settings.expert in LABEL_SOURCES.names():
+    if settings.expert in LABEL_SOURCES:
         return LABEL_SOURCES.load(settings.expert)(settings)
     from gs_stereo.labels.matcher import MatcherSource
 
     name = settings.expert.removeprefix(MATCHER_PREFIX)
-    if name not in MATCHERS.names():
+    if name not in MATCHERS:
         raise PluginError(f"There is no expert called {name!r}; use one of: {', '.join(source_names())}.")
     return MatcherSource(settings, name)
 

@@ -35,7 +35,7 @@ class ExpertsConfig(Config):
 
     def of(self, expert: str) -> MatcherSettings:
         """The settings of an expert; PluginError if there is none of that name, ConfigError if an option is missing."""
-        if expert not in MATCHERS.names():
+        if expert not in MATCHERS:
             raise PluginError(f"There is no expert called {expert!r}; use one of: {', '.join(MATCHERS.names())}.")
         if expert not in ExpertsConfig.model_fields:
             return MatcherSettings()  # a third party's, which knows its own

@@ -23,6 +23,8 @@ _LEAST_SIGMA_PX = 0.5
 _STEP_TRUNCATION_PX = 1.0
 _FLAT_VARIANCE = 0.5
 _FLAT_PRIOR = 30.0
+Offer = tuple[Float[np.ndarray, "3 n"], Float[np.ndarray, "n"]]
+"""Planes of some pixels, and their photometric costs."""
 
 
 def planes_of(inverse_depth: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "3 h w"]:
@@ -83,8 +85,8 @@ class Refiner:
     def descend(self, reach_px: float) -> None:
         """Offer the vertex of a parabola through three depths."""
         step = reach_px / self.reference_px
-        ahead, behind = (self._moved_energy(sign * step) for sign in (1, -1))
-        here = self._energy(self._all, self.planes, self.costs.cost)
+        moved = [self._moved(sign * step) for sign in (1, -1)]
+        ahead, behind, here = self._energies(self._all, [*moved, (self.planes, self.costs.cost)])
         bend = ahead - 2 * here + behind
         convex = bend > _LEAST_GAIN
         vertex = np.where(convex, 0.5 * (behind - ahead) / np.where(convex, bend, 1.0), np.sign(behind - ahead))
@@ -92,40 +94,42 @@ class Refiner:
         planes[0] += np.clip(vertex, -1, 1).astype(np.float32) * step
         self._try(self._all, planes)
 
-    def _moved_energy(self, shift: float) -> Float[np.ndarray, "n"]:
+    def _moved(self, shift: float) -> Offer:
         planes = self.planes.copy()
         planes[0] += shift
-        cost = self.problem.patch_costs(self._window, self._all, planes).cost
-        return self._energy(self._all, planes, cost)
+        return planes, self.problem.patch_costs(self._window, self._all, planes).cost
 
     def _try(self, pixels: Int[np.ndarray, "n"], planes: Float[np.ndarray, "3 n"]) -> None:
-        change = np.abs(planes - self.planes[:, pixels])
+        change = np.abs(planes - self.planes.take(pixels, axis=1))
         reach = change[0] + self.config.window_radius_px * (change[1] + change[2])
-        worth = (planes[0] > 0) & (reach * self.reference_px > _SAME_PX)
-        pixels, planes = pixels[worth], planes[:, worth]
+        worth = np.flatnonzero((planes[0] > 0) & (reach * self.reference_px > _SAME_PX))
+        pixels, planes = pixels[worth], planes.take(worth, axis=1)
         if len(pixels) == 0:
             return
         found = self.problem.patch_costs(self._window, pixels, planes)
-        old = self._energy(pixels, self.planes[:, pixels], self.costs.cost[pixels])
-        better = self._energy(pixels, planes, found.cost) < old - _LEAST_GAIN
+        known = self.planes.take(pixels, axis=1), self.costs.cost[pixels]
+        new, old = self._energies(pixels, [(planes, found.cost), known])
+        better = np.flatnonzero(new < old - _LEAST_GAIN)
         taken = pixels[better]
-        self.planes[:, taken] = planes[:, better]
+        self.planes[:, taken] = planes.take(better, axis=1)
         self.costs.cost[taken] = found.cost[better]
-        self.costs.by_view[:, taken] = found.by_view[:, better]
+        self.costs.by_view[:, taken] = found.by_view.take(better, axis=1)
 
-    def _energy(self, pixels: np.ndarray, planes: np.ndarray, cost: np.ndarray) -> Float[np.ndarray, "n"]:
-        energy = cost.astype(np.float32, copy=True)
+    def _energies(self, pixels: Int[np.ndarray, "n"], offers: Sequence[Offer]) -> list[Float[np.ndarray, "n"]]:
+        """The energy of each offer of planes at the same pixels."""
+        energies = [cost.astype(np.float32, copy=True) for _, cost in offers]
         for (dy, dx), beside, link in zip(_NEIGHBOURS, self._beside, self._links, strict=True):
-            other = self.planes[:, beside[pixels]]
-            half_way = planes[0] + 0.5 * (dx * planes[1] + dy * planes[2])
-            other_half_way = other[0] - 0.5 * (dx * other[1] + dy * other[2])
-            gap_px = np.abs(half_way - other_half_way) * self.reference_px
-            energy += self.config.smoothness * link[pixels] * np.minimum(gap_px, _STEP_TRUNCATION_PX)
-        guess, width = (values[pixels] for values in self._prior)
-        away = np.minimum(np.abs(planes[0] - guess) / width, 1.0)
-        trust = 1 + _FLAT_PRIOR * self._flatness[pixels]
-        energy += self.config.prior_weight * trust * np.nan_to_num(away)
-        return energy
+            slope, half = (1, 0.5 * dx) if dx else (2, 0.5 * dy)
+            other_half_way = (self.planes[0] - half * self.planes[slope]).take(beside.take(pixels))
+            tie = self.config.smoothness * link.take(pixels)
+            for energy, (planes, _) in zip(energies, offers, strict=True):
+                gap_px = np.abs(planes[0] + half * planes[slope] - other_half_way) * self.reference_px
+                energy += tie * np.minimum(gap_px, _STEP_TRUNCATION_PX)
+        guess, width = (values.take(pixels) for values in self._prior)
+        trust = self.config.prior_weight * (1 + _FLAT_PRIOR * self._flatness.take(pixels))
+        for energy, (planes, _) in zip(energies, offers, strict=True):
+            energy += trust * np.nan_to_num(np.minimum(np.abs(planes[0] - guess) / width, 1.0))
+        return energies
 
 
 def _beside(pixels: Int[np.ndarray, "h w"], dy: int, dx: int) -> Int[np.ndarray, "h w"]:

@@ -83,7 +83,7 @@ class LabelStage(Stage):
     """Publishes `<split>-*.h5`, `dataset.json`, the card `README.md` and `croissant.json`."""
 
     name = "label"
-    version = 7
+    version = 8
     config_type = LabelStageConfig
 
     def folder(self, config: LabelStageConfig) -> str:

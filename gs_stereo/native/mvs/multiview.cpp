@@ -29,6 +29,8 @@ inline int omp_get_thread_num() { return 0; }
 #define GS_CLONES
 #endif
 
+#define GS_INLINE inline __attribute__((always_inline))  // so that it is compiled for the level of its caller
+
 GS_LIBRARY({"View", sizeof(View)}, {"Sweep", sizeof(Sweep)}, {"Patches", sizeof(Patches)}, {"Planes", sizeof(Planes)},
            {"Volume", sizeof(Volume)})
 
@@ -40,15 +42,17 @@ constexpr int kMaxSamples = 128;
 constexpr int kMaxViews = 62;
 constexpr int kMaxRadius = 16;
 constexpr int64_t kChunk = 2048;
+constexpr int kLanes = 16;    // pixels side by side: one register of AVX-512
+constexpr int kUnrolled = 4;  // samples between two looks at the sums
 constexpr int kBand = 16;  // rows whose costs of all planes stay in the cache
 constexpr float kLeastDepthRatio = 1e-3f;
 
 // By value: references, as std::min returns them, keep loops from being vectorised. 0 for what is no number.
-inline float clamped(float value, float top) { return value > 0 ? value < top ? value : top : 0; }
+GS_INLINE float clamped(float value, float top) { return value > 0 ? value < top ? value : top : 0; }
 
 // The gray value at a place inside a view whose rows have `stride` words, bilinear. Callers keep both in variables of
 // their own: read from the view for every sample, they cost the patch kernel a tenth of its time.
-inline float sampled(const uint32_t* quads, int32_t stride, float x, float y) {
+GS_INLINE float sampled(const uint32_t* quads, int32_t stride, float x, float y) {
   const int32_t column = static_cast<int32_t>(x), line = static_cast<int32_t>(y);
   const float fx = x - static_cast<float>(column), fy = y - static_cast<float>(line);
   const uint32_t quad = quads[line * stride + column];
@@ -60,128 +64,216 @@ inline float sampled(const uint32_t* quads, int32_t stride, float x, float y) {
   return top + fy * (low - top);
 }
 
-// The left window: weights that sum to one, and weight times the deviation from the mean.
-struct Window {
-  alignas(64) float weight[kMaxSamples];
-  alignas(64) float deviation[kMaxSamples];
-  float mean, variance;
+// Of pixels that are worked on side by side: what a view's window is compared with. Left weights sum to one; deviation:
+// weight times the deviation from the mean.
+struct Windows {
+  alignas(64) float weight[kMaxSamples][kLanes], deviation[kMaxSamples][kLanes];
+  alignas(64) float mean[kLanes], variance[kLanes];
 };
 
-// The sampling pattern, padded by samples of weight zero.
+// Pixels side by side, with a plane each.
+struct Lanes {
+  alignas(64) int32_t x[kLanes], y[kLanes];
+  alignas(64) float w[kLanes], w_x[kLanes], w_y[kLanes];
+};
+
+// Sampling offsets and weights, padded by samples of weight zero.
 struct Pattern {
-  alignas(64) float dx[kMaxSamples], dy[kMaxSamples];
-  int32_t padded;
+  int32_t dx[kMaxSamples], dy[kMaxSamples], padded;
+  float weight[kMaxSamples];
 };
 
 Pattern padded_pattern(const Patches& patches) {
   Pattern pattern{};
   for (int s = 0; s < patches.sample_count; ++s) {
-    pattern.dx[s] = static_cast<float>(patches.samples[2 * s]);
-    pattern.dy[s] = static_cast<float>(patches.samples[2 * s + 1]);
+    pattern.dx[s] = patches.samples[2 * s];
+    pattern.dy[s] = patches.samples[2 * s + 1];
+    pattern.weight[s] = patches.sample_weights[s];
   }
-  pattern.padded = std::min(kMaxSamples, (patches.sample_count + 15) / 16 * 16);
+  pattern.padded = (patches.sample_count + kUnrolled - 1) / kUnrolled * kUnrolled;
   return pattern;
 }
 
-inline void fill_window(const Sweep& sweep, const Patches& patches, const Pattern& pattern, int x, int y,
-                        Window& window) {
-  const int width = sweep.width, height = sweep.height;
-  const uint8_t* middle = sweep.rgb + 3 * (static_cast<size_t>(y) * width + x);
-  float sum = 0, mean = 0, value[kMaxSamples];
-  for (int s = 0; s < patches.sample_count; ++s) {
-    const int i = x + patches.samples[2 * s], j = y + patches.samples[2 * s + 1];
-    if (i < 0 || j < 0 || i >= width || j >= height) {
-      window.weight[s] = value[s] = 0;
-      continue;
-    }
-    const size_t index = static_cast<size_t>(j) * width + i;
-    const uint8_t* colour = sweep.rgb + 3 * index;
-    const int difference = std::max({std::abs(colour[0] - middle[0]), std::abs(colour[1] - middle[1]),
-                                     std::abs(colour[2] - middle[2])});
-    window.weight[s] = patches.sample_weights[s] * patches.colour_weights[difference];
-    value[s] = sweep.gray[index];
-    sum += window.weight[s];
-    mean += window.weight[s] * value[s];
+// The left image: red, green, blue and gray in the bytes of one word, lowest byte first, so that one load gets a pixel.
+std::vector<uint32_t> packed(const Sweep& sweep) {
+  std::vector<uint32_t> words(static_cast<size_t>(sweep.width) * sweep.height);
+  for (size_t i = 0; i < words.size(); ++i) {
+    const uint8_t* colour = sweep.rgb + 3 * i;
+    words[i] = colour[0] | colour[1] << 8 | colour[2] << 16 | static_cast<uint32_t>(sweep.gray[i]) << 24;
   }
-  mean /= sum;
-  window.mean = mean;
-  window.variance = 0;
-  for (int s = 0; s < patches.sample_count; ++s) {
-    window.weight[s] /= sum;
-    const float centred = value[s] - mean;
-    window.deviation[s] = window.weight[s] * centred;
-    window.variance += window.deviation[s] * centred;
-  }
-  for (int s = patches.sample_count; s < pattern.padded; ++s) window.weight[s] = window.deviation[s] = 0;
+  return words;
 }
 
-// 1 - correlation of the window with its image under the plane; negative if the centre does not fall into the view, NaN
-// if no sample is like the centre, so that the window has no weight.
-inline float view_cost(const Sweep& sweep, const Pattern& pattern, const View& view, const Window& window,
-                       const float centre[2], const float plane[3]) {
-  float at[3], along_x[3], along_y[3];
-  for (int k = 0; k < 3; ++k) {
-    const float* row = view.rotation + 3 * k;
-    at[k] = row[0] * centre[0] + row[1] * centre[1] + row[2] + plane[0] * view.shift[k];
-    along_x[k] = row[0] + plane[1] * view.shift[k];
-    along_y[k] = row[1] + plane[2] * view.shift[k];
+GS_INLINE int32_t difference_of(uint32_t word, uint32_t other, int shift) {
+  return std::abs(static_cast<int32_t>(word >> shift & 255) - static_cast<int32_t>(other >> shift & 255));
+}
+
+// words: of `packed`.
+GS_INLINE void fill_windows(const Sweep& sweep, const uint32_t* words, const Pattern& pattern,
+                            const float* colour_weights, const Lanes& lanes, Windows& windows) {
+  const int32_t width = sweep.width, right = width - 1, bottom = sweep.height - 1;
+  alignas(64) uint32_t middle[kLanes];
+  alignas(64) float sum[kLanes] = {}, mean[kLanes] = {}, variance[kLanes] = {};
+#pragma omp simd
+  for (int l = 0; l < kLanes; ++l) middle[l] = words[lanes.y[l] * width + lanes.x[l]];
+  for (int s = 0; s < pattern.padded; ++s) {
+    const int32_t dx = pattern.dx[s], dy = pattern.dy[s];
+    const float near = pattern.weight[s];
+    float *const weight = windows.weight[s], *const value = windows.deviation[s];
+#pragma omp simd
+    for (int l = 0; l < kLanes; ++l) {
+      const int32_t i = lanes.x[l] + dx, j = lanes.y[l] + dy;
+      const int32_t column = i > 0 ? i < right ? i : right : 0, row = j > 0 ? j < bottom ? j : bottom : 0;
+      const uint32_t word = words[row * width + column], own = middle[l];
+      const int32_t red = difference_of(word, own, 0), green = difference_of(word, own, 8),
+                    blue = difference_of(word, own, 16);
+      const int32_t larger = red > green ? red : green, largest = larger > blue ? larger : blue;
+      const float inside = ((column == i) & (row == j)) ? near : 0.0f, alike = inside * colour_weights[largest];
+      weight[l] = alike;
+      value[l] = static_cast<float>(static_cast<int32_t>(word >> 24));
+      sum[l] += alike;
+      mean[l] += alike * value[l];
+    }
   }
-  if (!(at[2] > kLeastDepthRatio)) return -1;
-  const float scale = 1 / at[2], u = at[0] * scale, v = at[1] * scale;
+#pragma omp simd
+  for (int l = 0; l < kLanes; ++l) {
+    sum[l] = 1 / sum[l];
+    mean[l] *= sum[l];
+  }
+  for (int s = 0; s < pattern.padded; ++s) {
+    float *const weight = windows.weight[s], *const deviation = windows.deviation[s];
+#pragma omp simd
+    for (int l = 0; l < kLanes; ++l) {
+      const float centred = deviation[l] - mean[l];
+      weight[l] *= sum[l];
+      deviation[l] = weight[l] * centred;
+      variance[l] += deviation[l] * centred;
+    }
+  }
+  std::copy_n(mean, kLanes, windows.mean);
+  std::copy_n(variance, kLanes, windows.variance);
+}
+
+// 1 - correlation of the windows with their images under the planes. NaN where the centre does not fall into the view,
+// and where no sample is like the centre, so that the window has no weight.
+GS_INLINE void view_costs(const View& view, const Pattern& pattern, const Windows& windows, const Lanes& lanes,
+                          float noise_variance, float* costs) {
   const float right = static_cast<float>(view.width - 1), bottom = static_cast<float>(view.height - 1);
-  if (!(u >= 0 && v >= 0 && u <= right && v <= bottom)) return -1;
-  const float u_x = (along_x[0] - u * along_x[2]) * scale, u_y = (along_y[0] - u * along_y[2]) * scale;
-  const float v_x = (along_x[1] - v * along_x[2]) * scale, v_y = (along_y[1] - v * along_y[2]) * scale;
   const uint32_t* const quads = view.quads;
   const int32_t stride = view.width;
-  float mean = 0, square = 0, covariance = 0;
-#pragma omp simd reduction(+ : mean, square, covariance)
-  for (int s = 0; s < pattern.padded; ++s) {
-    const float x = clamped(u + pattern.dx[s] * u_x + pattern.dy[s] * u_y, right);
-    const float y = clamped(v + pattern.dx[s] * v_x + pattern.dy[s] * v_y, bottom);
-    const float value = sampled(quads, stride, x, y) - window.mean;  // near zero, so that the squares keep their digits
-    const float weighted = window.weight[s] * value;
-    mean += weighted;
-    square += weighted * value;
-    covariance += window.deviation[s] * value;
+  const float* const r = view.rotation;
+  const float shift_x = view.shift[0], shift_y = view.shift[1], shift_z = view.shift[2];
+  alignas(64) float u[kLanes], v[kLanes], u_x[kLanes], u_y[kLanes], v_x[kLanes], v_y[kLanes], seen[kLanes];
+  alignas(64) float mean[kLanes] = {}, square[kLanes] = {}, covariance[kLanes] = {};
+#pragma omp simd
+  for (int l = 0; l < kLanes; ++l) {
+    const float x = static_cast<float>(lanes.x[l]), y = static_cast<float>(lanes.y[l]);
+    const float w = lanes.w[l], w_x = lanes.w_x[l], w_y = lanes.w_y[l];
+    const float z = r[6] * x + r[7] * y + r[8] + w * shift_z;
+    const bool front = z > kLeastDepthRatio;
+    const float scale = 1 / (front ? z : 1.0f);
+    u[l] = (r[0] * x + r[1] * y + r[2] + w * shift_x) * scale;
+    v[l] = (r[3] * x + r[4] * y + r[5] + w * shift_y) * scale;
+    const float z_x = r[6] + w_x * shift_z, z_y = r[7] + w_y * shift_z;
+    u_x[l] = (r[0] + w_x * shift_x - u[l] * z_x) * scale;
+    u_y[l] = (r[1] + w_y * shift_x - u[l] * z_y) * scale;
+    v_x[l] = (r[3] + w_x * shift_y - v[l] * z_x) * scale;
+    v_y[l] = (r[4] + w_y * shift_y - v[l] * z_y) * scale;
+    seen[l] = (front & (u[l] >= 0) & (v[l] >= 0) & (u[l] <= right) & (v[l] <= bottom)) ? 1.0f : 0.0f;
   }
-  const float variance = std::max(square - mean * mean, 0.0f);
-  const float norm = std::sqrt((window.variance + sweep.noise_variance) * (variance + sweep.noise_variance));
-  return std::max(1 - covariance / norm, 0.0f);
-}
-
-// Mean of the best costs: of half the views that see the pixel, at least two and at most `best`. With one view, or
-// none, the missing cost stands in.
-inline float best_mean(float* costs, int count, int best, float missing) {
-  int half = std::min(best, std::max((count + 1) / 2, 2));
-  while (count < half) costs[count++] = missing;
-  for (int k = 1; k < count; ++k) {  // insertion sort: the fastest for a handful of numbers
-    const float value = costs[k];
-    int place = k;
-    for (; place > 0 && costs[place - 1] > value; --place) costs[place] = costs[place - 1];
-    costs[place] = value;
-  }
-  float sum = 0;
-  for (int k = 0; k < half; ++k) sum += costs[k];
-  return sum / static_cast<float>(half);
-}
-
-GS_CLONES void cost_range(const Sweep& sweep, const Pattern& pattern, const Patches& patches, int64_t from,
-                          int64_t to) {
-  Window window;
-  float costs[kMaxViews + 2];
-  for (int64_t i = from; i < to; ++i) {
-    const int x = patches.pixels[i] % sweep.width, y = patches.pixels[i] / sweep.width;
-    fill_window(sweep, patches, pattern, x, y, window);
-    const float centre[2] = {static_cast<float>(x), static_cast<float>(y)};
-    const float plane[3] = {patches.planes[i], patches.planes[patches.count + i], patches.planes[2 * patches.count + i]};
-    int seen = 0;
-    for (int k = 0; k < sweep.view_count; ++k) {
-      const float found = view_cost(sweep, pattern, sweep.views[k], window, centre, plane);
-      if (found >= 0) costs[seen++] = found;
-      patches.by_view[k * patches.count + i] = found >= 0 ? found : NAN;
+  for (int s = 0; s < pattern.padded; s += kUnrolled) {
+#pragma omp simd
+    for (int l = 0; l < kLanes; ++l) {
+      float sum_of = 0, square_of = 0, product_of = 0;
+      for (int k = s; k < s + kUnrolled; ++k) {
+        const float dx = static_cast<float>(pattern.dx[k]), dy = static_cast<float>(pattern.dy[k]);
+        const float x = clamped(u[l] + dx * u_x[l] + dy * u_y[l], right);
+        const float y = clamped(v[l] + dx * v_x[l] + dy * v_y[l], bottom);
+        const float value = sampled(quads, stride, x, y) - windows.mean[l];  // near zero: the squares keep their digits
+        const float weighted = windows.weight[k][l] * value;
+        sum_of += weighted;
+        square_of += weighted * value;
+        product_of += windows.deviation[k][l] * value;
+      }
+      mean[l] += sum_of;
+      square[l] += square_of;
+      covariance[l] += product_of;
     }
-    patches.cost[i] = best_mean(costs, seen, patches.best_views, sweep.missing_cost);
+  }
+#pragma omp simd
+  for (int l = 0; l < kLanes; ++l) {
+    const float spread = square[l] - mean[l] * mean[l], variance = spread > 0 ? spread : 0;
+    const float found =
+        1 - covariance[l] / std::sqrt((windows.variance[l] + noise_variance) * (variance + noise_variance));
+    costs[l] = seen[l] > 0 ? found < 0 ? 0.0f : found : NAN;
+  }
+}
+
+// The lowest costs of a pixel's views, in order, and how many views see it.
+struct Best {
+  alignas(64) float cost[kMaxViews][kLanes];
+  alignas(64) int32_t seen[kLanes] = {};
+
+  explicit Best(int count) { std::fill_n(&cost[0][0], count * kLanes, INFINITY); }
+
+  GS_INLINE void add(const float* costs, int count) {
+    alignas(64) float left[kLanes];
+#pragma omp simd
+    for (int l = 0; l < kLanes; ++l) {
+      seen[l] += costs[l] >= 0;
+      left[l] = costs[l] >= 0 ? costs[l] : INFINITY;
+    }
+    for (int rank = 0; rank < count; ++rank) {
+#pragma omp simd
+      for (int l = 0; l < kLanes; ++l) {
+        const float kept = cost[rank][l], other = left[l];
+        cost[rank][l] = other < kept ? other : kept;
+        left[l] = other < kept ? kept : other;
+      }
+    }
+  }
+
+  // Of half the views that see the pixel, at least two and at most `count`. With one view, or none, the missing cost
+  // stands in.
+  GS_INLINE void means(int count, float missing, float* answer) const {
+    alignas(64) float sum[kLanes] = {}, used[kLanes] = {};
+    for (int rank = 0; rank < count; ++rank) {
+#pragma omp simd
+      for (int l = 0; l < kLanes; ++l) {
+        const bool counts = (rank < 2) | (rank < (seen[l] + 1) / 2);
+        sum[l] += counts ? rank < seen[l] ? cost[rank][l] : missing : 0.0f;
+        used[l] += counts ? 1.0f : 0.0f;
+      }
+    }
+    for (int l = 0; l < kLanes; ++l) answer[l] = sum[l] / used[l];
+  }
+};
+
+GS_CLONES void cost_range(const Sweep& sweep, const uint32_t* words, const Pattern& pattern, const Patches& patches,
+                          int64_t from, int64_t to) {
+  const int best_views = std::min(patches.best_views, kMaxViews);
+  Windows windows;
+  Lanes lanes;
+  alignas(64) float costs[kLanes];
+  for (int64_t start = from; start < to; start += kLanes) {
+    const int filled = static_cast<int>(std::min<int64_t>(kLanes, to - start));
+    for (int l = 0; l < kLanes; ++l) {
+      const int64_t i = start + std::min(l, filled - 1);
+      lanes.x[l] = patches.pixels[i] % sweep.width;
+      lanes.y[l] = patches.pixels[i] / sweep.width;
+      lanes.w[l] = patches.planes[i];
+      lanes.w_x[l] = patches.planes[patches.count + i];
+      lanes.w_y[l] = patches.planes[2 * patches.count + i];
+    }
+    fill_windows(sweep, words, pattern, patches.colour_weights, lanes, windows);
+    Best best(best_views);
+    for (int k = 0; k < sweep.view_count; ++k) {
+      view_costs(sweep.views[k], pattern, windows, lanes, sweep.noise_variance, costs);
+      std::copy_n(costs, filled, patches.by_view + k * patches.count + start);
+      best.add(costs, best_views);
+    }
+    best.means(best_views, sweep.missing_cost, costs);
+    std::copy_n(costs, filled, patches.cost + start);
   }
 }
 
@@ -222,7 +314,7 @@ void check(const Sweep& sweep, const Planes& planes) {
 
 // What a view shows along row y of the left image if all lies on one plane, less 128, so that squares keep their
 // digits; and 1 where it sees the pixel.
-inline void warp_row(const View& view, float inverse_depth, int y, int width, float* value, float* seen) {
+GS_INLINE void warp_row(const View& view, float inverse_depth, int y, int width, float* value, float* seen) {
   const float* r = view.rotation;
   float first[3];
   for (int k = 0; k < 3; ++k)
@@ -263,7 +355,7 @@ struct Band {
   }
 
   // Means of a * b over the windows of row y.
-  inline void window_means(const std::vector<float>& a, const std::vector<float>& b, int y, std::vector<float>& means) {
+  GS_INLINE void window_means(const std::vector<float>& a, const std::vector<float>& b, int y, std::vector<float>& means) {
     const float *first = &a[y * stride], *second = &b[y * stride];
     float *column = columns.data(), *mean_of = means.data();
     for (int x = 0; x < stride; ++x) column[x] = first[x] * second[x];
@@ -410,10 +502,11 @@ GS_EXPORT int32_t gs_patch_costs(const Sweep* sweep, const Patches* patches) {
   return gs::guarded("The multi-view kernel ran out of memory; use fewer pixels at a time.", [&] {
     check(*sweep, *patches);
     const Pattern pattern = padded_pattern(*patches);
+    const std::vector<uint32_t> words = packed(*sweep);
     const int64_t chunks = (patches->count + kChunk - 1) / kChunk;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->threads)
     for (int64_t k = 0; k < chunks; ++k)
-      cost_range(*sweep, pattern, *patches, k * kChunk, std::min(patches->count, (k + 1) * kChunk));
+      cost_range(*sweep, words.data(), pattern, *patches, k * kChunk, std::min(patches->count, (k + 1) * kChunk));
   });
 }
 

@@ -11,7 +11,8 @@ from trust_models import one_eyed
 
 from gs_stereo.labels.config import FusionConfig, LabelConfig
 from gs_stereo.labels.evidence import DOUBTS, EVIDENCE, OF_THE_PAIR, Case, gather
-from gs_stereo.labels.fused import FusionRules, fused_label
+from gs_stereo.labels.fused import FusionRules, fused_label, judge, proposals
+from gs_stereo.labels.judgement import case_of
 from gs_stereo.labels.observations import (
     MULTIBASELINE,
     PHOTOS,
@@ -24,6 +25,7 @@ from gs_stereo.labels.observations import (
     ViewDepth,
 )
 from gs_stereo.labels.rendered import rendered_evidence
+from gs_stereo.labels.trust import load_trust
 from gs_stereo.types import DisparityPrediction, LabelFlag
 
 BOARDS = (Board(disparity_px=4.0), Board(disparity_px=20.0, x_from=70, x_to=100))
@@ -134,6 +136,26 @@ def test_a_matcher_fills_where_the_splat_has_nothing() -> None:
     label = fused_label(sources, RULES)
     np.testing.assert_allclose(label.disparity, disparity, rtol=1e-6)
     np.testing.assert_array_equal(is_set(label, LabelFlag.FROM_SPLAT)[:, 120], np.arange(40) != 3)
+
+
+def test_sources_are_asked_only_where_their_answer_can_matter() -> None:
+    """The same as asking all of them everywhere."""
+    pair, disparity, _ = board_pair(BOARDS)
+    off = np.random.default_rng(0).normal(size=disparity.shape) * np.linspace(0, 2, disparity.shape[1])
+    photos, answer = np.where(disparity < 5, np.abs(disparity + off), np.nan), matched(np.abs(disparity + off[::-1]))
+    views = {VIEWS: view_depth(disparity), PHOTOS: view_depth(photos, cost=0.05, few=0.2, colour_levels=1.0)}
+    seen, trust, margin = Observations(pair=pair, views=views, matched={"any": answer}), load_trust(), 0.04
+    rendered = rendered_evidence(pair, RULES.labels)
+    confidence, source = np.full(disparity.shape, -np.inf), np.full(disparity.shape, -1)
+    for index, proposal in enumerate(proposals(seen, rendered)):
+        trusted = trust.judge(proposal.kind, gather(case_of(proposal, seen, rendered))).confidence
+        better = np.isfinite(proposal.disparity) & (trusted > confidence + margin)
+        confidence, source = np.where(better, trusted, confidence), np.where(better, index, source)
+    judged = judge(seen, rendered, replace(RULES, trust=trust, fusion=FusionConfig(switch_margin=margin)))
+    assert (confidence > 1 - margin).any()
+    assert {0, 1} <= set(np.unique(source))
+    np.testing.assert_array_equal(judged.source, source)
+    np.testing.assert_allclose(judged.confidence, confidence, atol=1e-6)
 
 
 def test_experts_are_compared_only_where_the_right_eye_sees() -> None:
