@@ -1,5 +1,4 @@
-"""Truth planted into a capture: virtual objects of known shape in its own photos, and how wrong their labels are.
+"""How wrong the labels of a capture are on objects that were planted into its photos, and what can be promised of them.
 
-The plan says where objects stand, `planting` draws them into photos, `truth` says what a pair should show of them, and
-`scores` compares labels with it. What the labels are made by knows nothing of this.
+What the labels are made by knows nothing of this.
 """

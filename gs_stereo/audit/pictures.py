@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gs_stereo.audit.truth import NO_OBJECT, PlantedTruth
 from gs_stereo.datasets.schema import ShardSample
 from gs_stereo.imaging.colour_maps import coloured, error_colours, shown_range, side_by_side
 from gs_stereo.imaging.images import write_png
+from gs_stereo.planting.truth import NO_OBJECT, PlantedTruth
 
 _DIMMED = 0.35
 

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
 
 from gs_stereo.audit.guarantee import LEVELS, PROMISED_SHARES, ConfidenceCut, LevelCounts, confidence_cut
-from gs_stereo.audit.objects import KINDS, ObjectKind
-from gs_stereo.audit.truth import NO_OBJECT, PlantedTruth
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.core.records import Measured, Record
 from gs_stereo.metrics.disparity import DetectionMetrics
+from gs_stereo.planting.objects import KINDS, ObjectKind
+from gs_stereo.planting.truth import NO_OBJECT, PlantedTruth
 from gs_stereo.types import LabelFlag
 
 REPORT_FILE = "audit.json"

@@ -92,6 +92,8 @@ def _cells(
         config = dict(cell.config)
         if views := config.get("views_file"):  # relative to the capture, not to the planted photos
             config["views_file"] = str(paths.scene / views)
+        if stage == "render-pairs":
+            config["objects"] = 0  # those that are planted are enough
         key = f"{stage} of planted photos"
         cells.append(
             replace(

@@ -145,6 +145,9 @@ def render_pairs(
         Path | None,
         typer.Option(help="Pairs as this stereo camera would see them: a rig file, or its calibration (docs/rig.md)."),
     ] = None,
+    objects: Annotated[
+        int | None, typer.Option(help="Virtual objects with exact labels in each pair, for training.", show_default="0")
+    ] = None,
     width: Annotated[int | None, typer.Option(help="Width of the pairs, px; the photo's by default.")] = None,
     height: Annotated[int | None, typer.Option(help="Height of the pairs, px; the photo's by default.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of this set of pairs.", show_default="default")] = None,
@@ -161,6 +164,7 @@ def render_pairs(
         views_file=path_near_scene(Path(views), scene) if file and views else None,
         stack_views=stack_views,
         rig=path_near_scene(rig, scene),
+        objects=objects,
         width=width,
         height=height,
         name=name,

@@ -136,6 +136,11 @@ class ShardSample:
         return depth_from_disparity(self.disparity.astype(np.float64), self.rig.focal_times_baseline)
 
     @property
+    def scene_depth(self) -> Float[np.ndarray, "h w"]:
+        """`depth` of the scene alone: NaN on objects that were drawn before it."""
+        return np.where(self.flags & np.uint16(LabelFlag.DRAWN_OBJECT), np.nan, self.depth)
+
+    @property
     def non_occluded(self) -> Bool[np.ndarray, "h w"]:
         """Pixels that both eyes see."""
         return (self.flags & np.uint16(UNSEEN_BY_RIGHT)) == 0

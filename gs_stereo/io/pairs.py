@@ -5,7 +5,9 @@
     <folder>/geometry.h5               left_expected, left_median, left_variance, left_alpha, right_... : float32 (H, W)
                                        (absent where the images were not rendered from a scene); left_cut_out : uint8,
                                        1 = cut out of the photos (absent where nothing is); extra_00, ... : depth of the
-                                       extra views of a stack (absent of others)
+                                       extra views of a stack (absent of others); object_disparity : float32,
+                                       object_unseen, object_doubtful : uint8 (absent where no object was drawn)
+    <folder>/seen_left.png, ...        what learners are shown instead: as a camera stores it, with drawn objects
 
 The maps are lossless, and pair.json holds the sha256 of every other file. The same pair gives the same bytes.
 """
@@ -30,7 +32,7 @@ from gs_stereo.imaging.images import read_photo, write_png
 from gs_stereo.imaging.sensor import SensedPair
 from gs_stereo.io.hdf5 import HDF5_ERRORS, own_dataset
 from gs_stereo.io.views import CameraRecord
-from gs_stereo.types import DepthMaps, StereoImages, StereoPair, StereoRig
+from gs_stereo.types import DepthMaps, DrawnObjects, StereoImages, StereoPair, StereoRig
 
 PAIR_FILE = "pair.json"
 GEOMETRY_FILE = "geometry.h5"
@@ -39,6 +41,7 @@ _EYES, _CUT_OUT = ("left", "right"), "left_cut_out"
 _CLEAN = tuple(f"{eye}.png" for eye in _EYES)
 _SEEN = tuple(f"seen_{eye}.png" for eye in _EYES)
 _MAPS = tuple(item.name for item in fields(DepthMaps))
+_OBJECTS = {item.name: f"object_{item.name}" for item in fields(DrawnObjects)}
 _MAX_EXTRA_VIEWS = 99
 
 
@@ -185,9 +188,12 @@ def _geometry_bytes(pair: StereoPair) -> bytes:
         for number, depth in enumerate(pair.extra_depth):
             name, values = _extra_depth_name(number), depth.astype(np.float32)
             file.create_dataset(name, data=values, chunks=size, track_times=False, **filters)
-        if pair.left_cut_out is not None:
-            cut_out = pair.left_cut_out.astype(np.uint8)
-            file.create_dataset(_CUT_OUT, data=cut_out, chunks=size, track_times=False, **filters)
+        marks = {} if pair.left_cut_out is None else {_CUT_OUT: pair.left_cut_out}
+        if pair.objects is not None:
+            marks |= {name: getattr(pair.objects, item) for item, name in _OBJECTS.items()}
+        for name, values in marks.items():
+            values = values.astype(np.uint8 if values.dtype == np.bool_ else np.float32)
+            file.create_dataset(name, data=values, chunks=size, track_times=False, **filters)
         file.flush()
         return bytes(file.id.get_file_image())
 
@@ -199,7 +205,12 @@ def _read_geometry(path: Path, size: tuple[int, int], eyes: Sequence[str] = _EYE
             f"{eye}_depth": DepthMaps(**{name: _read_map(file, f"{eye}_{name}", size) for name in _MAPS})
             for eye in eyes
         }
-        return found | ({_CUT_OUT: _read_map(file, _CUT_OUT, size, np.uint8) > 0} if _CUT_OUT in file else {})
+        if _CUT_OUT in file:
+            found[_CUT_OUT] = _read_map(file, _CUT_OUT, size, np.uint8) > 0
+        if _OBJECTS["disparity"] in file:
+            marks = {item: _read_map(file, _OBJECTS[item], size, np.uint8) > 0 for item in ("unseen", "doubtful")}
+            found["objects"] = DrawnObjects(disparity=_read_map(file, _OBJECTS["disparity"], size), **marks)
+        return found
 
 
 def _read_stack_depth(folder: Path, header: PairHeader) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from jaxtyping import Bool
 
 from gs_stereo.errors import InputError, PluginError
 from gs_stereo.labels.config import LabelSettings
+from gs_stereo.labels.objects import with_objects
 from gs_stereo.labels.protocol import LabelSource
 from gs_stereo.labels.sky import sky_of, with_sky
 from gs_stereo.matching.protocol import MATCHERS
@@ -75,7 +76,9 @@ def label_pair(
     if settings.min_confidence:
         label = _confident(label, settings.min_confidence)
     if isinstance(pair, StereoPair) and pair.left_cut_out is not None:
-        return without(label, pair.left_cut_out)
+        label = without(label, pair.left_cut_out)
+    if isinstance(pair, StereoPair) and pair.objects is not None:
+        label = with_objects(label, pair.objects)
     return label
 
 

@@ -134,8 +134,8 @@ def labels_of(samples: DatasetSamples) -> dict[str, LabelOfView]:
     for view_id, number in first.items():
         sample = samples.read(number)
         part = (slice(None, None, _THINNED), slice(None, None, _THINNED))
-        wanted = (sample.flags[part] & np.uint16(LabelFlag.CUT_OUT | LabelFlag.SKY)) == 0
-        found[view_id] = LabelOfView(depth=sample.depth[part], wanted=wanted)
+        wanted = (sample.flags[part] & np.uint16(LabelFlag.CUT_OUT | LabelFlag.SKY | LabelFlag.DRAWN_OBJECT)) == 0
+        found[view_id] = LabelOfView(depth=sample.scene_depth[part], wanted=wanted)
     return found
 
 

@@ -28,7 +28,7 @@ class PointAgreement:
 
 def compare_with_points(sample: ShardSample, scene: SparseScene, min_points: int) -> PointAgreement:
     """Compare a label with the points that its photo (or the photo nearest to a virtual view) has observed."""
-    camera, depth = sample.rig.left, sample.depth
+    camera, depth = sample.rig.left, sample.scene_depth
     points = _observed_points(camera, depth, scene)
     image_xy, point_depth = project(camera, points)
     seen = inside(camera, image_xy)

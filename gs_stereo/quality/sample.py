@@ -137,7 +137,7 @@ def _small_view(sample: ShardSample) -> SmallView:
         view_id=sample.view_id,
         camera=sample.rig.left,
         baseline=sample.baseline,
-        depth=sample.depth[part].astype(np.float32),
+        depth=sample.scene_depth[part].astype(np.float32),
         stride=stride,
         thumbnail=np.asarray(cv2.resize(gray, THUMBNAIL, interpolation=cv2.INTER_AREA)),
     )

@@ -163,6 +163,13 @@ class PairsConfig(Config):
         description="guards.min_seen_share of stacks, whose outermost views are shown to learners in full: at 0.83 the "
         "border of a view is smeared over a seventh of its width.",
     )
+    objects: int = Field(
+        default=0,
+        ge=0,
+        le=200,
+        description="Virtual objects that fly before the scene in each pair, for training: labels are exact on them, "
+        "and flagged.",
+    )
     guards: GuardsConfig = Field(default=GuardsConfig(), description="Which views are refused.")
 
     @field_validator("target_disparity_px", mode="before")
@@ -181,6 +188,8 @@ class PairsConfig(Config):
                 raise ValueError(f"each {name} must differ from the others")
         if any(not abs(offset) < float("inf") for offset in self.extra_offsets):
             raise ValueError("every extra offset must be finite")
+        if self.objects and (self.stack_views or self.extra_offsets):
+            raise ValueError("objects are drawn into pairs only; leave stack_views and extra_offsets out")
         if self.stack_views in (1, 2):
             raise ValueError("a stack has at least 3 views; set stack_views to 5 or 7, or 0 for pairs")
         if self.stack_views and (self.baselines or self.target_disparity_px or self.extra_offsets):

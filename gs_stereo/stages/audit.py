@@ -65,13 +65,13 @@ class AuditStage(Stage):
 
     def run(self, context: StageContext, config: AuditConfig) -> StageOutcome:
         from gs_stereo.audit.pictures import write_pictures
-        from gs_stereo.audit.plan import PLAN_FILE, AuditPlan
         from gs_stereo.audit.scores import REPORT_FILE, AuditReport, PlantedScores
-        from gs_stereo.audit.truth import planted_truth
         from gs_stereo.datasets.read import read_dataset
         from gs_stereo.datasets.schema import read_index
         from gs_stereo.io.reconstruction import load_summary
         from gs_stereo.pipeline.chain import Chain
+        from gs_stereo.planting.plan import PLAN_FILE, AuditPlan
+        from gs_stereo.planting.truth import planted_truth
         from gs_stereo.stages.registry import STAGES
 
         planted = planted_scene(context.paths)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from gs_stereo.audit.config import PlantConfig
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.core.records import read_record, write_record
 from gs_stereo.pipeline.cell import Resources
@@ -18,13 +17,14 @@ from gs_stereo.pipeline.manifest import PublishedFolder
 from gs_stereo.pipeline.scene import ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.pipeline.worker_state import worker_state
+from gs_stereo.planting.config import PlantConfig
 from gs_stereo.splat import folder as splat_folder
 from gs_stereo.stages import reconstruct
 
 if TYPE_CHECKING:
-    from gs_stereo.audit.plan import AuditPlan, SeenView
     from gs_stereo.io.colmap_model import ColmapModel
     from gs_stereo.io.reconstruction import PhotosOfReconstruction
+    from gs_stereo.planting.plan import AuditPlan, SeenView
     from gs_stereo.splat.pairs import SplatRenderer
     from gs_stereo.types import Camera
     from gs_stereo.worlds.world import World
@@ -52,10 +52,10 @@ class PlantStage(Stage):
         return Resources(cores=2, memory_mb=900)
 
     def run(self, context: StageContext, config: PlantConfig) -> StageOutcome:
-        from gs_stereo.audit.plan import PLAN_FILE, plan_objects
-        from gs_stereo.audit.planting import blank_share
         from gs_stereo.io.colmap import write_model
         from gs_stereo.io.reconstruction import load_sparse_scene, load_summary
+        from gs_stereo.planting.photo import blank_share
+        from gs_stereo.planting.plan import PLAN_FILE, plan_objects
 
         source = context.published_folder(reconstruct.FOLDER)
         fit = context.published_folder(splat_folder.FOLDER)
@@ -100,10 +100,10 @@ class PhotoUnit:
 
 def plant_unit(unit: PhotoUnit) -> list[Path]:
     """Write the photo with the objects that it sees, and its mask; a planted object hides what is masked."""
-    from gs_stereo.audit.planting import Look, plant
     from gs_stereo.imaging.images import write_png, write_png_with_alpha
     from gs_stereo.imaging.masks import white_where
     from gs_stereo.imaging.png import write_gray_png
+    from gs_stereo.planting.photo import Look, plant
     from gs_stereo.types.photo_source import cut_out_of_photo, hidden_of
 
     camera, source = unit.camera, unit.reconstruction
@@ -131,7 +131,7 @@ def plant_unit(unit: PhotoUnit) -> list[Path]:
 
 def load_world(plan: AuditPlan, source: PublishedFolder) -> World:
     """The objects of a plan, with textures from some photos of the capture."""
-    from gs_stereo.audit.objects import planted_world
+    from gs_stereo.planting.objects import planted_world
 
     return planted_world(plan.objects, _some_photos(source), np.array(plan.up), plan.seed)
 
@@ -150,15 +150,15 @@ def _photos(source: PublishedFolder) -> PhotosOfReconstruction:
 
 
 def _plan(path: Path) -> AuditPlan:
-    from gs_stereo.audit.plan import AuditPlan
+    from gs_stereo.planting.plan import AuditPlan
 
     return read_record(AuditPlan, path, fix="run `gsstereo audit` again with --force")
 
 
 def _seen(cameras: Sequence[Camera], renderer: SplatRenderer) -> list[SeenView]:
     """The photos' cameras and depth, small: a plan needs no more."""
-    from gs_stereo.audit.plan import SeenView
     from gs_stereo.imaging.images import fitting_size
+    from gs_stereo.planting.plan import SeenView
 
     small = [camera.resized(*fitting_size(camera.width, camera.height, _PLANNING_EDGE_PX)) for camera in cameras]
     return [SeenView.of(camera, renderer.render([camera])[0].depth) for camera in small]

@@ -88,7 +88,7 @@ class RenderPairsStage(Stage):
                 fit=fit,
                 folder=folder / plan.sample_id,
                 sensor=sensor,
-                seed=unit_seed(context.seed, f"sensor {plan.sample_id}"),
+                run_seed=context.seed,
             )
             for plan in plans
             if not context.units.done(plan.sample_id)
@@ -118,7 +118,7 @@ def splat_without_photos(paths: ScenePaths) -> bool:
 class PairUnit:
     """One pair to render, into its own folder.
 
-    reconstruction: None of a splat without photos. sensor: what the camera does to the images, with `seed`.
+    reconstruction: None of a splat without photos. sensor: what the camera does to the images.
     """
 
     plan: PairPlan
@@ -127,13 +127,14 @@ class PairUnit:
     fit: PublishedFolder
     folder: Path
     sensor: SensorConfig | None
-    seed: int
+    run_seed: int
 
 
 def render_unit(unit: PairUnit) -> PairEntry:
     """Render one pair and write its folder, unless a guard refuses it."""
-    from gs_stereo.imaging.sensor import sensed
+    from gs_stereo.imaging.sensor import SensedPair, sensed
     from gs_stereo.io.pairs import write_pair
+    from gs_stereo.planting.pairs import with_flying_objects
     from gs_stereo.splat.guards import Capture
     from gs_stereo.splat.pairs import render_planned_pair
 
@@ -150,12 +151,19 @@ def render_unit(unit: PairUnit) -> PairEntry:
     )
     outcome = render_planned_pair(unit.plan, renderer, Capture(scene=scene, photos=photos), unit.config)
     measures = json_values(outcome.measures)
-    if outcome.pair is not None:
-        seen = sensed(outcome.pair.left, outcome.pair.right, unit.sensor, unit.seed) if unit.sensor else None
-        if seen and unit.sensor:
+    plan, pair = unit.plan, outcome.pair
+    if pair is not None:
+        left, right, seen = pair.left, pair.right, None
+        if unit.config.objects:
+            seed = unit_seed(unit.run_seed, f"objects {plan.sample_id}")
+            drawn = with_flying_objects(pair, unit.config.objects, seed, unit.run_seed)
+            pair, left, right = drawn.pair, drawn.left, drawn.right
+            measures["objects"] = drawn.count
+            seen = SensedPair(left=left, right=right, drawn={})
+        if unit.sensor:
+            seen = sensed(left, right, unit.sensor, unit_seed(unit.run_seed, f"sensor {plan.sample_id}"))
             measures["sensor"] = {**unit.sensor.model_dump(exclude_defaults=True), "drawn": seen.drawn}
-        write_pair(unit.folder, outcome.pair, measures, seen)
-    plan = unit.plan
+        write_pair(unit.folder, pair, measures, seen)
     return PairEntry(sample_id=plan.sample_id, view_id=plan.view_id, refusal=outcome.refusal, measures=measures)
 
 

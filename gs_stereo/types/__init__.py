@@ -2,7 +2,7 @@
 
 from gs_stereo.types.camera import Camera, StereoRig
 from gs_stereo.types.labels import UNSEEN_BY_RIGHT, DisparityPrediction, LabelFlag, Provenance, StereoLabel
-from gs_stereo.types.render import DepthMaps, StereoImages, StereoPair
+from gs_stereo.types.render import DepthMaps, DrawnObjects, StereoImages, StereoPair
 from gs_stereo.types.scene import SparsePoints, SparseScene
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Camera",
     "DepthMaps",
     "DisparityPrediction",
+    "DrawnObjects",
     "LabelFlag",
     "Provenance",
     "SparsePoints",

@@ -28,6 +28,7 @@ class LabelFlag(IntFlag):
     CUT_OUT = 1 << 10
     INFERRED = 1 << 11
     REFLECTION = 1 << 12
+    DRAWN_OBJECT = 1 << 13
 
     @property
     def bit(self) -> int:
@@ -53,6 +54,7 @@ FLAG_MEANING: Mapping[LabelFlag, str] = {
     LabelFlag.CUT_OUT: "cut out of the photos: transparent, or masked as empty",
     LabelFlag.INFERRED: "the surface around is continued, nothing was matched",
     LabelFlag.REFLECTION: "what is seen lies behind the surface around it",
+    LabelFlag.DRAWN_OBJECT: "a virtual object that was drawn into the images; its disparity is exact",
 }
 UNSEEN_BY_RIGHT = LabelFlag.OCCLUDED | LabelFlag.OUT_OF_FRAME
 """Flags of pixels that only the left eye sees."""

@@ -43,13 +43,28 @@ class StereoImages:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class DrawnObjects:
+    """Virtual objects of known shape that a data set shows before the scene, as the left eye sees them.
+
+    disparity: of their surfaces in px, exact; NaN where none is. unseen: pixels, of objects and of the scene, that
+    objects hide from the right eye, or the scene an object. doubtful: whether the object or the scene is seen here is
+    not known.
+    """
+
+    disparity: Float[np.ndarray, "h w"]
+    unseen: Bool[np.ndarray, "h w"]
+    doubtful: Bool[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class StereoPair(StereoImages):
     """A rendered rectified pair: its images with the depth of both eyes.
 
     left_cut_out: pixels of the left eye whose surface the photos cut out; None if they cut nothing out. They have no
-    depth.
+    depth. objects: what is drawn into the images that are stored for learners; `left` and `right` are without them.
     """
 
     left_depth: DepthMaps
     right_depth: DepthMaps
     left_cut_out: Bool[np.ndarray, "h w"] | None = None
+    objects: DrawnObjects | None = None

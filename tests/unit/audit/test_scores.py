@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gs_stereo.audit.objects import ObjectKind
 from gs_stereo.audit.scores import AuditReport, PlantedScores, RegionScores
-from gs_stereo.audit.truth import NO_OBJECT, PlantedTruth
+from gs_stereo.planting.objects import ObjectKind
+from gs_stereo.planting.truth import NO_OBJECT, PlantedTruth
 from gs_stereo.types import LabelFlag
 
 KINDS: tuple[ObjectKind, ...] = ("plain", "blank", "plain", "thin")
@@ -21,7 +21,9 @@ def truth_of_columns() -> PlantedTruth:
     return PlantedTruth(
         owner=owner,
         disparity=np.where(on_object, 8.0, np.nan),
+        doubtful=np.zeros_like(on_object),
         seen_by_both=on_object,
+        outside=np.zeros_like(on_object),
         edge=on_object & (np.arange(50) % 10 == 0),
         hidden=hidden,
         around=~on_object,

@@ -17,7 +17,7 @@ from gs_stereo.imaging.sensor import sensed
 from gs_stereo.imaging.sensor_config import SensorConfig
 from gs_stereo.io import pairs as pairs_module
 from gs_stereo.io.pairs import read_header, read_images, read_pair, write_pair
-from gs_stereo.types import DepthMaps, StereoPair, StereoRig
+from gs_stereo.types import DepthMaps, DrawnObjects, StereoPair, StereoRig
 
 FILES = {"pair.json", "left.png", "right.png", "geometry.h5"}
 
@@ -92,6 +92,18 @@ def test_a_pair_comes_back_bit_by_bit(tmp_path, extra):
     assert {path.name for path in (tmp_path / "deep" / "p").iterdir()} == FILES | {
         f"extra_0{number}.png" for number in range(extra)
     }
+
+
+def test_objects_come_back_bit_by_bit(tmp_path):
+    pair, rng = make_pair(), np.random.default_rng(4)
+    shape = pair.left.shape[:2]
+    disparity = np.where(rng.random(shape) < 0.5, rng.random(shape), np.nan).astype(np.float32)
+    objects = DrawnObjects(disparity=disparity, unseen=rng.random(shape) < 0.5, doubtful=rng.random(shape) < 0.5)
+    write_pair(tmp_path / "p", replace(pair, objects=objects))
+    back = read_pair(tmp_path / "p").objects
+    for item in fields(DrawnObjects):
+        assert getattr(back, item.name).tobytes() == getattr(objects, item.name).tobytes()
+    assert make_pair().objects is None
 
 
 def test_the_same_pair_gives_the_same_bytes_and_replaces_the_old_one(tmp_path):

@@ -50,7 +50,7 @@ def test_pairs_of_a_rig_keep_the_clean_rendering_and_say_what_the_sensor_did(tmp
         fit=PublishedFolder(path=tmp_path / "fit", fingerprint="b"),
         folder=tmp_path / "pair",
         sensor=read_rig(tmp_path / "rig.yaml").sensor,
-        seed=5,
+        run_seed=5,
     )
     entry = render_unit(unit)
     assert entry.refusal is None

@@ -6,12 +6,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from gs_stereo.audit.config import PlantConfig
-from gs_stereo.audit.objects import planted_world
-from gs_stereo.audit.plan import SeenView, plan_objects
 from gs_stereo.errors import StageError
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import project
+from gs_stereo.planting.config import PlantConfig
+from gs_stereo.planting.objects import planted_world
+from gs_stereo.planting.plan import SeenView, plan_objects
 from gs_stereo.worlds.cameras import camera_rays
 from tests.builders import camera_at
 

@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import Field
 
-from gs_stereo.audit.config import PlantConfig
-from gs_stereo.audit.objects import KINDS, ObjectKind, PlantedObject, Three
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.core.records import Record
 from gs_stereo.errors import StageError
 from gs_stereo.geometry.projection import project, unproject
+from gs_stereo.planting.config import PlantConfig
+from gs_stereo.planting.objects import KINDS, ObjectKind, PlantedObject, Three
 from gs_stereo.types import Camera, DepthMaps
 from gs_stereo.worlds.mesh import random_turn
 
@@ -40,7 +40,7 @@ _SURE_ALPHA = 0.8
 class AuditPlan(Record):
     """The objects that were planted. up: of the scene, as the photos were held.
 
-    blank_share: of the photos' pixels, see `planting.blank_share`.
+    blank_share: of the photos' pixels, see `photo.blank_share`.
     """
 
     format: Literal["gs_stereo.audit_plan"] = "gs_stereo.audit_plan"
@@ -68,12 +68,26 @@ class SeenView:
 
 
 def plan_objects(views: Sequence[SeenView], config: PlantConfig, blank_share: float, seed: int) -> AuditPlan:
-    """Place objects one after another; StageError if there is room for none."""
+    """Objects for the photos of a capture; StageError if there is room for none."""
+    placed = place_objects(views, config, KINDS, seed)
+    if not placed:
+        raise StageError(
+            "There is no room for planted objects before the surfaces of this scene; fit it better, or plant smaller "
+            "ones with --set 'extent_share=[0.01,0.03]'."
+        )
+    up = upwards([view.camera for view in views])
+    return AuditPlan(seed=seed, up=_three(up), blank_share=min(blank_share, 0.9), objects=tuple(placed))
+
+
+def place_objects(
+    views: Sequence[SeenView], config: PlantConfig, kinds: Sequence[ObjectKind], seed: int
+) -> list[PlantedObject]:
+    """Place objects one after another, `kinds` in turn; fewer where there is no room."""
     rng = np.random.default_rng(unit_seed(seed, "audit/plan"))
     placed: list[PlantedObject] = []
     covered = np.zeros(len(views))
     for number in range(config.objects):
-        kind = KINDS[number % len(KINDS)]
+        kind = kinds[number % len(kinds)]
         for _ in range(_TRIES):
             proposed = _propose(views, kind, config, rng, unit_seed(seed, f"audit/object/{number}"))
             if proposed is None or _collides(proposed.item, placed):
@@ -84,13 +98,7 @@ def plan_objects(views: Sequence[SeenView], config: PlantConfig, blank_share: fl
             placed.append(proposed.item)
             covered += shares
             break
-    if not placed:
-        raise StageError(
-            "There is no room for planted objects before the surfaces of this scene; fit it better, or plant smaller "
-            "ones with --set 'extent_share=[0.01,0.03]'."
-        )
-    up = _up([view.camera for view in views])
-    return AuditPlan(seed=seed, up=_three(up), blank_share=min(blank_share, 0.9), objects=tuple(placed))
+    return placed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +160,7 @@ def _covered_shares(views: Sequence[SeenView], item: PlantedObject, stands: bool
         shares[number] = len(behind) / (camera.width * camera.height)
         whole = len(behind) > 0.5 * np.pi * radius_px**2
         seen += int(whole and float((behind > depth).mean()) >= _SEEN_SHARE)
-    return shares if seen >= _LEAST_VIEWS else None
+    return shares if seen >= min(_LEAST_VIEWS, len(views)) else None
 
 
 def _disk(view: SeenView, image_xy: np.ndarray, radius_px: float) -> Float[np.ndarray, "n"]:
@@ -174,7 +182,7 @@ def _collides(item: PlantedObject, others: Sequence[PlantedObject]) -> bool:
     return any(np.linalg.norm(centre - other.centre) < 1.1 * (item.radius + other.radius) for other in others)
 
 
-def _up(cameras: Sequence[Camera]) -> Float[np.ndarray, "3"]:
+def upwards(cameras: Sequence[Camera]) -> Float[np.ndarray, "3"]:
     """Upwards as most cameras were held: against their y axes."""
     mean = -np.mean([camera.cam_from_world[1, :3] for camera in cameras], axis=0)
     length = float(np.linalg.norm(mean))

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int16
 
-from gs_stereo.audit.plan import SeenView
-from gs_stereo.audit.planting import is_object
 from gs_stereo.geometry.disparity import disparity_from_depth
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import depth_seen_at, unproject_depth_map
 from gs_stereo.metrics.disparity import depth_steps
+from gs_stereo.planting.photo import is_object
+from gs_stereo.planting.plan import SeenView
 from gs_stereo.splat.pairs import SplatRenderer
 from gs_stereo.types import StereoRig
 from gs_stereo.worlds.cameras import camera_rays
@@ -29,14 +29,18 @@ _NEIGHBOURS = ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1]))
 class PlantedTruth:
     """Of the left view. owner: number of the object that a pixel shows, NO_OBJECT elsewhere and where in doubt.
 
-    disparity: px, NaN where no object is. seen_by_both: of object pixels. edge: within 3 px of an object's outline.
+    disparity: px, NaN where no object is. doubtful: pixels where object and scene are too near each other to say which
+    is seen. seen_by_both: of object pixels. outside: those beyond the right image. edge: within 3 px of an object's
+    outline.
     real_edge_share: of the pixels of real surfaces, those within 3 px of a step in depth.
     hidden: pixels of the real scene that an object hides from the right eye. around: where `hidden` was decided.
     """
 
     owner: Int16[np.ndarray, "h w"]
     disparity: Float[np.ndarray, "h w"]
+    doubtful: Bool[np.ndarray, "h w"]
     seen_by_both: Bool[np.ndarray, "h w"]
+    outside: Bool[np.ndarray, "h w"]
     edge: Bool[np.ndarray, "h w"]
     hidden: Bool[np.ndarray, "h w"]
     around: Bool[np.ndarray, "h w"]
@@ -74,7 +78,9 @@ def truth_before(world: World, rig: StereoRig, real_left: SeenView, real_right: 
     return PlantedTruth(
         owner=owner,
         disparity=disparity,
+        doubtful=doubtful,
         seen_by_both=shown & inside & ~hidden_objects & ~walled,
+        outside=shown & ~inside,
         edge=shown & _dilated(_outline(owner, depth), _EDGE_PX),
         hidden=hidden,
         around=near & real & ~_dilated(doubtful, _EDGE_PX),

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gs_stereo.audit.objects import PlantedObject, planted_world
-from gs_stereo.audit.plan import SeenView
-from gs_stereo.audit.planting import Look, blank_share, plant
-from gs_stereo.audit.truth import NO_OBJECT, PlantedTruth, truth_before
 from gs_stereo.imaging.light import light_from_srgb, srgb_from_light
+from gs_stereo.planting.objects import PlantedObject, planted_world
+from gs_stereo.planting.photo import Look, blank_share, plant
+from gs_stereo.planting.plan import SeenView
+from gs_stereo.planting.truth import NO_OBJECT, PlantedTruth, truth_before
 from gs_stereo.types import StereoRig
 from gs_stereo.worlds.world import World
 from tests.builders import camera_at, noise

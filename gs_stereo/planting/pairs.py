@@ -1,0 +1,70 @@
+"""Virtual objects that fly through the views of a capture: rendered pairs with exact disparity on them, for training.
+
+The idea is that of Scene Flow's FlyingThings3D (Mayer et al. 2016), before a background that is the user's own place.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gs_stereo.core.hashing import unit_seed
+from gs_stereo.planting.config import PlantConfig
+from gs_stereo.planting.objects import KINDS, planted_world
+from gs_stereo.planting.photo import Look, plant
+from gs_stereo.planting.plan import SeenView, place_objects, upwards
+from gs_stereo.planting.truth import truth_before
+from gs_stereo.types import DrawnObjects, StereoPair
+
+_EXTENT_SHARE = (0.02, 0.12)
+_STANDING_SHARE = 0.3
+_MAX_GAP = 0.65
+"""An object may float up to so much of the way from the surface to the eye: three times the disparity behind it."""
+_MAX_COVERED = 0.4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairWithObjects:
+    """A rendered pair whose `objects` are known, both images with the objects, and how many there are."""
+
+    pair: StereoPair
+    left: UInt8[np.ndarray, "h w 3"]
+    right: UInt8[np.ndarray, "h w 3"]
+    count: int
+
+
+def with_flying_objects(pair: StereoPair, count: int, seed: int, textures_seed: int) -> PairWithObjects:
+    """Draw up to `count` objects into both images; fewer where the depth of the pair is in doubt or there is no room.
+
+    They are hidden by nearer surfaces of the pair's own depth. seed: of this pair. textures_seed: of the painted
+    textures, which pairs of a set share.
+    """
+    config = PlantConfig.model_construct(
+        objects=count,
+        extent_share=_EXTENT_SHARE,
+        standing_share=_STANDING_SHARE,
+        max_gap=_MAX_GAP,
+        max_covered=_MAX_COVERED,
+    )
+    rig, images = pair.rig, (pair.left, pair.right)
+    eyes = [SeenView.of(rig.left, pair.left_depth), SeenView.of(rig.right, pair.right_depth)]
+    first = seed % len(KINDS)
+    items = place_objects(eyes[:1], config, KINDS[first:] + KINDS[:first], seed)
+    if not items:
+        return PairWithObjects(pair=pair, left=pair.left, right=pair.right, count=0)
+    world = planted_world(items, [pair.left], upwards([rig.left]), textures_seed)
+    look = Look.of(pair.left, pair.left, jpeg=False)  # the sharpness and noise of the render
+    left, right = (
+        plant(
+            image, eye.camera, world, eye.depth, look, np.random.default_rng(unit_seed(seed, f"object noise/{name}"))
+        ).image
+        for name, image, eye in zip(("left", "right"), images, eyes, strict=True)
+    )
+    truth = truth_before(world, rig, *eyes)
+    shown = np.isfinite(truth.disparity)
+    objects = DrawnObjects(
+        disparity=truth.disparity.astype(np.float32),
+        unseen=truth.hidden | (shown & ~truth.seen_by_both & ~truth.outside),
+        doubtful=truth.doubtful,
+    )
+    return PairWithObjects(pair=replace(pair, objects=objects), left=left, right=right, count=len(items))
