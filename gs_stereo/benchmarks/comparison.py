@@ -1,7 +1,8 @@
 """Scores of several nets on one benchmark as one table: mean and spread over seeds, and the change against a start.
 
 The scores are those of `scores.json` and `gsstereo evaluate --json`. A value is the mean over pairs, each pair the
-same weight. The spread is the standard deviation of the sample (n - 1); one run has none.
+same weight. The spread is the standard deviation of the sample (n - 1); one run has none. An interval says what the
+spread cannot: rows are scored on the same pairs, with the same seeds, so what is hard for both drops out.
 """
 
 import csv
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, Literal
 
+import numpy as np
+from jaxtyping import Float64
 from pydantic import Field
 
 from gs_stereo.config import Config
@@ -19,6 +22,7 @@ from gs_stereo.core.records import finite
 from gs_stereo.errors import InputError
 
 Scores = Mapping[str, Any]
+_DRAWS = 4000  # an end of the interval then moves by about a fiftieth of its width from seed to seed
 
 
 class Measure(Config):
@@ -43,11 +47,23 @@ MEASURES = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interval:
+    """Where the change of a mean against another row's lies with 95 %, as shares."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One measure of one row. values: one a run, px or share. change: of the mean against the start, as a share."""
+    """One measure of one row. values: one a run, px or share. change: of the mean against the start, as a share.
+
+    against: the change against the row that the table is read against, None for that row itself and for a single pair.
+    """
 
     values: tuple[float, ...]
     change: float | None
+    against: Interval | None = None
 
     @property
     def mean(self) -> float:
@@ -59,17 +75,19 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """Numbers, NaN too."""
-        return {"values": self.values, "mean": self.mean, "standard_deviation": self.spread, "change": self.change}
+        told = {"values": self.values, "mean": self.mean, "standard_deviation": self.spread, "change": self.change}
+        return told if self.against is None else told | {"against": vars(self.against)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The table. pair_counts: how many pairs each measure is a mean of."""
+    """The table. pair_counts: how many pairs each measure is a mean of. against: the row of the intervals."""
 
     measures: tuple[Measure, ...]
     pair_counts: tuple[int, ...]
     rows: Mapping[str, tuple[Entry, ...]]
     caption: str = ""
+    against: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Shares lie between 0 and 1; NaN becomes None."""
@@ -78,13 +96,14 @@ class Comparison:
             for measure, count in zip(self.measures, self.pair_counts, strict=True)
         ]
         rows = [{"name": name, "scores": [each.to_json() for each in row]} for name, row in self.rows.items()]
-        return {"caption": self.caption, "measures": heads, "rows": finite(rows)}
+        return {"caption": self.caption, "against": self.against, "measures": heads, "rows": finite(rows)}
 
     def to_markdown(self) -> str:
         """A padded table, which reads well in a terminal too, and the caption below it."""
         heads = ["labels", "runs"]
         for measure in self.measures:
             heads += [f"{measure.title} ({measure.unit})", "change"]
+            heads += [] if self.against is None else [f"95 % against {self.against}"]
         lines = [heads, *(self._cells(name, row) for name, row in self.rows.items())]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         rule = [("-" * width) if n == 0 else ("-" * (width - 1) + ":") for n, width in enumerate(widths)]
@@ -112,18 +131,30 @@ class Comparison:
             spread = "" if each.spread is None else f" ± {scale * each.spread:.{digits}f}"
             change = "" if each.change is None else f"{100 * each.change:+.1f} %"
             cells += [f"{scale * each.mean:.{digits}f}{spread}", change]
+            if self.against is not None:
+                told = each.against
+                cells.append("" if told is None else f"{100 * told.low:+.1f} to {100 * told.high:+.1f} %")
         return cells
 
     def _pairs_note(self) -> str:
         counts = ", ".join(f"{m.title}: {n}" for m, n in zip(self.measures, self.pair_counts, strict=True))
-        return f"Mean over pairs ({counts}), then mean ± standard deviation over runs."
+        note = f"Mean over pairs ({counts}), then mean ± standard deviation over runs."
+        if self.against is None:
+            return note
+        return f"{note} Intervals: change against {self.against}, paired bootstrap over pairs and runs."
 
 
 def compare(
-    rows: Mapping[str, Sequence[Scores]], *, start: str, measures: Sequence[Measure] = MEASURES, caption: str = ""
+    rows: Mapping[str, Sequence[Scores]],
+    *,
+    start: str,
+    against: str | None = None,
+    measures: Sequence[Measure] = MEASURES,
+    caption: str = "",
 ) -> Comparison:
     """The table of `rows`: name -> scores of each run. Changes are against the mean of the row `start`.
 
+    against: a row to which all others get an interval of their difference; None: none. Run n of each row has seed n.
     Measures that no pair belongs to are left out. InputError if none is left, or rows do not have the same pairs.
     """
     everything = [scores for runs in rows.values() for scores in runs]
@@ -133,23 +164,47 @@ def compare(
         raise InputError("No pair belongs to a measure of the table; correct the setting compare.measures.")
     for measure, _ in known:
         _same_pairs([list(_scored(scores, measure)) for scores in everything])
-    values = {
-        name: [tuple(fmean(_scored(scores, measure).values()) for scores in runs) for measure, _ in known]
+    tables = {
+        name: [np.array([list(_scored(scores, measure).values()) for scores in runs]) for measure, _ in known]
         for name, runs in rows.items()
     }
-    before = [fmean(each) for each in values[start]]
+    before = [float(each.mean()) for each in tables[start]]
     return Comparison(
         measures=tuple(measure for measure, _ in known),
         pair_counts=tuple(count for _, count in known),
         rows={
             name: tuple(
-                Entry(values=each, change=None if name == start or not old else fmean(each) / old - 1)
-                for each, old in zip(row, before, strict=True)
+                Entry(
+                    values=tuple(each.mean(axis=1).tolist()),
+                    change=None if name == start or not old else float(each.mean()) / old - 1,
+                    against=None if against in (None, name) else paired_interval(each, tables[against][number]),
+                )
+                for number, (each, old) in enumerate(zip(row, before, strict=True))
             )
-            for name, row in values.items()
+            for name, row in tables.items()
         },
         caption=caption,
+        against=against,
     )
+
+
+def paired_interval(
+    scores: Float64[np.ndarray, "runs pairs"], others: Float64[np.ndarray, "others pairs"]
+) -> Interval | None:
+    """95 % interval of mean(scores) / mean(others) - 1 by the bootstrap over pairs and runs, both drawn for both alike.
+
+    Where one side has a single run it stands beside every run of the other. None where that tells nothing: a single
+    pair, or others without any error. Two sides of several runs must have as many.
+    """
+    runs, pairs = max(len(scores), len(others)), scores.shape[1]
+    both = np.stack([np.broadcast_to(each, (runs, pairs)) for each in (scores, others)])
+    rng = np.random.default_rng(0)
+    of_runs, of_pairs = (rng.multinomial(n, np.full(n, 1 / n), _DRAWS) / n for n in (runs, pairs))
+    means, base = np.einsum("dr,srp,dp->sd", of_runs, both, of_pairs, optimize=True)
+    if pairs < 2 or not (base > 0).all():
+        return None
+    low, high = np.quantile(means / base - 1, (0.025, 0.975))
+    return Interval(low=float(low), high=float(high))
 
 
 def _scored(scores: Scores, measure: Measure) -> dict[str, float]:

@@ -101,7 +101,8 @@ def _chosen(recipe: Recipe, labels: list[str], seeds: int | None) -> Recipe:
         raise ConfigError(f"The recipe {recipe.name!r} has no label source {unknown[0]!r}; it has: {known}.")
     changes: dict[str, Any] = {"seeds": tuple(range(seeds))} if seeds else {}
     if labels:
-        changes["labels"] = {name: source for name, source in matrix.labels.items() if name in labels}
+        wanted = {matrix.labels[name].labels_of or name for name in labels} | set(labels)
+        changes["labels"] = {name: source for name, source in matrix.labels.items() if name in wanted}
     return recipe.model_copy(update={"matrix": matrix.model_copy(update=changes)})
 
 

@@ -49,6 +49,11 @@ class LabelConfig(Config):
     unchecked_px: float = Field(
         default=0.7, gt=0, description="Error scale added where no second view checks a pixel; enters the confidence"
     )
+    splat_depth: Literal["median", "expected"] = Field(
+        default="median",
+        description="Depth that a splat label is made of; expected is the mean along the ray, as many trainers give "
+        "it: at edges it lies between the surfaces",
+    )
     splat_rejects: tuple[FlagName, ...] = Field(
         default=("low_alpha", "ambiguous_depth"),
         description="Flags that take a splat label away; an occluded point keeps its disparity, the geometry is known",

@@ -28,7 +28,9 @@ class RecipeEntry(StageSettings):
 class LabelSource(Config):
     """A label source of an experiment: all that may differ between its trainings."""
 
+    captured: str | None = Field(default=None, description="one of the matrix' captures; null: as the recipe says")
     label: dict[str, Any] = Field(default_factory=dict, description="settings of label")
+    labels_of: str | None = Field(default=None, description="the source whose labels these are; only the loss differs")
     loss: dict[str, Any] = Field(default_factory=dict, description="settings of train.loss: how the label is used")
 
 
@@ -37,6 +39,10 @@ class Matrix(Config):
 
     labels: dict[str, LabelSource] = Field(min_length=1, description="name -> label source")
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1, description="seeds of training")
+    against: str | None = Field(default=None, description="row to which the others get intervals, if it is run")
+    captures: dict[str, dict[str, dict[str, Any]]] = Field(
+        default_factory=dict, description="name -> stage -> settings: other ways to make the captures' pairs"
+    )
     references: dict[str, StageSettings] = Field(
         default_factory=dict, description="name -> settings of evaluate: rows of the table that nothing trains"
     )

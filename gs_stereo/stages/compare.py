@@ -23,6 +23,9 @@ class CompareConfig(Config):
         default_factory=dict, description="Row -> names of the scores of its runs; `gsstereo experiment` fills it."
     )
     start: str = Field(default="start", description="The row that changes are relative to.")
+    against: str | None = Field(
+        default=None, description="The row to which the others get 95 % intervals of their difference; null: none."
+    )
     measures: tuple[Measure, ...] = Field(default=MEASURES, description="The columns.")
     caption: str = Field(default="", description="A sentence below the table.")
 
@@ -40,6 +43,9 @@ class CompareStage(Stage):
     def inputs(self, paths: ScenePaths, config: CompareConfig) -> StageInputs:
         if not config.rows.get(config.start) or not all(config.rows.values()):
             raise ConfigError(f"The table needs the row {config.start!r} and scores in every row; set compare.rows.")
+        if config.against is not None and config.against not in config.rows:
+            known = ", ".join(config.rows)
+            raise ConfigError(f"The table has no row {config.against!r}; set compare.against to one of: {known}.")
         names = [name for runs in config.rows.values() for name in runs]
         return StageInputs(published={scores_folder(name): "experiment" for name in names})
 
@@ -54,7 +60,9 @@ class CompareStage(Stage):
             ]
             for row, runs in config.rows.items()
         }
-        table = compare(rows, start=config.start, measures=config.measures, caption=config.caption)
+        table = compare(
+            rows, start=config.start, against=config.against, measures=config.measures, caption=config.caption
+        )
         text = table.to_markdown()
         write_text(context.work_dir / TABLE_NAME, json_text(table.to_json()))
         write_text(context.work_dir / "table.md", text)

@@ -53,7 +53,7 @@ class TrainStage(Stage):
     """Publishes `weights.safetensors`, `net.json`, `log.jsonl`, `curves.svg` and the card `README.md`."""
 
     name = "train"
-    version = 1
+    version = 2
     config_type = TrainStageConfig
 
     def folder(self, config: TrainStageConfig) -> str:

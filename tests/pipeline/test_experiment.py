@@ -19,7 +19,9 @@ from typer.testing import CliRunner, Result
 from gs_stereo.cli.main import app
 
 ROWS = ["start", "sgbm", "good", "few"]
-CELLS = 2 + 2 * 1 + 2 * 2 + 2 * 2 * 2 + 1  # unlearned rows, captures, labels, trainings and their scores, table
+CELLS = (
+    2 + 2 * 2 + 2 * 2 + 2 * 2 * 2 + 1
+)  # unlearned rows, captures in two ways, labels, trainings and their scores, table
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +64,9 @@ def test_every_cell_is_done_once(finished: tuple[Path, dict]) -> None:
         *("few-seed0", "few-seed5", "good-seed0", "good-seed5")
     ]
     assert {path.name for path in (out / "captures/one").iterdir() if path.is_dir()} >= {"count", "dataset"}
+    assert (out / "captures/one/longer/dataset/good").is_dir()
+    counted = [json.loads((out / f"captures/one/{way}count/manifest.json").read_text()) for way in ("", "longer/")]
+    assert [each["parts"]["config"]["units"] for each in counted] == [1, 2]
     assert not list(out.rglob("*.tmp-*"))
 
 
@@ -104,6 +109,9 @@ def test_the_table_is_the_mean_and_spread_of_the_scores(finished: tuple[Path, di
         assert entry["mean"] == pytest.approx((a + b) / 2)
         assert entry["standard_deviation"] == pytest.approx(stdev([a, b]))
         assert entry["change"] == pytest.approx((a + b) / 2 / before - 1)
+    assert table["against"] == "few"
+    assert "against" in table["rows"][2]["scores"][3]
+    assert "against" not in table["rows"][3]["scores"][3]
     assert table["rows"][0]["scores"][3]["change"] is None
     assert table["rows"][1]["scores"][0]["standard_deviation"] is None
     lines = list(csv.DictReader((out / "comparison/table.csv").read_text().splitlines()))
@@ -130,7 +138,7 @@ def test_a_plan_says_what_a_cell_waits_for_and_writes_nothing(arguments: list[st
     plan = json.loads(gsstereo(*arguments, "--out", out, "--dry-run", "--json").stdout)
     states = {cell["cell"]: (cell["state"], cell["reason"]) for cell in plan}
     assert len(states) == CELLS
-    assert states["label one good"] == ("waiting", "for count one")
+    assert states["label one good"] == ("waiting", "for count one longer")
     assert states["train few-seed5"] == ("waiting", "for label one few")
     assert states["evaluate start"][0] == "missing"
     assert not out.exists()

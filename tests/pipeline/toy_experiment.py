@@ -44,8 +44,11 @@ stages:
   - stage: compare
 matrix:
   seeds: [0, 5]
+  against: few
+  captures:
+    longer: {count: {units: 2}}
   labels:
-    good: {label: {pairs: 4}}
+    good: {captured: longer, label: {pairs: 4}}
     few: {label: {pairs: 2}, loss: {gamma: 0.5}}
   references:
     sgbm: {preset: sgbm_baseline, set: {expert: sgbm}}

@@ -6,9 +6,10 @@ import csv
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
-from gs_stereo.benchmarks.comparison import Measure, compare
+from gs_stereo.benchmarks.comparison import Interval, Measure, compare, paired_interval
 from gs_stereo.errors import InputError
 
 EPE = Measure(title="EPE")
@@ -61,6 +62,45 @@ def test_the_forms_of_the_table_say_the_same() -> None:
     start, fused = csv.DictReader(table.to_csv().splitlines())
     assert start["EPE standard deviation"] == start["EPE change"] == ""
     assert float(fused["EPE mean"]) == plain["rows"][1]["scores"][1]["mean"] == 2.5
+
+
+def test_a_small_difference_on_the_same_pairs_is_seen() -> None:
+    rng = np.random.default_rng(0)
+    hard = np.exp(rng.normal(0, 1, (1, 18)))  # pairs differ far more than the nets
+    luck = np.exp(rng.normal(0, 0.01, (3, 18)))
+    better, worse = 0.97 * hard * luck, hard * np.exp(rng.normal(0, 0.01, (3, 18)))
+    found = paired_interval(better, worse)
+    assert found is not None
+    assert -0.05 < found.low < -0.03 + 0.01
+    assert found.low < found.high < 0
+    same = paired_interval(worse, worse)
+    assert same == Interval(low=0.0, high=0.0)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    inside = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        one, two = rng.normal(1.0, 0.2, (2, 1, 24))  # no difference, all scatter
+        found = paired_interval(one, two)
+        assert found is not None
+        inside += found.low <= 0 <= found.high
+    assert 52 <= inside <= 60
+
+
+def test_intervals_against_a_row() -> None:
+    table = compare(ROWS, start="start", against="start", measures=(BAD, EPE), caption="Six steps.")
+    bad, epe = table.rows["fused"]
+    assert bad.against is None  # a single pair
+    assert epe.against is not None
+    assert epe.against.low < epe.change < epe.against.high
+    assert all(each.against is None for each in table.rows["start"])
+    lines = table.to_markdown().splitlines()
+    assert lines[0].count("95 % against start") == 2
+    assert len({len(line) for line in lines[:4]}) == 1
+    assert "paired bootstrap" in lines[-1]
+    told = table.to_json()["rows"][1]["scores"][1]["against"]
+    assert told == {"low": epe.against.low, "high": epe.against.high}
 
 
 def test_a_benchmark_may_be_named_instead_of_its_pairs() -> None:

@@ -56,3 +56,12 @@ def test_filtered_splat_keeps_what_both_eyes_see_clearly(
         expected[:, stripe] = False
     np.testing.assert_array_equal(used, expected)
     np.testing.assert_allclose(label.disparity[used], disparity[used], rtol=1e-6)
+
+
+def test_expected_depth_is_the_mean_along_the_ray(scene: tuple[StereoPair, np.ndarray, np.ndarray]) -> None:
+    pair, disparity, _ = scene
+    matrix = load_recipe(Path("labels_with_power")).matrix
+    assert matrix is not None
+    found = splat_label(pair, rules(matrix.labels["stock_splat_expected"])).disparity
+    np.testing.assert_allclose(found[:, 130:134], disparity[:, 130:134] / 1.5, rtol=1e-6)
+    np.testing.assert_allclose(found[:, :130], disparity[:, :130], rtol=1e-6)
