@@ -97,7 +97,7 @@ class Attack:
     def run(self, kills: int) -> list[dict[str, Any]]:
         """Until both drivers end well; what the last two have said."""
         started = time.monotonic()
-        while any(driver.poll() is None for driver in self._drivers):
+        while any(driver.poll() != 0 for driver in self._drivers):
             time.sleep(self._draw.uniform(2.0, 6.0) if len(self.killed) < kills else 1.0)
             for number, driver in enumerate(self._drivers):
                 if driver.poll() == -signal.SIGKILL:

@@ -200,7 +200,9 @@ def _drive(jobs: JobList, pool: Pool, task: partial[StageReport], settings: Flee
 def publish(
     *,
     jobs: JobsArgument,
-    to: Annotated[Path, typer.Option("--to", help="Folder of the data set, which must not exist.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="PLACE", help="Folder or URL of the data set, which must not exist.")
+    ],
     dataset: Annotated[
         str | None, typer.Option(help="Name of the data set of each scene; needed if they have several.")
     ] = None,
@@ -219,8 +221,9 @@ def publish(
     """
     from gs_stereo.cli.tables import print_json
     from gs_stereo.core.records import json_values
-    from gs_stereo.datasets.merge import MergeSettings, merge_datasets
+    from gs_stereo.datasets.merge import MergeSettings, publish_datasets
     from gs_stereo.errors import ConfigError
+    from gs_stereo.io.remote import Place
     from gs_stereo.log import logger
     from gs_stereo.pipeline.fleet_data import scene_data
     from gs_stereo.pipeline.jobs import read_jobs
@@ -229,8 +232,10 @@ def publish(
         parts = {name.strip(): float(value) for name, _, value in (each.partition("=") for each in shares.split(","))}
     except ValueError as error:
         raise ConfigError(f"--shares {shares} is not understood; write train=0.8,validation=0.1,test=0.1.") from error
-    found, missing = scene_data(read_jobs(jobs), dataset, Path(_cache(cache)).expanduser())
-    merged = merge_datasets(to, found, MergeSettings(shares=parts, seed=common.seed or 0, balance=balance))
+    copies = Path(_cache(cache)).expanduser()
+    found, missing = scene_data(read_jobs(jobs), dataset, copies)
+    settings = MergeSettings(shares=parts, seed=common.seed or 0, balance=balance)
+    merged = publish_datasets(Place.of(to), found, settings, copies)
     for name, reason in {**missing, **merged.left_out}.items():
         logger.warning("left out %s: %s", name, reason)
     if common.json:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import h5py
@@ -30,6 +31,7 @@ from gs_stereo.datasets.read import ShardReader, read_dataset
 from gs_stereo.datasets.schema import TEXT_COLUMNS, DatasetIndex, DatasetInfo, ShardEntry, read_index, shard_name
 from gs_stereo.datasets.write import LIBVER, WrittenShard, write_index
 from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.io.remote import Place
 
 SCENES_NAME = "scenes.json"
 _BETWEEN = "__"
@@ -103,7 +105,7 @@ def merge_datasets(target: Path, scenes: Sequence[SceneData], settings: MergeSet
     The same scenes and settings give the same bytes. InputError if nothing is left, or the target is there.
     """
     if target.exists():
-        raise InputError(f"{target} is there already; choose another folder or delete it first.")
+        raise _there_already(target)
     left_out = dict[str, str]()
     sources = _without_copies(_sound(scenes, left_out), left_out)
     if not sources:
@@ -138,6 +140,23 @@ def merge_datasets(target: Path, scenes: Sequence[SceneData], settings: MergeSet
             views, depth = reader.sizes.get("v", 0), "view_depth" in reader.columns
         write_text(work / CROISSANT_NAME, croissant_of_splits(indices, licence, views, stack_depth=depth))
     return merged
+
+
+def publish_datasets(target: Place, scenes: Sequence[SceneData], settings: MergeSettings, cache: Path) -> Merged:
+    """`merge_datasets` to a folder or a URL; for that it is made in the folder `cache` first, and sent."""
+    if target.is_local:
+        return merge_datasets(target.local, scenes, settings)
+    if next(iter(target.files()), None) is not None:
+        raise _there_already(target.url)
+    cache.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=cache) as work:
+        merged = merge_datasets(Path(work) / target.name, scenes, settings)
+        target.send(Path(work) / target.name, last=SCENES_NAME)
+    return merged
+
+
+def _there_already(target: Path | str) -> InputError:
+    return InputError(f"{target} is there already; choose another folder or delete it first.")
 
 
 def _sound(scenes: Sequence[SceneData], left_out: dict[str, str]) -> list[_Source]:

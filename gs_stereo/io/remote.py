@@ -208,13 +208,14 @@ class Place(Record):
     def send(self, folder: Path, *, last: str) -> None:
         """Make a remote folder hold the files of a local one; `last` says that it is complete.
 
-        The old `last` goes first and the new one comes at the end, so that a mixture is never taken for a result.
+        The old `last` goes first and the new one comes at the end, so that a mixture is never taken for a result. Other
+        JSON, which says what is in files, comes after them.
         """
         old = {file.path for file in self.files()}
         new = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {_FETCHED}
         self.remove([last] if last in old else [])
         self.remove(sorted(old - new - {last}))
-        for path in [*sorted(new - {last}), last]:
+        for path in [*sorted(new - {last}, key=lambda path: (path.endswith(".json"), path)), last]:
             with self._errors(path):
                 self._put(path, lambda key, source=str(folder / path): self._fs.put_file(source, key))  # type: ignore[misc]
 

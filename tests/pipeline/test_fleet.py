@@ -282,8 +282,17 @@ def test_what_is_finished_is_published(tmp_path: Path) -> None:
         "test",
         "train",
     ]
-    again = gsstereo("publish", tmp_path / "jobs.json", "--to", tmp_path / "all", "--shares", "train=1")
-    assert (again.exit_code, "is there already" in again.stderr) == (InputError.exit_code, True)
+    url = "memory://shop/all"
+    words = ("publish", tmp_path / "jobs.json", "--shares", "train=0.5,test=0.5", "--cache", tmp_path / "cache", "--to")
+    assert gsstereo(*words, url).exit_code == 0
+    sent = {file.path: Place(url).read(file.path) for file in Place(url).files()}
+    made = sorted(path for path in (tmp_path / "all").rglob("*") if path.is_file())
+    assert sent == {path.relative_to(tmp_path / "all").as_posix(): path.read_bytes() for path in made}
+    assert list((tmp_path / "cache").iterdir()) == []
+    for target in (tmp_path / "all", url):
+        again = gsstereo(*words, target)
+        assert (again.exit_code, "is there already" in again.stderr) == (InputError.exit_code, True)
+    Place(url).remove(sent)
     wrong = gsstereo("publish", tmp_path / "jobs.json", "--to", tmp_path / "b", "--shares", "train:1")
     assert (wrong.exit_code, "is not understood" in wrong.stderr) == (ConfigError.exit_code, True)
 
