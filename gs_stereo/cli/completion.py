@@ -41,6 +41,7 @@ CHOICES: dict[str, Callable[[], list[str]]] = {
     "missing": _allowed("benchmarks.evaluate_matcher:EvaluateConfig", "missing"),
     "model": _registered("matching.protocol:MATCHERS"),
     "net": lambda: ["lite", "raft_stereo"],
+    "refine": _allowed("sfm.config:ImportConfig", "refine"),
     "strategy": _allowed("splat.config:FitConfig", "strategy"),
     "synthesizer": _registered("synthesis.protocol:SYNTHESIZERS"),
     "views": lambda: [value for value in _allowed("splat.pairs_config:PairsConfig", "views")() if value != "file"],

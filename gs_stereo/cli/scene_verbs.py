@@ -89,9 +89,13 @@ def import_scene(
     splat: Annotated[Path | None, typer.Option(help="A 3DGS .ply in the frame of the cameras.")] = None,
     metres_per_unit: Annotated[float | None, typer.Option(help="Metres in one unit of the given frame.")] = None,
     max_image_size: Annotated[int | None, typer.Option(help="Longest edge of the photos used, px.")] = None,
+    refine: Annotated[
+        str | None,
+        typer.Option(help="Adjust poses to the photos where held-out matches then agree better: {choices}."),
+    ] = None,
     common: Common,
 ) -> None:
-    """Bring your own cameras (poses and frame are kept exactly as given) or your own splat."""
+    """Bring your own cameras (the frame is kept, and poses, unless the photos say better) or your own splat."""
     from gs_stereo.errors import ConfigError
 
     if colmap is None and transforms is None and splat is None:
@@ -103,6 +107,7 @@ def import_scene(
             transforms=path_near_scene(transforms, scene),
             metres_per_unit=metres_per_unit,
             max_image_size=max_image_size,
+            refine=refine,
         )
         run_stage("import", scene, values, common)
     if splat is not None:

@@ -36,6 +36,43 @@ UNPLACED = (NO_MATCH, "It matches", "Only")
 
 
 @dataclass(frozen=True, kw_only=True)
+class PoseRefinement(Record):
+    """What adjusting given poses to matches between the photos would change, and why it was refused, if it was.
+
+    farthest: the photo whose pose would change most.
+    error_before_px, error_after_px: distance of held-out matches from where the poses let them be, mean. Shifts are of
+    camera centres, as shares of the median depth. focal_ratio: refined by given focal length.
+    """
+
+    refused: str | None
+    farthest: str
+    held_out_matches: int
+    error_before_px: float
+    error_after_px: float
+    median_turn_deg: float
+    largest_turn_deg: float
+    median_shift: float
+    largest_shift: float
+    focal_ratio: float = 1.0
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the published poses are the refined ones."""
+        return self.refused is None
+
+    def sentence(self) -> str:
+        """One line for a person."""
+        if not self.accepted:
+            return f"The poses are as given, for with refined ones {self.refused}."
+        focal = f", focal length x {self.focal_ratio:.4f}" if self.focal_ratio != 1 else ""
+        return (
+            f"The poses were refined: matches that were held out are off by {self.error_after_px:.2f} px instead of "
+            f"{self.error_before_px:.2f} px; photos turned by up to {self.largest_turn_deg:.2f} degrees and moved by "
+            f"up to {self.largest_shift:.1%} of the depth{focal}."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReconstructionSummary(Record):
     """What happened, in numbers.
 
@@ -43,6 +80,7 @@ class ReconstructionSummary(Record):
     masked_shares: photo name -> share of its pixels that do not show the scene, of photos with a mask.
     models: photos in each model that was found, largest (the one kept) first. scale_source: none, given,
     metres_per_unit, known_distance, camera_positions or gps. Numbers that do not exist are None.
+    refinement: of poses that were given, None if it was not tried.
     local_origin: what float32 work, such as the splat, is done around; not 0 where the cameras are far from the origin.
     """
 
@@ -60,6 +98,7 @@ class ReconstructionSummary(Record):
     mean_reprojection_error_px: float | None = None
     mean_track_length: float | None = None
     median_focal_px: float | None = None
+    refinement: PoseRefinement | None = None
     local_origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:

@@ -115,6 +115,17 @@ def fit_of_matches(
     return _fit(shares, judged, read_as)
 
 
+def match_errors_rad(
+    pairs: Iterable[MatchedPair], poses: Mapping[str, Float[np.ndarray, "4 4"]]
+) -> Float[np.ndarray, "n"]:
+    """Angles between where matches are seen and where poses (cam_from_world by name) let them be, pair after pair."""
+    found = []
+    for pair in pairs:
+        first, second = (poses[name] for name in pair.names)
+        found.append(_off_arc(_directions(pair.rays_a), _directions(pair.rays_b), second @ np.linalg.inv(first)))
+    return np.concatenate([np.empty(0), *found])
+
+
 def fit_of_points(
     views: Iterable[SeenPoints], poses: Mapping[str, Float[np.ndarray, "4 4"]], read_as: Convention
 ) -> PoseFit:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import list_photos, photo_size, read_photo
@@ -21,6 +21,7 @@ from gs_stereo.sfm.masks import given_mask
 from gs_stereo.sfm.photos import FirstOfEqual, in_threads
 from gs_stereo.sfm.undistort import PhotoSource
 
+LEAST_WITNESSES = 2
 _MOST_GIVEN_POINTS = 100_000  # a fit starts with some ten thousand Gaussians
 
 
@@ -147,15 +148,32 @@ def _still_seen(model: ColmapModel) -> ColmapPoints:
     present = np.isin(points.track[:, 0], list(model.images))
     owner = np.repeat(np.arange(len(points)), np.diff(points.track_start))
     had, has = np.diff(points.track_start), np.bincount(owner[present], minlength=len(points))
-    keep = (has > 0) | (had == 0)
-    in_kept = present & keep[owner]
+    return _of_tracks(points, (has > 0) | (had == 0), present)
+
+
+def without_measured(given: Given) -> Given:
+    """Without the points that two photos or more see."""
+    points = given.model.points
+    single = np.diff(points.track_start) < LEAST_WITNESSES
+    images = {
+        key: replace(image, point_ids=np.where(np.isin(image.point_ids, points.ids[single]), image.point_ids, -1))
+        for key, image in given.model.images.items()
+    }
+    kept = _of_tracks(points, single, np.ones(len(points.track), bool))
+    return replace(given, model=replace(given.model, images=images, points=kept))
+
+
+def _of_tracks(points: ColmapPoints, keep: Bool[np.ndarray, "n"], observed: Bool[np.ndarray, "m"]) -> ColmapPoints:
+    """Some of the points, with some of their observations."""
+    owner = np.repeat(np.arange(len(points)), np.diff(points.track_start))
+    has = np.bincount(owner[observed], minlength=len(points))
     return ColmapPoints(
         ids=points.ids[keep],
         xyz_in_world=points.xyz_in_world[keep],
         rgb=points.rgb[keep],
         error_px=points.error_px[keep],
         track_start=np.concatenate([[0], np.cumsum(has[keep])]).astype(np.int64),
-        track=points.track[in_kept],
+        track=points.track[observed & keep[owner]],
     )
 
 

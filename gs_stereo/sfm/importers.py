@@ -1,6 +1,7 @@
-"""Cameras that the user brings: a COLMAP model or a transforms.json. Poses and frame are kept exactly as given.
+"""Cameras that the user brings: a COLMAP model or a transforms.json. The frame is kept as given.
 
-Where there are no points, they are triangulated from SIFT matches with the given poses held fixed.
+Where there are no points, they are triangulated from SIFT matches. Poses are kept exactly, unless matches that were
+held out say that others are clearly better (`sfm.refinement`).
 """
 
 from dataclasses import replace
@@ -13,10 +14,19 @@ from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.io.transforms import read_transforms
 from gs_stereo.sfm.config import ImportConfig
 from gs_stereo.sfm.conventions import fit_of_points
-from gs_stereo.sfm.given import Given, given_colmap, given_transforms, poses_of, read_in, without_broken
+from gs_stereo.sfm.given import (
+    LEAST_WITNESSES,
+    Given,
+    given_colmap,
+    given_transforms,
+    poses_of,
+    read_in,
+    without_broken,
+    without_measured,
+)
 from gs_stereo.sfm.job import OnProgress, ignore_progress
 from gs_stereo.sfm.masks import masks_of
-from gs_stereo.sfm.matched_points import LEAST_WITNESSES, matched_points, seen_points
+from gs_stereo.sfm.matched_points import matched_points, seen_points
 from gs_stereo.sfm.publish import ReconstructionResult, publish, scratch_folder
 
 
@@ -64,10 +74,17 @@ def _take_over(
     measured = bool((np.diff(model.points.track_start) >= LEAST_WITNESSES).any())
     fit = fit_of_points(seen_points(model), poses_of(model), given.read_as) if measured else None
     doubtful = fit is not None and fit.problem() is not None
-    if fit is None or doubtful:  # tracks of a model that was edited may be wrong where its poses are right
+    refine, refinement = measured and config.refine == "on", None
+    if fit is None or doubtful or refine:  # tracks of a model that was edited may be wrong where its poses are right
+        matched = without_measured(given) if refine else given
         with scratch_folder(work_dir) as scratch:
-            model, fit = matched_points(given, scratch, config, seed, on_progress)
-    notes = (*given.notes, *fit.doubts())
+            found = matched_points(matched, scratch, config, seed, on_progress)
+        fit, refinement = found.fit, found.refinement
+        if not refine or (refinement is not None and refinement.accepted):
+            model = found.model
+    notes = given.notes if refinement is not None and refinement.accepted else (*given.notes, *fit.doubts())
+    if refinement is not None:
+        notes = (*notes, refinement.sentence())
     if doubtful:
         notes = (*notes, "The model's own observations of its points do not fit its poses; matches of the photos do.")
     summary = ReconstructionSummary(
@@ -77,5 +94,6 @@ def _take_over(
         failed=given.failed,
         models=(len(model.images),),
         notes=notes,
+        refinement=refinement,
     )
     return publish(model, given.sources, work_dir, summary, config.max_image_size, on_progress)

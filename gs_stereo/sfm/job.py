@@ -6,6 +6,7 @@ from typing import Literal
 
 from gs_stereo.core.child import Child, Fixes, Program
 from gs_stereo.core.records import Record, json_text, record_from_json
+from gs_stereo.io.reconstruction import PoseRefinement
 from gs_stereo.sfm.config import Convention
 from gs_stereo.sfm.conventions import PoseFit
 
@@ -40,6 +41,7 @@ class Job(Record):
     pairs: names to match; with `retrieve` > 0 the most similar images of each one are matched as well.
     try_own_cameras: map with a camera for each image too where shared ones fit poorly, and keep what is better.
     poses: where they are given, name -> the first three rows of cam_from_world. read_as: how they were written.
+    refine: of the poses (and focal lengths) before points are triangulated; accepted where held-out matches agree.
     """
 
     task: Literal["map", "triangulate", "compare"]
@@ -52,6 +54,7 @@ class Job(Record):
     try_own_cameras: bool = False
     poses: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
     read_as: Convention = "cam_from_world_opencv"
+    refine: Literal["nothing", "poses", "poses and focal"] = "nothing"
     seed: int = 0
     threads: int = 0
 
@@ -65,7 +68,8 @@ class JobResult(Record):
     """models: registered images in each model, largest first; the first is in `output` unless the list is empty.
 
     features: keypoints of each image. partners: with how many other images each one has verified matches.
-    pose_fit: how well given poses explain the matches. own_cameras: a camera for each image was the better choice;
+    pose_fit: how well given poses explain the matches. refinement: of those in the model, None if it was not tried.
+    own_cameras: a camera for each image was the better choice;
     shared_error_px: mean reprojection error that shared ones had left, if they gave a model.
     """
 
@@ -73,6 +77,7 @@ class JobResult(Record):
     features: Mapping[str, int]
     partners: Mapping[str, int]
     pose_fit: PoseFit | None = None
+    refinement: PoseRefinement | None = None
     own_cameras: bool = False
     shared_error_px: float | None = None
 

@@ -1,20 +1,22 @@
 """Points for given cameras: triangulated from SIFT matches of the photos."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.local_frame import local_origin
+from gs_stereo.geometry.projection import transform
 from gs_stereo.imaging.images import fitting_scale, fitting_size, read_photo
 from gs_stereo.imaging.masks import read_mask
 from gs_stereo.io.colmap import read_model
 from gs_stereo.io.colmap_model import ColmapModel, ColmapPoints, with_tracks
+from gs_stereo.io.reconstruction import PoseRefinement
 from gs_stereo.sfm.config import ImportConfig
 from gs_stereo.sfm.conventions import PoseFit, SeenPoints
-from gs_stereo.sfm.given import Given, only, poses_of
+from gs_stereo.sfm.given import LEAST_WITNESSES, Given, only, poses_of
 from gs_stereo.sfm.job import CameraGroup, Job, OnProgress, run_job
 from gs_stereo.sfm.lens import colmap_from_lens, lens_from_colmap, undistort
 from gs_stereo.sfm.pairs import pairs_by_pose, pairs_to_compare
@@ -22,7 +24,6 @@ from gs_stereo.sfm.photos import in_threads, write_working_image
 from gs_stereo.sfm.scale import Similarity, apply_similarity, camera_centres
 
 _JUDGED_OF_PHOTO = 300
-LEAST_WITNESSES = 2
 
 
 def seen_points(model: ColmapModel) -> Iterator[SeenPoints]:
@@ -38,12 +39,22 @@ def seen_points(model: ColmapModel) -> Iterator[SeenPoints]:
         yield SeenPoints(name=image.name, rays=rays[sound], xyz_in_world=model.points.xyz_in_world[rows][sound])
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MatchedModel:
+    """A given model with points from matches, how its poses fit them, and what refining changed, if it was tried."""
+
+    model: ColmapModel
+    fit: PoseFit
+    refinement: PoseRefinement | None
+
+
 def matched_points(
     given: Given, scratch: Path, config: ImportConfig, seed: int, on_progress: OnProgress
-) -> tuple[ColmapModel, PoseFit]:
-    """The given model with points from matches, if no two photos share one; its poses and lenses are not touched.
+) -> MatchedModel:
+    """The given model with points from matches, if no two photos share one. Its poses and focal lengths are touched
+    only by an accepted refinement.
 
-    Also how the poses fit. InputError if the poses do not explain the matches between the photos.
+    InputError if the poses do not explain the matches between the photos.
     """
     has_points = bool((np.diff(given.model.points.track_start) >= LEAST_WITNESSES).any())
     # Triangulation squares the translations, so it is done near the origin too.
@@ -61,22 +72,47 @@ def matched_points(
         pairs=[(file_of[a], file_of[b]) for a, b in pairs],
         poses={file: poses[name][:3].tolist() for name, file in file_of.items()},
         read_as=given.read_as,
+        refine="nothing" if config.refine == "off" else "poses and focal" if config.refine_focal else "poses",
         seed=seed % ((1 << 31) - 1),
         threads=config.threads,
     )
-    fit = run_job(job, on_progress).pose_fit
+    result = run_job(job, on_progress)
+    fit, refinement = result.pose_fit, result.refinement
     assert fit is not None
     _refuse_misfit(fit)
     if has_points:
-        return given.model, fit
-    found = read_model(Path(job.output))
+        return MatchedModel(model=given.model, fit=fit, refinement=None)
+    found = apply_similarity(read_model(Path(job.output)), replace(near, translation=origin))
     if not len(found.points):
         raise InputError(
             "The given poses agree with no feature matches; check that poses, intrinsics and images match."
         )
-    points = replace(found.points, xyz_in_world=found.points.xyz_in_world + origin)
-    posed = _with_given_poses(given, replace(found, points=points), file_of, config.max_image_size)
-    return _with_points(posed, given.model), fit
+    name_of = {file: name for name, file in file_of.items()}
+    images = {key: replace(image, name=name_of[image.name]) for key, image in found.images.items()}
+    found, model = replace(found, images=images), given.model
+    if refinement is not None:
+        refinement = replace(refinement, farthest=name_of[refinement.farthest])
+        if refinement.accepted:
+            model = _refined(model, found, config.max_image_size)
+    posed = _with_given_poses(model, found, config.max_image_size)
+    return MatchedModel(model=_with_points(posed, model), fit=fit, refinement=refinement)
+
+
+def _refined(given: ColmapModel, found: ColmapModel, max_edge_px: int) -> ColmapModel:
+    """Poses and focal lengths as found. A point that one photo predicts stays where that photo sees it."""
+    refined = {image.name: image for image in found.images.values()}
+    xyz, row_of = given.points.xyz_in_world.copy(), {int(key): row for row, key in enumerate(given.points.ids)}
+    images, cameras = {}, dict(given.cameras)
+    for image_id, image in given.images.items():
+        new = refined[image.name]
+        images[image_id] = replace(image, qvec_wxyz=new.qvec_wxyz, tvec=new.tvec)
+        rows = [row_of[int(key)] for key in image.point_ids if key >= 0]
+        xyz[rows] = transform(np.linalg.inv(new.cam_from_world) @ image.cam_from_world, xyz[rows])
+        lens, working = lens_from_colmap(given.cameras[image.camera_id]), lens_from_colmap(found.cameras[new.camera_id])
+        scale, intrinsics = fitting_scale(lens.width, lens.height, max_edge_px), lens.intrinsics.copy()
+        intrinsics[[0, 1], [0, 1]] = working.intrinsics[[0, 1], [0, 1]] / scale
+        cameras[image.camera_id] = colmap_from_lens(replace(lens, intrinsics=intrinsics))
+    return replace(given, cameras=cameras, images=images, points=replace(given.points, xyz_in_world=xyz))
 
 
 def _with_points(model: ColmapModel, given: ColmapModel) -> ColmapModel:
@@ -147,14 +183,13 @@ def _groups(given: Given, file_of: Mapping[str, str], max_edge_px: int) -> list[
     return groups
 
 
-def _with_given_poses(given: Given, found: ColmapModel, file_of: Mapping[str, str], max_edge_px: int) -> ColmapModel:
+def _with_given_poses(given: ColmapModel, found: ColmapModel, max_edge_px: int) -> ColmapModel:
     """Points and observations as found, in the pixels of the given cameras, with the given poses."""
-    name_of = {file: name for name, file in file_of.items()}
-    image_of = {image.name: image for image in given.model.images.values()}
+    image_of = {image.name: image for image in given.images.values()}
     images = {}
     for image_id, image in found.images.items():
-        exact = image_of[name_of[image.name]]
-        camera = given.model.cameras[exact.camera_id]
+        exact = image_of[image.name]
+        camera = given.cameras[exact.camera_id]
         scale = fitting_scale(camera.width, camera.height, max_edge_px)
         images[image_id] = replace(exact, points_xy=image.points_xy / scale, point_ids=image.point_ids)
-    return ColmapModel(cameras=given.model.cameras, images=images, points=found.points)
+    return ColmapModel(cameras=given.cameras, images=images, points=found.points)

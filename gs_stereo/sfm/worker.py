@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,15 +21,15 @@ import pycolmap
 from gs_stereo.core.channel import Channel
 from gs_stereo.core.cores import cores
 from gs_stereo.core.records import json_text, record_from_json
-from gs_stereo.sfm.conventions import MatchedPair, PoseFit, fit_of_matches
+from gs_stereo.io.reconstruction import PoseRefinement
 from gs_stereo.sfm.job import MASKS, Job, JobResult
+from gs_stereo.sfm.posed_worker import MIN_INLIERS, incremental_options, model_folder, pose_fit_of, refined, triangulate
 from gs_stereo.sfm.retrieval import similar_pairs
 
 Emit = Callable[[str, int, int], None]
 T = TypeVar("T")
 _PAIRS_PER_CALL = 64
 _IMAGES_PER_THREAD = 4
-_MIN_INLIERS = 15
 _SMALLEST_MODEL = 3
 
 # Shared cameras are doubted from this error on, or below this share of placed photos; trying others costs the mapping
@@ -65,12 +64,17 @@ def run(job: Job, emit: Emit) -> JobResult:
     _import(job, database)
     _extract(job, database, emit)
     _match(job, database, emit)
-    pose_fit = _pose_fit(job, database) if job.poses else None
+    pose_fit = pose_fit_of(job, database) if job.poses else None
+    refinement: PoseRefinement | None = None
     models: list[Any] = []
     if job.task == "compare" or (pose_fit and pose_fit.problem()):
         pass  # no points are of use with such poses
     elif job.task == "triangulate":
-        models = [_triangulate(job, database, emit)]
+        emit("triangulated", 0, 1)
+        if job.refine != "nothing":
+            job, refinement = refined(job, database)
+        models = [triangulate(job, database)]
+        emit("triangulated", 1, 1)
     else:
         models = _map(job, database, emit)
     own_cameras, shared_error_px = False, None
@@ -83,7 +87,9 @@ def run(job: Job, emit: Emit) -> JobResult:
     if models:
         models[0].write_binary(output)
     found = _result(database, [model.num_reg_images() for model in models])
-    return replace(found, pose_fit=pose_fit, own_cameras=own_cameras, shared_error_px=shared_error_px)
+    return replace(
+        found, pose_fit=pose_fit, refinement=refinement, own_cameras=own_cameras, shared_error_px=shared_error_px
+    )
 
 
 def _import(job: Job, database: Path) -> None:
@@ -186,13 +192,6 @@ def _similar(job: Job, database: Path, emit: Emit) -> set[tuple[str, str]]:
     return {(images[i].name, images[j].name) for i, j in index_pairs}
 
 
-def _incremental_options(job: Job) -> Any:
-    options = pycolmap.IncrementalPipelineOptions()
-    options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = job.seed
-    options.num_threads = options.mapper.num_threads = 1
-    return options
-
-
 def _map(job: Job, database: Path, emit: Emit) -> list[Any]:
     """The models that were found, the largest first."""
     models = _map_globally(job, database, emit) if job.mapper == "global" else _map_incrementally(job, database, emit)
@@ -241,7 +240,7 @@ def _copied_matches(job: Job, database: Path) -> Path:
 
 
 def _map_incrementally(job: Job, database: Path, emit: Emit) -> list[Any]:
-    options = _incremental_options(job)
+    options = incremental_options(job)
     options.min_model_size = _SMALLEST_MODEL
     total, registered = len(job.names), 0
 
@@ -258,7 +257,7 @@ def _map_incrementally(job: Job, database: Path, emit: Emit) -> list[Any]:
     models = pycolmap.incremental_mapping(
         database,
         job.folder,
-        _model_folder(job),
+        model_folder(job),
         options,
         initial_image_pair_callback=start,
         next_image_callback=advance,
@@ -274,53 +273,9 @@ def _map_globally(job: Job, database: Path, emit: Emit) -> list[Any]:
     options.num_threads = mapper.num_threads = 1
     mapper.global_positioning.use_gpu = mapper.bundle_adjustment.ceres.use_gpu = False
     emit("registered", 0, len(job.names))
-    models = list(pycolmap.global_mapping(database, job.folder, _model_folder(job), options).values())
+    models = list(pycolmap.global_mapping(database, job.folder, model_folder(job), options).values())
     emit("registered", max((model.num_reg_images() for model in models), default=0), len(job.names))
     return models
-
-
-def _model_folder(job: Job) -> Path:
-    folder = Path(job.output) / "models"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-def _triangulate(job: Job, database: Path, emit: Emit) -> Any:
-    emit("triangulated", 0, 1)
-    known = pycolmap.Reconstruction()
-    with pycolmap.Database.open(database) as store:
-        for camera in store.read_all_cameras():
-            known.add_camera_with_trivial_rig(camera)
-        for image in sorted(store.read_all_images(), key=lambda image: image.image_id):
-            pose = pycolmap.Rigid3d(np.array(job.poses[image.name], dtype=np.float64))
-            known.add_image_with_trivial_frame(
-                pycolmap.Image(name=image.name, camera_id=image.camera_id, image_id=image.image_id), pose
-            )
-    options = _incremental_options(job)
-    model = pycolmap.triangulate_points(known, database, job.folder, _model_folder(job), True, options)
-    emit("triangulated", 1, 1)
-    return model
-
-
-def _pose_fit(job: Job, database: Path) -> PoseFit:
-    """How far the given poses explain the verified matches."""
-    with pycolmap.Database.open(database) as store:
-        images = {image.image_id: image for image in store.read_all_images()}
-
-        @cache
-        def rays(image_id: int) -> Any:
-            keypoints = np.asarray(store.read_keypoints(image_id), dtype=np.float64)[:, :2]
-            return store.read_camera(images[image_id].camera_id).cam_from_img(keypoints)
-
-        pairs = []
-        for pair_id, geometry in zip(*store.read_two_view_geometries(), strict=True):
-            matches = np.asarray(geometry.inlier_matches).reshape(-1, 2)
-            if len(matches) >= _MIN_INLIERS:
-                a, b = pycolmap.pair_id_to_image_pair(pair_id)
-                names = images[a].name, images[b].name
-                pairs.append(MatchedPair(names=names, rays_a=rays(a)[matches[:, 0]], rays_b=rays(b)[matches[:, 1]]))
-    poses = {name: np.vstack([rows, [0, 0, 0, 1]]) for name, rows in job.poses.items()}
-    return fit_of_matches(pairs, poses, job.read_as)
 
 
 def _result(database: Path, sizes: list[int]) -> JobResult:
@@ -330,7 +285,7 @@ def _result(database: Path, sizes: list[int]) -> JobResult:
         pair_ids, counts = store.read_two_view_geometry_num_inliers()
     partners = dict.fromkeys(features, 0)
     for pair_id, count in zip(pair_ids, counts, strict=True):
-        if count >= _MIN_INLIERS:
+        if count >= MIN_INLIERS:
             for image_id in pycolmap.pair_id_to_image_pair(pair_id):
                 partners[images[image_id]] += 1
     return JobResult(models=sizes, features=features, partners=partners)

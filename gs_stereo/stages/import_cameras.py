@@ -1,4 +1,4 @@
-"""Cameras from elsewhere (COLMAP, nerfstudio, instant-ngp) -> `reconstruct/`, poses and frame exactly as given."""
+"""Cameras from elsewhere (COLMAP, nerfstudio, instant-ngp) -> `reconstruct/`, in the frame that was given."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ImportCamerasStage(Stage):
     """See the module."""
 
     name = "import"
-    version = 3
+    version = 4
     config_type = ImportCamerasConfig
     replaces_others = True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -118,6 +119,8 @@ def outcome_of(result: ReconstructionResult) -> StageOutcome:
         "scale_source": summary.scale_source,
         "failed": dict(summary.failed),
     }
+    if summary.refinement is not None:
+        metrics["refinement"] = asdict(summary.refinement)
     failed = [f"not used: {name}: {reason}" for name, reason in summary.failed.items()]
     drops = {"photos that were not used": len(summary.failed)} if summary.failed else {}
     return StageOutcome(

@@ -138,6 +138,11 @@ def test_no_images_at_all(capture: Any, tmp_path: Path) -> None:
         import_colmap(tmp_path / "model", tmp_path, tmp_path / "out", ImportConfig())
 
 
+def write_images(folder: Path, capture: Any) -> None:
+    for camera in capture.cameras:
+        write_png(folder / camera.name, read_photo(capture.folder / camera.name))
+
+
 def write_transforms(folder: Path, capture: Any, **values: Any) -> Path:
     frames = [
         {"file_path": f"./{c.name}", "transform_matrix": (c.world_from_cam @ GL).tolist()} for c in capture.cameras
@@ -239,8 +244,7 @@ def test_what_photos_cut_out_is_masked_and_gives_no_points(capture: Any, tmp_pat
 
 def test_a_mask_hides_what_moved_from_one_photo_only(capture: Any, tmp_path: Path) -> None:
     """The first frame has a mask_path, of its left half; the second one a mask of another shape."""
-    for camera in capture.cameras:
-        write_png(tmp_path / camera.name, read_photo(capture.folder / camera.name))
+    write_images(tmp_path, capture)
     path = write_transforms(tmp_path, capture)
     document = json.loads(path.read_text())
     white = np.full((240, 320), 255, np.uint8)
@@ -269,8 +273,7 @@ def test_a_mask_hides_what_moved_from_one_photo_only(capture: Any, tmp_path: Pat
 
 def test_given_points_help_but_are_no_witnesses(capture: Any, tmp_path: Path) -> None:
     """Of no photo (a PLY of nerfstudio), or of one photo each (a network's): points are triangulated besides."""
-    for camera in capture.cameras:
-        write_png(tmp_path / camera.name, read_photo(capture.folder / camera.name))
+    write_images(tmp_path, capture)
     path = write_transforms(tmp_path, capture)
     vertices = "".join(f"{x} 0 4.5 10 20 30\n" for x in (0, 1, "nan"))
     kinds = "".join(f"property float {name}\n" for name in "xyz") + "".join(
@@ -305,8 +308,7 @@ def test_given_points_help_but_are_no_witnesses(capture: Any, tmp_path: Path) ->
 
 
 def test_copies_of_a_posed_picture_are_left_out(capture: Any, tmp_path: Path) -> None:
-    for camera in capture.cameras:
-        write_png(tmp_path / camera.name, read_photo(capture.folder / camera.name))
+    write_images(tmp_path, capture)
     path = write_transforms(tmp_path, capture)
     document = json.loads(path.read_text())
     first = document["frames"][0]
