@@ -41,7 +41,7 @@ class ReconstructStage(Stage):
     """See the module."""
 
     name = "reconstruct"
-    version = 3
+    version = 4
     config_type = ReconstructStageConfig
 
     def folder(self, config: ReconstructStageConfig) -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import photo_size, write_png
+from gs_stereo.sfm import retrieval
 from gs_stereo.sfm.config import ReconstructConfig
 from gs_stereo.sfm.job import ignore_progress
 from gs_stereo.sfm.pairs import choose_pairs, natural_key, pairs_by_pose, sequential_pairs
@@ -148,15 +149,28 @@ def test_pairs_by_pose_prefer_near_cameras_that_look_the_same_way() -> None:
     assert [pair for pair in pairs if "back" in pair] == [("28", "back"), ("29", "back")]
 
 
+def features_of(place: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints and descriptors of a photo: the 60 largest are those of its place, the others noise."""
+    shared = np.random.default_rng(place).integers(0, 256, (60, 128), dtype=np.uint8)
+    noise = random.integers(0, 256, (100, 128), dtype=np.uint8)
+    keypoints = np.column_stack([random.uniform(0, 9, (160, 2)), np.r_[np.full(60, 9.0), np.ones(100)]])
+    return keypoints, np.concatenate([shared, noise])
+
+
 def test_retrieval_finds_photos_with_common_features() -> None:
     random = np.random.default_rng(0)
-
-    def features(place: int) -> tuple[np.ndarray, np.ndarray]:
-        shared = np.random.default_rng(place).integers(0, 256, (60, 128), dtype=np.uint8)
-        noise = random.integers(0, 256, (100, 128), dtype=np.uint8)
-        keypoints = np.column_stack([random.uniform(0, 9, (160, 2)), np.r_[np.full(60, 9.0), np.ones(100)]])
-        return keypoints, np.concatenate([shared, noise])
-
-    pairs = similar_pairs([features(place) for place in (0, 1, 0, 1, 2)], 1, lambda _: None)
+    pairs = similar_pairs([features_of(place, random) for place in (0, 1, 0, 1, 2)], 1, lambda _: None)
     assert {(0, 2), (1, 3)} <= pairs
     assert len(pairs) <= 3
+
+
+def test_retrieval_among_many_photos_compares_few_and_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    random, compared = np.random.default_rng(0), []
+    count = retrieval.match_count
+    monkeypatch.setattr(retrieval, "match_count", lambda a, b: compared.append(1) or count(a, b))
+    photos = [features_of(number % 8, random) for number in range(40)]
+    pairs = similar_pairs(photos, 4, lambda _: None)
+    assert pairs == {(i, j) for i in range(40) for j in range(i + 1, 40) if i % 8 == j % 8}
+    assert len(compared) < 40 * 12
+    empty = (np.zeros((0, 4)), np.zeros((0, 128), np.uint8))
+    assert similar_pairs([empty] * 40, 4, lambda _: None) == set()
