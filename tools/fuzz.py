@@ -15,6 +15,8 @@ import select
 import shutil
 import signal
 import struct
+import subprocess
+import sys
 import time
 import zlib
 from collections import Counter
@@ -25,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+ROOT = Path(__file__).parents[1]
 LIMIT_S, LIMIT_BYTES = 10.0, 2 << 30
 _ADDRESS_SPACE_BYTES = 8 << 30  # for the sake of the machine
 _NUMBER = re.compile(rb"-?\d+\.?\d*(?:[eE][-+]?\d+)?")
@@ -77,9 +80,15 @@ class Outcome:
 
 def targets(scene: Path) -> Mapping[str, Target]:
     """Readers of everything that users bring or that lies in a results folder. scene: after a run of `smoke`."""
+    from gs_stereo.audit.objects import planted_world
+    from gs_stereo.audit.plan import AuditPlan
+    from gs_stereo.audit.scores import AuditReport
     from gs_stereo.config import load_yaml
+    from gs_stereo.core.records import read_record
+    from gs_stereo.datasets.layouts.folder import find_folders
     from gs_stereo.datasets.read import read_dataset
     from gs_stereo.datasets.schema import read_index
+    from gs_stereo.datasets.torch_reader import StereoDataset
     from gs_stereo.datasets.write import verify_dataset
     from gs_stereo.imaging.exif import read_metadata
     from gs_stereo.imaging.images import read_photo
@@ -89,14 +98,19 @@ def targets(scene: Path) -> Mapping[str, Target]:
     from gs_stereo.io.pairs import read_pair
     from gs_stereo.io.ply import load_points, load_splat, read_origin
     from gs_stereo.io.reconstruction import load_sparse_scene
+    from gs_stereo.io.remote import Place
     from gs_stereo.io.rigs import read_rig
     from gs_stereo.io.spz import load_spz
     from gs_stereo.io.transforms import read_transforms
     from gs_stereo.io.view_files import read_view_file
+    from gs_stereo.matching.onnx_config import load_description
+    from gs_stereo.nets.weights import load_net
+    from gs_stereo.pipeline.claims import read_claim
+    from gs_stereo.pipeline.jobs import read_jobs, read_ledger
     from gs_stereo.pipeline.manifest import damaged_output, read_manifest
     from gs_stereo.pipeline.recipe import load_recipe
     from gs_stereo.sfm.scale import read_camera_positions
-    from gs_stereo.splat.folder import read_splat_info
+    from gs_stereo.splat.folder import load_appearance, read_splat_info
 
     out, brought = scene / "gsstereo", scene.parent / "brought"
     [pair, *_] = sorted(path.parent for path in out.glob("pairs/default/*/pair.json"))
@@ -118,20 +132,53 @@ def targets(scene: Path) -> Mapping[str, Target]:
     def rigs(folder: Path) -> object:
         return [read_rig(path) for path in sorted(folder.iterdir()) if path.stem not in ("left", "right")]
 
+    def transforms(folder: Path) -> object:
+        found = read_transforms(folder / "transforms.json")
+        lenses = [(frame.intrinsics(64, 48), frame.distortion, frame.size, frame.mask) for frame in found.frames]
+        return lenses, found.points and load_points(found.points)
+
+    def mask(folder: Path) -> object:
+        given = folder / "mask.png"
+        return [read_mask(folder / "a.jpg", GivenMask(path=given, inverted=turned)) for turned in (False, True)]
+
+    def fleet(folder: Path) -> object:
+        place = Place.of(str(folder))
+        jobs = read_jobs(folder / "jobs.json")
+        cells = [cell for scene in jobs.scenes for cell in jobs.cells(scene)]
+        return jobs.digests(), cells, read_ledger(place), read_claim(place, "fit")
+
+    def plan(folder: Path) -> object:
+        found = read_record(AuditPlan, folder / "plan.json", fix="x")
+        return planted_world(found.objects, [np.zeros((48, 64, 3), np.uint8)], np.array(found.up), found.seed)
+
+    def published(folder: Path) -> object:
+        return StereoDataset(folder / "train")[0]
+
+    def description(folder: Path) -> object:
+        return load_description(str(folder / "crestereo.yaml"))
+
+    def audit(folder: Path) -> object:
+        return read_record(AuditReport, folder / "audit.json", fix="x").to_table()
+
+    def pairs_of_others(folder: Path) -> object:
+        return [source.read() for source in find_folders(folder)]
+
     found = {
         "colmap text": Target(folder=scene / "sparse/0", files=("*.txt",), read=read_best_model),
         "reconstruct/": Target(
             folder=out / "reconstruct", files=("sparse/*", "reconstruction.json"), read=load_sparse_scene
         ),
-        "transforms.json": Target(
-            folder=brought / "transforms", files=("*.json",), read=lambda f: read_transforms(f / "transforms.json")
+        "transforms.json": Target(folder=brought / "transforms", files=("*",), read=transforms),
+        "mask": Target(folder=brought / "mask", files=("*",), read=mask),
+        "cameras.json": Target(
+            folder=brought / "cameras", files=("*",), read=lambda f: read_view_file(f / "cameras.json")
         ),
         "views": Target(folder=brought / "views", files=("*",), read=lambda f: read_view_file(f / "views.json")),
         "positions": Target(
             folder=brought / "positions", files=("*",), read=lambda f: read_camera_positions(f / "positions.txt")
         ),
         "splat.ply": Target(folder=brought / "splat", files=("splat.ply",), read=splat),
-        "splat.spz": Target(folder=brought / "spz", files=("*.spz",), read=lambda f: load_spz(f / "splat.spz")),
+        "spz": Target(folder=brought / "spz", files=("*.spz",), read=lambda f: list(map(load_spz, f.iterdir()))),
         "points.ply": Target(
             folder=brought / "splat", files=("splat.ply",), read=lambda f: load_points(f / "splat.ply")
         ),
@@ -148,7 +195,16 @@ def targets(scene: Path) -> Mapping[str, Target]:
         "shard alone": Target(
             folder=out / "dataset/sgbm", files=("*.h5",), read=lambda f: [sum(map(_samples, f.glob("*.h5")))]
         ),
+        "stacks": Target(folder=brought / "stacks", files=("*.h5",), read=dataset),
+        "published": Target(folder=brought / "published", files=("train/*",), read=published),
+        "appearance": Target(folder=out / "fit", files=("appearance.json",), read=load_appearance),
         "rigs": Target(folder=brought / "rigs", files=("*",), read=rigs),
+        "fleet": Target(folder=brought / "fleet", files=("jobs.json", ".fleet/*"), read=fleet),
+        "plan": Target(folder=brought / "audit", files=("plan.json",), read=plan),
+        "audit": Target(folder=brought / "audit", files=("audit.json",), read=audit),
+        "folder of pairs": Target(folder=brought / "bench", files=("*/*",), read=pairs_of_others),
+        "net": Target(folder=brought / "net", files=("*",), read=load_net),
+        "onnx.yaml": Target(folder=ROOT / "configs/experts", files=("crestereo.yaml",), read=description),
         "manifest": Target(folder=brought / "manifest", files=("*",), read=manifest),
     }
     photos = {f"photo {path.name}": path for path in sorted((brought / "photos").iterdir())}
@@ -309,18 +365,39 @@ def bring(scene: Path) -> None:
     """Files as users bring them, made of a finished scene, in `scene/../brought`: what `targets` reads besides."""
     from PIL import Image
 
+    from gs_stereo.datasets.merge import MergeSettings, SceneData, merge_datasets
     from gs_stereo.io.reconstruction import load_sparse_scene
     from gs_stereo.io.views import CameraRecord, ViewsFile
 
     out, brought = scene / "gsstereo", scene.parent / "brought"
     if brought.exists():
         return
-    for name in ("transforms", "views", "positions", "splat", "spz", "recipe", "pairs", "manifest", "rigs", "photos"):
+    names = ("transforms", "mask", "cameras", "views", "positions", "splat", "spz", "recipe", "pairs", "manifest")
+    for name in (*names, "rigs", "photos", "bench/one", "net", "fleet", "audit"):
         (brought / name).mkdir(parents=True)
     cameras = load_sparse_scene(out / "reconstruct").cameras[:4]
     frames = [{"file_path": f"{camera.name}", "transform_matrix": camera.world_from_cam.tolist()} for camera in cameras]
     lens = {"fl_x": 300.0, "cx": 160.0, "cy": 120.0, "w": 320, "h": 240, "k1": 0.01}
-    (brought / "transforms/transforms.json").write_text(json.dumps({**lens, "frames": frames}))
+    fisheye = {"is_fisheye": True, "k1": 0.1, "k2": 0.01, "k3": 0.0, "k4": 0.0, "mask_path": "mask.png"}
+    frames[1:2] = [{**frames[1], **fisheye}, {**frames[1], "file_path": "b.png", "camera_model": "OPENCV_FISHEYE"}]
+    document = {**lens, "ply_file_path": "points.ply", "frames": frames}
+    (brought / "transforms/transforms.json").write_text(json.dumps(document))
+    points = "ply\nformat ascii 1.0\nelement vertex 2\nproperty float x\nproperty float y\nproperty float z\n"
+    (brought / "transforms/points.ply").write_text(f"{points}end_header\n0 0 1\n1 0 2.5\n")
+    of_3dgs = [
+        {
+            "id": number,
+            "img_name": camera.name,
+            "width": camera.width,
+            "height": camera.height,
+            "position": camera.world_from_cam[:3, 3].tolist(),
+            "rotation": camera.world_from_cam[:3, :3].tolist(),
+            "fx": camera.intrinsics[0, 0],
+            "fy": camera.intrinsics[1, 1],
+        }
+        for number, camera in enumerate(cameras)
+    ]
+    (brought / "cameras/cameras.json").write_text(json.dumps(of_3dgs))
     from gs_stereo.core.records import write_record
 
     write_record(brought / "views/views.json", ViewsFile(views=tuple(CameraRecord.of(camera) for camera in cameras)))
@@ -332,13 +409,20 @@ def bring(scene: Path) -> None:
     header = header.replace(b"element vertex " + count, b"element vertex %d" % few)
     (brought / "splat/splat.ply").write_bytes(header + b"end_header\n" + body[: few * stride])
     shutil.copy(out / "fit/splat.json", brought / "splat/splat.json")
-    body = bytes(range(256)) * few
-    (brought / "spz/splat.spz").write_bytes(
-        gzip.compress(struct.pack("<4sIIBBBB", b"NGSP", 2, few, 1, 12, 0, 0) + body)
-    )
+    _write_spz(brought / "spz", few)
     text = "name: r\nstages:\n  - stage: fit\n    set: {iterations: 7, sweep: {planes: 32}}\n  - stage: label\n"
     (brought / "recipe/recipe.yaml").write_text(text)
     _write_rigs(brought / "rigs")
+    _write_fleet(brought / "fleet")
+    _write_nets_and_pairs(brought)
+    shutil.copytree(out, brought / "audited")
+    _gsstereo("audit", scene, "--out", brought / "audited", "--objects", "4", "--set", "extent_share=[0.01,0.03]")
+    shutil.copy(brought / "audited/audit/planted/plan.json", brought / "audit")
+    shutil.copy(brought / "audited/audit/report/audit.json", brought / "audit")
+    tiny = "pairs={stack_views: 3, textures: 4, texture_px: 64}"
+    _gsstereo("sample-pairs", brought / "stacks", "--count", "2", "--width", "96", "--height", "64", "--set", tiny)
+    both = [SceneData(name=name, folder=out / "dataset/sgbm") for name in "ab"]
+    merge_datasets(brought / "published", both, MergeSettings(shares={"train": 0.5, "test": 0.5}))
     shutil.copy(out / "pairs/default/pairs.json", brought / "pairs/pairs.json")
     shutil.copy(out / "dataset/sgbm/manifest.json", brought / "manifest/manifest.json")
     exif = Image.Exif()
@@ -347,11 +431,73 @@ def bring(scene: Path) -> None:
     exif.get_ifd(0x8825).update({1: "N", 2: (50.0, 30.0, 1.0), 3: "E", 4: (8.0, 0.0, 0.0), 6: 120.0})
     with Image.open(next((scene / "images").iterdir())) as photo:
         small = photo.convert("RGBA").resize((64, 48))
+    small.convert("RGB").save(brought / "mask/a.jpg", exif=exif)
+    white = Image.new("L", (48, 64), 255)  # of the picture as it is turned
+    white.paste(0, (0, 0, 20, 20))
+    white.save(brought / "mask/mask.png")
     for suffix in ("png", "jpg", "tif", "webp", "bmp"):
         (brought / "photos" / suffix).mkdir()
         picture = small if suffix in ("png", "tif", "webp") else small.convert("RGB")
         options: dict[str, Any] = {} if suffix == "bmp" else {"exif": exif}
         picture.save(brought / "photos" / suffix / f"a.{suffix}", **options)
+
+
+def _gsstereo(*words: str | Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "gs_stereo.cli.main", *map(str, words), "-q"]
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def _write_fleet(folder: Path) -> None:
+    """A job list, and what a scene remembers: a ledger and a claim that its holder released."""
+    from gs_stereo.core.records import write_record
+    from gs_stereo.io.remote import Place
+    from gs_stereo.pipeline.cell import Resources
+    from gs_stereo.pipeline.claims import HeldClaim, take_claim
+    from gs_stereo.pipeline.jobs import CellRecord, JobList, JobScene, JobStep, remember
+
+    step = JobStep(stage="fit", version=1, folder="fit", config={"iterations": 7}, resources=Resources())
+    scene = JobScene(name="a", scene=str(folder), output=str(folder))
+    write_record(folder / "jobs.json", JobList(seed=0, steps=(step,), scenes=(scene,)))
+    place = Place.of(str(folder))
+    held = take_claim(place, "fit", "token", beat_s=1.0)
+    assert isinstance(held, HeldClaim)
+    with held:
+        remember(place, "fit", CellRecord(digest="x", state="failed", attempts=1, reason="why"))
+
+
+def _write_nets_and_pairs(brought: Path) -> None:
+    """A small net as `train` publishes it, and a folder of pairs with truth and calibration."""
+    from PIL import Image
+
+    from gs_stereo.io.disparity_files import write_pfm
+    from gs_stereo.nets.protocol import make_net, resolve_net
+    from gs_stereo.nets.weights import NetDescription, save_net
+
+    settings = {"volume_channels": [4, 4, 4], "refine_channels": 8, "refine_steps": 1}
+    net = make_net("lite", resolve_net("lite", settings=settings))
+    save_net(brought / "net", net, NetDescription(net="lite", settings=settings, licence="Apache-2.0"))
+    for eye in ("left", "right"):
+        Image.new("RGB", (24, 16), (90, 20, 40)).save(brought / f"bench/one/{eye}.png")
+    write_pfm(brought / "bench/one/disp_left.pfm", np.full((16, 24), 3.0, np.float32))
+    (brought / "bench/one/calib.json").write_text('{"fx": 20.0, "baseline_m": 0.1, "doffs": 0.5}')
+
+
+def _write_spz(folder: Path, count: int) -> None:
+    """One file of each version that is read."""
+    from zstandard import compress
+
+    for version, widths in {2: (9, 1, 3, 3, 3, 9), 3: (9, 1, 3, 3, 4, 9), 4: (9, 1, 3, 3, 4, 9)}.items():
+        parts = [bytes(range(256))[: count * width] * 9 for width in widths]
+        parts = [part[: count * width] for part, width in zip(parts, widths, strict=True)]
+        head = struct.pack("<4sIIBBBB", b"NGSP", version, count, 1, 12, 0, 0 if version < 4 else len(parts))
+        if version < 4:
+            data = gzip.compress(head + b"".join(parts))
+        else:
+            packed = [compress(part) for part in parts]
+            table = b"".join(struct.pack("<QQ", len(a), len(b)) for a, b in zip(packed, parts, strict=True))
+            data = head + struct.pack("<I12x", 32) + table + b"".join(packed)
+        (folder / f"{version}.spz").write_bytes(data)
 
 
 def _write_rigs(folder: Path) -> None:

@@ -162,7 +162,10 @@ def read_photo(path: Path, *, upright: bool = True) -> UInt8[np.ndarray, "h w 3"
     from PIL import ImageOps
 
     with open_photo(path) as image:
+        size = image.size
         image.load()
+        if image.size != size:  # a TIFF, which Pillow turns itself
+            raise ValueError("its orientation is broken")
         turned = ImageOps.exif_transpose(image) if upright and orientation_of(image) != 1 else image
         return np.ascontiguousarray(_to_rgb(path, turned))
 

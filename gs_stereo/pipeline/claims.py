@@ -15,6 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Annotated
+
+from pydantic import Field
 
 from gs_stereo.core.records import Record, json_text, record_from_json
 from gs_stereo.errors import GsStereoError
@@ -35,7 +38,7 @@ class Claim(Record):
     token: str
     host: str
     machine: str
-    pid: int
+    pid: Annotated[int, Field(ge=0, lt=1 << 31)]
     beat: int = 0
     released: bool = False
     ended: str = ""
@@ -83,7 +86,7 @@ def _numbers(place: Place) -> list[tuple[str, int]]:
 
 def _read(place: Place, name: str, number: int) -> Claim:
     try:
-        return record_from_json(Claim, place.read(_path(name, number)) or b"")
+        return replace(record_from_json(Claim, place.read(_path(name, number)) or b""), number=number)
     except ValueError:  # it is just being written, or its writer died meanwhile
         return Claim(number=number, token="", host="unknown", machine="", pid=0)
 
