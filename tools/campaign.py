@@ -45,7 +45,7 @@ ORPHAN_S = 2.0
 _KILLS_OF_A_RUN = 3
 # Small enough for hundreds of runs; two workers, so that there are processes to be orphaned.
 SAMPLE = ("--views", "7", "--width", "176", "--height", "132", "--set", "test_views=0", "-q")
-RUN = (
+RUN: tuple[str, ...] = (
     "run", "SCENE", "--config", "smoke", "--workers", "2", "-q", "--set", "reconstruct.max_image_size=176",
     "--set", "fit.iterations=20", "--set", "fit.checkpoint_every=5", "--set", "label.expert=sgbm",
 )  # fmt: skip
@@ -61,7 +61,7 @@ class Verb:
 
 
 FIT = ("fit", "SCENE", "--iterations", "20", "--set", "checkpoint_every=5", "-q")
-STACKS = ("sample-pairs", "SCENE/stacks", "--count", "4", "--width", "96", "--height", "64", "-q")
+STACKS: tuple[str, ...] = ("sample-pairs", "SCENE/stacks", "--count", "4", "--width", "96", "--height", "64", "-q")
 STACKS += ("--set", "pairs={stack_views: 3, textures: 4, texture_px: 64}", "--set", "samples_per_shard=2")
 TINY = ("--batch-size", "1", "--steps", "4", "--set", "checkpoint_every=1", "--set", "device=cpu", "-q")
 JOBS = ("fleet", "plan", "SCENE", "--config", "smoke", "-q", *RUN[6:])
@@ -292,9 +292,9 @@ def undisturbed(work: Path, name: str) -> Undisturbed:
     """Run a verb in a scene that holds what it needs, but nothing that it makes."""
     verb = VERBS[name]
     scene = fresh(finished_scene(work), work / "victim", without=verb.makes)
-    for words in verb.after:
+    for needed in verb.after:
         with (scene / "printed").open("wb") as printed:
-            if (before := Run(command(words, scene), "before", stdout=printed)).ended():
+            if (before := Run(command(needed, scene), "before", stdout=printed)).ended():
                 raise SystemExit(f"What {name} needs failed: {before.said}")
     base = fresh(scene, work / "base", without=())
     for module in LOADED:
