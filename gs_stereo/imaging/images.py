@@ -111,7 +111,8 @@ def open_photo(path: Path) -> Iterator[Image.Image]:
         Image.MAX_IMAGE_PIXELS = _MOST_PIXELS // 2  # Pillow refuses what has more than twice as many
         _prepare_heic(path)
         try:
-            with Image.open(path, formats=_FORMATS) as image:
+            # A stream, not the path: Pillow maps files into memory, and then does not turn the pixels of a TIFF.
+            with path.open("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
                 yield image
         except InputError:
             raise

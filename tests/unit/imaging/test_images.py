@@ -57,7 +57,7 @@ def test_lossless_formats(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "rgba.tif"])
 def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, suffix: str) -> None:
     stored = {
         1: lambda a: a,
@@ -73,12 +73,13 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, suffix: s
     exif[_ORIENTATION] = orientation
     path = tmp_path / f"photo.{suffix}"
     options = {"quality": 100, "subsampling": 0} if suffix == "jpg" else {}
-    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif, **options)
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    (image.convert("RGBA") if suffix == "rgba.tif" else image).save(path, exif=exif, **options)
     upright = read_photo(path)
     assert upright.shape == picture().shape
     assert np.abs(upright.astype(int) - picture()).max() <= 8
     assert photo_size(path) == (48, 32)
-    if suffix != "tif":
+    if not suffix.endswith("tif"):
         assert read_photo(path, upright=False).shape == stored.shape
         assert photo_size(path, upright=False) == stored.shape[1::-1]
 
