@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,10 +15,30 @@ _MAX_YAML_VALUES = 10**5
 _NOT_COUNTED = -1
 
 
+OnlyWith = Mapping[str, Mapping[str, tuple[Any, ...]]]
+"""Of a setting that does nothing by itself: the others, one of which must have one of these values (none: any that is
+not empty)."""
+
+
 class Config(BaseModel):
     """Base of every settings class: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    only_with: ClassVar[OnlyWith] = {}
+
+    def idle(self, given: Mapping[str, Any]) -> str | None:
+        """Which of the settings that were `given` has no effect beside the others, and why; None if each has one."""
+        for name, value in given.items():
+            others = self.only_with.get(name, {})
+            set_to = {other: getattr(self, other) for other in others}
+            met = (set_to[other] in values if values else set_to[other] for other, values in others.items())
+            if others and not any(met):
+                wanted = " or ".join(f"{other}={values[0] if values else '...'}" for other, values in others.items())
+                return f"{name} has an effect only with {wanted}"
+            own = getattr(self, name)
+            if isinstance(own, Config) and isinstance(value, Mapping) and (reason := own.idle(value)):
+                return f"{name}.{reason}"
+        return None
 
 
 C = TypeVar("C", bound=Config)
@@ -59,6 +79,12 @@ def parse_config(config_type: type[C], values: Mapping[str, Any], *, where: str)
             known = ", ".join(config_type.model_fields)
             raise ConfigError(f"Unknown setting {key!r} in {where}; known settings are: {known}.") from error
         raise ConfigError(f"Setting {key!r} in {where} is wrong: {first['msg']}.") from error
+
+
+def refuse_idle(config: Config, given: Mapping[str, Any], where: str) -> None:
+    """ConfigError for a setting that was given and has no effect beside the others."""
+    if reason := config.idle(given):
+        raise ConfigError(f"The setting {reason} ({where}); leave it out, or set that too.")
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +14,7 @@ from pydantic import Field
 from gs_stereo.benchmarks.evaluate_pairs import Answer, Predict, ScoringRules, evaluate_pairs
 from gs_stereo.benchmarks.pair_report import BenchmarkReport
 from gs_stereo.benchmarks.protocol import Benchmark
-from gs_stereo.config import Config
+from gs_stereo.config import Config, OnlyWith
 from gs_stereo.datasets.layouts.pair_files import LabelledPair, PairSource
 from gs_stereo.log import progress
 from gs_stereo.matching.experts import ExpertsConfig, make_matcher
@@ -26,6 +26,7 @@ from gs_stereo.types import Provenance
 class EvaluateConfig(Config):
     """Settings of the expert, and how its answers are scored."""
 
+    only_with: ClassVar[OnlyWith] = {"search_margin_px": {"search_range": ("truth",)}}
     experts: ExpertsConfig = Field(default=ExpertsConfig(), description="Settings of the experts.")
     missing: Literal["bad", "ignore", "fill"] = Field(
         default="bad",

@@ -37,9 +37,10 @@ def compare_on(
     from gs_stereo.core.markup import el
     from gs_stereo.core.records import json_text
     from gs_stereo.datasets.layouts.folder import find_unlabelled
+    from gs_stereo.errors import ConfigError
     from gs_stereo.imaging.images import write_png
     from gs_stereo.log import progress
-    from gs_stereo.matching.experts import make_matcher
+    from gs_stereo.matching.experts import idle_expert, make_matcher
     from gs_stereo.report.markup import figure, section, table
     from gs_stereo.report.page import html_page
     from gs_stereo.report.pictures import data_uri
@@ -50,6 +51,8 @@ def compare_on(
         values = merge(overrides, given(experts=experts, max_disparity_px=max_disparity, limit=limit))
         config = parse_config(CompareOnConfig, values, where="the options of compare-on")
         asked.append((expert, config.experts))
+    if idle := idle_expert(overrides.get("experts", {}), [expert for expert, _ in asked]):
+        raise ConfigError(f"The setting {idle}; leave it out.")
     found = find_unlabelled(pairs)[: config.limit]
     if common.dry_run:
         names = [pair.name for pair in found]

@@ -50,7 +50,11 @@ def label(
     common: Common,
 ) -> None:
     """Label the rendered pairs and write the HDF5 shards."""
+    from gs_stereo.errors import ConfigError
+
     weights = path_text(checkpoint)
+    if weights and not {"checkpoint", "foundationstereo"} & {expert, *(fuse or ())}:
+        raise ConfigError("--checkpoint gives weights to an expert; name it, --expert checkpoint or foundationstereo.")
     trained = "checkpoint" in (expert, *(fuse or ()))  # else the weights are those of foundationstereo
     experts = given(
         onnx=given(model=path_text(onnx_model), description=description),

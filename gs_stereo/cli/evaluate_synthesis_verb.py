@@ -39,7 +39,7 @@ def evaluate_synthesis(
     import json
 
     from gs_stereo.benchmarks.protocol import open_benchmark
-    from gs_stereo.config import merge, parse_config, parse_overrides
+    from gs_stereo.config import merge, parse_config, parse_overrides, refuse_idle
     from gs_stereo.core.atomic import write_text
     from gs_stereo.datasets.samples import DatasetSamples
     from gs_stereo.synthesis.evaluation import compare_on_pairs, compare_on_stacks
@@ -47,6 +47,7 @@ def evaluate_synthesis(
 
     values = merge(parse_overrides(common.set_ or []), given(steps=steps, seeds=seeds, limit=limit, depth=depth))
     config = parse_config(EvaluateSynthesisConfig, values, where="the command line")
+    refuse_idle(config, values, "evaluate-synthesis")
     stacks = DatasetSamples(root) if benchmark is None else None
     pairs = () if benchmark is None else open_benchmark(benchmark, root, split).pairs
     names = synthesizer or ["copy", "shift", *(["warp"] if stacks or config.depth != "none" else [])]

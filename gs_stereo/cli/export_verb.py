@@ -40,11 +40,14 @@ def export(
     from gs_stereo.datasets.export import export_dataset
     from gs_stereo.datasets.layouts.protocol import ExportConfig
     from gs_stereo.datasets.schema import find_dataset
-    from gs_stereo.errors import InputError
+    from gs_stereo.errors import ConfigError, InputError
     from gs_stereo.pipeline.scene import DATASETS_FOLDER, ScenePaths
 
     values = merge(parse_overrides(common.set_ or []), given(min_confidence=min_confidence))
     config = parse_config(ExportConfig, values, where="the options of export")
+    for name, of in {"images": "foundationstereo", "max_shard_megabytes": "webdataset"}.items():
+        if name in values and layout != of:
+            raise ConfigError(f"The setting {name} has an effect only with --format {of}; leave it out.")
     paths = ScenePaths.of(scene, common.out)
     root = paths.published(DATASETS_FOLDER)
     source = root / dataset if dataset else find_dataset(root if common.out or scene.is_file() else scene)

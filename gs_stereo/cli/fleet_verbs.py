@@ -36,18 +36,19 @@ def plan(
     common: Common,
 ) -> None:
     """Print the job list of a recipe over many scenes. What is no scene is left out and named."""
+    from gs_stereo.cli.running import resolve_given
     from gs_stereo.config import parse_overrides
     from gs_stereo.core.records import json_text
     from gs_stereo.errors import ConfigError
     from gs_stereo.log import logger
     from gs_stereo.pipeline.jobs import plan_jobs
-    from gs_stereo.pipeline.recipe import load_recipe, resolve
-    from gs_stereo.stages.registry import DEFAULT_RECIPE, STAGES
+    from gs_stereo.pipeline.recipe import load_recipe
+    from gs_stereo.stages.registry import DEFAULT_RECIPE
 
     recipe = load_recipe(config) if config else DEFAULT_RECIPE
     if recipe.matrix is not None:
         raise ConfigError(f"The recipe {recipe.name!r} is an experiment; run it with `gsstereo experiment`.")
-    steps = resolve(recipe, STAGES, parse_overrides(common.set_ or []), common.preset)
+    steps = resolve_given(recipe, parse_overrides(common.set_ or []), common.preset)
     named = [each for text in scenes or recipe.scenes for each in _listed(text)]
     planned = plan_jobs(steps, named, output=out, seed=recipe.seed if common.seed is None else common.seed)
     for name, reason in planned.refused.items():

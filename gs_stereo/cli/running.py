@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 def stage_step(stage: str, values: Mapping[str, Any], common: Common) -> Step:
     """A stage with its settings: defaults < --preset < --set < the verb's own options."""
-    from gs_stereo.config import merge, parse_overrides
+    from gs_stereo.config import merge, parse_overrides, refuse_idle
     from gs_stereo.pipeline.recipe import RecipeEntry, resolve_step
     from gs_stereo.stages.registry import STAGES
 
     overrides = parse_overrides(common.set_ or [])
     refuse_twice(overrides, values)
     settings = merge(overrides, values)
-    return resolve_step(RecipeEntry(stage=stage, preset=common.preset, set=settings), STAGES)
+    step = resolve_step(RecipeEntry(stage=stage, preset=common.preset, set=settings), STAGES)
+    refuse_idle(step.config, settings, stage)
+    return step
 
 
 def refuse_twice(overrides: Mapping[str, Any], values: Mapping[str, Any], where: str = "") -> None:
@@ -71,7 +73,19 @@ def run_recipe(recipe: Recipe, scenes: Sequence[Path], common: Common, budget: s
         paths, steps_of = _paths(scenes, common), partial(resolve, recipe, STAGES, overrides)
         preset = preset_within(budget, lambda preset: _cells(steps_of(preset), paths, common, recipe.seed))
         common = replace(common, preset=preset)
-    run_steps(resolve(recipe, STAGES, overrides, common.preset), scenes, common, seed=recipe.seed)
+    run_steps(resolve_given(recipe, overrides, common.preset), scenes, common, seed=recipe.seed)
+
+
+def resolve_given(recipe: Recipe, overrides: Mapping[str, Any], preset: str | None) -> list[Step]:
+    """The steps of a recipe with the settings of the command line; ConfigError if one of these has no effect."""
+    from gs_stereo.config import refuse_idle
+    from gs_stereo.pipeline.recipe import overrides_by_stage, resolve
+    from gs_stereo.stages.registry import STAGES
+
+    steps, by_stage = resolve(recipe, STAGES, overrides, preset), overrides_by_stage(recipe, overrides)
+    for step in steps:
+        refuse_idle(step.config, by_stage.get(step.name, {}), step.name)
+    return steps
 
 
 def _paths(scenes: Sequence[Path], common: Common) -> Sequence[ScenePaths]:

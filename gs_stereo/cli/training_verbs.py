@@ -166,7 +166,7 @@ def evaluate(
             f"--{next(iter(child)).replace('_', '-')} is for foundationstereo, not {expert}; leave it out."
         )
     experts |= given(foundationstereo=child)
-    values = given(missing=missing, search_range=search_range, limit=limit, experts=experts)
+    values = given(expert=expert, missing=missing, search_range=search_range, limit=limit, experts=experts)
     config: Any = stage_step("evaluate", values, replace(common, preset=preset)).config
     chosen = open_benchmark(benchmark, root, split)
     if common.dry_run:

@@ -1,16 +1,26 @@
 """Settings of labels: which source, by which rules, with which matchers."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gs_stereo.config import Config
-from gs_stereo.matching.experts import ExpertsConfig
+from gs_stereo.config import Config, OnlyWith
+from gs_stereo.matching.experts import ExpertsConfig, idle_expert
 from gs_stereo.mvs.config import MultiViewConfig
 
 TRUST_MODEL_FILE = Path(__file__).with_name("trust.yaml")
 """The calibrated model behind every confidence; see `labels.trust`."""
+
+MATCHER_PREFIX = "matcher:"
+
+_SOURCE_SETTINGS = {
+    "fused": ("fused",),
+    "multiview": ("fused", "multibaseline"),
+    "backend": ("multibaseline", "fused"),
+}
+"""Settings that only some of the built-in sources use."""
 
 FlagName = Literal[
     "occluded",
@@ -67,6 +77,7 @@ class LabelConfig(Config):
 class FusionConfig(Config):
     """Which sources make the fused label, and when a pixel keeps it."""
 
+    only_with: ClassVar[OnlyWith] = {"photo_count": {"photos": (True,)}, "max_reprojection_px": {"photos": (True,)}}
     experts: tuple[str, ...] = Field(
         default=("lite", "sgbm"), description="Matchers that give evidence, by name; multibaseline is one of them."
     )
@@ -137,3 +148,13 @@ class LabelSettings(Config):
     )
     backend: str = Field(default="auto", description="multibaseline: rasterizer, auto, cpu or gsplat.")
     experts: ExpertsConfig = Field(default=ExpertsConfig(), description="Settings of the experts.")
+
+    def idle(self, given: Mapping[str, Any]) -> str | None:
+        source = self.expert.removeprefix(MATCHER_PREFIX)
+        if source not in {*_SOURCE_SETTINGS["multiview"], "splat", *ExpertsConfig.model_fields}:
+            return super().idle(given)  # a third party's source, which knows what it uses
+        for name, sources in _SOURCE_SETTINGS.items():
+            if name in given and source not in sources:
+                return f"{name} has an effect only with expert={sources[0]}"
+        asked = self.fused.experts if source == "fused" else (source,)
+        return idle_expert(given.get("experts", {}), asked) or super().idle(given)

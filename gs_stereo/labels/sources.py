@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from gs_stereo.errors import InputError, PluginError
-from gs_stereo.labels.config import LabelSettings
+from gs_stereo.labels.config import MATCHER_PREFIX, LabelSettings
 from gs_stereo.labels.objects import with_objects
 from gs_stereo.labels.protocol import LabelSource
 from gs_stereo.labels.sky import sky_of, with_sky
@@ -23,8 +23,6 @@ from gs_stereo.types import LabelFlag, StereoImages, StereoLabel, StereoPair
 
 if TYPE_CHECKING:
     from gs_stereo.labels.observations import ViewDepth
-
-MATCHER_PREFIX = "matcher:"
 
 LABEL_SOURCES: Registry[Callable[[LabelSettings], LabelSource]] = Registry(
     kind="label_source",

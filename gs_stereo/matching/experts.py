@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -46,6 +46,12 @@ class ExpertsConfig(Config):
                 f"The expert {expert} needs {options} (or `--set experts.{expert}.NAME=VALUE`); give them."
             )
         return settings
+
+
+def idle_expert(given: Mapping[str, Any], asked: Collection[str]) -> str | None:
+    """Which of the experts that settings were `given` for is not asked, and who is; as of `Config.idle`."""
+    idle = next((name for name in given if name not in asked), None)
+    return idle and f"experts.{idle} has an effect only where {idle} is asked, and {' and '.join(asked) or 'none'} is"
 
 
 def _required_options(expert: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from gs_stereo.config import Config
+from gs_stereo.config import Config, OnlyWith
 
 Convention = Literal["world_from_cam_opengl", "world_from_cam_opencv", "cam_from_world_opengl", "cam_from_world_opencv"]
 """What a 4x4 pose may be: of the camera in the world or its inverse, with axes right, up, back or right, down, forward.
@@ -41,6 +41,11 @@ class MaskConfig(Config):
 class ReconstructConfig(MaskConfig):
     """How photos become cameras and points. At most one source of scale may be set."""
 
+    only_with: ClassVar[OnlyWith] = {
+        "exhaustive_limit": {"matcher": ("auto",)},
+        "neighbours": {"matcher": ("sequential", "auto")},
+        "similar": {"matcher": ("retrieval", "auto")},
+    }
     max_image_size: int = Field(
         default=800, ge=64, le=16384, description="Longest edge in pixels of the images that are matched and written."
     )

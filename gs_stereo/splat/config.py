@@ -3,11 +3,11 @@
 Everything that says *when* is a share of `iterations`, so that a run of 500 and one of 30,000 follow the same plan.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from gs_stereo.config import Config
+from gs_stereo.config import Config, OnlyWith
 from gs_stereo.mvs.config import SweepConfig
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -97,6 +97,13 @@ class ResolutionConfig(Config):
 class FitConfig(Config):
     """How a splat is fitted. The seed is an argument of the fit, not a setting."""
 
+    only_with: ClassVar[OnlyWith] = {
+        "densify": {"strategy": ("default",)},
+        "mcmc": {"strategy": ("mcmc",)},
+        "sweep": {"plane_sweep": (True,)},
+        "depth_weight": {"plane_sweep": (True,)},
+        "depth_share": {"plane_sweep": (True,)},
+    }
     backend: str = Field(
         default="auto", description="Rasterizer by its registered name; auto takes gsplat if CUDA is usable, else cpu."
     )

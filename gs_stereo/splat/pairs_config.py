@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, field_validator, model_validator
 
-from gs_stereo.config import Config
+from gs_stereo.config import Config, OnlyWith
 
 
 class GuardsConfig(Config):
@@ -90,6 +90,14 @@ class GuardsConfig(Config):
 class PairsConfig(Config):
     """How stereo pairs are rendered. Give `baselines` or `target_disparity_px`, or neither for the default target."""
 
+    only_with: ClassVar[OnlyWith] = {
+        "perturb_position": {"views": ("perturb",)},
+        "perturb_rotation": {"views": ("perturb",)},
+        "view_count": {"views": ("interpolate", "perturb"), "stack_views": ()},
+        "stack_reach": {"stack_views": ()},
+        "stack_focal_jitter": {"stack_views": ()},
+        "stack_seen_share": {"stack_views": ()},
+    }
     baselines: tuple[float, ...] = Field(
         default=(), description="Baselines in scene units; each view is rendered once for each of them."
     )

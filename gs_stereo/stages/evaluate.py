@@ -1,7 +1,9 @@
 """A trained net or an expert on a benchmark -> `benchmark/<name>/scores.json`, the same bytes every time."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -9,6 +11,7 @@ from gs_stereo.benchmarks.evaluate_matcher import EvaluateConfig, evaluate_exper
 from gs_stereo.benchmarks.protocol import open_benchmark
 from gs_stereo.core.atomic import write_text
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
+from gs_stereo.matching.experts import idle_expert
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
@@ -30,6 +33,9 @@ class EvaluateStageConfig(EvaluateConfig):
     benchmark: str = Field(default="folder", description="Name of the benchmark.")
     root: Path | None = Field(default=None, description="Folder of the benchmark.")
     split: str | None = Field(default=None, description="Part of the benchmark.")
+
+    def idle(self, given: Mapping[str, Any]) -> str | None:
+        return idle_expert(given.get("experts", {}), () if self.run else (self.expert,)) or super().idle(given)
 
 
 def scores_folder(name: str) -> str:

@@ -13,9 +13,9 @@ from pydantic import Field
 from gs_stereo import __version__
 from gs_stereo.errors import ConfigError, InputError, StageError
 from gs_stereo.io.pair_index import read_pair_index
-from gs_stereo.labels.config import TRUST_MODEL_FILE, LabelSettings
+from gs_stereo.labels.config import MATCHER_PREFIX, TRUST_MODEL_FILE, LabelSettings
 from gs_stereo.labels.protocol import with_generated_pixels
-from gs_stereo.labels.sources import MATCHER_PREFIX, make_source
+from gs_stereo.labels.sources import make_source
 from gs_stereo.log import logger
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.manifest import read_manifest

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from gs_stereo.config import Config
-from gs_stereo.matching.experts import ExpertsConfig
+from gs_stereo.matching.experts import ExpertsConfig, idle_expert
 from gs_stereo.synthesis.judges.config import IsqoeConfig, Met3rConfig
 from gs_stereo.synthesis.search import SearchConfig
 
@@ -43,3 +44,6 @@ class EvaluateSynthesisConfig(Config):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
     precision: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="Of the nets")
+
+    def idle(self, given: Mapping[str, Any]) -> str | None:
+        return idle_expert(given.get("experts", {}), (self.matcher,)) or super().idle(given)

@@ -134,6 +134,8 @@ def test_version() -> None:
             "--set expert.scale names no setting, for expert is 'lite'; did you mean --set experts.lite.scale?",
         ),
         (["fit", "{scene}", "--iterations", "5", "--set", "iterations=6"], 2, "iterations is given twice"),
+        (["label", "{scene}", "--expert", "sgbm", "--set", "experts.lite.scale=1"], 2, "where lite is asked, and sgbm"),
+        (["run", "{scene}", "--set", "fit.mcmc.rounds=9"], 2, "mcmc has an effect only with strategy=mcmc (fit)"),
         (["evaluate", "foundationstereo", "--benchmark", "motorcycle"], 2, "--set experts.foundationstereo.NAME=VALUE"),
         (["evaluate", "lite", "--benchmark", "motorcycle", "--expert-repo", "x"], 2, "--expert-repo is for"),
         (["view", "{scene}"], 3, "There is nothing to see"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,10 @@ from gs_stereo.config import (
     without,
 )
 from gs_stereo.errors import ConfigError
+from gs_stereo.labels.config import LabelSettings
+from gs_stereo.splat.config import FitConfig
+from gs_stereo.splat.pairs_config import PairsConfig
+from gs_stereo.stages.evaluate import EvaluateStageConfig
 
 
 class Inner(Config):
@@ -161,3 +166,34 @@ def test_means_are_told_from_what_decides() -> None:
     deciding = without(config.model_dump(mode="json"), means)
     assert deciding == {"count": 3, "inner": {"rate": 1.0}, "other": {"rate": 1.0}}
     assert merge(deciding, means) == config.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "idle"),
+    [
+        (LabelSettings(), {"fused": {"photos": True}, "experts": {"sgbm": {"p1": 9}}}, None),
+        (LabelSettings(), {"experts": {"onnx": {}}}, "where onnx is asked, and lite and sgbm is"),
+        (LabelSettings(expert="matcher:sgbm"), {"experts": {"sgbm": {}}, "rules": {}}, None),
+        (
+            LabelSettings(expert="splat"),
+            {"fused": {"min_confidence": 0.9}},
+            "fused has an effect only with expert=fused",
+        ),
+        (LabelSettings(expert="multibaseline"), {"backend": "cpu", "multiview": {}}, None),
+        (LabelSettings(expert="sgbm"), {"multiview": {}}, "multiview has an effect only with expert=fused"),
+        (LabelSettings(expert="third-party"), {"fused": {}, "multiview": {}}, None),
+        (
+            LabelSettings.model_validate({"fused": {"photos": False}}),
+            {"fused": {"photo_count": 4}},
+            "fused.photo_count has an effect only",
+        ),
+        (PairsConfig(view_count=4), {"view_count": 4}, "only with views=interpolate or stack_views=..."),
+        (PairsConfig(view_count=4, stack_views=5), {"view_count": 4, "stack_reach": 0.1}, None),
+        (FitConfig(), {"densify": {"rounds": 3}, "iterations": 5}, None),
+        (FitConfig(strategy="none"), {"densify": {"rounds": 3}}, "densify has an effect only with strategy=default"),
+        (EvaluateStageConfig(run="mine"), {"experts": {"sgbm": {}}}, "where sgbm is asked, and none is"),
+    ],
+)
+def test_a_given_setting_that_does_nothing_is_named(config: Config, values: dict[str, Any], idle: str | None) -> None:
+    found = config.idle(values)
+    assert found is None if idle is None else idle in (found or "")

@@ -1,10 +1,10 @@
 """Settings of the training pairs. No heavy imports, so that the command line can show them."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from gs_stereo.config import Config
+from gs_stereo.config import Config, OnlyWith
 
 SceneKind = Literal["room", "outdoors", "tabletop", "flying", "hard_room"]
 
@@ -12,6 +12,7 @@ SceneKind = Literal["room", "outdoors", "tabletop", "flying", "hard_room"]
 class TrainingPairConfig(Config):
     """What a training pair may look like. Each pair draws its own scene, camera, baseline, light and camera faults."""
 
+    only_with: ClassVar[OnlyWith] = {"stack_reach": {"stack_views": ()}}
     width: int = Field(default=512, ge=64, le=4096, description="Image width in pixels")
     height: int = Field(default=384, ge=64, le=4096, description="Image height in pixels")
     scenes: tuple[SceneKind, ...] = Field(
