@@ -80,8 +80,6 @@ class Outcome:
 
 def targets(scene: Path) -> Mapping[str, Target]:
     """Readers of everything that users bring or that lies in a results folder. scene: after a run of `smoke`."""
-    from gs_stereo.audit.objects import planted_world
-    from gs_stereo.audit.plan import AuditPlan
     from gs_stereo.audit.scores import AuditReport
     from gs_stereo.config import load_yaml
     from gs_stereo.core.records import read_record
@@ -109,6 +107,8 @@ def targets(scene: Path) -> Mapping[str, Target]:
     from gs_stereo.pipeline.jobs import read_jobs, read_ledger
     from gs_stereo.pipeline.manifest import damaged_output, read_manifest
     from gs_stereo.pipeline.recipe import load_recipe
+    from gs_stereo.planting.objects import planted_world
+    from gs_stereo.planting.plan import AuditPlan
     from gs_stereo.sfm.scale import read_camera_positions
     from gs_stereo.splat.folder import load_appearance, read_splat_info
 
