@@ -54,7 +54,7 @@ class SynthesizeStage(Stage):
     """Publishes a folder a pair and `pairs.json`, as render-pairs does, but without depth."""
 
     name = "synthesize"
-    version = 2
+    version = 3
     config_type = SynthesizeConfig
 
     def folder(self, config: SynthesizeConfig) -> str:

@@ -26,7 +26,7 @@ class TrainSynthesisStage(Stage):
     """Publishes the weights in the layout they started from, `log.jsonl`, `curves.svg` and the card `README.md`."""
 
     name = "train-synthesis"
-    version = 1
+    version = 2
     config_type = TrainSynthesisConfig
 
     def folder(self, config: TrainSynthesisConfig) -> str:

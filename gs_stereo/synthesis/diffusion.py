@@ -34,6 +34,7 @@ class DiffusionSynthesizer:
         self.sampling = Sampling(
             steps=settings.steps or use.steps,
             guidance=use.guidance if settings.guidance is None else settings.guidance,
+            mean=use.mean,
         )
         self.steps = self.sampling.steps
         self._last: tuple[SourceView, SourcePicture] | None = None

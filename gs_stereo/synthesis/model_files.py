@@ -42,7 +42,7 @@ class ModelDescription(OpenRecord):
 class ModelUse:
     """How a model is used. baseline: where none is wanted. reach: the largest that it is good for. unit: of both.
 
-    needs_depth: it is given the source moved by depth.
+    needs_depth: it is given the source moved by depth. mean: its pictures are the mean of the sampler's answers.
     """
 
     side_px: int
@@ -53,6 +53,7 @@ class ModelUse:
     reach: float
     unit: Literal["metres", "median_depth"]
     needs_depth: bool = False
+    mean: bool = False
 
 
 _PUBLISHED_USE = ModelUse(side_px=768, multiple_px=64, steps=50, guidance=1.5, baseline=0.15, reach=2.0, unit="metres")
@@ -93,6 +94,7 @@ def model_use(folder: Path) -> ModelUse:
         reach=config.reach,
         unit=config.baseline_unit,
         needs_depth=config.warped,
+        mean=config.sampler == "mean",
     )
 
 

@@ -50,8 +50,12 @@ class Schedule:
         earlier = time - TIMES // steps
         after = 1.0 if earlier < 0 else float(self.alpha_bar[earlier])
         clean = self.clean(noisy, answer, before)
-        noise = (noisy - before.sqrt() * clean) / (1 - before).sqrt()
+        noise = self.noise_in(noisy, clean, before)
         return after**0.5 * clean + (1 - after) ** 0.5 * noise
+
+    def noise_in(self, noisy: Latent, clean: Latent, alpha_bar: Float[torch.Tensor, "b 1 1 1"]) -> Latent:
+        """What is noise in a noisy latent if this is the clean one."""
+        return (noisy - alpha_bar.sqrt() * clean) / (1 - alpha_bar).sqrt()
 
     def noised(self, clean: Latent, noise: Latent, times: Int[torch.Tensor, "b"]) -> Latent:
         """The latent at these times."""

@@ -241,7 +241,7 @@ def _pair(
     config = generator.config
     assert config.steps is not None
     assert config.guidance is not None
-    sampling = Sampling(steps=config.steps, guidance=config.guidance)
+    sampling = Sampling(steps=config.steps, guidance=config.guidance, mean=generator.use.mean)
     own = unit_seed(seed, f"{photo.name}/{baseline:.6g}")
     generated = generator.model.picture_at(source, baseline, sampling, own, progress=progress)
     eye, length = photo.other_eye(generated), baseline * photo.unit

@@ -107,8 +107,16 @@ class SynthesisDraws(Dataset[SynthesisDraw]):
         source, index = self._plan[number]
         views = views_of(self._data[source].samples.read(int(index)), self._units[source])
         rng = np.random.default_rng(unit_seed(self._seed, f"draw {number}"))
-        views = augmented(views, self._config, rng)
+        views = augmented(views, self._shaped(number), rng)
         return drawn(views, self._config, rng, in_metres=self._in_metres, warped=self._warped)
+
+    def _shaped(self, number: int) -> SynthesisTrainConfig:
+        """The settings with the width and height of the batch that draw `number` is of."""
+        config = self._config
+        batch = np.random.default_rng(unit_seed(self._seed, f"shape {number // config.batch_size}"))
+        if batch.random() >= config.upright_share:
+            return config
+        return config.model_copy(update={"width": config.height, "height": config.width})
 
 
 def _stack_weight(data: SplitData, config: SynthesisTrainConfig) -> float:

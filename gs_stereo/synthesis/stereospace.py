@@ -27,10 +27,16 @@ Latents = Float[torch.Tensor, "b c h w"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """steps: of the sampler. guidance: how far the answer is pushed away from that without picture and prompt."""
+    """steps: of the sampler. guidance: how far the answer is pushed away from that without picture and prompt.
+
+    mean: every step lays fresh noise over the last answer, and the picture is the mean of all answers; otherwise
+    deterministic DDIM. A sample is farther from the truth than the mean of what it may be: that is why a model that
+    answers clean pictures was better after one step than after four steps of DDIM.
+    """
 
     steps: int = 50
     guidance: float = 1.5
+    mean: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,7 +110,8 @@ class StereoSpace(nn.Module):
     ) -> UInt8[np.ndarray, "h w 3"]:
         """What the camera at `baseline` (positive = to the right of the source) sees. The same seed, the same bytes."""
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(source.latent.shape, generator=generator).to(source.latent)
+        shape, draws = source.latent.shape, sampling.steps if sampling.mean else 1
+        noise = torch.cat([torch.randn(shape, generator=generator) for _ in range(draws)]).to(source.latent)
         target = source.intrinsics if target_intrinsics is None else target_intrinsics
         rays = self.rays(target, source.size_wh, baseline)
         return self.picture_of(self.denoised(noise, source, rays, sampling, progress))
@@ -122,14 +129,22 @@ class StereoSpace(nn.Module):
         sampling: Sampling,
         progress: Progress | None = None,
     ) -> Latents:
-        """From noise to a clean latent by deterministic DDIM."""
-        latent = noise
-        for number, time in enumerate(self.schedule.times(sampling.steps).tolist(), 1):
-            answer = self.guided(latent, source, rays, time, sampling.guidance)
-            latent = self.schedule.step(latent, answer, time, sampling.steps)
+        """From noise to a clean latent. noise: one, or one a step if it is the mean that is wanted."""
+        schedule = self.schedule
+        answers: list[Latents] = []
+        latent = noise[:1] if sampling.mean else noise
+        for number, time in enumerate(schedule.times(sampling.steps)):
+            times = torch.from_numpy(time[None])
+            if number and sampling.mean:
+                latent = schedule.noised(answers[-1], noise[number : number + 1], times)
+            answer = self.guided(latent, source, rays, int(time), sampling.guidance)
+            if sampling.mean:
+                answers.append(schedule.clean(latent, answer, schedule.alpha_bar_at(times, latent)))
+            else:
+                latent = schedule.step(latent, answer, int(time), sampling.steps)
             if progress is not None:
-                progress(number, sampling.steps)
-        return latent
+                progress(number + 1, sampling.steps)
+        return torch.cat(answers).mean(dim=0, keepdim=True) if sampling.mean else latent
 
     def guided(self, latent: Latents, source: SourcePicture, rays: torch.Tensor, time: int, guidance: float) -> Latents:
         """Classifier-free guidance (Ho and Salimans, 2022): without prompt and records, and pushed away from that."""

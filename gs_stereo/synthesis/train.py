@@ -139,10 +139,13 @@ class SynthesisTask(Task):
         drawn = torch.rand(len(clean), generator=generator) ** (1 / config.time_exponent)
         times = (drawn * TIMES).long().clamp(max=TIMES - 1).to(self.device)
         dropped = torch.rand((), generator=generator).item() < config.drop_condition
-        noisy = schedule.noised(clean, noise, times)
+        alpha_bar, noisy = schedule.alpha_bar_at(times, clean), schedule.noised(clean, noise, times)
+        if torch.rand((), generator=generator).item() < config.own_share:
+            first = torch.randn(clean.shape, generator=generator).to(clean)
+            noisy = schedule.noised(self._own_answer(net, batch, first), noise, times)
+            noise = schedule.noise_in(noisy, clean, alpha_bar)
         with self._autocast():
             answer = answered(net, batch, noisy, times, given=not dropped).float()
-        alpha_bar = schedule.alpha_bar_at(times, clean)
         loss = denoising_loss(answer, schedule.target(clean, noise, times), alpha_bar, schedule, config.min_snr_gamma)
         if dropped or not (config.pixels or config.warp):
             return loss
@@ -154,6 +157,13 @@ class SynthesisTask(Task):
             per_sample = per_sample + config.warp * warp_loss(picture, source, disparity_px, mask)
         weight = alpha_bar.reshape(-1) if config.pixels_by_signal else torch.ones_like(per_sample)
         return loss + (per_sample * weight).mean()
+
+    def _own_answer(self, net: StereoSpace, batch: SynthesisBatch, noise: torch.Tensor) -> torch.Tensor:
+        """The clean latents that the net makes of pure noise."""
+        last = torch.full((len(noise),), TIMES - 1, device=self.device)
+        with torch.no_grad(), self._autocast():
+            answer = answered(net, batch, noise, last, given=True).float()
+        return net.schedule.clean(noise, answer, net.schedule.alpha_bar_at(last, noise))
 
     def validate(self, net: nn.Module) -> Mapping[str, float] | None:
         """PSNR of the last view of held-out stacks made out of the first, read after one step, beside the source's."""
@@ -169,12 +179,8 @@ class SynthesisTask(Task):
             draw = draw_of(views, 0, last, in_metres=self.start.in_metres, warped=net.takes_warped)
             batch = to_batch([draw], net.cells).to(self.device)
             generator = torch.Generator().manual_seed(unit_seed(self.seed, f"validation {index}"))
-            clean = net.codec.encode(batch.targets)
-            noise = torch.randn(clean.shape, generator=generator).to(clean)
-            times = torch.full((1,), TIMES - 1, device=self.device)
-            with self._autocast():
-                answer = answered(net, batch, noise, times, given=True).float()
-            picture = net.codec.decode(net.schedule.clean(noise, answer, net.schedule.alpha_bar_at(times, clean)))
+            noise = torch.randn(net.codec.encode(batch.targets).shape, generator=generator)
+            picture = net.codec.decode(self._own_answer(net, batch, noise.to(self.device)))
             made.append(_psnr(picture, batch.targets))
             copied.append(_psnr(batch.source, batch.targets))
         return {"views": len(made), "psnr": float(np.mean(made)), "psnr_of_the_source": float(np.mean(copied))}

@@ -50,6 +50,11 @@ class SmallModelConfig(Config):
     side_px: int = Field(default=160, ge=32, le=2048, description="It works at about side x side pixels")
     reach: float = Field(default=0.1, gt=0, description="Largest baseline that it is trained for")
     steps: int = Field(default=4, ge=1, le=1000, description="Steps of the sampler")
+    sampler: Literal["mean", "ddim"] = Field(
+        default="mean",
+        description="mean: of the answers of all steps, each with fresh noise over the last one; ddim: deterministic, "
+        "as for the published weights",
+    )
 
     @model_validator(mode="after")
     def _fit(self) -> SmallModelConfig:
@@ -79,6 +84,13 @@ class SynthesisLossConfig(Config):
         default=True, description="Both weighted by the share of signal at the time; at much noise there is only a blur"
     )
     drop_condition: float = Field(default=0.1, ge=0, lt=1, description="Share of batches without prompt and source")
+    own_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of batches whose noise lies over the net's own one-step answer, as its sampler meets it, "
+        "and no longer over the truth; what is asked for stays the truth",
+    )
 
 
 class SynthesisTrainConfig(LoopConfig):
@@ -95,6 +107,9 @@ class SynthesisTrainConfig(LoopConfig):
         default=1.0, gt=0, le=1, description="Pictures are resized by a factor between this and 1 before cropping"
     )
     flip_share: float = Field(default=0.5, ge=0, le=1, description="Share of draws that are mirrored left to right")
+    upright_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of batches whose pictures stand upright: width and height swapped"
+    )
     colour_share: float = Field(default=0.5, ge=0, le=1, description="Share of draws with permuted and scaled colours")
     stack_weight: float = Field(default=10.0, gt=0, description="How often data with stacks is drawn against pairs")
     average_decay: float = Field(default=0.999, ge=0, lt=1, description="Of the moving average of the weights, kept")

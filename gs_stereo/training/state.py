@@ -6,6 +6,7 @@ There is no random state in it, because every draw depends on (seed, number of t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ from gs_stereo.training.record import TrainingRecord
 
 CHECKPOINT_NAME = "checkpoint.pt"
 _KIND = "gs_stereo.train.checkpoint"
+
+
+def _averaged(kept: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor, *, decay: float) -> None:
+    """One step of a moving average. A short run must not keep its first weights: its decay grows to `decay`."""
+    get_ema_multi_avg_fn(min(decay, (1 + int(count)) / (10 + int(count))))(kept, current, count)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -41,7 +47,7 @@ class TrainingState:
         optimizer = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         average = None
         if average_decay is not None:
-            average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(average_decay), use_buffers=True)
+            average = AveragedModel(net, multi_avg_fn=partial(_averaged, decay=average_decay), use_buffers=True)
         return cls(net=net.train(), optimizer=optimizer, average=average)
 
     @property

@@ -20,14 +20,17 @@ from gs_stereo.synthesis.own_model import load_model, make_model, save_model
 from gs_stereo.synthesis.protocol import SourceView
 from gs_stereo.synthesis.rays import default_intrinsics
 from gs_stereo.synthesis.second_eye import settled
+from gs_stereo.synthesis.stacks import SynthesisDraws
 from gs_stereo.synthesis.stereospace import Sampling, StereoSpace
-from gs_stereo.synthesis.train import SynthesisJob, train_model
+from gs_stereo.synthesis.train import SynthesisJob, prepare, train_model
 from gs_stereo.synthesis.train_config import SmallModelConfig, SynthesisTrainConfig
 from gs_stereo.training.config import DataSource
+from gs_stereo.training.data import open_data
 from gs_stereo.worlds.pairs.config import TrainingPairConfig
 from gs_stereo.worlds.pairs.stack import sample_stack
 
 TINY = {"widths": (16, 24), "attention": (False, True), "heads": 2, "norm_groups": 8}
+SIZES = {"width": 48, "height": 32, "upright_share": 0.5, "batch_size": 4}
 WORLDS = TrainingPairConfig(width=96, height=64, stack_views=5, textures=4, texture_px=64, camera_faults=False)
 
 
@@ -122,16 +125,46 @@ def test_a_blend_keeps_what_was_moved_and_never_a_hole() -> None:
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(data: Path, tmp_path: Path) -> None:
-    whole = train_model(job(data, tmp_path / "whole")).state
+    changing = {"width": 48, "upright_share": 0.5, "loss": {"own_share": 0.5}}
+    whole = train_model(job(data, tmp_path / "whole", **changing)).state
     with pytest.raises(StoppedError):
-        train_model(job(data, tmp_path / "cut", checkpoint_every=1), stopping_after(3))
-    resumed = train_model(job(data, tmp_path / "cut", checkpoint_every=1)).state
+        train_model(job(data, tmp_path / "cut", checkpoint_every=1, **changing), stopping_after(3))
+    resumed = train_model(job(data, tmp_path / "cut", checkpoint_every=1, **changing)).state
     assert same(whole.net, resumed.net)
     assert same(whole.kept_net, resumed.kept_net)
     assert not same(whole.net, whole.kept_net)
     scores = [record.values for record in whole.records if record.kind == "validation"]
     assert scores
     assert all(np.isfinite(list(each.values())).all() for each in scores)
+
+
+def test_pictures_stand_upright_by_whole_batches(data: Path) -> None:
+    config = parse_config(SynthesisTrainConfig, SIZES, where="test")
+    split = open_data((DataSource(path=data),), 0.0, 1)
+    draws = SynthesisDraws(split, config, 1, in_metres=False)
+    shapes = [draws[number].source.shape[1:] for number in range(24)]
+    batches = [set(shapes[first : first + 4]) for first in range(0, 24, 4)]
+    assert all(len(each) == 1 for each in batches)
+    assert set.union(*batches) == {(32, 48), (48, 32)}
+
+
+def test_noise_over_its_own_answer_asks_for_the_truth(data: Path, tmp_path: Path) -> None:
+    """A net that always answers grey meets nothing but grey, and its loss is the distance of grey from the truth."""
+    run = job(data, tmp_path, loss={"own_share": 1, "pixels": 0, "warp": 0, "min_snr_gamma": None, "drop_condition": 0})
+    training = prepare(run, torch.device("cpu"), 0)
+    batch, net, met = next(iter(training.task.batches(0))), training.state.net, []
+
+    def grey(noisy: torch.Tensor, *args: Any) -> torch.Tensor:
+        met.append(noisy)
+        return torch.zeros_like(noisy)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(net, "answer", grey)
+        loss = training.task.loss(net, batch, 0)
+    torch.testing.assert_close(loss, batch.targets.square().mean())
+    assert len(met) == 2
+    of_truth = torch.corrcoef(torch.stack([met[1].flatten(), net.codec.encode(batch.targets).flatten()]))[0, 1]
+    assert abs(of_truth) < 0.05
 
 
 def test_it_learns_velocity_and_clean_pictures(data: Path, tmp_path: Path) -> None:
@@ -175,3 +208,28 @@ def test_weights_round_trip_and_say_what_does_not_fit(tmp_path: Path) -> None:
     (tmp_path / "weights.safetensors").write_bytes(first[:500])
     with pytest.raises(InputError, match="cannot be read"):
         load_model(tmp_path)
+
+
+def test_the_mean_of_the_answers_is_what_the_sampler_gives(tmp_path: Path) -> None:
+    """One step is the same either way; the answers of several steps have fresh noise, and a seed gives the same."""
+    model = make_model(parse_config(SmallModelConfig, TINY, where="test"), 0).eval()
+    source = model.read(builders.gradient((32, 32), 0), default_intrinsics(32, 32))
+
+    def made(seed: int = 5, **values: Any) -> np.ndarray:
+        return model.picture_at(source, 0.05, Sampling(guidance=1.0, **values), seed)
+
+    np.testing.assert_array_equal(made(steps=1, mean=True), made(steps=1))
+    np.testing.assert_array_equal(made(steps=3, mean=True), made(steps=3, mean=True))
+    answers: list[torch.Tensor] = []
+    plain = model.guided
+
+    def watched(*args: Any) -> torch.Tensor:
+        answers.append(plain(*args))
+        return answers[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "guided", watched)
+        found = made(steps=3, mean=True)
+    assert len(answers) == 3
+    assert not torch.equal(answers[0], answers[1])
+    np.testing.assert_array_equal(found, model.picture_of(torch.cat(answers).mean(dim=0, keepdim=True)))

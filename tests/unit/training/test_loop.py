@@ -111,7 +111,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(tmp_path: Path, de
 
 
 def test_the_average_is_what_is_validated_and_kept(tmp_path: Path) -> None:
-    """By hand: with decay d, average = d * average + (1 - d) * weights after every step but the first."""
+    """By hand: average = d average + (1 - d) weights after every step but the first; d grows to the decay wanted."""
     seen: list[torch.Tensor] = []
 
     class Watched(NoiseTask):
@@ -124,11 +124,12 @@ def test_the_average_is_what_is_validated_and_kept(tmp_path: Path) -> None:
         task = Watched(job=job, rank=rank)
         return Training(task=task, **{k: v for k, v in vars(training).items() if k != "task"})
 
-    state = train(watched, job := Job(config=CONFIG, folder=tmp_path, average_decay=0.5), job.config, print).state
+    state = train(watched, job := Job(config=CONFIG, folder=tmp_path, average_decay=0.4), job.config, print).state
     weights = [*seen[1:], state.net[2].weight.detach()]  # type: ignore[index]
     average = weights[0]
-    for each in weights[1:]:
-        average = 0.5 * average + 0.5 * each
+    for number, each in enumerate(weights[1:], 1):
+        decay = min(0.4, (1 + number) / (10 + number))
+        average = decay * average + (1 - decay) * each
     kept = state.kept_net
     torch.testing.assert_close(kept[2].weight.detach(), average)  # type: ignore[index]
     assert not same(kept, state.net)
