@@ -4,6 +4,7 @@ What has to hold on every store is one promise only: `create` succeeds for one o
 conditional writes, file systems by O_EXCL; locks of the kernel are not relied on.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -277,6 +278,8 @@ class Place(Record):
         except OSError as error:
             if isinstance(error, FileNotFoundError):
                 raise InputError(f"There is no {where}; check the address.") from error
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) and not self.is_local:
+                raise  # it is this machine's disk that is full, and whoever writes to it knows where
             if self.is_local:
                 with write_errors(Path(where)):
                     raise

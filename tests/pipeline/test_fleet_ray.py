@@ -1,4 +1,4 @@
-"""A fleet on three Ray nodes of this machine's loopback, one of which is killed, and with a worker that dies."""
+"""Fleets on Ray: a cluster on the loopback whose nodes and workers die, hang or are full; Ray of this machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,8 +17,8 @@ pytestmark = [
     pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed; `pip install gs_stereo[ray]`"),
 ]
 
-# A process of its own: Ray warns, and leaves threads and signal handlers behind.
-PROGRAM = """
+# Programs of their own: Ray warns, and leaves threads and signal handlers behind.
+BEGIN = """
 import json, sys
 from pathlib import Path
 from ray.cluster_utils import Cluster
@@ -25,34 +26,90 @@ from test_fleet import counted, plan, run_toy_cell
 from gs_stereo.executors.fleet import FleetDriver, FleetSettings
 from gs_stereo.executors.ray import RayPool
 
-rooms = [Path(room) for room in sys.argv[1:]]
+cache, *rooms = sys.argv[1:]
 node = {"num_cpus": 1, "node_ip_address": "127.0.0.2"}  # Ray takes 127.0.0.1 for the address of the network card
-cluster = Cluster(initialize_head=True, head_node_args=node)
-lost, _ = cluster.add_node(**node), cluster.add_node(**node)
-settings = FleetSettings(cache=str(rooms[0].parent / "cache"), tries=5, backoff_s=0.1, lease_s=3.0)
-events = []
-for event in FleetDriver(plan(rooms).jobs, RayPool(None, cluster.address), run_toy_cell, settings).run():
-    events.append(event)
-    if lost and event.kind == "done":
-        cluster.remove_node(lost, allow_graceful=False)
-        lost = None
-cluster.shutdown()
-print(json.dumps([counted(events), [event.reason for event in events if event.kind == "retry"]]))
+settings = FleetSettings(cache=cache, tries=5, backoff_s=0.1, lease_s=3.0, deadline_s=60.0)
+def drive(pool, after=lambda event: None):
+    events = []
+    for event in FleetDriver(plan(rooms).jobs, pool, run_toy_cell, settings).run():
+        events.append(event)
+        after(event)
+    retries = [f"{event.scene}: {event.reason}" for event in events if event.kind == "retry"]
+    print(json.dumps([counted(events), retries]))
 """
+NODE_DIES = """
+cluster = Cluster(initialize_head=True, head_node_args=node)
+nodes = [cluster.add_node(**node), cluster.add_node(**node)]
+drive(
+    RayPool(None, cluster.address),
+    lambda event: nodes and event.kind == "done" and cluster.remove_node(nodes.pop(), allow_graceful=False),
+)
+"""
+DISK_IS_FULL = """
+homes = [{"HOME": str(Path(cache).parent / name)} for name in ("small", "large")]
+cluster = Cluster(initialize_head=True, head_node_args={**node, "num_cpus": 0})
+nodes = [cluster.add_node(**node, env_vars=home) for home in homes]
+settings = FleetSettings(cache="~/cache", tries=2, backoff_s=0.1)
+drive(RayPool(None, cluster.address))
+"""
+THIS_MACHINE = "drive(RayPool(2, None))"
 
 
-def test_a_node_and_a_worker_may_die(tmp_path: Path) -> None:
-    rooms = [tmp_path / f"room_{number}" for number in range(6)]
-    for room in rooms:
-        room.mkdir()
-        (room / "input.txt").write_text(room.name)
-    (rooms[1] / "die_once").touch()
+def run(program: str, cache: Path, rooms: list[str]) -> tuple[dict[str, int], list[str]]:
+    """What the events of a fleet were, and its retries as 'scene: reason'."""
     paths = [str(Path(__file__).parent), *sys.path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-c", PROGRAM, *map(str, rooms)]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
-    assert run.returncode == 0, run.stderr[-2000:]
-    counts, reasons = json.loads(run.stdout.splitlines()[-1])
+    environment["FSSPEC_LOCAL_AUTO_MKDIR"] = "true"
+    command = [sys.executable, "-c", BEGIN + program, str(cache), *rooms]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    counts, reasons = json.loads(done.stdout.splitlines()[-1])
+    return counts, reasons
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> list[Path]:
+    found = [tmp_path / f"room_{number}" for number in range(6)]
+    for room in found:
+        (room / "gsstereo/.fleet").mkdir(parents=True)
+        (room / "input.txt").write_text(room.name * 5000)
+    return found
+
+
+def sums(rooms: list[Path]) -> list[str]:
+    return [(room / "gsstereo/sum/sum.txt").read_text() for room in rooms]
+
+
+def test_a_node_and_a_worker_may_die_or_hang(rooms: list[Path], tmp_path: Path) -> None:
+    (rooms[1] / "die_once").touch()
+    (rooms[2] / "hang_once").touch()
+    counts, reasons = run(NODE_DIES, tmp_path / "cache", [str(room) for room in rooms])
     assert (counts["done"], counts.get("aside", 0)) == (12, 0)
-    assert any("count of room_1 was lost" in reason for reason in reasons)
-    assert [(room / "gsstereo/sum/sum.txt").read_text() for room in rooms] == ["2"] * 6
+    assert any(reason.startswith("room_1: The worker of count of room_1 was lost") for reason in reasons)
+    assert any(reason.startswith("room_2: ") for reason in reasons)
+    assert sums(rooms) == ["2"] * 6
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[None]:
+    """A home folder on a disk of 16 KiB, and one as large as the machine's."""
+    (tmp_path / "small").mkdir()
+    (tmp_path / "large").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(tmp_path / "small")]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk cannot be mounted; only root may do that")
+    yield
+    subprocess.run(["umount", "--lazy", str(tmp_path / "small")], check=True)
+
+
+def test_a_full_disk_of_one_node_is_no_loss(rooms: list[Path], small_disk: None, tmp_path: Path) -> None:
+    counts, reasons = run(DISK_IS_FULL, tmp_path / "cache", [f"local://{room}" for room in rooms])
+    assert (counts["done"], counts.get("aside", 0)) == (12, 0)
+    assert reasons
+    assert all("Cannot write" in reason and "/small/" in reason for reason in reasons)
+    assert sums(rooms) == ["2"] * 6
+
+
+def test_ray_is_started_where_no_cluster_is_named(rooms: list[Path], tmp_path: Path) -> None:
+    counts, _ = run(THIS_MACHINE, tmp_path / "cache", [str(room) for room in rooms[:2]])
+    assert counts == {"done": 4}

@@ -134,7 +134,7 @@ PROGRAM = """
 import json, sys, datasets
 folder, split, streaming = sys.argv[1], sys.argv[2], sys.argv[3] == "yes"
 rows = datasets.load_dataset(folder, split=split, streaming=streaming)
-print(json.dumps([[row["sample_id"].decode(), row["left"], row["disparity"]] for row in rows]))
+print(json.dumps([{**row, "sample_id": row["sample_id"].decode(), "view_id": row["view_id"].decode()} for row in rows]))
 """
 
 
@@ -150,7 +150,9 @@ def test_hugging_faces_reader_sees_the_same(scenes: list[SceneData], tmp_path: P
     rows = json.loads(run.stdout)
     ours = list(read_dataset(tmp_path / "all" / "test"))
     assert len(rows) == len(ours)
-    for sample, (sample_id, left, disparity) in zip(ours, rows, strict=True):
-        assert sample_id == sample.sample_id
-        assert np.array_equal(np.array(left, np.uint8), sample.left)
-        assert np.array_equal(np.array(disparity, np.float32), sample.disparity, equal_nan=True)
+    for sample, row in zip(ours, rows, strict=True):
+        assert (row.pop("sample_id"), row.pop("view_id")) == (sample.sample_id, sample.view_id)
+        assert {"left", "right", "disparity", "confidence", "flags", "baseline", "intrinsics"} <= row.keys()
+        for name, value in row.items():
+            wanted = np.asarray(getattr(sample, name))
+            assert np.array_equal(np.array(value, wanted.dtype), wanted, equal_nan=wanted.dtype.kind == "f")
