@@ -91,7 +91,10 @@ class CheckpointMatcher(OneDirectionMatcher):
         if licence not in _FREE_LICENCES:
             announce_licence(f"The net in {config.checkpoint}", licence)
         if config.device == "cuda" and not cuda:
-            raise ConfigError("The expert checkpoint is asked to run on CUDA, which is not there; set device=cpu.")
+            raise ConfigError(
+                "The net is asked to run on CUDA, which is not there; leave experts.checkpoint.device or "
+                "experts.lite.device out."
+            )
         trained.net.to("cuda" if cuda and config.device != "cpu" else "cpu")
         return trained
 

@@ -183,7 +183,7 @@ def _find_python(name: str) -> str:
     found = shutil.which(name)
     if found is None:
         raise InputError(
-            f"There is no program {name}; set expert_python to the Python of FoundationStereo's environment."
+            f"There is no program {name}; set experts.foundationstereo.expert_python to that of its environment."
         )
     return str(Path(found).absolute())
 
@@ -191,7 +191,7 @@ def _find_python(name: str) -> str:
 def _check_files(config: FoundationStereoConfig, cfg: Path) -> None:
     if not (config.expert_repo / "core" / "foundation_stereo.py").is_file():
         raise InputError(
-            f"The folder {config.expert_repo} has no core/foundation_stereo.py; set expert_repo to your checkout."
+            f"The folder {config.expert_repo} has no core/foundation_stereo.py; give your checkout with --expert-repo."
         )
     for path, what in ((config.checkpoint, "checkpoint"), (cfg, "cfg.yaml, which belongs beside the checkpoint")):
         if not path.is_file():
@@ -207,7 +207,7 @@ def _explained(header: Mapping[str, Any], log: str, config: FoundationStereoConf
         case "unsafe_pickle":
             return InputError(
                 f"The checkpoint {config.checkpoint} holds more than weights ({message}) and could run any code "
-                "when it is loaded; set allow_unsafe_pickle=true only if you trust where it comes from."
+                "when it is loaded; set experts.foundationstereo.allow_unsafe_pickle=true only if you trust its source."
             )
         case "wrong_checkpoint":
             return InputError(
@@ -222,13 +222,15 @@ def _explained(header: Mapping[str, Any], log: str, config: FoundationStereoConf
         case "import":
             return PluginError(
                 f"FoundationStereo cannot be imported with {config.expert_python} ({message}); "
-                "install its requirements there, or set expert_python to the right environment."
+                "install its requirements there, or give the right environment's with --expert-python."
             )
         case "no_cuda":
-            return ConfigError(f"FoundationStereo cannot run on CUDA ({message}); set device=auto or device=cpu.")
+            return ConfigError(
+                f"FoundationStereo cannot run on CUDA ({message}); set experts.foundationstereo.device=cpu."
+            )
         case "out_of_memory":
             return StageError(
-                f"FoundationStereo ran out of memory ({message}); use a smaller scale, batch_size=1 or fewer processes."
+                f"FoundationStereo ran out of memory ({message}); set experts.foundationstereo.scale=0.5, or less."
             )
         case "wrong_output":
             return StageError(

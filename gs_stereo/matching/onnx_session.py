@@ -47,7 +47,7 @@ def open_model(config: OnnxConfig, description: OnnxModelDescription) -> OpenMod
     if _PROVIDERS[wanted] not in offered:
         raise PluginError(
             f"This onnxruntime has no {wanted} (it has {', '.join(offered)}); "
-            "pip install onnxruntime-gpu, or set provider=auto."
+            "pip install onnxruntime-gpu, or set experts.onnx.provider=auto."
         )
     reason = "its libraries are missing"
     try:
@@ -61,7 +61,7 @@ def open_model(config: OnnxConfig, description: OnnxModelDescription) -> OpenMod
             raise InputError(f"Cannot load the ONNX model {config.model} ({reason}); export it again.") from error
         if config.provider != "auto":
             raise PluginError(
-                f"onnxruntime cannot start {wanted} ({reason}); install what it needs, or set provider=cpu."
+                f"onnxruntime cannot start {wanted} ({reason}); install that, or set experts.onnx.provider=cpu."
             )
         logger.warning("onnxruntime cannot start %s (%s) and runs on the CPU.", wanted, reason)
     return _checked(session, description, config.model)
@@ -138,7 +138,7 @@ def run_model(
         reason = _reason(error)
         how, fix = f"failed ({reason})", "check its description, or export it again"
         if options.terminate:
-            how, fix = f"ran longer than {config.timeout_s:g} s", "raise timeout_s or use a GPU"
+            how, fix = f"ran longer than {config.timeout_s:g} s", "raise experts.onnx.timeout_s or use a GPU"
         elif "allocate" in reason or "out of memory" in reason.lower():
             how, fix = f"ran out of memory ({reason})", "use smaller images, or a model exported at a smaller size"
         raise StageError(f"The ONNX model {config.model} {how}; {fix}.") from error

@@ -24,7 +24,7 @@ class SgbmMatcher(OneDirectionMatcher):
     def __init__(self, config: SgbmConfig | None = None) -> None:
         self.config = SgbmConfig() if config is None else config
         if self.config.block_size % 2 == 0 or self.config.p2 <= self.config.p1:
-            raise ConfigError("The SGBM block_size must be odd and p2 above p1; correct matching.sgbm.")
+            raise ConfigError("SGBM needs an odd block_size, and p2 above p1; correct experts.sgbm.block_size or .p2.")
 
     @property
     def provenance(self) -> Provenance:

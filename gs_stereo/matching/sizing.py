@@ -94,7 +94,7 @@ def run_tiled(
     if not layout.fits():
         raise InputError(
             f"Tiles of {layout.size[1]}x{layout.size[0]} px are too small for disparities up to {layout.margin_px} px; "
-            "resize instead (when_size_differs=resize), or export the model at a larger size."
+            "resize instead (experts.onnx.when_size_differs=resize), or export the model at a larger size."
         )
     height, width = left.shape[:2]
     rows = _axis_tiles(height, layout.size[0], layout.overlap_px, 0)

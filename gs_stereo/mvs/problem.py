@@ -52,7 +52,7 @@ class Window:
         offsets = np.arange(-radius, radius + 1, config.window_step_px, dtype=np.int32)
         samples = np.stack(np.meshgrid(offsets, offsets), axis=-1).reshape(-1, 2).astype(np.int32)
         if len(samples) > 128:
-            raise InputError("The multi-view window has more than 128 samples; raise window_step_px.")
+            raise InputError("The multi-view window has more than 128 samples; raise multiview.window_step_px.")
         return Window(
             samples=np.ascontiguousarray(samples),
             sample_weights=np.exp(-(samples**2).sum(axis=1) / (2 * radius**2)).astype(np.float32),

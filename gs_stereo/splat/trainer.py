@@ -77,7 +77,5 @@ class Trainer:
     def _finite(self, loss: torch.Tensor, iteration: int) -> float:
         value = loss.item()
         if not math.isfinite(value):
-            raise StageError(
-                f"The fit diverged at iteration {iteration} (loss {value}); lower the learning rates in fit.rates."
-            )
+            raise StageError(f"The fit diverged at iteration {iteration} (loss {value}); lower the settings rates.")
         return value

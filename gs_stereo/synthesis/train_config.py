@@ -61,7 +61,7 @@ class SmallModelConfig(Config):
         if len(self.attention) != len(self.widths):
             raise ValueError("attention must say one thing for each of widths")
         if self.warped and self.prediction != "clean":
-            raise ValueError("warped blends clean pictures; set prediction=clean with it")
+            raise ValueError("warped blends clean pictures; set model.prediction=clean with it")
         if any(width % self.norm_groups or width % self.heads for width in self.widths):
             raise ValueError("each of widths must be a multiple of norm_groups and of heads")
         return self

@@ -121,7 +121,7 @@ class Training(Generic[T]):
         torch.nn.utils.clip_grad_norm_(state.net.parameters(), config.clip_norm)
         value = loss.item()
         if not math.isfinite(value):
-            raise StageError(f"The training diverged at step {state.step} (loss {value}); lower train.learning_rate.")
+            raise StageError(f"The training diverged at step {state.step} (loss {value}); lower learning_rate.")
         state.optimizer.step()
         if state.average is not None:
             state.average.update_parameters(state.net)
