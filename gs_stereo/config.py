@@ -74,11 +74,13 @@ def parse_config(config_type: type[C], values: Mapping[str, Any], *, where: str)
         return config_type.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(root)"
+        key, reason = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             known = ", ".join(config_type.model_fields)
             raise ConfigError(f"Unknown setting {key!r} in {where}; known settings are: {known}.") from error
-        raise ConfigError(f"Setting {key!r} in {where} is wrong: {first['msg']}.") from error
+        if not key:  # several that do not go together
+            raise ConfigError(f"In {where} something is wrong: {reason}.") from error
+        raise ConfigError(f"Setting {key!r} in {where} is wrong: {reason}.") from error
 
 
 def refuse_idle(config: Config, given: Mapping[str, Any], where: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gs_stereo.cli.options import Common, SceneArgument, given, path_near_scene, path_text, shared_options
+from gs_stereo.cli.options import Common, SceneArgument, given, path_near_scene, shared_options
 from gs_stereo.cli.running import run_stage
 from gs_stereo.cli.tables import print_json
 
@@ -67,13 +67,13 @@ def reconstruct(
 ) -> None:
     """Find the cameras of the photos (structure from motion)."""
     values = given(
-        images=path_text(images),
+        images=path_near_scene(images, scene),
         max_image_size=max_image_size,
         matcher=matcher,
         mapper=mapper,
         metres_per_unit=metres_per_unit,
         known_distance=known_distance,
-        camera_positions=path_text(camera_positions),
+        camera_positions=path_near_scene(camera_positions, scene),
         gps=gps,
     )
     run_stage("reconstruct", scene, values, common)

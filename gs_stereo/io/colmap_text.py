@@ -25,7 +25,7 @@ def read(folder: Path) -> ColmapModel:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines without comments. Blank lines are kept: an image without observations has one."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"Cannot read {path} as text ({error}); export the model again.") from error
     for number, line in enumerate(text.split("\n"), 1):

@@ -39,6 +39,8 @@ class ScenePaths:
             raise InputError(f"{scene} is a file, but no video; give a folder with photos in it, or a video.")
         if not scene.exists():
             raise InputError(f"The scene folder {scene} does not exist; give a folder with photos in it.")
+        if output is None and root.name == OUTPUT_FOLDER and any(root.glob("*/manifest.json")):
+            raise InputError(f"{scene} holds the results of a scene; give the scene itself, {root.parent}.")
         beside = root.with_suffix("") if scene.is_file() else root
         results = output.resolve() if output else beside / OUTPUT_FOLDER
         if results.exists() and not os.access(results, os.R_OK | os.X_OK):

@@ -135,6 +135,11 @@ def test_version() -> None:
         ),
         (["fit", "{scene}", "--iterations", "5", "--set", "iterations=6"], 2, "iterations is given twice"),
         (["label", "{scene}", "--expert", "sgbm", "--set", "experts.lite.scale=1"], 2, "where lite is asked, and sgbm"),
+        (
+            ["render-pairs", "{scene}", "--baseline", "0"],
+            2,
+            "In the settings of render-pairs something is wrong: every b",
+        ),
         (["run", "{scene}", "--set", "fit.mcmc.rounds=9"], 2, "mcmc has an effect only with strategy=mcmc (fit)"),
         (["evaluate", "foundationstereo", "--benchmark", "motorcycle"], 2, "--set experts.foundationstereo.NAME=VALUE"),
         (["evaluate", "lite", "--benchmark", "motorcycle", "--expert-repo", "x"], 2, "--expert-repo is for"),

@@ -94,6 +94,13 @@ def test_round_trip_is_exact(tmp_path: Path, text: bool) -> None:
     assert_same(model, read_model(tmp_path))
 
 
+def test_text_with_a_byte_order_mark_and_windows_line_ends_is_read(tmp_path: Path) -> None:
+    write_model(tmp_path, small_model(), text=True)
+    for file in tmp_path.iterdir():
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert {image.name for image in read_model(tmp_path).images.values()} == {"été/b 1.jpg", "a.jpg"}
+
+
 def test_bytes_do_not_depend_on_order(tmp_path: Path) -> None:
     model = small_model()
     turned = replace(model, images=dict(reversed(list(model.images.items()))))
