@@ -13,11 +13,13 @@ import pytest
 from gs_stereo.datasets.samples import DatasetSamples
 from gs_stereo.errors import ConfigError, InputError, PluginError
 from gs_stereo.imaging.images import read_photo
-from gs_stereo.synthesis.evaluate_stacks import stack_views
+from gs_stereo.synthesis.evaluate_stacks import made_at_its_size, stack_views
 from gs_stereo.synthesis.evaluation import compare_on_stacks
 from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
+from gs_stereo.synthesis.protocol import SourceView, SynthesizedView, SynthesizerSettings
 from gs_stereo.synthesis.stack_report import BINS
 from gs_stereo.synthesis.summary import summary
+from gs_stereo.synthesis.warp import ShiftSynthesizer
 from gs_stereo.worlds.pairs.config import TrainingPairConfig
 from gs_stereo.worlds.pairs.stack import sample_stack
 
@@ -50,6 +52,30 @@ def test_every_view_is_made_out_of_every_other_in_both_units(samples: DatasetSam
     chosen = [view.name.split()[-1] for view in few]
     assert set(chosen) - {"1>0", "1>2"} == {"0>0", "0>2", "1>1", "2>0", "2>2"}
     assert len(chosen) == 6
+
+
+def test_a_model_gets_much_larger_views_at_its_own_size() -> None:
+    """Its camera shrinks with the picture, so that a shift by depth comes out the same, grown back."""
+    picture = builders.noise((96, 160), 1, 3.0)
+    given = SourceView(image=picture, intrinsics=np.array([[160.0, 0, 80], [0, 160, 48], [0, 0, 1]]))
+    seen: list[SourceView] = []
+
+    class Small(ShiftSynthesizer):
+        side_px, multiple_px = 62, 16
+
+        def synthesize(self, source: SourceView, baseline: float, seed: int) -> SynthesizedView:
+            seen.append(source)
+            return super().synthesize(source, baseline, seed)
+
+    small = Small(SynthesizerSettings())
+    made = made_at_its_size(small, given, 0.05, 0)
+    assert seen[0].image.shape == (48, 80, 3)
+    assert made.shape == picture.shape
+    whole = ShiftSynthesizer(SynthesizerSettings()).synthesize(given, 0.05, 0).image
+    difference = np.abs(made.astype(float) - whole)[:, 16:-16].mean()
+    assert difference < 0.2 * np.abs(whole.astype(float) - picture)[:, 16:-16].mean()
+    small.side_px = 130
+    np.testing.assert_array_equal(made_at_its_size(small, given, 0.05, 0), whole)
 
 
 def test_the_table_has_the_floor_the_oracle_and_every_number_of_steps(samples: DatasetSamples, tmp_path: Path) -> None:
