@@ -14,7 +14,10 @@ from gs_stereo.cli.running import finished_cells
 from gs_stereo.cli.tables import print_json, print_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gs_stereo.pipeline.cell import Cell
+    from gs_stereo.pipeline.recipe import Recipe
     from gs_stereo.pipeline.scene import ScenePaths
 
 
@@ -59,6 +62,23 @@ def audit(
         print(f"Pictures and figures are in {done.folder}")
     if done.manifest.metrics.get("broken_limits"):
         raise typer.Exit(FAILED_VERDICT_EXIT_CODE)
+
+
+def audit_recipe(recipe: Recipe, scenes: Sequence[Path], common: Common) -> list[str]:
+    """Audit the labels that a recipe has made last, of each scene; returns the tables."""
+    from gs_stereo.cli.running import paths_of
+    from gs_stereo.config import parse_overrides
+    from gs_stereo.errors import ConfigError
+    from gs_stereo.pipeline.recipe import resolve
+    from gs_stereo.stages.registry import STAGES
+
+    steps = resolve(recipe, STAGES, parse_overrides(common.set_ or []), common.preset)
+    labels = [Path(step.folder).name for step in steps if step.name == "label"]
+    if not labels:
+        raise ConfigError(f"The recipe {recipe.name!r} makes no labels; leave out --audit.")
+    own = replace(common, set_=None, preset=None)
+    cells = [_cells(paths, labels[-1], {}, {}, own) for paths in paths_of(scenes, common)]
+    return [[report for _, report in finished_cells(those, own)][-1].manifest.text or "" for those in cells]
 
 
 def _cells(

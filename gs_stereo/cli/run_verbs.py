@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gs_stereo.cli.audit_verb import audit_recipe
 from gs_stereo.cli.options import Common, SceneArgument, shared_options
 from gs_stereo.cli.running import run_planned, run_recipe
 
@@ -30,12 +31,26 @@ def run(
         str | None,
         typer.Option(metavar="TIME", help="90s, 10m or 1h: take the best preset whose run fits that time."),
     ] = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Measure the label error too, see `audit`: this takes as long again.")
+    ] = False,
     common: Common,
 ) -> None:
     """Run a recipe: photos in, labelled shards out. Skips what is up to date and resumes what was interrupted."""
+    from gs_stereo.errors import ConfigError
+
     recipe = _recipe(config)
     scenes = [scene] if scene else [Path(folder) for folder in recipe.scenes or ("",)]
+    audited: list[str] = []
+    if audit and not common.dry_run:
+        if budget is not None:
+            raise ConfigError("An audit does the work twice; leave out --budget, or choose a --preset.")
+        run_recipe(recipe, scenes, common, but_for="report")  # a report shows the audit that is there before it
+        common = replace(common, force=False)
+        audited = audit_recipe(recipe, scenes, common)
     run_recipe(recipe, scenes, common, budget)
+    for table in audited if not common.json else ():
+        print(f"\n{table}")
 
 
 @shared_options("out", "preset", "set_", "seed", "json", "quiet")

@@ -57,8 +57,13 @@ def run_stage(
     return run_steps([stage_step(stage, values, common)], [scene], common, printing=printing)
 
 
-def run_recipe(recipe: Recipe, scenes: Sequence[Path], common: Common, budget: str | None = None) -> None:
-    """Run a recipe on scenes; within a time such as `10m` if there is a budget, by the choice of the preset."""
+def run_recipe(
+    recipe: Recipe, scenes: Sequence[Path], common: Common, budget: str | None = None, *, but_for: str | None = None
+) -> None:
+    """Run a recipe on scenes; within a time such as `10m` if there is a budget, by the choice of the preset.
+
+    but_for: a stage to be run later; then nothing is printed yet.
+    """
     from gs_stereo.config import parse_overrides
     from gs_stereo.errors import ConfigError
     from gs_stereo.pipeline.recipe import resolve
@@ -70,10 +75,11 @@ def run_recipe(recipe: Recipe, scenes: Sequence[Path], common: Common, budget: s
     if budget is not None:
         if common.preset is not None:
             raise ConfigError("--budget chooses the preset; leave out --preset, or --budget.")
-        paths, steps_of = _paths(scenes, common), partial(resolve, recipe, STAGES, overrides)
+        paths, steps_of = paths_of(scenes, common), partial(resolve, recipe, STAGES, overrides)
         preset = preset_within(budget, lambda preset: _cells(steps_of(preset), paths, common, recipe.seed))
         common = replace(common, preset=preset)
-    run_steps(resolve_given(recipe, overrides, common.preset), scenes, common, seed=recipe.seed)
+    steps = [step for step in resolve_given(recipe, overrides, common.preset) if step.name != but_for]
+    run_steps(steps, scenes, common, seed=recipe.seed, printing=but_for is None)
 
 
 def resolve_given(recipe: Recipe, overrides: Mapping[str, Any], preset: str | None) -> list[Step]:
@@ -88,7 +94,8 @@ def resolve_given(recipe: Recipe, overrides: Mapping[str, Any], preset: str | No
     return steps
 
 
-def _paths(scenes: Sequence[Path], common: Common) -> Sequence[ScenePaths]:
+def paths_of(scenes: Sequence[Path], common: Common) -> Sequence[ScenePaths]:
+    """Of scenes on the command line; each has a folder of its own where several go to one --out."""
     from gs_stereo.pipeline.scene import ScenePaths, scene_paths
 
     apart = len(scenes) > 1 and common.out is not None
@@ -108,7 +115,7 @@ def run_steps(
 
     A scene that fails does not stop the others; its error is raised at the end. seed: where --seed is not given.
     """
-    paths = _paths(scenes, common)
+    paths = paths_of(scenes, common)
     return run_planned(_cells(steps, paths, common, seed), paths, common, printing)
 
 

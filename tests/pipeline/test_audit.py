@@ -32,14 +32,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
         result = gsstereo(*step, "--quiet")
         assert result.exit_code == 0, result.output
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts}
-    result = gsstereo("audit", folder, "--objects", 16, "--quiet")
+    result = gsstereo("audit", folder, "--quiet")
     assert result.exit_code == 0, result.output
     assert [path for path in before if path.read_bytes() != before[path]] == []  # the capture is left alone
     return folder
 
 
 def test_labels_are_measured_on_objects_as_those_of_the_capture_were_made(scene: Path) -> None:
-    result = gsstereo("audit", scene, "--objects", 16, "--json")
+    result = gsstereo("audit", scene, "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     everywhere = found["regions"][0]
@@ -59,7 +59,7 @@ def test_labels_are_measured_on_objects_as_those_of_the_capture_were_made(scene:
 
 
 def test_a_second_audit_does_nothing_and_a_broken_limit_is_the_exit_code(scene: Path) -> None:
-    result = gsstereo("audit", scene, "--objects", 16, "--max-bad-1", 0, "--min-coverage", 100)
+    result = gsstereo("audit", scene, "--max-bad-1", 0, "--min-coverage", 100)
     assert result.exit_code == 5, result.output
     assert "bad-1 is" in result.stdout
     assert "coverage is" in result.stdout
@@ -102,6 +102,27 @@ def test_the_report_shows_the_audit(scene: Path) -> None:
     page = (scene / "gsstereo/report/index.html").read_text()
     assert 'id="audit"' in page
     assert " objects of exactly known shape" in page
+
+
+def test_run_audits_its_labels_before_it_reports(scene: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "stages:\n"
+        "- {stage: import, set: {colmap: sparse/0, metres_per_unit: 1}}\n"
+        "- {stage: fit, set: {iterations: 150}}\n"
+        "- {stage: render-pairs, set: {baselines: [0.05], guards: {enabled: false}}}\n"
+        "- {stage: label, set: {expert: splat}}\n"
+        "- {stage: report, set: {dataset: splat}}\n"
+    )
+    planted = scene / "gsstereo/audit/run/fit/splat.ply"
+    before = planted.stat().st_mtime_ns
+    result = gsstereo("run", scene, "--config", recipe, "--audit")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.index("Verdict") < result.stdout.index("Labels splat on planted objects")
+    assert planted.stat().st_mtime_ns == before  # what was up to date is not made again
+    result = gsstereo("run", scene, "--config", recipe, "--audit", "--budget", "1h")
+    assert result.exit_code == 2
+    assert "leave out --budget" in result.stderr
 
 
 def test_a_scene_without_labels_is_told_what_to_run(tmp_path: Path) -> None:
