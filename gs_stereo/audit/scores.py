@@ -17,6 +17,7 @@ from gs_stereo.core.records import Measured, Record
 from gs_stereo.metrics.disparity import DetectionMetrics
 from gs_stereo.planting.objects import KINDS, ObjectKind
 from gs_stereo.planting.truth import NO_OBJECT, PlantedTruth
+from gs_stereo.sfm.left_out import LeftOutPoses
 from gs_stereo.types import LabelFlag
 
 REPORT_FILE = "audit.json"
@@ -209,7 +210,8 @@ class AuditReport(Record):
 
     cuts: how confident labels must be for a promise, the strictest promise first.
     occlusion_f1: of the flag `occluded` beside objects. mean_reprojection_error_px, held_out_psnr_db: of the capture
-    itself, because an error of the poses moves objects and photos alike and is not seen by planting.
+    itself, and left_out: its poses found again without each photo, because an error of the poses moves objects and
+    photos alike and is not seen by planting.
     """
 
     dataset: str
@@ -220,6 +222,7 @@ class AuditReport(Record):
     occlusion_f1: Measured
     mean_reprojection_error_px: float | None
     held_out_psnr_db: float | None
+    left_out: LeftOutPoses | None
 
     def region(self, name: str) -> RegionScores | None:
         """The figures of one kind of place."""
@@ -232,7 +235,16 @@ class AuditReport(Record):
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         f1 = "not measured" if not np.isfinite(self.occlusion_f1) else f"{self.occlusion_f1:.2f}"
-        return "\n".join([*lines, f"Hidden pixels beside objects: F1 {f1}.", self._promise()])
+        return "\n".join([*lines, f"Hidden pixels beside objects: F1 {f1}.", self.poses(), self._promise()])
+
+    def poses(self) -> str:
+        """What is known of the poses, which objects cannot tell."""
+        if self.left_out is None:
+            return "Poses were not checked: too few points are seen by three photos."
+        return (
+            f"Poses, each found again without its photo's say: {self.left_out.shift_px:.2f} px off in the photos "
+            f"(median of {self.left_out.photos}), {self.left_out.worst_px:.2f} px in {self.left_out.worst}."
+        )
 
     def _promise(self) -> str:
         kept = [cut for cut in self.cuts if cut.min_confidence is not None]

@@ -35,7 +35,7 @@ def audit_section(facts: ReportFacts) -> Markup | None:
     )
     limits = (
         "Not seen by this: errors of the camera poses and of the scale, which move objects and photos alike "
-        f"({_residual(report.mean_reprojection_error_px)}), and what is real only: materials, reflections, movement."
+        f"({_residual(report.mean_reprojection_error_px)}), and what is real only: materials, reflections, movement. "
     )
     pictures = [
         figure(
@@ -48,7 +48,7 @@ def audit_section(facts: ReportFacts) -> Markup | None:
         "audit",
         el("p", lead),
         table(_HEADER, rows, class_="cards"),
-        el("p", f"Pixels that objects hide from the right eye: F1 {f1} of the flag occluded. ", limits),
+        el("p", f"Pixels that objects hide from the right eye: F1 {f1} of the flag occluded. ", limits, report.poses()),
         pictures,
     )
 

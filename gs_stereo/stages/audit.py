@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -47,7 +48,7 @@ class AuditStage(Stage):
     """Publishes `audit.json`, `audit.txt` and pictures of planted photos, their labels and errors."""
 
     name = "audit"
-    version = 1
+    version = 2
     config_type = AuditConfig
 
     def folder(self, config: AuditConfig) -> str:
@@ -68,10 +69,12 @@ class AuditStage(Stage):
         from gs_stereo.audit.scores import REPORT_FILE, AuditReport, PlantedScores
         from gs_stereo.datasets.read import read_dataset
         from gs_stereo.datasets.schema import read_index
-        from gs_stereo.io.reconstruction import load_summary
+        from gs_stereo.io.colmap import read_model
+        from gs_stereo.io.reconstruction import MODEL_FOLDER, load_summary
         from gs_stereo.pipeline.chain import Chain
         from gs_stereo.planting.plan import PLAN_FILE, AuditPlan
         from gs_stereo.planting.truth import planted_truth
+        from gs_stereo.sfm.left_out import left_out_poses
         from gs_stereo.stages.registry import STAGES
 
         planted = planted_scene(context.paths)
@@ -92,6 +95,9 @@ class AuditStage(Stage):
                 if number in shown:
                     write_pictures(context.work_dir, sample, truth)
                 bar.advance()
+        summary = load_summary(source.path)
+        photos = {file: photo for photo, file in summary.image_files.items()}
+        left_out = left_out_poses(read_model(source.path / MODEL_FOLDER))
         fit = read_manifest(context.published(splat_folder.FOLDER))
         held_out = None if fit is None else fit.metrics.get("held_out_psnr_db")
         report = AuditReport(
@@ -101,8 +107,9 @@ class AuditStage(Stage):
             regions=scores.compute(context.seed),
             cuts=scores.cuts(),
             occlusion_f1=scores.occlusion_f1,
-            mean_reprojection_error_px=load_summary(source.path).mean_reprojection_error_px,
+            mean_reprojection_error_px=summary.mean_reprojection_error_px,
             held_out_psnr_db=float(held_out) if isinstance(held_out, int | float) else None,
+            left_out=left_out and replace(left_out, worst=photos[left_out.worst]),
         )
         write_record(context.work_dir / REPORT_FILE, report)
         write_text(context.work_dir / "audit.txt", report.to_table() + "\n")

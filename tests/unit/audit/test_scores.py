@@ -99,6 +99,7 @@ def test_the_table_says_what_is_not_measured() -> None:
         occlusion_f1=float("nan"),
         mean_reprojection_error_px=None,
         held_out_psnr_db=None,
+        left_out=None,
     )
     table = report.to_table()
     assert table.splitlines()[1].split()[:4] == ["all", "4", "0.0", "(0.0"]
