@@ -94,10 +94,12 @@ def targets(scene: Path) -> Mapping[str, Target]:
     from gs_stereo.io.colmap import read_best_model
     from gs_stereo.io.pair_index import read_pair_index
     from gs_stereo.io.pairs import read_pair
+    from gs_stereo.io.phone_captures import read_capture
     from gs_stereo.io.ply import load_points, load_splat, read_origin
     from gs_stereo.io.reconstruction import load_sparse_scene
     from gs_stereo.io.remote import Place
     from gs_stereo.io.rigs import read_rig
+    from gs_stereo.io.sog import load_sog
     from gs_stereo.io.spz import load_spz
     from gs_stereo.io.transforms import read_transforms
     from gs_stereo.io.view_files import read_view_file
@@ -179,6 +181,8 @@ def targets(scene: Path) -> Mapping[str, Target]:
         ),
         "splat.ply": Target(folder=brought / "splat", files=("splat.ply",), read=splat),
         "spz": Target(folder=brought / "spz", files=("*.spz",), read=lambda f: list(map(load_spz, f.iterdir()))),
+        "meta.json": Target(folder=brought / "sog", files=("*",), read=lambda f: load_sog(f / "meta.json")),
+        "metadata.json": Target(folder=brought / "phone", files=("*.json",), read=read_capture),
         "points.ply": Target(
             folder=brought / "splat", files=("splat.ply",), read=lambda f: load_points(f / "splat.ply")
         ),
@@ -373,7 +377,7 @@ def bring(scene: Path) -> None:
     if brought.exists():
         return
     names = ("transforms", "mask", "cameras", "views", "positions", "splat", "spz", "recipe", "pairs", "manifest")
-    for name in (*names, "rigs", "photos", "bench/one", "net", "fleet", "audit"):
+    for name in (*names, "sog", "phone/rgb", "rigs", "photos", "bench/one", "net", "fleet", "audit"):
         (brought / name).mkdir(parents=True)
     cameras = load_sparse_scene(out / "reconstruct").cameras[:4]
     frames = [{"file_path": f"{camera.name}", "transform_matrix": camera.world_from_cam.tolist()} for camera in cameras]
@@ -410,6 +414,14 @@ def bring(scene: Path) -> None:
     (brought / "splat/splat.ply").write_bytes(header + b"end_header\n" + body[: few * stride])
     shutil.copy(out / "fit/splat.json", brought / "splat/splat.json")
     _write_spz(brought / "spz", few)
+    table = {"codebook": [value / 64 - 2 for value in range(256)], "files": ["all.webp"]}
+    means = {"mins": [-1, -1, -1], "maxs": [1, 1, 2], "files": ["all.webp", "all.webp"]}
+    coded = {"means": means, "scales": table, "quats": {"files": ["all.webp"]}, "sh0": table}
+    (brought / "sog/meta.json").write_text(json.dumps({"version": 2, "count": few, **coded}))
+    Image.new("RGBA", (8, 8), (90, 120, 150, 253)).save(brought / "sog/all.webp", lossless=True, exact=True)
+    said = {"w": 64, "h": 48, "K": [60, 0, 0, 0, 60, 0, 32, 24, 1], "poses": [[0, 0, 0, 1, 0, 0, 0]]}
+    (brought / "phone/metadata.json").write_text(json.dumps(said))
+    Image.new("RGB", (64, 48)).save(brought / "phone/rgb/0.jpg")
     text = "name: r\nstages:\n  - stage: fit\n    set: {iterations: 7, sweep: {planes: 32}}\n  - stage: label\n"
     (brought / "recipe/recipe.yaml").write_text(text)
     _write_rigs(brought / "rigs")

@@ -86,28 +86,38 @@ def import_scene(
     colmap: Annotated[Path | None, typer.Option(help="COLMAP model folder (text or binary).")] = None,
     images: Annotated[Path | None, typer.Option(help="Photo folder of the COLMAP model.")] = None,
     transforms: Annotated[Path | None, typer.Option(help="transforms.json of nerfstudio or instant-ngp.")] = None,
-    splat: Annotated[Path | None, typer.Option(help="A 3DGS .ply in the frame of the cameras.")] = None,
+    capture: Annotated[
+        Path | None, typer.Option(help="Folder of Polycam (raw data) or Record3D (frames), in metres.")
+    ] = None,
+    splat: Annotated[
+        Path | None, typer.Option(help="A 3DGS .ply, an .spz or an .sog in the frame of the cameras.")
+    ] = None,
     metres_per_unit: Annotated[float | None, typer.Option(help="Metres in one unit of the given frame.")] = None,
     max_image_size: Annotated[int | None, typer.Option(help="Longest edge of the photos used, px.")] = None,
     refine: Annotated[
         str | None,
         typer.Option(help="Adjust poses to the photos where held-out matches then agree better: {choices}."),
     ] = None,
+    share_intrinsics: Annotated[
+        bool, typer.Option("--share-intrinsics", help="One camera for all photos of one size: the median of theirs.")
+    ] = False,
     common: Common,
 ) -> None:
     """Bring your own cameras (the frame is kept, and poses, unless the photos say better) or your own splat."""
     from gs_stereo.errors import ConfigError
 
-    if colmap is None and transforms is None and splat is None:
-        raise ConfigError("Nothing to import; give --colmap and --images, --transforms, or --splat.")
-    if colmap is not None or transforms is not None:
+    if colmap is None and transforms is None and capture is None and splat is None:
+        raise ConfigError("Nothing to import; give --colmap and --images, --transforms, --capture, or --splat.")
+    if colmap is not None or transforms is not None or capture is not None:
         values = given(
             colmap=path_near_scene(colmap, scene),
             images=path_near_scene(images, scene),
             transforms=path_near_scene(transforms, scene),
+            capture=path_near_scene(capture, scene),
             metres_per_unit=metres_per_unit,
             max_image_size=max_image_size,
             refine=refine,
+            share_intrinsics=share_intrinsics or None,
         )
         run_stage("import", scene, values, common)
     if splat is not None:

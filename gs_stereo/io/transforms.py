@@ -119,20 +119,26 @@ class TransformsFrame:
 class Transforms:
     """The usable frames in the order of the file, and why others are not, by name. notes: what was put right.
 
-    points: the PLY of points in the same frame that the file names, None if it names none.
+    points: the PLY of points in the same frame that the file names, None if it names none. metres_per_unit: where the
+    format tells.
     """
 
     frames: tuple[TransformsFrame, ...]
     failed: Mapping[str, str]
     notes: tuple[str, ...] = ()
     points: Path | None = None
+    metres_per_unit: float | None = None
 
 
 def read_transforms(path: Path) -> Transforms:
     """Read a transforms.json; InputError if it is none, or if no frame can be used: then it names the first fault."""
     if path.is_dir():
         raise InputError(f"{path} is a folder; {_WANTED}, for example {path / 'transforms.json'}.")
-    document = read_object(path, fix=_WANTED, allow_inf_nan=True)
+    return transforms_of(read_object(path, fix=_WANTED, allow_inf_nan=True), path)
+
+
+def transforms_of(document: Mapping[str, Any], path: Path) -> Transforms:
+    """As `read_transforms`, of what the file at `path` says, or might say; images are found from its folder on."""
     frames = document.get("frames")
     if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
         raise InputError(f"The file {path} has no list of frames; {_WANTED}.")

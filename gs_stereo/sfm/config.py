@@ -127,6 +127,15 @@ class ImportConfig(MaskConfig):
         " then agree better by a tenth or more. auto: poses without measured points, as phones and networks give them."
         " on: also those of models that have points, which are triangulated again then. off: poses stay as given.",
     )
+    share_intrinsics: bool = Field(
+        default=False,
+        description="Photos of one size get one camera, the median of theirs: networks guess one for each photo.",
+    )
+    scale_source: Literal["given", "model", "device"] = Field(
+        default="given",
+        description="Who says metres_per_unit: given, who has measured it; model, a network that estimates it; device,"
+        " a phone or camera that tracks itself.",
+    )
     refine_focal: bool = Field(default=False, description="Focal lengths are refined with the poses.")
     poses: Convention | None = Field(
         default=None,

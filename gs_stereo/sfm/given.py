@@ -163,6 +163,22 @@ def without_measured(given: Given) -> Given:
     return replace(given, model=replace(given.model, images=images, points=kept))
 
 
+def with_shared_intrinsics(given: Given) -> Given:
+    """One camera for all photos of one size and lens model: the median of each number over the photos."""
+    alike: dict[tuple[str, int, int], list[int]] = {}
+    for image_id, image in sorted(given.model.images.items()):
+        camera = given.model.cameras[image.camera_id]
+        alike.setdefault((camera.model, camera.width, camera.height), []).append(image_id)
+    cameras: dict[int, ColmapCamera] = {}
+    images: dict[int, ColmapImage] = {}
+    for camera_id, ((model, width, height), members) in enumerate(alike.items(), start=1):
+        every = [given.model.cameras[given.model.images[image_id].camera_id].params for image_id in members]
+        cameras[camera_id] = ColmapCamera(model=model, width=width, height=height, params=np.median(every, axis=0))
+        images |= {image_id: replace(given.model.images[image_id], camera_id=camera_id) for image_id in members}
+    note = f"{len(images)} photos share {len(cameras)} cameras: the median of theirs."
+    return replace(given, model=replace(given.model, cameras=cameras, images=images), notes=(*given.notes, note))
+
+
 def _of_tracks(points: ColmapPoints, keep: Bool[np.ndarray, "n"], observed: Bool[np.ndarray, "m"]) -> ColmapPoints:
     """Some of the points, with some of their observations."""
     owner = np.repeat(np.arange(len(points)), np.diff(points.track_start))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gs_stereo.io.colmap import read_best_model
+from gs_stereo.io.phone_captures import read_capture
 from gs_stereo.io.reconstruction import ReconstructionSummary
 from gs_stereo.io.transforms import read_transforms
 from gs_stereo.sfm.config import ImportConfig
@@ -21,6 +22,7 @@ from gs_stereo.sfm.given import (
     given_transforms,
     poses_of,
     read_in,
+    with_shared_intrinsics,
     without_broken,
     without_measured,
 )
@@ -66,10 +68,27 @@ def import_transforms(
     return _take_over(given, "transforms", work_dir, config, seed, on_progress)
 
 
+def import_capture(
+    folder: Path,
+    work_dir: Path,
+    config: ImportConfig,
+    *,
+    seed: int = 0,
+    on_progress: OnProgress = ignore_progress,
+) -> ReconstructionResult:
+    """Take over a folder of Polycam or Record3D, in metres; see `import_transforms`."""
+    read = read_capture(folder)
+    if config.metres_per_unit is None:
+        config = config.model_copy(update={"metres_per_unit": read.metres_per_unit, "scale_source": "device"})
+    return _take_over(given_transforms(read, folder, config), "capture", work_dir, config, seed, on_progress)
+
+
 def _take_over(
     given: Given, source: str, work_dir: Path, config: ImportConfig, seed: int, on_progress: OnProgress
 ) -> ReconstructionResult:
     given = read_in(without_broken(given, on_progress), config)
+    if config.share_intrinsics:
+        given = with_shared_intrinsics(given)
     model = given.model
     measured = bool((np.diff(model.points.track_start) >= LEAST_WITNESSES).any())
     fit = fit_of_points(seen_points(model), poses_of(model), given.read_as) if measured else None
@@ -90,7 +109,7 @@ def _take_over(
     summary = ReconstructionSummary(
         source=source,
         metres_per_unit=config.metres_per_unit,
-        scale_source="none" if config.metres_per_unit is None else "given",
+        scale_source="none" if config.metres_per_unit is None else config.scale_source,
         failed=given.failed,
         models=(len(model.images),),
         notes=notes,

@@ -1,4 +1,4 @@
-"""Cameras from elsewhere (COLMAP, nerfstudio, instant-ngp) -> `reconstruct/`, in the frame that was given."""
+"""Cameras from elsewhere (COLMAP, nerfstudio, Polycam, Record3D) -> `reconstruct/`, in the frame that was given."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import list_photos
 from gs_stereo.io.colmap import model_files
+from gs_stereo.io.phone_captures import capture_files, read_capture
 from gs_stereo.io.transforms import read_transforms
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
@@ -19,16 +20,18 @@ from gs_stereo.stages.reconstruct import FOLDER, outcome_of, photo_progress
 
 
 class ImportCamerasConfig(ImportConfig):
-    """Either a COLMAP model and its photos, or a transforms.json that names its photos."""
+    """A COLMAP model and its photos, or a transforms.json that names its photos, or the folder of a phone."""
 
     colmap: str | None = Field(default=None, description="COLMAP model folder, text or binary.")
     images: str | None = Field(default=None, description="Photo folder of the COLMAP model; SCENE/images by default.")
     transforms: str | None = Field(default=None, description="transforms.json of nerfstudio or instant-ngp.")
 
+    capture: str | None = Field(default=None, description="Folder of Polycam's raw data or Record3D's frames.")
+
     @model_validator(mode="after")
     def _one_source(self) -> ImportCamerasConfig:
-        if (self.colmap is None) == (self.transforms is None):
-            raise ValueError("give either a COLMAP model or a transforms.json")
+        if [self.colmap, self.transforms, self.capture].count(None) != 2:
+            raise ValueError("give a COLMAP model, or a transforms.json, or the folder of a capture")
         return self
 
 
@@ -44,14 +47,16 @@ class ImportCamerasStage(Stage):
         return FOLDER
 
     def inputs(self, paths: ScenePaths, config: ImportCamerasConfig) -> StageInputs:
-        if config.transforms is not None:
-            transforms = paths.scene / config.transforms
-            read = read_transforms(transforms)
+        if config.colmap is None:
+            transforms = paths.scene / str(config.transforms or config.capture)
+            own = [transforms] if config.transforms else capture_files(transforms)
+            read = read_transforms(transforms) if config.transforms else read_capture(transforms)
+            root = transforms.parent if config.transforms else transforms
             named = {read.points, *(frame.path for frame in read.frames)}
             if config.masks != "off":
                 named |= {frame.mask for frame in read.frames}
             files = sorted(path for path in named if path is not None and path.is_file())
-            return StageInputs(external={_name(path, transforms.parent): path for path in [transforms, *files]})
+            return StageInputs(external={_name(path, root): path for path in [*own, *files]})
         folder = paths.scene / str(config.colmap)
         model = model_files(folder)
         images = _image_folder(paths, config)
@@ -62,13 +67,16 @@ class ImportCamerasStage(Stage):
         return Resources(cores=2)
 
     def run(self, context: StageContext, config: ImportCamerasConfig) -> StageOutcome:
-        from gs_stereo.sfm.importers import import_colmap, import_transforms
+        from gs_stereo.sfm.importers import import_capture, import_colmap, import_transforms
 
         folder, seed, config = context.work_dir, context.seed, config.near(context.paths.scene)
         with photo_progress("import") as show:
             if config.transforms is not None:
                 transforms = context.paths.scene / config.transforms
                 result = import_transforms(transforms, folder, config, seed=seed, on_progress=show)
+            elif config.capture is not None:
+                capture = context.paths.scene / config.capture
+                result = import_capture(capture, folder, config, seed=seed, on_progress=show)
             else:
                 model, images = context.paths.scene / str(config.colmap), _image_folder(context.paths, config)
                 result = import_colmap(model, images, folder, config, seed=seed, on_progress=show)

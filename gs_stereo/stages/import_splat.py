@@ -1,4 +1,4 @@
-"""A 3DGS .ply or .spz from elsewhere -> `fit/`, as if we had fitted it."""
+"""A 3DGS .ply, .spz or .sog from elsewhere -> `fit/`, as if we had fitted it."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from pydantic import Field
 from gs_stereo.config import Config
 from gs_stereo.core.records import write_record
 from gs_stereo.errors import ConfigError, InputError
+from gs_stereo.io.sog import META_NAME, load_sog, sog_files
 from gs_stereo.log import logger
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import ScenePaths
@@ -19,7 +20,9 @@ CAMERAS_NAME = "cameras.json"
 class ImportSplatConfig(Config):
     """Which splat, and how it was fitted."""
 
-    splat: str = Field(description="The .ply or .spz file, in the frame of the scene's cameras.")
+    splat: str = Field(
+        description="The .ply, .spz or .sog file (or the meta.json of an unpacked .sog), in the frame of the cameras."
+    )
     antialiased: bool | None = Field(
         default=None,
         description="Whether it was fitted in antialiased (Mip-Splatting) mode; by default what the file says.",
@@ -43,10 +46,12 @@ class ImportSplatStage(Stage):
 
     def inputs(self, paths: ScenePaths, config: ImportSplatConfig) -> StageInputs:
         path = Path(config.splat)
-        if path.suffix.lower() not in (".ply", ".spz"):
-            raise ConfigError(f"The splat {path} is no .ply or .spz file; export the splat as a 3DGS .ply.")
+        if path.suffix.lower() not in (".ply", ".spz", ".sog") and path.name != META_NAME:
+            raise ConfigError(f"The splat {path} is no .ply, .spz or .sog file; export the splat as a 3DGS .ply.")
         cameras = _cameras_of(path)
-        return StageInputs(external={path.name: path, **({CAMERAS_NAME: cameras} if cameras else {})})
+        files = sog_files(path) if path.is_file() and path.name == META_NAME else [path]
+        named = {file.name: file for file in files}
+        return StageInputs(external={**named, **({CAMERAS_NAME: cameras} if cameras else {})})
 
     def resources(self, config: ImportSplatConfig) -> Resources:
         return Resources(memory_mb=1000)
@@ -59,7 +64,8 @@ class ImportSplatStage(Stage):
         from gs_stereo.io.views import CameraRecord, ViewsFile
 
         splat = Path(config.splat)
-        read = load_spz(splat) if splat.suffix.lower() == ".spz" else load_splat_file(splat)
+        load = {".ply": load_splat_file, ".spz": load_spz}.get(splat.suffix.lower(), load_sog)
+        read = load(splat)
         gaussians, origin = read.gaussians, read.origin
         antialiased = read.antialiased if config.antialiased is None else config.antialiased
         far = local_origin(gaussians.means.double().numpy())

@@ -17,10 +17,10 @@ from gs_stereo.geometry.projection import project
 from gs_stereo.imaging.images import read_photo, resize_to, write_png
 from gs_stereo.imaging.png import write_gray_png
 from gs_stereo.io.colmap import model_from_sparse_scene, read_model, sparse_scene_from_model, write_model
-from gs_stereo.io.colmap_model import ColmapCamera, ColmapModel
+from gs_stereo.io.colmap_model import ColmapCamera, ColmapModel, with_tracks
 from gs_stereo.io.reconstruction import PhotosOfReconstruction, image_path, load_summary
 from gs_stereo.sfm.config import ImportConfig
-from gs_stereo.sfm.importers import import_colmap, import_transforms
+from gs_stereo.sfm.importers import import_capture, import_colmap, import_transforms
 from gs_stereo.types import SparseScene
 from gs_stereo.types.photo_source import cut_out_of_photo, hidden_of, mask_of
 
@@ -317,3 +317,37 @@ def test_copies_of_a_posed_picture_are_left_out(capture: Any, tmp_path: Path) ->
     result = import_transforms(path, tmp_path / "out", ImportConfig())
     assert len(result.scene.cameras) == len(capture.cameras)
     assert "same picture as" in result.summary.failed["z_copy.png"]
+
+
+def test_a_network_guesses_a_lens_for_each_photo(capture: Any, tmp_path: Path) -> None:
+    model, ids = truth_model(capture), range(1, 6)
+    cameras = {
+        key: ColmapCamera(model="PINHOLE", width=320, height=240, params=np.array([294.0 + 3 * key, 300, 160, 120]))
+        for key in ids
+    }
+    images = {key: replace(image, camera_id=key) for key, image in zip(ids, model.images.values(), strict=True)}
+    points = with_tracks(model.points, images)
+    write_model(tmp_path / "model", replace(model, cameras=cameras, images=images, points=points))
+    config = ImportConfig(share_intrinsics=True, metres_per_unit=1.0, scale_source="model")
+    result = import_colmap(tmp_path / "model", capture.folder, tmp_path / "out", config)
+    assert [camera.intrinsics[0, 0] for camera in result.scene.cameras] == [303.0] * 5
+    assert result.summary.scale_source == "model"
+    assert any("5 photos share 1 cameras" in note for note in result.summary.notes)
+
+
+def test_a_phone_measures_metres(capture: Any, tmp_path: Path) -> None:
+    k = capture.cameras[0].intrinsics
+    lens = {"fx": k[0, 0], "fy": k[1, 1], "cx": k[0, 2], "cy": k[1, 2], "width": 320, "height": 240}
+    for index, camera in enumerate(capture.cameras):
+        rows = camera.world_from_cam @ GL
+        pose = {f"t_{row}{column}": rows[row, column] for row in range(3) for column in range(4)}
+        for kind in ("cameras", "images"):
+            (tmp_path / "keyframes" / kind).mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"keyframes/cameras/{index}.json").write_text(json.dumps({**lens, **pose}))
+        Image.open(capture.folder / camera.name).save(tmp_path / f"keyframes/images/{index}.jpg", quality=95)
+    result = import_capture(tmp_path, tmp_path / "out", ImportConfig(max_image_size=160))
+    assert result.summary.scale_source == "device"
+    assert result.scene.metres_per_unit == 1.0
+    for found, given in zip(result.scene.cameras, capture.cameras, strict=True):
+        np.testing.assert_allclose(found.cam_from_world, given.cam_from_world, atol=1e-12)
+    assert len(result.scene.points.witnesses) > 20
