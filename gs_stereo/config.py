@@ -34,7 +34,7 @@ class Config(BaseModel):
             met = (set_to[other] in values if values else set_to[other] for other, values in others.items())
             if others and not any(met):
                 wanted = " or ".join(f"{other}={values[0] if values else '...'}" for other, values in others.items())
-                return f"{name} has an effect only with {wanted}"
+                return f"{leaf(name, value)} has an effect only with {wanted}"
             own = getattr(self, name)
             if isinstance(own, Config) and isinstance(value, Mapping) and (reason := own.idle(value)):
                 return f"{name}.{reason}"
@@ -78,9 +78,20 @@ def parse_config(config_type: type[C], values: Mapping[str, Any], *, where: str)
         if first["type"] == "extra_forbidden":
             known = ", ".join(config_type.model_fields)
             raise ConfigError(f"Unknown setting {key!r} in {where}; known settings are: {known}.") from error
+        if first["type"] == "missing":
+            raise ConfigError(f"Setting {key!r} in {where} is missing; give it.") from error
         if not key:  # several that do not go together
             raise ConfigError(f"In {where} something is wrong: {reason}.") from error
         raise ConfigError(f"Setting {key!r} in {where} is wrong: {reason}.") from error
+
+
+def leaf(name: str, value: Any) -> str:
+    """The whole name of the first setting in a nested mapping."""
+    return (
+        leaf(f"{name}.{next(iter(value))}", next(iter(value.values())))
+        if value and isinstance(value, Mapping)
+        else name
+    )
 
 
 def refuse_idle(config: Config, given: Mapping[str, Any], where: str) -> None:

@@ -9,6 +9,7 @@
 A camera is named after its photo (relative to the photo folder), not after the image file made of it.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -19,6 +20,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from pydantic import Field
 
+from gs_stereo.core.hashing import sha256_text
 from gs_stereo.core.records import Record, read_record, write_record
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import read_photo
@@ -133,17 +135,17 @@ class ReconstructionSummary(Record):
 
 
 def image_file_names(photo_names: Sequence[str]) -> dict[str, str]:
-    """A PNG file name for each photo: its name with the suffix .png, or with .png appended where two would clash."""
-    stems = [str(PurePosixPath(name).with_suffix(".png")) for name in photo_names]
-    folded = [stem.casefold() for stem in stems]
-    counts = {stem: folded.count(stem) for stem in set(folded)} if len(set(folded)) < len(folded) else {}
-    clashing = {stem for stem, count in counts.items() if count > 1}
-    names = {
-        photo: f"{photo}.png" if stem.casefold() in clashing else stem
-        for photo, stem in zip(photo_names, stems, strict=True)
-    }
-    if len({name.casefold() for name in names.values()}) < len(names):
-        raise InputError("Two photos have names that differ only in case or suffix; rename one of them.")
+    """A PNG file name for each photo: its name with the suffix .png, or with .png appended where two would clash.
+
+    Names that differ only in case, which is nothing on some file systems, get a number of their own too.
+    """
+    names = {name: str(PurePosixPath(name).with_suffix(".png")) for name in photo_names}
+    for longer in ("{photo}.png", "{photo}-{digest}.png"):
+        times = Counter(file.casefold() for file in names.values())
+        names = {
+            photo: file if times[file.casefold()] == 1 else longer.format(photo=photo, digest=sha256_text(photo)[:10])
+            for photo, file in names.items()
+        }
     return names
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gs_stereo.config import Config, OnlyWith
+from gs_stereo.config import Config, OnlyWith, leaf
 from gs_stereo.matching.experts import ExpertsConfig, idle_expert
 from gs_stereo.mvs.config import MultiViewConfig
 
@@ -155,6 +155,6 @@ class LabelSettings(Config):
             return super().idle(given)  # a third party's source, which knows what it uses
         for name, sources in _SOURCE_SETTINGS.items():
             if name in given and source not in sources:
-                return f"{name} has an effect only with expert={sources[0]}"
+                return f"{leaf(name, given[name])} has an effect only with expert={sources[0]}"
         asked = self.fused.experts if source == "fused" else (source,)
         return idle_expert(given.get("experts", {}), asked) or super().idle(given)

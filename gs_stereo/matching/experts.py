@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from gs_stereo.config import Config
+from gs_stereo.config import Config, leaf
 from gs_stereo.errors import ConfigError, PluginError
 from gs_stereo.matching.checkpoint_config import CheckpointConfig, NetExpertConfig
 from gs_stereo.matching.foundation_stereo_config import FoundationStereoConfig
@@ -51,7 +51,10 @@ class ExpertsConfig(Config):
 def idle_expert(given: Mapping[str, Any], asked: Collection[str]) -> str | None:
     """Which of the experts that settings were `given` for is not asked, and who is; as of `Config.idle`."""
     idle = next((name for name in given if name not in asked), None)
-    return idle and f"experts.{idle} has an effect only where {idle} is asked, and {' and '.join(asked) or 'none'} is"
+    if idle is None:
+        return None
+    name = leaf(f"experts.{idle}", given[idle])
+    return f"{name} has an effect only where {idle} is asked, and {' and '.join(asked) or 'none'} is"
 
 
 def _required_options(expert: str) -> str:

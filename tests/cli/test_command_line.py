@@ -140,7 +140,11 @@ def test_version() -> None:
             2,
             "In the settings of render-pairs something is wrong: every b",
         ),
-        (["run", "{scene}", "--set", "fit.mcmc.rounds=9"], 2, "mcmc has an effect only with strategy=mcmc (fit)"),
+        (
+            ["run", "{scene}", "--set", "fit.mcmc.rounds=9"],
+            2,
+            "mcmc.rounds has an effect only with strategy=mcmc (fit)",
+        ),
         (["evaluate", "foundationstereo", "--benchmark", "motorcycle"], 2, "--set experts.foundationstereo.NAME=VALUE"),
         (["evaluate", "lite", "--benchmark", "motorcycle", "--expert-repo", "x"], 2, "--expert-repo is for"),
         (["view", "{scene}"], 3, "There is nothing to see"),

@@ -177,7 +177,7 @@ def test_means_are_told_from_what_decides() -> None:
         (
             LabelSettings(expert="splat"),
             {"fused": {"min_confidence": 0.9}},
-            "fused has an effect only with expert=fused",
+            "fused.min_confidence has an effect only with expert=fused",
         ),
         (LabelSettings(expert="multibaseline"), {"backend": "cpu", "multiview": {}}, None),
         (LabelSettings(expert="sgbm"), {"multiview": {}}, "multiview has an effect only with expert=fused"),
@@ -190,7 +190,11 @@ def test_means_are_told_from_what_decides() -> None:
         (PairsConfig(view_count=4), {"view_count": 4}, "only with views=interpolate or stack_views=..."),
         (PairsConfig(view_count=4, stack_views=5), {"view_count": 4, "stack_reach": 0.1}, None),
         (FitConfig(), {"densify": {"rounds": 3}, "iterations": 5}, None),
-        (FitConfig(strategy="none"), {"densify": {"rounds": 3}}, "densify has an effect only with strategy=default"),
+        (
+            FitConfig(strategy="none"),
+            {"densify": {"rounds": 3}},
+            "densify.rounds has an effect only with strategy=default",
+        ),
         (EvaluateStageConfig(run="mine"), {"experts": {"sgbm": {}}}, "where sgbm is asked, and none is"),
     ],
 )

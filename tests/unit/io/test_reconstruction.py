@@ -63,8 +63,9 @@ def test_file_names_never_clash() -> None:
         "a.tif": "a.tif.png",
         "c.jpg": "c.png",
     }
-    with pytest.raises(InputError, match="rename"):
-        image_file_names(["a.jpg", "A.jpg"])
+    numbered = image_file_names(["a.jpg", "A.jpg", "A.JPG"])
+    assert len({file.casefold() for file in numbered.values()}) == 3
+    assert all(file.startswith(f"{photo}-") for photo, file in numbered.items())
 
 
 @pytest.mark.parametrize(
