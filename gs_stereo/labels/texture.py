@@ -5,7 +5,10 @@ wall the rod's depth ("foreground fattening", Scharstein & Szeliski 2002). What 
 among the pixels that look like themselves (the support weights of Yoon & Kweon 2006).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +19,7 @@ _RADIUS_PX, _EVERY_PX = 5, 2
 _ALIKE_LEVELS = 30
 Map = Float[np.ndarray, "h w"]
 Image = UInt8[np.ndarray, "h w 3"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,16 +33,34 @@ class OwnSurface:
     texture: Map
 
 
+def _once_a_view(measure: Callable[[Image], T]) -> Callable[[Image], T]:
+    """The last answer is kept: all pairs of a view have one left image."""
+    last: list[tuple[Image, T]] = []
+
+    @wraps(measure)
+    def kept(image: Image) -> T:
+        known = last[0] if last else None
+        if known is None or not np.array_equal(known[0], image):
+            known = (image.copy(), measure(image))
+            last[:] = [known]
+        return known[1]
+
+    return kept
+
+
+@_once_a_view
 def texture(image: Image) -> Map:
     """Standard deviation of the gray image within 7 x 7 pixels, in 8-bit levels."""
     return _deviation(image, _WINDOW_PX)
 
 
+@_once_a_view
 def fine_texture(image: Image) -> Map:
     """Standard deviation of the gray image within 3 x 3 pixels, in 8-bit levels."""
     return _deviation(image, _FINE_WINDOW_PX)
 
 
+@_once_a_view
 def own_surface(image: Image) -> OwnSurface:
     """Share and texture of the pixels nearby that may belong to the same surface. The border is repeated outside."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

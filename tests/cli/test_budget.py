@@ -55,6 +55,12 @@ def test_every_preset_takes_less_than_the_one_before(scene: Path) -> None:
     assert all(cell_costs(cells_of(scene, preset))[-1] for preset in PRESETS)
 
 
+def test_photos_with_fewer_pixels_take_less(scene: Path) -> None:
+    small = seconds(scene, None)
+    Image.new("RGB", (1600, 1200)).save(scene / "images/0.png")  # the first one stands for all
+    assert seconds(scene, None) > 2 * small
+
+
 @pytest.mark.parametrize(("preset", "name"), [("quality", "quality"), (None, "of the defaults"), ("fast", "fast")])
 def test_the_best_preset_that_fits_is_taken(scene: Path, preset: str | None, name: str) -> None:
     done = planned(scene, "--budget", f"{seconds(scene, preset) + 1:.0f}s")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,13 @@ def test_the_fast_own_surface_is_the_slow_one() -> None:
             assert surface.share[row, column] == pytest.approx(share)
             assert surface.texture[row, column] == pytest.approx(deviation, abs=2e-3)
     assert surface.share[5, 5] == surface.texture[5, 5] == 0
+
+
+def test_what_is_kept_of_a_view_is_never_taken_for_another() -> None:
+    first, second = wall_with_rod(), grey(np.full((40, 40), 200))
+    for image in (first, second, first, first):
+        np.testing.assert_array_equal(own_surface(image).share, unwrap(own_surface)(image).share)
+    kept = texture(first)
+    assert texture(first.copy()) is kept
+    first[20, 18] = 0
+    assert texture(first)[20, 18] != kept[20, 18]
