@@ -33,8 +33,8 @@ _NAP_S = 1.0
 @dataclass(frozen=True, kw_only=True)
 class FleetSettings:
     """cache: a folder for copies of remote files. tries: of a cell before its scene is set aside. backoff_s: before the
-    second try, doubled for each one after it. deadline_s: of one cell; None = none. lease_s: a claim without a
-    heartbeat for so long is dead. retry: try again what was set aside.
+    second try, doubled for each one after it. deadline_s: after which a cell counts as hung; None = never. lease_s: a
+    claim without a heartbeat for so long is dead. retry: try again what was set aside.
     """
 
     cache: str
@@ -108,11 +108,6 @@ class FleetDriver:
                     busy[self._submit(work)] = work
                 for ticket in self._pool.wait(list(busy), self._nap(bool(busy))) if busy else self._sleep():
                     yield from self._ended(busy.pop(ticket), ticket)
-                for ticket, work in list(busy.items()):
-                    if self._is_late(work):
-                        self._pool.kill(ticket)
-                        del busy[ticket]
-                        yield from self._failed(work, self._deadline_reason(), permanent=False)
         finally:
             for ticket in busy:
                 self._pool.kill(ticket)
@@ -147,13 +142,14 @@ class FleetDriver:
             attempt=work.attempt,
             beat_s=self._settings.lease_s / 6,
             over=work.over,
+            deadline_s=self._settings.deadline_s,
         )
 
     def _ended(self, work: _Work, ticket: Any) -> Iterator[FleetEvent]:
         try:
             outcome: CellOutcome = self._pool.result(ticket)
         except WorkerLostError as error:
-            outcome = CellOutcome(state="failed", reason=f"The worker of {self._name(work)} was lost ({error}).")
+            outcome = CellOutcome(state="failed", reason=self._loss(work, error))
         except GsStereoError as error:
             outcome = CellOutcome(state="failed", reason=str(error))
         if outcome.state == "held":
@@ -191,15 +187,11 @@ class FleetDriver:
         self._later(work, self._settings.backoff_s * 2 ** (work.attempt - 1))
         work.attempt += 1
 
-    def _name(self, work: _Work) -> str:
-        return f"{work.cells[work.step].stage} of {work.scene.name}"
-
-    def _is_late(self, work: _Work) -> bool:
+    def _loss(self, work: _Work, error: WorkerLostError) -> str:
         deadline = self._settings.deadline_s
-        return deadline is not None and time.monotonic() - work.started > deadline
-
-    def _deadline_reason(self) -> str:
-        return f"It took longer than its deadline of {self._settings.deadline_s:g} s."
+        late = deadline is not None and time.monotonic() - work.started > deadline
+        over = f", its deadline of {deadline:g} s was over" if late else ""
+        return f"The worker of {work.cells[work.step].stage} of {work.scene.name} was lost ({error}{over})."
 
     def _later(self, work: _Work, seconds: float) -> None:
         heapq.heappush(self._delayed, (time.monotonic() + seconds, next(self._order), work))
@@ -284,6 +276,7 @@ def run_one(jobs: JobList, index: int, run_cell: Callable[[Cell], StageReport], 
         cache=settings.cache,
         attempt=1 if state.failed is None else state.failed.attempts + 1,
         beat_s=settings.lease_s / 6,
+        deadline_s=settings.deadline_s,
     )
     outcome = run_fleet_cell(job, run_cell)
     if outcome.state == "held":

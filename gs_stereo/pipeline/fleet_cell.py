@@ -1,5 +1,6 @@
 """One cell of a fleet, done by whichever process gets it: claim it, fetch what it reads, run it, publish, remember."""
 
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -23,7 +24,7 @@ class FleetCell:
 
     digest: of its step. token: what its claim is known by; the same for every attempt of a driver, which never makes
     two at once. cache: a folder for copies of remote files, on the machine that works; `~` is of its user. over: a
-    claim seen dead.
+    claim seen dead. deadline_s: after which the process is ended.
     """
 
     cell: Cell
@@ -33,6 +34,7 @@ class FleetCell:
     attempt: int = 1
     beat_s: float = 10.0
     over: Claim | None = None
+    deadline_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,8 @@ class CellOutcome:
 def run_fleet_cell(job: FleetCell, run_cell: Callable[[Cell], StageReport]) -> CellOutcome:
     """Do one cell, unless another has it. Raises nothing of ours: a failure is an outcome, and is remembered."""
     output, started = Place(job.cell.output), time.monotonic()
+    # By the kernel, which ends what hangs in foreign code too, and counts from here, not from when a cluster was asked.
+    signal.setitimer(signal.ITIMER_REAL, job.deadline_s or 0.0)
     try:
         claim = take_claim(output, cell_name(job.cell), job.token, beat_s=job.beat_s, over=job.over)
         if isinstance(claim, Claim):
@@ -58,6 +62,8 @@ def run_fleet_cell(job: FleetCell, run_cell: Callable[[Cell], StageReport]) -> C
             claim.ended = outcome.state
     except GsStereoError as error:
         return _failed(job, error, time.monotonic() - started)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
     return replace(outcome, seconds=time.monotonic() - started)
 
 

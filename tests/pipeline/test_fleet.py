@@ -97,10 +97,9 @@ def test_a_worker_that_dies_or_hangs_is_replaced(rooms: list[Path], settings: Fl
     jobs = plan(rooms).jobs
     events = drive(jobs, replace(settings, deadline_s=5.0), slots=2)
     assert counted(events) == {"done": 6, "retry": 2}
-    assert sorted(event.reason for event in events if event.kind == "retry") == [
-        "It took longer than its deadline of 5 s.",
-        "The worker of count of room_a was lost (its process died with exit code 9).",
-    ]
+    died, hung = sorted(event.reason for event in events if event.kind == "retry")
+    assert died.startswith("The worker of count of room_a was lost (its process died with exit code 9")
+    assert hung.endswith("(its process died with exit code -14, its deadline of 5 s was over).")
     lost = [(each.scene, each.number, each.reason.split(" after ")[0]) for each in failed_tries(jobs)]
     assert lost == [("room_a", 1, "was lost"), ("room_b", 1, "was lost")]
 
