@@ -83,7 +83,7 @@ class Attack:
     """A cluster and two drivers, and what was done to them."""
 
     def __init__(self, work: Path, jobs: Path, draw: random.Random) -> None:
-        os.environ["RAY_raylet_start_wait_time_s"] = "300"  # 30 are too few on a busy machine
+        os.environ["RAY_raylet_start_wait_time_s"] = "300"  # noqa: SIM112  its name; 30 are too few on a busy machine
         from ray.cluster_utils import Cluster
 
         self._work, self._draw = work, draw

@@ -22,7 +22,8 @@ from toy_stages import CountConfig, run_toy_cell, steps_of
 
 from gs_stereo.config import Config
 from gs_stereo.errors import GsStereoError, InputError, StageError
-from gs_stereo.executors.fleet import FleetSettings, run_one
+from gs_stereo.executors.fleet import FleetDriver, FleetEvent, FleetSettings, run_one
+from gs_stereo.executors.pool import LocalPool
 from gs_stereo.io.remote import Place, _file_system
 from gs_stereo.pipeline.jobs import JobList, plan_jobs
 
@@ -217,6 +218,65 @@ def test_a_fleet_of_a_bucket(bucket: str, settings: FleetSettings, tmp_path: Pat
     assert counted(drive(jobs, settings)) == {"skipped": 2, "done": 2}
     with pytest.raises(GsStereoError, match="no-such-bucket"):
         plan("s3://no-such-bucket")
+
+
+class Wire:
+    """A way to a server that can be cut: connections on it end, and new ones are closed at once and counted."""
+
+    def __init__(self, port: int) -> None:
+        self._to, self._ends, self.is_cut, self.refused = port, list[socket.socket](), False, 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self, seconds: float) -> None:
+        self.is_cut = True
+        for end in self._ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        threading.Timer(seconds, lambda: setattr(self, "is_cut", False)).start()
+
+    def _accept(self) -> None:
+        while True:
+            near = self._listener.accept()[0]
+            if self.is_cut:
+                self.refused += 1
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self._to))
+            self._ends += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(1 << 16):
+                other.sendall(data)
+        with suppress(OSError):
+            other.shutdown(socket.SHUT_RDWR)
+
+
+@needs_s3
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_cut_network_is_no_loss(
+    bucket: str, server: str, settings: FleetSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire = Wire(int(server.rsplit(":", 1)[1]))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{wire.port}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    _file_system.cache_clear()
+    fsspec.filesystem("s3").clear_instance_cache()
+    jobs, events = plan(bucket), list[FleetEvent]()
+    patient = replace(settings, tries=8, backoff_s=0.5)
+    for event in FleetDriver(jobs, LocalPool(2), run_toy_cell, patient).run():
+        if not any(each.kind == "done" for each in events):
+            wire.cut(8.0)
+        events.append(event)
+    assert wire.refused > 0
+    assert (counted(events)["done"], "aside" in counted(events)) == (4, False)
+    assert all("does not answer" in event.reason for event in events if event.kind == "retry")
+    assert results(Place(bucket)) == local_bytes(tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore")
