@@ -64,10 +64,13 @@ class CheckpointMatcher(OneDirectionMatcher):
 
     def _left_disparity(self, left: np.ndarray, right: np.ndarray, range_px: float | None) -> DisparityPrediction:
         size = left.shape[0], left.shape[1]
-        height, width = scaled_size(size, self.config.scale)
         with self._lock, torch.inference_mode():
             net = self._trained.net
             device = next(net.parameters()).device
+            if range_px is None:
+                range_px = net.visible_range_px(_tensor(left), _tensor(right))
+            scale = net.working_scale(size, range_px) if self.config.scale is None else self.config.scale
+            height, width = scaled_size(size, scale)
             tensors = [_tensor(resize_to(image, width, height)).to(device) for image in (left, right)]
             answer = net.answer(*tensors, max_disparity_px=None if range_px is None else range_px * width / size[1])
         disparity = resize_disparity(_as_array(answer.disparities[-1]), size)

@@ -19,11 +19,14 @@ class NetExpertConfig(MatcherSettings):
     net_settings: tuple[str, ...] = Field(
         default=(), description="Settings of the net that are no shapes, as name=value, for example iterations=16"
     )
-    scale: float = Field(
-        default=1.0, gt=0, le=4, description="Match at this share of the resolution; disparities are scaled back"
+    scale: float | None = Field(
+        default=None,
+        gt=0,
+        le=4,
+        description="Match at this share of the resolution; disparities are scaled back. None: what suits the net",
     )
     max_disparity_px: float | None = Field(
-        default=None, gt=0, le=4096, description="Range searched; None: the caller's hint, else the net's own"
+        default=None, gt=0, le=4096, description="Range searched; None: the caller's hint, else what the images show"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA if it is there")
 

@@ -11,7 +11,10 @@ class LiteConfig(Config):
     """Shape of the compact net (`nets/lite`); the defaults have under 1.5 M parameters."""
 
     max_disparity_px: int = Field(
-        default=192, ge=16, le=2048, description="Disparity range when the caller names none; rounded up to 16"
+        default=192,
+        ge=16,
+        le=2048,
+        description="Range of the bare net when none is named, rounded up to 16; matchers look at the images",
     )
     groups: int = Field(default=8, ge=1, le=32, description="Channels of the correlation volume")
     volume_channels: tuple[int, int, int] = Field(

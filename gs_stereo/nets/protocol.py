@@ -60,6 +60,14 @@ class StereoNet(nn.Module, ABC):
         """The same with the confidence."""
         return NetAnswer(disparities=self.disparities(left, right, max_disparity_px))
 
+    def visible_range_px(self, left: Images, right: Images) -> float | None:
+        """How far disparities seem to reach, for nets that search a range and are told none; None: no need to know."""
+        return None
+
+    def working_scale(self, size: tuple[int, int], range_px: float | None) -> float:
+        """The share of the resolution at which the net is at its best for a (height, width) and a range."""
+        return 1.0
+
     def forward(self, left: Images, right: Images, *, max_disparity_px: float | None = None) -> list[Disparity]:
         return self.answer(left, right, max_disparity_px=max_disparity_px).disparities
 

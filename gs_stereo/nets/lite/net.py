@@ -24,6 +24,7 @@ from gs_stereo.nets.lite.features import CHANNELS, FeatureNet
 from gs_stereo.nets.lite.prior import semi_global_prior
 from gs_stereo.nets.lite.refine import Refiner
 from gs_stereo.nets.lite.volume import correlation_volume, expected_plane, peak_plane, peak_share
+from gs_stereo.nets.lite.working_scale import visible_range_px, working_scale
 from gs_stereo.nets.protocol import Disparity, Images, NetAnswer, StereoNet
 from gs_stereo.nets.upsampling import convex_upsample
 
@@ -51,12 +52,20 @@ class LiteStereo(StereoNet):
     def disparities(self, left: Images, right: Images, max_disparity_px: float | None) -> list[Disparity]:
         return self.answer_to(left, right, max_disparity_px).disparities
 
+    def visible_range_px(self, left: Images, right: Images) -> float:
+        return visible_range_px(left, right)
+
+    def working_scale(self, size: tuple[int, int], range_px: float | None) -> float:
+        return working_scale(size, self._range_px(range_px, size[1]))
+
+    def _range_px(self, wanted: float | None, width: int) -> float:
+        """A disparity cannot exceed the width."""
+        return min(self.config.max_disparity_px if wanted is None else wanted, width)
+
     def answer_to(self, left: Images, right: Images, max_disparity_px: float | None) -> NetAnswer:
-        pyramids = self.features(torch.cat([left, right]))
-        left_pyramid, right_pyramid = pyramids.split()
-        # A disparity cannot exceed the width.
-        wanted = min(self.config.max_disparity_px if max_disparity_px is None else max_disparity_px, left.shape[-1])
-        planes = max(1, math.ceil((wanted + 1) / _RANGE_STEP_PX)) * (_RANGE_STEP_PX // _PLANE_PX)
+        left_pyramid, right_pyramid = self.features(torch.cat([left, right])).split()
+        range_px = self._range_px(max_disparity_px, left.shape[-1])
+        planes = max(1, math.ceil((range_px + 1) / _RANGE_STEP_PX)) * (_RANGE_STEP_PX // _PLANE_PX)
         prior = semi_global_prior(left, right, _PLANE_PX * planes - 1)
         cosines = correlation_volume(left_pyramid.quarter, right_pyramid.quarter, planes, self.config.groups)
         votes = prior.votes(planes, _PLANE_PX, _PLANE_PX)

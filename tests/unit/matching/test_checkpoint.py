@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from builders import shifted_pair
-from tiny_net import TINY_NET, tiny_net_entry
+from tiny_net import TINY_NET, TinyNet, tiny_net_entry
 
 from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.matching.checkpoint import CheckpointMatcher
 from gs_stereo.matching.checkpoint_config import CheckpointConfig
 from gs_stereo.matching.experts import ExpertsConfig, external_files
-from gs_stereo.nets.protocol import make_net, resolve_net
+from gs_stereo.nets.protocol import NetAnswer, make_net, resolve_net
 from gs_stereo.nets.weights import DESCRIPTION_NAME, WEIGHTS_NAME, NetDescription, save_net
 
 SHIFT_PX = 6
@@ -52,6 +54,29 @@ def test_settings_of_the_net_can_be_changed(folder: Path, pair: tuple[np.ndarray
     assert narrow.max() <= 3
     with pytest.raises(ConfigError, match="Unknown setting"):
         matcher(folder, net_settings=["plains=4"]).predict(*pair)
+
+
+def test_the_net_chooses_scale_and_range_where_nobody_does(
+    folder: Path, pair: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[tuple[int, ...], float | None]] = []
+    answer = TinyNet.answer
+
+    def watched(net: TinyNet, left: torch.Tensor, right: torch.Tensor, *, max_disparity_px: float | None) -> NetAnswer:
+        asked.append((tuple(left.shape[2:]), max_disparity_px))
+        found = answer(net, left, right, max_disparity_px=max_disparity_px)
+        return dataclasses.replace(found, logit=torch.zeros_like(left[:, :1]))
+
+    monkeypatch.setattr(TinyNet, "answer", watched)
+    monkeypatch.setattr(TinyNet, "visible_range_px", lambda net, left, right: 12.0)
+    monkeypatch.setattr(TinyNet, "working_scale", lambda net, size, range_px: 0.5 if range_px > 10 else 1.0)
+    sure = matcher(folder).predict(*pair)
+    matcher(folder).predict(*pair, max_disparity_px=8)
+    matcher(folder, scale=1.0).predict(*pair)
+    assert asked == [((32, 45), 6.0), ((50, 90), 8), ((50, 90), 12.0)]
+    assert abs(np.median(sure.disparity) - SHIFT_PX) < 0.5
+    assert sure.confidence is not None
+    np.testing.assert_allclose(sure.confidence, np.full((50, 90), 0.5))
 
 
 def test_half_resolution_keeps_the_unit(folder: Path, pair: tuple[np.ndarray, np.ndarray]) -> None:

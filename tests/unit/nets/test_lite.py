@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from builders import shifted_pair
 from torch.nn import functional
 
 from gs_stereo.errors import ConfigError
@@ -16,6 +17,7 @@ from gs_stereo.nets.lite.features import InstanceNorm, conv_norm
 from gs_stereo.nets.lite.net import LiteStereo
 from gs_stereo.nets.lite.refine import local_correlation
 from gs_stereo.nets.lite.volume import correlation_volume, expected_plane, peak_plane, peak_share
+from gs_stereo.nets.lite.working_scale import visible_range_px
 from gs_stereo.nets.protocol import make_net, parameter_count, resolve_net
 from gs_stereo.nets.upsampling import convex_upsample
 from gs_stereo.nets.weights import first_misfit
@@ -196,6 +198,27 @@ def test_more_range_than_needed_changes_little_inside_it() -> None:
     narrow, wide = (correlation_volume(one.quarter, two.quarter, planes, 8) for planes in (12, 28))
     torch.testing.assert_close(narrow, wide[:, :, :12])
     assert bool((wide[:, :, 16:] == 0).all())  # wider than the image: nothing to compare with
+
+
+def test_large_pairs_are_matched_at_a_smaller_scale() -> None:
+    net = make_net("lite", resolve_net("lite"))
+    assert [net.working_scale(*each) for each in (((480, 640), 192.0), ((375, 1242), 219.0), ((900, 1000), None))] == [
+        1
+    ] * 3
+    assert net.working_scale((375, 1242), 512.0) == 0.5
+    scale = net.working_scale((1700, 2400), 250.0)
+    assert 1700 * 2400 * scale**2 == pytest.approx(800_000)
+
+
+def test_the_range_is_seen_in_the_images() -> None:
+    for shift_px, size in ((6, (96, 128)), (40, (150, 400)), (90, (240, 640))):
+        left, right = (
+            torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+            for image in shifted_pair(size, shift_px, seed=1)
+        )
+        assert shift_px < visible_range_px(left, right) < 1.3 * shift_px + 12
+    flat = torch.ones(1, 3, 60, 80)
+    assert 0 < visible_range_px(flat, flat) <= 1.15 * 40 + 8
 
 
 def test_groups_must_divide_the_channels() -> None:
