@@ -15,77 +15,73 @@ namespace {
 
 constexpr int kAhead = 8;  // pairs to prefetch ahead
 
-template <int kMoments>
-struct Incoming {  // gradients by the images of a tile
-  F red[kPaddedBlocks], green[kPaddedBlocks], blue[kPaddedBlocks], z1[kPaddedBlocks], z2[kPaddedBlocks];
-  F behind[kPaddedBlocks];
+struct Incoming : Lit {
+  F red, green, blue, z1, z2;  // gradients by the images
+  F behind;
+};
 
-  GSS_INLINE void load(const Images& images, const Images& gradients, const TileShape& tile, const Pixels& pixels) {
-    const size_t plane = size_t(tile.width) * tile.height;
-    for (int k = kBlocks; k < kPaddedBlocks; k++) {
-      red[k] = green[k] = blue[k] = behind[k] = splat(0);
-      if (kMoments > 0) z1[k] = splat(0);
-      if (kMoments > 1) z2[k] = splat(0);
+template <int kMoments>
+GSS_INLINE void load_incoming(const Images& images, const Images& gradients, const TileShape& tile,
+                              Pixels<Incoming>& pixels) {
+  const size_t plane = size_t(tile.width) * tile.height;
+  for (int k = 0; k < kBlocks; k++) {
+    Incoming& in = pixels.blocks[k];
+    // Pixels that are not rendered have no gradient.
+    const M live = less(splat(0), in.floor);
+    const auto at = [&](const float* image) {
+      return image ? keep(live, load_block(image, tile, k)) : splat(0);
+    };
+    in.red = at(gradients.rgb);
+    in.green = at(gradients.rgb ? gradients.rgb + plane : nullptr);
+    in.blue = at(gradients.rgb ? gradients.rgb + 2 * plane : nullptr);
+    in.behind = in.red * at(images.rgb) + in.green * at(images.rgb + plane) + in.blue * at(images.rgb + 2 * plane);
+    if (gradients.alpha) in.behind -= at(gradients.alpha) * (1.0f - at(images.alpha));
+    if (kMoments > 0) {
+      in.z1 = at(gradients.z_sum);
+      in.behind += in.z1 * at(images.z_sum);
     }
-    for (int k = 0; k < kBlocks; k++) {
-      // Pixels that are not rendered have no gradient.
-      const M live = less(splat(0), pixels.floor[k]);
-      const auto at = [&](const float* image) {
-        return image ? keep(live, load_block(image, tile, k)) : splat(0);
-      };
-      red[k] = at(gradients.rgb);
-      green[k] = at(gradients.rgb ? gradients.rgb + plane : nullptr);
-      blue[k] = at(gradients.rgb ? gradients.rgb + 2 * plane : nullptr);
-      behind[k] = red[k] * at(images.rgb) + green[k] * at(images.rgb + plane) + blue[k] * at(images.rgb + 2 * plane);
-      if (gradients.alpha) behind[k] -= at(gradients.alpha) * (1.0f - at(images.alpha));
-      if (kMoments > 0) {
-        z1[k] = at(gradients.z_sum);
-        behind[k] += z1[k] * at(images.z_sum);
-      }
-      if (kMoments > 1) {
-        z2[k] = at(gradients.z2_sum);
-        behind[k] += z2[k] * at(images.z2_sum);
-      }
+    if (kMoments > 1) {
+      in.z2 = at(gradients.z2_sum);
+      in.behind += in.z2 * at(images.z2_sum);
     }
   }
-};
+}
 
 // Takes one splat out of what is behind; its weights and alpha dL/dalpha, block by block.
 template <int kMoments>
-GSS_INLINE void walk_back(const Splat& s, const Footprint& footprint, Pixels& pixels, Incoming<kMoments>& in,
-                          F* weights, F* by_log) {
+GSS_INLINE void walk_back(const Splat& s, const Footprint& footprint, Pixels<Incoming>& pixels, F* weights, F* by_log) {
   const F r = splat(s.red), g = splat(s.green), b = splat(s.blue), z = splat(s.z), zz = splat(s.z * s.z);
   constexpr int kSide = 2;  // blocks side by side; each statement is a short loop over them
   for (int first = 0; first < footprint.count; first += kSide) {
     F colour[kSide], before[kSide], alpha[kSide], weight[kSide], after[kSide], behind[kSide], by_alpha[kSide];
     M stopping[kSide];
-    const int at = footprint.first + first;
+    Incoming* const in = pixels.blocks + footprint.first + first;
     for (int i = 0; i < kSide; i++) {
-      colour[i] = in.red[at + i] * r + in.green[at + i] * g + in.blue[at + i] * b;
-      if (kMoments > 0) colour[i] += in.z1[at + i] * z;
-      if (kMoments > 1) colour[i] += in.z2[at + i] * zz;
+      colour[i] = in[i].red * r + in[i].green * g + in[i].blue * b;
+      if (kMoments > 0) colour[i] += in[i].z1 * z;
+      if (kMoments > 1) colour[i] += in[i].z2 * zz;
     }
     for (int i = 0; i < kSide; i++) {
       alpha[i] = min(footprint.alpha[first + i], splat(kAlphaMax));
-      before[i] = pixels.transmittance[at + i];
+      before[i] = in[i].transmittance;
       weight[i] = before[i] * alpha[i];
     }
     for (int i = 0; i < kSide; i++) after[i] = before[i] - weight[i];
-    for (int i = 0; i < kSide; i++) stopping[i] = less_equal(after[i], pixels.floor[at + i]);
+    for (int i = 0; i < kSide; i++) stopping[i] = less_equal(after[i], in[i].floor);
     if (GSS_UNLIKELY(any(either(stopping[0], stopping[1])))) {
       for (int i = 0; i < kSide; i++) {
         before[i] = select(stopping[i], splat(0), before[i]);
         weight[i] = select(stopping[i], splat(0), weight[i]);
         after[i] = select(stopping[i], splat(0), after[i]);
-        in.behind[at + i] = select(stopping[i], splat(0), in.behind[at + i]);
-        if (any(stopping[i])) pixels.stop(at + i, stopping[i]);
+        in[i].behind = select(stopping[i], splat(0), in[i].behind);
+        if (any(stopping[i])) pixels.stop(in[i], stopping[i]);
       }
     }
-    for (int i = 0; i < kSide; i++) behind[i] = in.behind[at + i] - weight[i] * colour[i];
+    for (int i = 0; i < kSide; i++) behind[i] = in[i].behind - weight[i] * colour[i];
     for (int i = 0; i < kSide; i++) by_alpha[i] = before[i] * colour[i] - behind[i] * reciprocal(1.0f - alpha[i]);
     for (int i = 0; i < kSide; i++) {
-      pixels.transmittance[at + i] = after[i];
-      in.behind[at + i] = behind[i];
+      in[i].transmittance = after[i];
+      in[i].behind = behind[i];
       weights[first + i] = weight[i];
       // A clamped alpha does not move with its Gaussian; one under 1/255 is 0 here.
       by_log[first + i] = keep(less_equal(footprint.alpha[first + i], splat(kAlphaMax)), by_alpha[i] * alpha[i]);
@@ -96,35 +92,40 @@ GSS_INLINE void walk_back(const Splat& s, const Footprint& footprint, Pixels& pi
 template <int kMoments, bool kAbsolute>
 void backward_tile(const Frame& frame, const Splat* splats, const bool* mask, const Images& images,
                    const Images& gradients, PairGradient* sums, int64_t index) {
-  const TileShape tile{int(index % frame.tiles_x) * kTileWidth, int(index / frame.tiles_x) * kTileHeight, frame.width,
-                       frame.height};
+  const TileShape tile(frame, index);
   const Pair* pair = frame.pairs.data() + frame.tile_start[index];
   const Pair* const end = frame.pairs.data() + frame.tile_start[index + 1];
   if (pair == end) return;
-  Pixels pixels;
+  Pixels<Incoming> pixels;
   pixels.start(tile, mask);
-  Incoming<kMoments> in;
-  in.load(images, gradients, tile, pixels);
+  load_incoming<kMoments>(images, gradients, tile, pixels);
 
+  const TileShape next(frame, index + 1);
+  int row = 0;  // of the next tile, to prefetch
   for (; pair < end && pixels.live_blocks; pair++) {
+    if (row < kTileHeight) {
+      prefetch_row<false>(images, next, row);
+      prefetch_row<false>(gradients, next, row++);
+    }
     if (pair + kAhead < end) {
       __builtin_prefetch(&splats[pair[kAhead].splat]);
-      __builtin_prefetch(&sums[pair[kAhead].slot], 1);
+      __builtin_prefetch(&sums[pair[kAhead].slot], 1);  // may lie in two cache lines
+      __builtin_prefetch(&sums[pair[kAhead].slot].absolute_y, 1);
     }
     const Splat& s = splats[pair->splat];
     const Footprint footprint(s, *pair, tile);
     F weights[kPaddedBlocks], by_log[kPaddedBlocks];  // by_log = alpha dL/dalpha
-    walk_back(s, footprint, pixels, in, weights, by_log);
+    walk_back<kMoments>(s, footprint, pixels, weights, by_log);
 
     F sum_g = splat(0), sum_gy = sum_g, sum_gyy = sum_g, sum_r = sum_g, sum_green = sum_g, sum_b = sum_g, sum_z = sum_g;
     F y = footprint.dy;
     for (int i = 0; i < footprint.count; i++, y += float(kRowsPerVector)) {
-      const int k = footprint.first + i;
-      sum_r += weights[i] * in.red[k];
-      sum_green += weights[i] * in.green[k];
-      sum_b += weights[i] * in.blue[k];
-      if (kMoments == 1) sum_z += weights[i] * in.z1[k];
-      if (kMoments == 2) sum_z += weights[i] * (in.z1[k] + 2.0f * s.z * in.z2[k]);
+      const Incoming& in = pixels.blocks[footprint.first + i];
+      sum_r += weights[i] * in.red;
+      sum_green += weights[i] * in.green;
+      sum_b += weights[i] * in.blue;
+      if (kMoments == 1) sum_z += weights[i] * in.z1;
+      if (kMoments == 2) sum_z += weights[i] * (in.z1 + 2.0f * s.z * in.z2);
       const F by_log_y = by_log[i] * y;
       sum_g += by_log[i];
       sum_gy += by_log_y;

@@ -35,7 +35,7 @@ constexpr float kTransmittanceMin = 1e-4f;
 
 // A tile is one column of vectors: as wide as a vector, at most 8 pixels, then a vector covers several rows.
 constexpr int kTileWidth = kLanes < 8 ? kLanes : 8;
-constexpr int kTileHeight = 32;
+constexpr int kTileHeight = 64;
 constexpr int kRowsPerVector = kLanes / kTileWidth;
 constexpr int kBlocks = kTileHeight / kRowsPerVector;
 

@@ -7,58 +7,61 @@
 namespace gss {
 namespace {
 
+struct Drawn : Lit {
+  F final;  // transmittance of the pixels that have stopped
+  F red, green, blue, z1, z2, median;
+};
+
 template <int kMoments, bool kMedian>
 void composite_tile(const Frame& frame, const Splat* splats, const Options& options, const bool* mask,
                     const Images& images, int64_t index) {
-  const TileShape tile{int(index % frame.tiles_x) * kTileWidth, int(index / frame.tiles_x) * kTileHeight, frame.width,
-                       frame.height};
-  Pixels pixels;
+  const TileShape tile(frame, index);
+  Pixels<Drawn> pixels;
   pixels.start(tile, mask);
-  F red[kBlocks], green[kBlocks], blue[kBlocks], z1[kBlocks], z2[kBlocks], median[kBlocks], final[kBlocks];
-  for (int k = 0; k < kBlocks; k++) {
-    red[k] = green[k] = blue[k] = splat(0);
-    if (kMoments > 0) z1[k] = splat(0);
-    if (kMoments > 1) z2[k] = splat(0);
-    if (kMedian) median[k] = splat(__builtin_nanf(""));
-    final[k] = splat(1);
+  for (Drawn& block : pixels.blocks) {
+    block.final = splat(1);
+    if (kMedian) block.median = splat(__builtin_nanf(""));
   }
 
   const Pair* const end = frame.pairs.data() + frame.tile_start[index + 1];
+  int row = 0;  // to prefetch
   for (const Pair* pair = frame.pairs.data() + frame.tile_start[index]; pair < end && pixels.live_blocks; pair++) {
     if (pair + 8 < end) __builtin_prefetch(&splats[pair[8].splat]);
+    if (row < kTileHeight) prefetch_row<true>(images, tile, row++);
     const Splat& s = splats[pair->splat];
     const Footprint footprint(s, *pair, tile);
     const F r = splat(s.red), g = splat(s.green), b = splat(s.blue), z = splat(s.z), zz = splat(s.z * s.z);
     for (int i = 0; i < footprint.count; i++) {
-      const int k = footprint.first + i;
-      const F before = pixels.transmittance[k];
+      Drawn& block = pixels.blocks[footprint.first + i];
+      const F before = block.transmittance;
       F weight = before * min(footprint.alpha[i], splat(kAlphaMax));
       F after = before - weight;
-      const M stopping = less_equal(after, pixels.floor[k]);
+      const M stopping = less_equal(after, block.floor);
       if (GSS_UNLIKELY(any(stopping))) {
-        final[k] = select(stopping, before, final[k]);
+        block.final = select(stopping, before, block.final);
         weight = select(stopping, splat(0), weight);
         after = select(stopping, splat(0), after);
-        pixels.stop(k, stopping);
+        pixels.stop(block, stopping);
       }
-      pixels.transmittance[k] = after;
-      red[k] += weight * r;
-      green[k] += weight * g;
-      blue[k] += weight * b;
-      if (kMoments > 0) z1[k] += weight * z;
-      if (kMoments > 1) z2[k] += weight * zz;
+      block.transmittance = after;
+      block.red += weight * r;
+      block.green += weight * g;
+      block.blue += weight * b;
+      if (kMoments > 0) block.z1 += weight * z;
+      if (kMoments > 1) block.z2 += weight * zz;
       if (kMedian) {
         const M crossing = both(less(splat(0.5f), before), less_equal(after, splat(0.5f)));
-        median[k] = select(crossing, z, median[k]);
+        block.median = select(crossing, z, block.median);
       }
     }
   }
 
   const size_t plane = size_t(frame.width) * frame.height;
   for (int k = 0; k < kBlocks && tile.y + k * kRowsPerVector < tile.height; k++) {
+    const Drawn& block = pixels.blocks[k];
     // A pixel that has not stopped ends with what it still lets through.
-    const M live = less(splat(0), pixels.floor[k]);
-    const F left = select(live, pixels.transmittance[k], final[k]);
+    const M live = less(splat(0), block.floor);
+    const F left = select(live, block.transmittance, block.final);
     F behind = left;
     if (mask) {
       F shown = splat(0);
@@ -68,13 +71,13 @@ void composite_tile(const Frame& frame, const Splat* splats, const Options& opti
       }
       behind = left * shown;
     }
-    store_block(images.rgb, tile, k, red[k] + behind * options.background[0]);
-    store_block(images.rgb + plane, tile, k, green[k] + behind * options.background[1]);
-    store_block(images.rgb + 2 * plane, tile, k, blue[k] + behind * options.background[2]);
+    store_block(images.rgb, tile, k, block.red + behind * options.background[0]);
+    store_block(images.rgb + plane, tile, k, block.green + behind * options.background[1]);
+    store_block(images.rgb + 2 * plane, tile, k, block.blue + behind * options.background[2]);
     if (images.alpha) store_block(images.alpha, tile, k, 1.0f - left);
-    if (kMoments > 0) store_block(images.z_sum, tile, k, z1[k]);
-    if (kMoments > 1) store_block(images.z2_sum, tile, k, z2[k]);
-    if (kMedian) store_block(images.median_depth, tile, k, median[k]);
+    if (kMoments > 0) store_block(images.z_sum, tile, k, block.z1);
+    if (kMoments > 1) store_block(images.z2_sum, tile, k, block.z2);
+    if (kMedian) store_block(images.median_depth, tile, k, block.median);
   }
 }
 

@@ -17,6 +17,7 @@
 #endif
 
 #define GSS_INLINE inline __attribute__((always_inline))
+#define GSS_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define GSS_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 namespace gss {
@@ -49,6 +50,23 @@ GSS_INLINE F4 load4(const float* from) {
   return value;
 }
 GSS_INLINE void store4(float* to, F4 value) { std::memcpy(to, &value, sizeof(F4)); }
+
+// The rows of a tile that one vector covers: a whole vector, or its lower and upper half.
+GSS_INLINE F load_rows(const float* from, [[maybe_unused]] int64_t stride) {
+#if GSS_LANES == 16
+  return (F)_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(from)), _mm256_loadu_ps(from + stride), 1);
+#else
+  return load(from);
+#endif
+}
+GSS_INLINE void store_rows(float* to, [[maybe_unused]] int64_t stride, F value) {
+#if GSS_LANES == 16
+  _mm256_storeu_ps(to, _mm512_castps512_ps256((__m512)value));
+  _mm256_storeu_ps(to + stride, _mm512_extractf32x8_ps((__m512)value, 1));
+#else
+  store(to, value);
+#endif
+}
 
 GSS_INLINE I bits(F value) { return (I)value; }
 GSS_INLINE F from_bits(I value) { return (F)value; }
@@ -164,11 +182,23 @@ GSS_INLINE F exp2_fraction(F fraction) {
   return value;
 }
 
-// 2^power for several vectors, |power| <= 126. Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits,
-// which then go straight into the exponent: no -ffast-math here, it would fold the two additions away. The vectors
-// advance side by side, because one alone would mostly wait for its own results.
+// 2^power for several vectors where `shown`, else 0; |power| <= 126 where shown. The vectors advance side by side,
+// because one alone would mostly wait for its own results.
 template <int kCount>
-GSS_INLINE void exp2_each(F* powers) {
+GSS_INLINE void exp2_each(F* powers, const M* shown) {
+#if GSS_LANES == 16
+  // Minimax polynomial of degree 5 on [0, 1): relative error 1.5e-7 with its rounding.
+  constexpr float kTerms[] = {1.87757669e-3f, 8.98933969e-3f, 5.58263175e-2f, 2.40153611e-1f, 6.93153083e-1f, 0.99999994f};
+  constexpr int kRoundDown = 1;
+  F value[kCount], fraction[kCount];
+  for (int i = 0; i < kCount; i++) fraction[i] = (F)_mm512_reduce_ps((__m512)powers[i], kRoundDown);
+  for (int i = 0; i < kCount; i++) value[i] = kTerms[0] * fraction[i] + kTerms[1];
+  for (int term = 2; term < kExp2Terms; term++)
+    for (int i = 0; i < kCount; i++) value[i] = value[i] * fraction[i] + kTerms[term];
+  for (int i = 0; i < kCount; i++) powers[i] = (F)_mm512_maskz_scalef_ps(shown[i], (__m512)value[i], (__m512)powers[i]);
+#else
+  // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits, which then go straight into the exponent: no
+  // -ffast-math here, it would fold the two additions away.
   const F shifter = splat(12582912.0f);
   F shifted[kCount], value[kCount];
   for (int i = 0; i < kCount; i++) shifted[i] = powers[i] + shifter;
@@ -176,7 +206,8 @@ GSS_INLINE void exp2_each(F* powers) {
   for (int i = 0; i < kCount; i++) value[i] = kExp2[0] * powers[i] + kExp2[1];
   for (int term = 2; term < kExp2Terms; term++)
     for (int i = 0; i < kCount; i++) value[i] = value[i] * powers[i] + kExp2[term];
-  for (int i = 0; i < kCount; i++) powers[i] = from_bits(bits(value[i]) + (bits(shifted[i]) << 23));
+  for (int i = 0; i < kCount; i++) powers[i] = keep(shown[i], from_bits(bits(value[i]) + (bits(shifted[i]) << 23)));
+#endif
 }
 
 // e^x with the product split in two parts, so that large |x| loses nothing; saturates outside +-87.

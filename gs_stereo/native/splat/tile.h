@@ -20,7 +20,11 @@ constexpr float kLiveFloor = kTransmittanceMin, kStoppedFloor = -1.0f;
 struct TileShape {
   int x, y;             // of the upper left pixel
   int width, height;    // of the image
+  TileShape(const Frame& frame, int64_t index)
+      : x(int(index % frame.tiles_x) * kTileWidth), y(int(index / frame.tiles_x) * kTileHeight), width(frame.width),
+        height(frame.height) {}
   bool inside() const { return x + kTileWidth <= width && y + kTileHeight <= height; }
+  bool inside(int block) const { return x + kTileWidth <= width && y + (block + 1) * kRowsPerVector <= height; }
 };
 
 // Offset of a pixel of block k in a planar image, or -1 outside.
@@ -30,7 +34,7 @@ GSS_INLINE int64_t pixel_offset(const TileShape& tile, int block, int lane) {
 }
 
 GSS_INLINE F load_block(const float* image, const TileShape& tile, int block) {
-  if (kRowsPerVector == 1 && tile.inside()) return load(image + pixel_offset(tile, block, 0));
+  if (GSS_LIKELY(tile.inside(block))) return load_rows(image + pixel_offset(tile, block, 0), tile.width);
   float lanes[kLanes];
   for (int lane = 0; lane < kLanes; lane++) {
     const int64_t offset = pixel_offset(tile, block, lane);
@@ -40,7 +44,7 @@ GSS_INLINE F load_block(const float* image, const TileShape& tile, int block) {
 }
 
 GSS_INLINE void store_block(float* image, const TileShape& tile, int block, F value) {
-  if (kRowsPerVector == 1 && tile.inside()) return store(image + pixel_offset(tile, block, 0), value);
+  if (GSS_LIKELY(tile.inside(block))) return store_rows(image + pixel_offset(tile, block, 0), tile.width, value);
   float lanes[kLanes];
   store(lanes, value);
   for (int lane = 0; lane < kLanes; lane++) {
@@ -49,15 +53,35 @@ GSS_INLINE void store_block(float* image, const TileShape& tile, int block, F va
   }
 }
 
+// Asks for one row of a tile in all images, to read or to write it. The rows of a tile lie far apart, which the hardware
+// does not foresee; a pass asks for one at each pair.
+template <bool kWrite>
+GSS_INLINE void prefetch_row(const Images& images, const TileShape& tile, int row) {
+  if (tile.y + row >= tile.height) return;
+  const size_t plane = size_t(tile.width) * tile.height, at = size_t(tile.y + row) * tile.width + tile.x;
+  if (images.rgb)
+    for (int channel = 0; channel < 3; channel++) __builtin_prefetch(images.rgb + channel * plane + at, kWrite);
+  for (const float* const image : {images.alpha, images.z_sum, images.z2_sum, images.median_depth})
+    if (image) __builtin_prefetch(image + at, kWrite);
+}
+
+// What a pass keeps for each block starts with this. One struct a block: one address leads to all of it, and arrays
+// whose distances are multiples of 4 KiB would hinder each other in the cache.
+struct Lit {
+  F transmittance, floor;
+};
+
+template <class Block>
 struct Pixels {
-  F transmittance[kPaddedBlocks], floor[kPaddedBlocks];
+  Block blocks[kPaddedBlocks];
   int live_blocks;  // blocks in which some pixel has not stopped
 
   GSS_INLINE void start(const TileShape& tile, const bool* mask) {
     live_blocks = kBlocks;
     for (int k = 0; k < kPaddedBlocks; k++) {
-      transmittance[k] = splat(k < kBlocks ? 1.0f : 0.0f);
-      floor[k] = splat(k < kBlocks ? kLiveFloor : kStoppedFloor);
+      blocks[k] = Block{};
+      blocks[k].transmittance = splat(k < kBlocks ? 1.0f : 0.0f);
+      blocks[k].floor = splat(k < kBlocks ? kLiveFloor : kStoppedFloor);
     }
     if (tile.inside() && !mask) return;
     live_blocks = 0;
@@ -71,24 +95,23 @@ struct Pixels {
         floors[lane] = here ? kLiveFloor : kStoppedFloor;
         some |= here;
       }
-      transmittance[k] = load(live);
-      floor[k] = load(floors);
+      blocks[k].transmittance = load(live);
+      blocks[k].floor = load(floors);
       live_blocks += some;
     }
   }
 
   // Stops the pixels in `stopping`.
-  GSS_INLINE void stop(int block, M stopping) {
-    floor[block] = select(stopping, splat(kStoppedFloor), floor[block]);
-    if (!any(less(splat(0), floor[block]))) live_blocks--;
+  GSS_INLINE void stop(Block& block, M stopping) {
+    block.floor = select(stopping, splat(kStoppedFloor), block.floor);
+    if (!any(less(splat(0), block.floor))) live_blocks--;
   }
 };
 
 // A pair's blocks are worked on in several short passes over small arrays, rather than in one long loop body: more of
 // them are in flight at once, and sums stay in registers.
 
-// A splat seen from a tile: its alpha in the blocks that the pair covers, not clamped, and 0 where it is under 1/255
-// (the exponential of a smaller power may be anything: its bits are masked away).
+// A splat seen from a tile: its alpha in the blocks that the pair covers, not clamped, and 0 where it is under 1/255.
 struct Footprint {
   int first, count;  // blocks
   F dx, dy;          // from the splat's centre to the pixels of the first block
@@ -108,15 +131,15 @@ struct Footprint {
     const F at_zero = s.a * dx * dx + s.log2_opacity, slope = s.b * dx;
     F y = dy;
     for (int k = 0; k < count; k += kGroup, y += float(kGroup * kRowsPerVector)) {
-      F value[kGroup];
+      F power[kGroup];
       M shown[kGroup];
       for (int i = 0; i < kGroup; i++) {
         const F here = y + float(i * kRowsPerVector);
-        value[i] = (s.c * here + slope) * here + at_zero;
-        shown[i] = less_equal(splat(kLog2AlphaMin), value[i]);
+        power[i] = (s.c * here + slope) * here + at_zero;
+        shown[i] = less_equal(splat(kLog2AlphaMin), power[i]);
       }
-      exp2_each<kGroup>(value);
-      for (int i = 0; i < kGroup; i++) alpha[k + i] = keep(shown[i], value[i]);
+      exp2_each<kGroup>(power, shown);
+      for (int i = 0; i < kGroup; i++) alpha[k + i] = power[i];
     }
   }
 };
