@@ -14,12 +14,13 @@ struct Rows {
   int64_t row(int lane) const { return std::min(first + lane, count - 1); }
 };
 
-// Asks for kLanes whole rows ahead of their use.
+// Asks for kLanes whole rows ahead of their use, or of being written.
+template <bool kWrite = false>
 GSS_INLINE void prefetch_rows(const float* base, int stride, Rows rows) {
   constexpr int kLineFloats = 16;
   const float* const start = base + rows.first * stride;
   const int64_t floats = std::min<int64_t>(kLanes, rows.count - rows.first) * stride;
-  for (int64_t at = 0; at < floats; at += kLineFloats) __builtin_prefetch(start + at);
+  for (int64_t at = 0; at < floats; at += kLineFloats) __builtin_prefetch(start + at, kWrite);
 }
 
 // columns[k] = base[row * stride + k] for k < width.

@@ -275,7 +275,13 @@ void project_backward(const Frame& frame, const Render& render, int view, const 
     const int64_t end = std::min((chunk + 1) * kChunk, cloud.count);
     for (int64_t first = chunk * kChunk; first < end; first += kLanes) {
       prefetch_pairs(frame, first + kAhead);
-      prefetch_rows(cloud.sh, 3 * cloud.sh_count, Rows{first + kAhead, cloud.count});
+      const Rows ahead{first + kAhead, cloud.count};
+      prefetch_rows(cloud.sh, 3 * cloud.sh_count, ahead);
+      prefetch_rows<true>(out.sh, 3 * cloud.sh_count, ahead);
+      prefetch_rows<true>(out.means, 3, ahead);
+      prefetch_rows<true>(out.log_scales, 3, ahead);
+      prefetch_rows<true>(out.quats_wxyz, 4, ahead);
+      prefetch_rows<true>(out.opacity_logits, 1, ahead);
       block_backward({frame, camera, cloud, render.options, out, view > 0, Rows{first, cloud.count}}, sums);
     }
     if (out.pose)
