@@ -22,6 +22,8 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -447,7 +449,11 @@ def bring(scene: Path) -> None:
     white = Image.new("L", (48, 64), 255)  # of the picture as it is turned
     white.paste(0, (0, 0, 20, 20))
     white.save(brought / "mask/mask.png")
-    for suffix in ("png", "jpg", "tif", "webp", "bmp"):
+    suffixes = ["png", "jpg", "tif", "webp", "bmp"]
+    if find_spec("pillow_heif"):
+        import_module("pillow_heif").register_heif_opener()
+        suffixes.append("heic")
+    for suffix in suffixes:
         (brought / "photos" / suffix).mkdir()
         picture = small if suffix in ("png", "tif", "webp") else small.convert("RGB")
         options: dict[str, Any] = {} if suffix == "bmp" else {"exif": exif}

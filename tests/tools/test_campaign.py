@@ -100,12 +100,40 @@ def test_processes_that_outlive_their_parent_are_seen() -> None:
     assert campaign.alive("another") == []
 
 
+_KILLED = """
+import json, sys
+from pathlib import Path
+import campaign
+
+work = Path(sys.argv[1])
+def run(name, number=0):
+    pairs = "pairs={textures: 4, texture_px: 64}"
+    words = ("sample-pairs", str(work / name), "--count", "1", "--width", "64", "--height", "64", "--set", pairs, "-q")
+    fork = campaign.Fork(words, "mark", (work / name, number))
+    return fork.ended(), int((fork.said.split() or ["0"])[-1])
+
+whole = run("whole")
+print(json.dumps([whole, run("killed", whole[1] // 2), run("killed")]))
+print(campaign.differences(*(campaign.contents(work / name) for name in ("whole", "killed"))))
+"""
+
+
+def test_a_run_dies_at_the_operation_that_was_chosen(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", _KILLED, str(tmp_path)]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+    (code, operations), (killed, _), (again, left) = json.loads(said[0])
+    assert (code, killed, again) == (0, -9, 0)
+    assert 0 < left < operations  # it went on where it was
+    assert said[1] == "['manifest.json']"  # which names the folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
         ("kills", "--count", "6"),
-        ("operations", "--count", "2"),
+        ("operations", "--count", "2", "--verb", "label", "--verb", "export", "--verb", "train"),
         ("fuzz", "--count", "25"),
     ],
 )
