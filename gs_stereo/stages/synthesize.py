@@ -162,10 +162,10 @@ def _photos(paths: ScenePaths, config: SynthesizeConfig) -> list[Path]:
         raise InputError(f"{paths.scene} is a video; run `gsstereo reconstruct` on it first, then it has photos.")
     folder = paths.scene / "images" if (paths.scene / "images").is_dir() else paths.scene
     if config.photos:
-        missing = [name for name in config.photos if not (folder / name).is_file()]
-        if missing:
+        named = [folder / name if (folder / name).is_file() else paths.scene / name for name in config.photos]
+        if missing := [path.name for path in named if not path.is_file()]:
             raise InputError(f"There is no photo {missing[0]} in {folder}; check the name.")
-        return [folder / name for name in config.photos]
+        return named
     found = list_photos(folder)
     if not found:
         raise InputError(f"There are no photos in {folder}; put JPEG, PNG, TIFF, WebP or BMP files there.")

@@ -55,4 +55,6 @@ class SynthesisConfig(Config):
     def _whole(self) -> SynthesisConfig:
         if self.size == "photo" and self.framing == "square":
             raise ValueError("a square has lost the sides of the photo; set framing=whole with size=photo")
+        if self.baselines and self.target_disparity_px:
+            raise ValueError("a target disparity chooses the baseline; give one of the two")
         return self

@@ -136,6 +136,16 @@ def test_one_photo_alone(scene: Path, weights: Path) -> None:
     assert pair.left.shape == (52, 79, 3)  # 100x66 at about 64x64 pixels
 
 
+def test_a_photo_beside_the_folder_of_photos_is_found(scene: Path) -> None:
+    from gs_stereo.pipeline.scene import ScenePaths
+    from gs_stereo.stages.synthesize import SynthesizeConfig, _photos
+
+    (scene / "images").mkdir()
+    (scene / "photo0.png").rename(scene / "images/photo0.png")
+    found = _photos(ScenePaths.of(scene), SynthesizeConfig(photos=("photo0.png", "photo1.png")))
+    assert found == [scene / "images/photo0.png", scene / "photo1.png"]
+
+
 def test_a_pair_of_the_photo_s_size_holds_the_photo_itself(scene: Path) -> None:
     result = gsstereo("synthesize", scene / "photo1.png", "--baseline", 0.05, "--set", "size=photo")
     assert result.exit_code == 0, result.output
@@ -225,6 +235,7 @@ def drop_key(path: Path) -> None:
     [
         (("--baseline", "nan"), 2, "baselines"),
         (("--baseline", "0"), 3, "not 0"),
+        (("--baseline", "0.1", "--target-disparity", "4"), 2, "give one of the two"),
         (("--set", "focal_px=0"), 2, "focal_px"),
         (("--set", "photos=[none.png]"), 3, "no photo none.png"),
     ],
