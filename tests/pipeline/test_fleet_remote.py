@@ -220,6 +220,32 @@ def test_a_fleet_of_a_bucket(bucket: str, settings: FleetSettings, tmp_path: Pat
         plan("s3://no-such-bucket")
 
 
+@needs_s3
+@pytest.mark.filterwarnings("ignore")
+def test_scenes_without_permission_are_set_aside_and_the_others_go_on(
+    bucket: str, server: str, settings: FleetSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "room_c").mkdir()
+    (tmp_path / "room_c" / "input.txt").write_text("photo")
+    far = plan(bucket)
+    jobs = replace(far, scenes=(*far.scenes, *plan(str(tmp_path), ("room_c",)).scenes))
+
+    def ask_for_keys_after(requests: bytes) -> None:
+        kind = {"Content-Type": "text/plain"}
+        request = urllib.request.Request(f"{server}/moto-api/reset-auth", data=requests, headers=kind)
+        urllib.request.urlopen(request).close()
+
+    ask_for_keys_after(b"0")
+    try:
+        events = drive(jobs, settings)
+    finally:
+        ask_for_keys_after(b"inf")
+    assert counted(events) == {"aside": 2, "done": 2}
+    reasons = [event.reason for event in events if event.kind == "aside"]
+    assert all("may not be read or written; check its permissions" in reason for reason in reasons)
+    assert counted(drive(jobs, settings)) == {"skipped": 2, "done": 4}
+
+
 class Wire:
     """A way to a server that can be cut: connections on it end, and new ones are closed at once and counted."""
 
