@@ -22,6 +22,7 @@ class CachedSynthesizer:
     def __init__(self, synthesizer: Synthesizer, folder: Path) -> None:
         self._made_by, self._folder = synthesizer, folder
         self.title, self.unit, self.needs_depth = synthesizer.title, synthesizer.unit, synthesizer.needs_depth
+        self.rows_px = synthesizer.rows_px
         self.steps, self.side_px, self.multiple_px = synthesizer.steps, synthesizer.side_px, synthesizer.multiple_px
 
     @property

@@ -25,11 +25,13 @@ class DiffusionSynthesizer:
     unit: Unit
     steps: int | None
     side_px: int | None
+    rows_px: int | None
 
     def __init__(self, opened: OpenedModel, settings: SynthesizerSettings, title: str) -> None:
         use = opened.use
         self.model, self._known = opened.model, opened.provenance
         self.title, self.unit, self.side_px, self.multiple_px = title, use.unit, use.side_px, use.multiple_px
+        self.rows_px = use.rows_px
         self.needs_depth = self.needs_depth or use.needs_depth
         self.sampling = Sampling(
             steps=settings.steps or use.steps,

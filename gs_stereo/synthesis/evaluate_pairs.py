@@ -147,7 +147,8 @@ def source_of(pair: LabelledPair, synthesizer: Synthesizer, config: EvaluateSynt
     """
     height, width = pair.left.shape[:2]
     multiple = synthesizer.multiple_px
-    side = max(multiple, (synthesizer.side_px or config.side_px) // multiple * multiple)
+    side = synthesizer.side_px or config.side_px
+    side = max(multiple, min(side, synthesizer.rows_px or side) // multiple * multiple)
     framing = square_framing((width, height), side)
     intrinsics, known = default_intrinsics(width, height), pair.calibration
     if known is not None and known.intrinsics is not None:

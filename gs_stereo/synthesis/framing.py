@@ -75,10 +75,15 @@ def square_framing(photo_wh: tuple[int, int], side: int) -> Framing:
     return Framing(photo_wh=photo_wh, resized_wh=resized, left_top=left_top, model_wh=(side, side), scale=scale)
 
 
-def whole_framing(photo_wh: tuple[int, int], side: int, multiple: int = 64) -> Framing:
-    """The whole photo at about side^2 pixels, padded in the middle to multiples of `multiple` pixels."""
+def whole_framing(photo_wh: tuple[int, int], side: int, multiple: int = 64, rows: int | None = None) -> Framing:
+    """The whole photo at about side^2 pixels, padded in the middle to multiples of `multiple` pixels.
+
+    rows: the most that it may have.
+    """
     _check(photo_wh)
     scale = side / (photo_wh[0] * photo_wh[1]) ** 0.5
+    if rows is not None:
+        scale = min(scale, rows / photo_wh[1])
     resized = max(1, round(photo_wh[0] * scale)), max(1, round(photo_wh[1] * scale))
     width, height = (max(1, -(-length // multiple)) * multiple for length in resized)
     left_top = -((width - resized[0]) // 2), -((height - resized[1]) // 2)

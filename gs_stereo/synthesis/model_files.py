@@ -43,6 +43,7 @@ class ModelUse:
     """How a model is used. baseline: where none is wanted. reach: the largest that it is good for. unit: of both.
 
     needs_depth: it is given the source moved by depth. mean: its pictures are the mean of the sampler's answers.
+    rows_px: the most rows of a picture that it works at; None = any.
     """
 
     side_px: int
@@ -54,6 +55,7 @@ class ModelUse:
     unit: Literal["metres", "median_depth"]
     needs_depth: bool = False
     mean: bool = False
+    rows_px: int | None = None
 
 
 _PUBLISHED_USE = ModelUse(side_px=768, multiple_px=64, steps=50, guidance=1.5, baseline=0.15, reach=2.0, unit="metres")
@@ -95,6 +97,7 @@ def model_use(folder: Path) -> ModelUse:
         unit=config.baseline_unit,
         needs_depth=config.warped,
         mean=config.sampler == "mean",
+        rows_px=config.rows_px,
     )
 
 

@@ -45,7 +45,8 @@ class Synthesizer(Protocol):
 
     title: of its row in a table. unit: of baselines and depth; a median depth is that of the source picture.
     needs_depth: it moves pixels by `SourceView.depth`. steps: of its sampler; None = there is none, and no seed changes
-    the answer. side_px: it works at about this size; None = at any. multiple_px: of which the sides must be multiples.
+    the answer. side_px: it works at about this size; None = at any. rows_px: and with at most so many rows; None = any
+    number. multiple_px: of which the sides must be multiples.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Synthesizer(Protocol):
     needs_depth: bool
     steps: int | None
     side_px: int | None
+    rows_px: int | None
     multiple_px: int
 
     @property

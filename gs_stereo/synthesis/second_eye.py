@@ -92,10 +92,11 @@ def load_generator(config: SynthesisConfig) -> Generator:
 def framing_of(photo_wh: tuple[int, int], config: SynthesisConfig) -> Framing:
     """How a photo of this size is framed by `settled` settings."""
     assert config.side_px is not None
-    multiple_px = model_use(located(config.weights)).multiple_px
+    use = model_use(located(config.weights))
     if config.framing == "square":
-        return square_framing(photo_wh, config.side_px // multiple_px * multiple_px)
-    return whole_framing(photo_wh, config.side_px, multiple_px)
+        side = min(config.side_px, use.rows_px or config.side_px)
+        return square_framing(photo_wh, side // use.multiple_px * use.multiple_px)
+    return whole_framing(photo_wh, config.side_px, use.multiple_px, use.rows_px)
 
 
 def _middle(picture: UInt8[np.ndarray, "h w 3"], size_wh: tuple[int, int]) -> UInt8[np.ndarray, "h2 w2 3"]:

@@ -48,6 +48,13 @@ class SmallModelConfig(Config):
         default=10.0, gt=0, description="The rays' moments are fed times this; published weights: 1"
     )
     side_px: int = Field(default=160, ge=32, le=2048, description="It works at about side x side pixels")
+    rows_px: int | None = Field(
+        default=None,
+        ge=32,
+        le=2048,
+        description="And with at most so many rows: trained with one height, it reads the focal length off how much "
+        "a picture of that height sees; None: any",
+    )
     reach: float = Field(default=0.1, gt=0, description="Largest baseline that it is trained for")
     steps: int = Field(default=4, ge=1, le=1000, description="Steps of the sampler")
     sampler: Literal["mean", "ddim"] = Field(

@@ -127,6 +127,7 @@ class _Classic:
     needs_depth = False
     steps: int | None = None
     side_px: int | None = None
+    rows_px: int | None = None
     multiple_px = 1
 
     def __init__(self, settings: SynthesizerSettings) -> None:

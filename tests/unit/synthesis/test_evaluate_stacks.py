@@ -76,6 +76,8 @@ def test_a_model_gets_much_larger_views_at_its_own_size() -> None:
     assert difference < 0.2 * np.abs(whole.astype(float) - picture)[:, 16:-16].mean()
     small.side_px = 130
     np.testing.assert_array_equal(made_at_its_size(small, given, 0.05, 0), whole)
+    small.rows_px = 48
+    np.testing.assert_array_equal(made_at_its_size(small, given, 0.05, 0), made)
 
 
 def test_the_table_has_the_floor_the_oracle_and_every_number_of_steps(samples: DatasetSamples, tmp_path: Path) -> None:
