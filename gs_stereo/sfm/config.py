@@ -55,7 +55,7 @@ class ReconstructConfig(MaskConfig):
         " each photo the most similar ones by their largest features. auto: both for a video,"
         " exhaustive up to `exhaustive_limit` photos, retrieval above.",
     )
-    exhaustive_limit: int = Field(default=80, ge=2, description="Most photos that `auto` matches exhaustively.")
+    exhaustive_limit: int = Field(default=40, ge=2, description="Most photos that `auto` matches exhaustively.")
     neighbours: int = Field(
         default=10,
         ge=1,

@@ -9,7 +9,7 @@ from jaxtyping import Bool, UInt8
 from gs_stereo.splat.appearance import Appearance
 from gs_stereo.types.photo_source import PhotoSource, hidden_of, mask_of
 
-_KEPT_PHOTOS = 8
+_KEPT_PHOTOS = 16  # a view is matched with eight and its own, and the next with most of the same
 Mask = Bool[np.ndarray, "h w"]
 
 

@@ -69,7 +69,8 @@ def _capture(scene: Path, settings: Settings) -> Capture:
 
 
 def _reconstruct(settings: Settings, photos: int, size: float) -> Cost:
-    pairs = min(photos * (photos - 1) / 2, photos * max(settings["similar"], settings["exhaustive_limit"] / 2))
+    all_pairs, similar = photos * (photos - 1) / 2, 0.6 * photos * settings["similar"]  # most are so of each other
+    pairs = all_pairs if photos <= settings["exhaustive_limit"] else min(all_pairs, similar)
     return Cost(serial=0.6 * photos, shared=0.7 * photos * size + 0.14 * pairs * size**0.5)
 
 
