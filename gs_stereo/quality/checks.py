@@ -64,12 +64,12 @@ def check_blur(data: DatasetMeasures, config: QualityConfig) -> Check:
     extra = extra_blur_px(median_of(widths[data.blurred]), data.reference_edge_px2)
     some = (
         f"{percent(share)} of the samples are blurred, as if by a Gaussian of {extra:.1f} px (sigma) beside the "
-        f"sharpest quarter of the images (fail above {percent(config.blurred_samples[1])}); leave those views out, "
-        "or fit longer."
+        f"sharpest quarter of the images (fail above {percent(config.blurred_samples[1])}); {data.longer}leave those "
+        "views out."
     )
     all_of_them = (
         f"The images are blurred throughout, as if by a Gaussian of {typical:.1f} px (sigma) beside "
-        f"{'their photos' if has_photos else 'a sharp image'} (fail above {throughout[1]:g} px); fit longer, use "
+        f"{'their photos' if has_photos else 'a sharp image'} (fail above {throughout[1]:g} px); {data.longer}use "
         "sharper photos, or render smaller images."
     )
     wording = Wording(
@@ -107,7 +107,7 @@ def check_coverage(data: DatasetMeasures, config: QualityConfig) -> Check:
     what = f"{percent(1 - unlabelled)} of the pixels have a label"
     fix = (
         f"Only {what} (fail below {percent(1 - limits[1])}); look at the flags for the cause, "
-        "then fit longer, choose a smaller baseline or another label source."
+        f"then {data.longer}choose a smaller baseline or another label source."
     )
     subject = ("coverage", "Coverage", "share of pixels without a label")
     return judged(subject, unlabelled, limits, Wording(good=f"{what}.", bad=fix), data.ids(1 - coverage > limits[1]))
@@ -119,7 +119,7 @@ def check_confidence(data: DatasetMeasures, config: QualityConfig) -> Check:
     share = float(np.nanmean(doubtful)) if np.isfinite(doubtful).any() else float("nan")
     what = f"{percent(share)} of the labels have a confidence under {config.min_confidence:g}"
     fix = (
-        f"{what} (fail above {percent(limits[1])}): nothing bears them out; fit longer, take more photos of the blank "
+        f"{what} (fail above {percent(limits[1])}): nothing bears them out; {data.longer}take more photos of the blank "
         "or hidden parts, or use the label source fused, which leaves such pixels out."
     )
     subject = ("confidence", "Confidence", "share of labels")

@@ -26,7 +26,8 @@ class DatasetMeasures:
     swapped, blurred, blank, repeated: one truth value a sample. reference_edge_px2: squared edge width of the sharpest
     quarter. softer_px2: squared edge width beyond that of the photo of the same view, NaN without one. conflict: share
     of label points that neighbouring views contradict. factor_curve, shift_curve: the median over samples of the warp
-    errors relative to their own mean; NaN if no sample could be compared.
+    errors relative to their own mean; NaN if no sample could be compared. fitted: there is a capture, which can be
+    fitted longer; photos with a generated eye and imported splats have none.
     """
 
     width: int
@@ -42,6 +43,12 @@ class DatasetMeasures:
     conflict: Float[np.ndarray, "n"]
     factor_curve: Float[np.ndarray, "f"]
     shift_curve: Float[np.ndarray, "s"]
+    fitted: bool = True
+
+    @property
+    def longer(self) -> str:
+        """Begins what helps: a longer fit, but where no splat was fitted here."""
+        return "fit longer or " if self.fitted else ""
 
     @property
     def warp_factor(self) -> float:
@@ -73,6 +80,7 @@ def measure_dataset(
     width: int,
     sample_count: int,
     damaged_shards: Sequence[str] = (),
+    fitted: bool = True,
 ) -> DatasetMeasures:
     """Pool the measures of samples.
 
@@ -103,6 +111,7 @@ def measure_dataset(
         conflict=conflict_shares(views),
         factor_curve=_pooled([each.by_factor for each in curves], len(FACTORS)),
         shift_curve=_pooled([each.by_shift for each in curves], len(SHIFTS_PX)),
+        fitted=fitted,
     )
 
 

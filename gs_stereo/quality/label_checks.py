@@ -109,7 +109,7 @@ def check_points(data: DatasetMeasures, config: QualityConfig) -> Check:
     else:
         fix = (
             f"The label depth is noisy: {what}, fail above a spread of {percent(config.points_spread[1])}; "
-            "fit longer, or use another label source."
+            f"{data.longer}use another label source."
         )
     wording = Wording(
         good=f"The label scale is right: {what}.",
@@ -130,7 +130,7 @@ def check_warp(data: DatasetMeasures, config: QualityConfig) -> Check:
     wording = Wording(
         good=f"{what}.",
         bad=f"{what} (fail above {percent(limits[1])}); the labels do not explain the images: look at the worst "
-        "samples, then fit longer or use another label source.",
+        f"samples, then {data.longer}use another label source.",
         unmeasured="The warp error could not be measured: no label is confident.",
     )
     subject = ("warp_error", "Warp error", "share of pixels")
@@ -144,7 +144,7 @@ def check_views(data: DatasetMeasures, config: QualityConfig) -> Check:
     wording = Wording(
         good=f"{what}.",
         bad=f"{what} (fail above {percent(limits[1])}); the geometry is not consistent: look at the "
-        "worst samples, then fit longer or add photos.",
+        f"worst samples, then {data.longer}add photos.",
         unmeasured="No two views look at the same surfaces, so they could not be compared.",
     )
     subject = ("multi_view", "Agreement of views", "share of points")

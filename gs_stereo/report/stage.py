@@ -95,7 +95,7 @@ class ReportStage(Stage):
                     samples.append(measured)
                     bar.advance()
             size = {"width": index.width, "sample_count": index.sample_count}
-            measures = measure_dataset(samples, limits, **size, damaged_shards=damaged)
+            measures = measure_dataset(samples, limits, **size, damaged_shards=damaged, fitted=capture is not None)
             verdict = judge(measures, limits)
             advice = None if capture is None or verdict.name == "pass" else _advice(capture, dataset)
             page = render_page(report_facts(paths, config, dataset, numbers, measures, verdict, advice))

@@ -20,13 +20,16 @@ from gs_stereo.types import LabelFlag, SparseScene
 
 
 def verdict_on(
-    samples: Sequence[ShardSample], limits: QualityConfig, scene: SparseScene | None = None, damaged: tuple = ()
+    samples: Sequence[ShardSample],
+    limits: QualityConfig,
+    scene: SparseScene | None = None,
+    damaged: tuple = (),
+    fitted: bool = True,
 ) -> Verdict:
     measured = [measure_sample(sample, limits, scene, None) for sample in samples]
     width = samples[0].left.shape[1]
-    return judge(
-        measure_dataset(measured, limits, width=width, sample_count=len(samples), damaged_shards=damaged), limits
-    )
+    size = {"width": width, "sample_count": len(samples)}
+    return judge(measure_dataset(measured, limits, **size, damaged_shards=damaged, fitted=fitted), limits)
 
 
 def failed(verdict: Verdict) -> list[str]:
@@ -238,6 +241,10 @@ def test_labels_that_nothing_bears_out_are_a_reason(
         "look closer",
         "fail",
     ]
+    for fitted in (True, False):  # what was not fitted here cannot be fitted longer
+        sentence = check_of(verdict_on(doubted(0.7), limits, fitted=fitted), "confidence").sentence
+        assert ("fit longer" in sentence) == fitted
+        assert "more photos" in sentence
 
 
 def test_pixels_that_photos_cut_out_are_no_lack_of_coverage(
