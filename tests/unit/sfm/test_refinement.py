@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gs_stereo.geometry.projection import transform
 from gs_stereo.geometry.rotations import matrix_from_axis_angle
 from gs_stereo.io.reconstruction import load_summary
 from gs_stereo.sfm.config import ImportConfig
@@ -127,3 +128,42 @@ def test_poses_of_a_phone_are_refined_and_exact_ones_are_not(capture: Any, tmp_p
     assert not exact.summary.refinement.accepted
     for found, given in zip(exact.scene.cameras, capture.cameras, strict=True):
         np.testing.assert_allclose(found.cam_from_world, given.cam_from_world, atol=1e-12)
+
+
+def test_a_model_with_measured_points_is_refined_on_request(capture: Any, tmp_path: Path) -> None:
+    """Its focal length is 3 % too long as well. Its points are triangulated again; a predicted one moves."""
+    from test_importers import truth_model
+
+    from gs_stereo.io.colmap import write_model
+    from gs_stereo.io.colmap_model import posed_image, with_tracks
+    from gs_stereo.sfm.importers import import_colmap
+
+    random, model = np.random.default_rng(5), truth_model(capture)
+    images = {
+        key: posed_image(
+            image.name,
+            image.camera_id,
+            turned(image.cam_from_world, 0.4, random.normal(size=3)),
+            image.points_xy,
+            np.where(image.point_ids == 1, 1 if key == 1 else -1, image.point_ids),
+        )
+        for key, image in model.images.items()
+    }
+    cameras = {key: replace(camera, params=camera.params * [1.03, 1.03, 1, 1]) for key, camera in model.cameras.items()}
+    shaken = replace(model, cameras=cameras, images=images, points=with_tracks(model.points, images))
+    write_model(tmp_path / "model", shaken)
+    config = ImportConfig(refine="on", refine_focal=True)
+    result = import_colmap(tmp_path / "model", capture.folder, tmp_path / "out", config)
+    refinement = result.summary.refinement
+    assert refinement is not None
+    assert refinement.accepted
+    assert refinement.focal_ratio == pytest.approx(1 / 1.03, abs=0.015)
+    assert result.scene.cameras[0].focal_px == pytest.approx(300, rel=0.015)
+    assert len(result.scene.points.witnesses) > 100
+    [row] = np.flatnonzero(result.scene.points.track_length == 1)
+    now = transform(result.scene.cameras[0].cam_from_world, result.scene.points.xyz_in_world[row])
+    before = transform(images[1].cam_from_world, model.points.xyz_in_world[model.points.ids == 1][0])
+    np.testing.assert_allclose(now, before, atol=1e-9)
+    given = [replace(c, cam_from_world=images[k + 1].cam_from_world) for k, c in enumerate(capture.cameras)]
+    assert relative_errors_deg(result.scene.cameras, capture.cameras).max() < 0.2
+    assert relative_errors_deg(given, capture.cameras).max() > 0.4
