@@ -4,7 +4,7 @@
 
 Each count is a capture of its own by `gsstereo sample`, at 4:3. Every stage is a process of its own;
 `processor_seconds` is its and its workers', and holds beside other work. At the end stands a line for each stage with
-the exponents p of the best fit by n to the power p, through all counts: 1 is linear, n log n is 1.25 between 12 and
+the exponents p of the best fit by n to the power p, through all counts: 1 is linear, n log n is 1.27 between 12 and
 200 photos. What a stage costs without any photo makes them smaller, so `per_photo` has the cost of a photo between the
 two largest counts as a multiple of that between the two smallest. What is in DIR already is measured again.
 """
