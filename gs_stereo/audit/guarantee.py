@@ -16,11 +16,11 @@ from jaxtyping import Float
 from pydantic import Field
 
 from gs_stereo.core.records import Record
+from gs_stereo.metrics.recalibration import LEVELS
 
 CONFIDENCE = 0.95
 PROMISED_SHARES = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 """Shares of wrong labels for which an audit looks for a cut."""
-LEVELS = 256
 _FIRST_KEPT = 0.3
 """The strictest cut that is tested keeps so much of the labels: of fewer, too little is known."""
 _FEWEST_OBJECTS = 8

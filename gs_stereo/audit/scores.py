@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
+from pydantic import Field
 
-from gs_stereo.audit.guarantee import LEVELS, PROMISED_SHARES, ConfidenceCut, LevelCounts, confidence_cut
+from gs_stereo.audit.guarantee import PROMISED_SHARES, ConfidenceCut, LevelCounts, confidence_cut
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.core.records import Measured, Record
 from gs_stereo.metrics.disparity import DetectionMetrics
+from gs_stereo.metrics.recalibration import LEVELS, Recalibration, fitted_recalibration, share_wrong
 from gs_stereo.planting.objects import KINDS, ObjectKind
 from gs_stereo.planting.truth import NO_OBJECT, PlantedTruth
 from gs_stereo.sfm.left_out import LeftOutPoses
@@ -27,6 +30,7 @@ REGIONS = (ALL, *dict.fromkeys(KINDS), EDGE)
 _THIN_SHARE = 0.01
 """Thin things are 0 to 4 % of the pixels of the exact rooms at hand; how many a photo shows cannot be measured."""
 _DRAWS = 2000
+_FITS = 300
 _INTERVAL = (2.5, 97.5)
 _CONFIDENCE_BINS = 15
 
@@ -73,6 +77,20 @@ class RegionScores(Record):
     bad_2: Figure
     promised_bad_1: Measured
     ece: Measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnLabels(Record):
+    """The capture's own labels where both eyes see: how many are wrong by over 1 px.
+
+    bad_1: by what their confidence means on objects. promised_bad_1: what it says itself. offset, slope: what it should
+    be made into, see `metrics.recalibration`.
+    """
+
+    bad_1: Figure
+    promised_bad_1: Measured
+    offset: float
+    slope: Annotated[float, Field(ge=0)]
 
 
 class PlantedScores:
@@ -151,6 +169,26 @@ class PlantedScores:
         total = inner + edge
         return (1 - real) * total / inner * self._inner + real * total / edge * self._edge
 
+    def of_own_labels(self, own: Float[np.ndarray, "256"], seed: int) -> OwnLabels:
+        """What objects say of labels elsewhere in the capture, counted by confidence. Few objects: wide intervals."""
+        pixels = (self._inner + self._edge)[:, _PIXELS]
+        seen = self._kept.sum(axis=1) > 0
+        share = np.divide(self._like_photos()[:, _PIXELS], pixels, out=np.zeros_like(pixels), where=pixels > 0)
+        weights, kept, wrong = (self._mixture() * share)[seen], self._kept[seen], self._wrong[seen]
+        found = fitted_recalibration(kept, wrong, weights)
+        rng = np.random.default_rng(unit_seed(seed, "audit/own labels"))
+        drawn = []
+        for _ in range(_FITS if seen.any() else 0):
+            times = np.bincount(rng.integers(0, len(weights), len(weights)), minlength=len(weights))
+            drawn.append(share_wrong(fitted_recalibration(kept, wrong, times * weights), own))
+        low, high = np.percentile(drawn, _INTERVAL) if drawn else (np.nan, np.nan)
+        return OwnLabels(
+            bad_1=Figure(value=share_wrong(found, own), low=float(low), high=float(high)),
+            promised_bad_1=share_wrong(Recalibration(), own),
+            offset=found.offset,
+            slope=found.slope,
+        )
+
     def cuts(self) -> tuple[ConfidenceCut, ...]:
         """How confident labels must be for each of the promises."""
         counts = LevelCounts(pixels=(self._inner + self._edge)[:, _PIXELS], kept=self._kept, wrong=self._wrong)
@@ -208,7 +246,8 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> Float[np.ndarray, "..."]:
 class AuditReport(Record):
     """What an audit found.
 
-    cuts: how confident labels must be for a promise, the strictest promise first.
+    own: the labels of the capture itself. cuts: how confident labels must be for a promise, the strictest promise
+    first.
     occlusion_f1: of the flag `occluded` beside objects. mean_reprojection_error_px, held_out_psnr_db: of the capture
     itself, and left_out: its poses found again without each photo, because an error of the poses moves objects and
     photos alike and is not seen by planting.
@@ -217,6 +256,7 @@ class AuditReport(Record):
     dataset: str
     objects: int
     views: int
+    own: OwnLabels
     regions: tuple[RegionScores, ...]
     cuts: tuple[ConfidenceCut, ...]
     occlusion_f1: Measured
@@ -235,7 +275,11 @@ class AuditReport(Record):
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         f1 = "not measured" if not np.isfinite(self.occlusion_f1) else f"{self.occlusion_f1:.2f}"
-        return "\n".join([*lines, f"Hidden pixels beside objects: F1 {f1}.", self.poses(), self._promise()])
+        own = (
+            f"Of the capture's own labels {self.own.bad_1.text(100, 2)} % are wrong by over 1 px, by what their "
+            f"confidence means on objects; it promises {100 * self.own.promised_bad_1:.2f} %."
+        )
+        return "\n".join([*lines, own, f"Hidden pixels beside objects: F1 {f1}.", self.poses(), self._promise()])
 
     def poses(self) -> str:
         """What is known of the poses, which objects cannot tell."""

@@ -47,6 +47,9 @@ def label(
             help="Keep the labels of which, by an audit, at most so many are wrong by more than 1 px.",
         ),
     ] = None,
+    recalibrate: Annotated[
+        bool, typer.Option("--recalibrate", help="Make the confidence what it means in this capture, by its audit.")
+    ] = False,
     common: Common,
 ) -> None:
     """Label the rendered pairs and write the HDF5 shards."""
@@ -69,6 +72,7 @@ def label(
     fused = given(experts=fuse, photos=photos)
     share = None if guarantee is None else _promised_share(guarantee)
     values = given(expert=expert, pairs=pairs, name=name, sky=sky, experts=experts, fused=fused, max_bad_1=share)
+    values |= given(recalibrate=recalibrate or None)
     run_stage("label", scene, values, common)
 
 

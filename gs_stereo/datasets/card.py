@@ -170,7 +170,9 @@ def dataset_card(facts: CardFacts) -> str:
 
 
 def _promise(config: Mapping[str, Any]) -> str:
-    """What an audit lets the labels promise, and what that rests on."""
+    """What an audit says of the labels, and what that rests on."""
+    if config.get("recalibration"):
+        return "\n- confidence: recalibrated to what it means in this capture, by objects planted into its photos"
     share, least = config.get("max_bad_1"), config.get("min_confidence")
     if not isinstance(share, float) or not isinstance(least, float):
         return ""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gs_stereo.config import Config, OnlyWith, leaf
 from gs_stereo.matching.experts import ExpertsConfig, idle_expert
+from gs_stereo.metrics.recalibration import Recalibration
 from gs_stereo.mvs.config import MultiViewConfig
 
 TRUST_MODEL_FILE = Path(__file__).with_name("trust.yaml")
@@ -140,6 +141,9 @@ class LabelSettings(Config):
     )
     min_confidence: float = Field(
         default=0.0, ge=0, le=1, description="Labels with less confidence are dropped, whatever their source."
+    )
+    recalibration: Recalibration | None = Field(
+        default=None, description="What the confidence is made into, whatever the source; None: it is kept as it is."
     )
     rules: LabelConfig = Field(default=LabelConfig(), description="When a pixel gets a label, flags, confidence.")
     fused: FusionConfig = Field(default=FusionConfig(), description="fused: its sources and thresholds.")

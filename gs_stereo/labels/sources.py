@@ -7,6 +7,7 @@ entry point `gs_stereo.label_source`. Every matcher is a label source too, by it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from gs_stereo.labels.objects import with_objects
 from gs_stereo.labels.protocol import LabelSource
 from gs_stereo.labels.sky import sky_of, with_sky
 from gs_stereo.matching.protocol import MATCHERS
+from gs_stereo.metrics.recalibration import Recalibration, recalibrated
 from gs_stereo.plugins import Registry
 from gs_stereo.types import LabelFlag, StereoImages, StereoLabel, StereoPair
 
@@ -71,6 +73,8 @@ def label_pair(
         )
     label = source.label(cast(StereoPair, pair), views or {})
     label = with_sky(label, sky_of(pair, label), zero=settings.sky == "zero")
+    if settings.recalibration:
+        label = _recalibrated(label, settings.recalibration)
     if settings.min_confidence:
         label = _confident(label, settings.min_confidence)
     if isinstance(pair, StereoPair) and pair.left_cut_out is not None:
@@ -78,6 +82,13 @@ def label_pair(
     if isinstance(pair, StereoPair) and pair.objects is not None:
         label = with_objects(label, pair.objects)
     return label
+
+
+def _recalibrated(label: StereoLabel, by: Recalibration) -> StereoLabel:
+    """The label with what its confidence means in this capture; a label keeps at least the lowest one."""
+    confidence = np.rint(255 * recalibrated(label.confidence / 255, by))
+    confidence = np.where(np.isfinite(label.disparity), np.maximum(confidence, 1), 0)
+    return replace(label, confidence=confidence.astype(np.uint8))
 
 
 def _confident(label: StereoLabel, min_confidence: float) -> StereoLabel:

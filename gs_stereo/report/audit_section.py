@@ -48,6 +48,11 @@ def audit_section(facts: ReportFacts) -> Markup | None:
         "audit",
         el("p", lead),
         table(_HEADER, rows, class_="cards"),
+        el(
+            "p",
+            f"Of the capture's own labels {report.own.bad_1.text(100, 2)} % are wrong by more than 1 px, by what their "
+            f"confidence means on objects; it promises {100 * report.own.promised_bad_1:.2f} %.",
+        ),
         el("p", f"Pixels that objects hide from the right eye: F1 {f1} of the flag occluded. ", limits, report.poses()),
         pictures,
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gs_stereo import __version__
 from gs_stereo.errors import ConfigError, InputError, StageError
@@ -17,6 +17,7 @@ from gs_stereo.labels.config import MATCHER_PREFIX, TRUST_MODEL_FILE, LabelSetti
 from gs_stereo.labels.protocol import with_generated_pixels
 from gs_stereo.labels.sources import make_source
 from gs_stereo.log import logger
+from gs_stereo.metrics.recalibration import Recalibration
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, FOLDER_NAME, ScenePaths
@@ -26,6 +27,7 @@ from gs_stereo.stages import reconstruct
 from gs_stereo.stages.render_pairs import pairs_folder
 
 if TYPE_CHECKING:
+    from gs_stereo.audit.scores import AuditReport
     from gs_stereo.datasets.card import CardFacts
     from gs_stereo.datasets.schema import DatasetInfo, ShardSample
     from gs_stereo.io.pair_index import PairEntry
@@ -63,11 +65,24 @@ class LabelStageConfig(LabelSettings):
         "by the audit of labels made with the same settings.",
     )
 
+    recalibrate: bool = Field(
+        default=False,
+        description="Make the confidence what it means in this capture, by the audit of labels made with the same "
+        "settings.",
+    )
+
+    @model_validator(mode="after")
+    def _one_use_of_an_audit(self) -> LabelStageConfig:
+        if self.recalibrate and (self.max_bad_1 is not None or self.recalibration is not None):
+            raise ValueError("recalibrate finds a recalibration itself, and a promise is about confidence as it is")
+        return self
+
     @property
     def dataset_name(self) -> str:
-        """By default the expert's name; with `-sure` for labels that keep a promise."""
+        """By default the expert's name; with `-sure` for labels that keep a promise, `-recalibrated`."""
         name = re.sub(r"[^A-Za-z0-9_-]", "-", self.expert.removeprefix(MATCHER_PREFIX))
-        return self.name or (name if self.max_bad_1 is None else f"{name}-sure")
+        ending = "-sure" if self.max_bad_1 is not None else "-recalibrated" if self.recalibrate else ""
+        return self.name or name + ending
 
 
 AUDIT_FOLDER = "audit/report"
@@ -96,7 +111,7 @@ class LabelStage(Stage):
             published[reconstruct.FOLDER] = "reconstruct"
         if _needs_fit(source, paths.published(pairs_folder(config.pairs))):
             published[splat_folder.FOLDER] = "fit"
-        if config.max_bad_1 is not None:
+        if config.max_bad_1 is not None or config.recalibrate:
             published[AUDIT_FOLDER] = "audit"
         external = {**source.external_files(), TRUST_MODEL_FILE.name: TRUST_MODEL_FILE}
         return StageInputs(published=published, external=external)
@@ -115,7 +130,11 @@ class LabelStage(Stage):
         for note in source.notes():
             logger.warning(note)
         if config.max_bad_1 is not None:
-            config = _sure(context, config, config.max_bad_1)
+            config = _sure(_audit_of_such_labels(context, config), config, config.max_bad_1)
+        elif config.recalibrate:
+            own = _audit_of_such_labels(context, config).own
+            found = Recalibration(offset=own.offset, slope=own.slope)
+            config = config.model_copy(update={"recalibration": found})
         pairs_dir = context.published(pairs_folder(config.pairs))
         rendered = _made_of(splat_folder.FOLDER, pairs_dir)
         if source.needs_depth and not rendered:
@@ -166,8 +185,8 @@ def made_of_dataset(paths: ScenePaths, folder: str, dataset: str) -> bool:
     return bool(made and current and made.parts.get("inputs", {}).get(own) == current.fingerprint)
 
 
-def _sure(context: StageContext, config: LabelStageConfig, max_bad_1: float) -> LabelStageConfig:
-    """The settings with the least confidence that keeps the promise; InputError or StageError if none is known to."""
+def _audit_of_such_labels(context: StageContext, config: LabelStageConfig) -> AuditReport:
+    """What an audit says of labels made with these settings; InputError if it is of others."""
     from gs_stereo.audit.scores import REPORT_FILE, AuditReport
     from gs_stereo.core.records import read_record
     from gs_stereo.datasets.schema import read_index
@@ -176,13 +195,19 @@ def _sure(context: StageContext, config: LabelStageConfig, max_bad_1: float) -> 
     report = read_record(AuditReport, path, fix="run `gsstereo audit --force`")
     audited = read_index(context.published(dataset_folder(report.dataset)))
     values = config.model_dump(mode="json")
-    if any(audited.config.get(name) != values[name] for name in (*_LABEL_SETTINGS, *make_source(config).own_settings)):
+    decisive = (*_LABEL_SETTINGS, *make_source(config).own_settings)
+    if audited.config.get("recalibration") or any(audited.config.get(name) != values[name] for name in decisive):
         raise InputError(
             f"The audit in {path.parent} is of the labels {report.dataset}, which were made with other settings; label "
-            "with these settings, run `gsstereo audit` on that, then ask for the promise."
+            "with these settings, run `gsstereo audit` on that, then ask for this."
         )
     if config.dataset_name == report.dataset:
         raise ConfigError(f"The labels {report.dataset} are those that were audited; choose another --name.")
+    return report
+
+
+def _sure(report: AuditReport, config: LabelStageConfig, max_bad_1: float) -> LabelStageConfig:
+    """The settings with the least confidence that keeps the promise; StageError if none is known to."""
     promised = [cut for cut in report.cuts if cut.max_bad_1 <= max_bad_1 and cut.min_confidence is not None]
     if not promised:
         raise StageError(
@@ -230,7 +255,8 @@ def _dataset_info(
         provenance=with_generated_pixels(source.provenance(), read_pair_index(folders.pairs)),
         generator=f"gs_stereo {__version__}",
         metres_per_unit=None if reconstruction is None else load_summary(reconstruction.path).metres_per_unit,
-        config={name: values[name] for name in (*_LABEL_SETTINGS, *_KEPT_SETTINGS, *source.own_settings)},
+        config={name: values[name] for name in (*_LABEL_SETTINGS, *_KEPT_SETTINGS, *source.own_settings)}
+        | ({"recalibration": values["recalibration"]} if config.recalibration else {}),
     )
 
 

@@ -88,6 +88,26 @@ def test_labels_keep_a_promise_or_say_that_they_cannot(scene: Path) -> None:
     assert "ask for less" in result.stderr
 
 
+def test_labels_get_the_confidence_that_they_have_on_objects(scene: Path) -> None:
+    own = json.loads((scene / "gsstereo/audit/report/audit.json").read_text())["own"]
+    result = gsstereo("label", scene, "--expert", "splat", "--recalibrate")
+    assert result.exit_code == 0, result.output
+    before, after = (
+        {sample.sample_id: sample for sample in read_dataset(scene / "gsstereo/dataset" / name)}
+        for name in ("splat", "splat-recalibrated")
+    )
+    shares = []
+    for name, sample in before.items():
+        labelled = np.isfinite(sample.disparity)
+        np.testing.assert_array_equal(after[name].disparity, sample.disparity)
+        assert (after[name].confidence[labelled] >= 1).all()
+        shares.append(1 - after[name].confidence[labelled & sample.non_occluded] / 255)
+    assert np.concatenate(shares).mean() == pytest.approx(own["bad_1"]["value"], abs=0.01)
+    assert "recalibrated" in (scene / "gsstereo/dataset/splat-recalibrated/README.md").read_text()
+    result = gsstereo("label", scene, "--expert", "splat", "--recalibrate", "--guarantee", "bad1<=5%")
+    assert result.exit_code == 2, result.output
+
+
 def test_a_promise_needs_the_audit_of_the_same_labels(scene: Path) -> None:
     result = gsstereo("label", scene, "--expert", "sgbm", "--guarantee", "bad1<=5%")
     assert result.exit_code == 3

@@ -94,6 +94,7 @@ def test_the_table_says_what_is_not_measured() -> None:
         dataset="fused",
         objects=4,
         views=1,
+        own=scores.of_own_labels(np.zeros(256), seed=0),
         regions=scores.compute(seed=0),
         cuts=scores.cuts(),
         occlusion_f1=float("nan"),
@@ -104,7 +105,25 @@ def test_the_table_says_what_is_not_measured() -> None:
     table = report.to_table()
     assert table.splitlines()[1].split()[:4] == ["all", "4", "0.0", "(0.0"]
     assert table.splitlines()[1].split()[6] == "-"
+    assert "own labels - % are wrong" in table
     assert "F1 not measured" in table
     assert "No confidence can be named" in table
     assert report.region("glossy") is None
     assert replace(report, views=2).views == 2
+
+
+def test_own_labels_are_judged_by_what_their_confidence_means_on_objects() -> None:
+    """A quarter of the labels on objects is wrong, all with the same low confidence; half of the own labels have it."""
+    truth = truth_of_columns()
+    low = truth.owner == 3
+    disparity, confidence = np.where(low, 12.0, 8.0), np.where(low, 128, 250).astype(np.uint8)
+    flags = np.zeros(truth.owner.shape, np.uint16)
+    scores = PlantedScores(["plain"] * 4, blank_share=0.0)
+    scores.update(truth, disparity, confidence, flags)
+    own = np.zeros(256)
+    own[[128, 250]] = 1000.0
+    found = scores.of_own_labels(own, seed=0)
+    assert found.bad_1.value == pytest.approx(0.5, abs=0.05)
+    assert found.bad_1.low <= found.bad_1.value <= found.bad_1.high
+    assert found.promised_bad_1 == pytest.approx(0.26, abs=0.01)
+    assert scores.of_own_labels(own, seed=0) == found
