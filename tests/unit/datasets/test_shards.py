@@ -183,7 +183,7 @@ def test_wrong_number_of_samples(tmp_path: Path, arriving: int) -> None:
         ({"disparity": np.full((12, 20), np.inf, np.float32)}, "disparity"),
         ({"disparity": np.zeros((12, 20))}, "float64"),
         ({"disparity": np.zeros((11, 20), np.float32)}, "disparity"),
-        ({"flags": np.full((12, 20), 1 << 13, np.uint16)}, "unknown bit"),
+        ({"flags": np.full((12, 20), 1 << 15, np.uint16)}, "unknown bit"),
         ({"baseline": 0.0}, "baseline"),
         ({"intrinsics": np.zeros((3, 3))}, "intrinsics"),
         ({"cam_from_world": np.diag([2.0, 1, 1, 1])}, "rotation"),
@@ -388,7 +388,7 @@ def test_wrong_attribute_text(tmp_path: Path, name: str, value: object) -> None:
 
 def test_unknown_flag_in_a_foreign_shard(tmp_path: Path) -> None:
     def change(file: h5py.File) -> None:
-        file["flags"][3, 0, 0] = 1 << 13
+        file["flags"][3, 0, 0] = 1 << 15
 
     path = rewrite(tmp_path, change)
     index = json.loads((tmp_path / "dataset.json").read_text())
