@@ -6,8 +6,10 @@ Ray places tasks and tells of workers and nodes that died. Trying again is the d
 import os
 import random
 import re
+import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, redirect_stdout
 from typing import Any
 
 import ray
@@ -49,6 +51,9 @@ class RayPool:
             raise InputError(
                 f"Ray cannot be reached at {address or 'this machine'} ({reason}); check the address and `ray status`."
             ) from error
+        self._until_closed = ExitStack()
+        # Ray tells of dead nodes on stdout, where the answer of a command goes.
+        self._until_closed.enter_context(redirect_stdout(sys.stderr))
         self._at_once, self._cores, self._asked = at_once, 1, -_NODES_KNOWN_S
         self._known: list[dict[str, Any]] = []
         self._homes: dict[str, str] = {}  # scene -> the node that had its last cell, and so has its files
@@ -103,6 +108,7 @@ class RayPool:
 
     def close(self) -> None:
         ray.shutdown()
+        self._until_closed.close()
 
     def _strategy(self, near: str, elsewhere: bool) -> Any:
         home = self._homes.get(near)
