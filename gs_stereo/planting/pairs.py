@@ -16,11 +16,8 @@ from gs_stereo.planting.plan import SeenView, place_objects, upwards
 from gs_stereo.planting.truth import truth_before
 from gs_stereo.types import DrawnObjects, StereoPair
 
-_EXTENT_SHARE = (0.02, 0.12)
-_STANDING_SHARE = 0.3
-_MAX_GAP = 0.65
-"""An object may float up to so much of the way from the surface to the eye: three times the disparity behind it."""
-_MAX_COVERED = 0.4
+_FLYING = PlantConfig(extent_share=(0.02, 0.12), standing_share=0.3, max_gap=0.65, max_covered=0.4)
+"""Larger, and nearer to the eye than what measures a capture: up to three times the disparity of what is behind."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,17 +36,10 @@ def with_flying_objects(pair: StereoPair, count: int, seed: int, textures_seed: 
     They are hidden by nearer surfaces of the pair's own depth. seed: of this pair. textures_seed: of the painted
     textures, which pairs of a set share.
     """
-    config = PlantConfig.model_construct(
-        objects=count,
-        extent_share=_EXTENT_SHARE,
-        standing_share=_STANDING_SHARE,
-        max_gap=_MAX_GAP,
-        max_covered=_MAX_COVERED,
-    )
     rig, images = pair.rig, (pair.left, pair.right)
     eyes = [SeenView.of(rig.left, pair.left_depth), SeenView.of(rig.right, pair.right_depth)]
-    first = seed % len(KINDS)
-    items = place_objects(eyes[:1], config, KINDS[first:] + KINDS[:first], seed)
+    kinds = [KINDS[(seed + number) % len(KINDS)] for number in range(count)]
+    items = place_objects(eyes[:1], _FLYING, kinds, seed)
     if not items:
         return PairWithObjects(pair=pair, left=pair.left, right=pair.right, count=0)
     world = planted_world(items, [pair.left], upwards([rig.left]), textures_seed)

@@ -69,7 +69,8 @@ class SeenView:
 
 def plan_objects(views: Sequence[SeenView], config: PlantConfig, blank_share: float, seed: int) -> AuditPlan:
     """Objects for the photos of a capture; StageError if there is room for none."""
-    placed = place_objects(views, config, KINDS, seed)
+    kinds = [KINDS[number % len(KINDS)] for number in range(config.objects)]
+    placed = place_objects(views, config, kinds, seed)
     if not placed:
         raise StageError(
             "There is no room for planted objects before the surfaces of this scene; fit it better, or plant smaller "
@@ -82,12 +83,11 @@ def plan_objects(views: Sequence[SeenView], config: PlantConfig, blank_share: fl
 def place_objects(
     views: Sequence[SeenView], config: PlantConfig, kinds: Sequence[ObjectKind], seed: int
 ) -> list[PlantedObject]:
-    """Place objects one after another, `kinds` in turn; fewer where there is no room."""
+    """Place an object of each of the kinds, one after another; fewer where there is no room."""
     rng = np.random.default_rng(unit_seed(seed, "audit/plan"))
     placed: list[PlantedObject] = []
     covered = np.zeros(len(views))
-    for number in range(config.objects):
-        kind = kinds[number % len(kinds)]
+    for number, kind in enumerate(kinds):
         for _ in range(_TRIES):
             proposed = _propose(views, kind, config, rng, unit_seed(seed, f"audit/object/{number}"))
             if proposed is None or _collides(proposed.item, placed):

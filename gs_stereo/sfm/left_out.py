@@ -4,7 +4,8 @@ Bundle adjustment hides an error of a pose in the points that it moves along, so
 it. Here a photo has no say in the points that its pose is measured against.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -12,8 +13,10 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 
 from gs_stereo.core.records import Measured, Record
-from gs_stereo.geometry.projection import transform
-from gs_stereo.io.colmap_model import ColmapModel, pinhole_intrinsics
+from gs_stereo.geometry.projection import project, unproject
+from gs_stereo.io.colmap import sparse_scene_from_model
+from gs_stereo.io.colmap_model import ColmapModel
+from gs_stereo.types import Camera
 
 _LEAST_POINTS = 20
 _LEAST_OTHERS = 2
@@ -39,7 +42,7 @@ class LeftOutPoses(Record):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Rays:
-    """Of all observations of points: who sees which point, where, and the ray. weight: over the squared distance."""
+    """Of all observations of points: who sees which point, where, and what its ray adds to the point's equations."""
 
     photo: Int[np.ndarray, "m"]
     point: Int[np.ndarray, "m"]
@@ -50,22 +53,22 @@ class _Rays:
 
 def left_out_poses(model: ColmapModel) -> LeftOutPoses | None:
     """None where fewer than three photos share enough points. Cameras must be pinholes."""
-    names, poses, lenses = _photos(model)
-    if len(names) <= _LEAST_OTHERS:
+    cameras = sparse_scene_from_model(model).cameras
+    if len(cameras) <= _LEAST_OTHERS:
         return None
-    rays = _rays(model, poses, lenses)
+    rays = _rays(model, cameras)
     count = int(rays.point.max()) + 1 if len(rays.point) else 0
     normal, target, seen = np.zeros((count, 3, 3)), np.zeros((count, 3)), np.bincount(rays.point, minlength=count)
     np.add.at(normal, rays.point, rays.normal)
     np.add.at(target, rays.point, rays.target)
     found: dict[str, tuple[float, float]] = {}
-    for photo, name in enumerate(names):
+    for photo, camera in enumerate(cameras):
         here = np.flatnonzero((rays.photo == photo) & (seen[rays.point] > _LEAST_OTHERS))
         others_normal = normal[rays.point[here]] - rays.normal[here]
         points, sure = _placed(others_normal, target[rays.point[here]] - rays.target[here])
-        moved = _moved(points[sure], rays.image_xy[here][sure], poses[photo], lenses[photo])
+        moved = _moved(points[sure], rays.image_xy[here][sure], camera)
         if moved is not None:
-            found[name] = moved
+            found[camera.name] = moved
     if not found:
         return None
     worst = max(found, key=lambda name: found[name][0])
@@ -79,28 +82,21 @@ def left_out_poses(model: ColmapModel) -> LeftOutPoses | None:
     )
 
 
-def _photos(model: ColmapModel) -> tuple[list[str], list[Float[np.ndarray, "4 4"]], list[Float[np.ndarray, "3 3"]]]:
-    images = sorted(model.images.values(), key=lambda image: image.name)
-    lenses = [pinhole_intrinsics(model.cameras[image.camera_id]) for image in images]
-    return [image.name for image in images], [image.cam_from_world for image in images], lenses
-
-
-def _rays(model: ColmapModel, poses: list[np.ndarray], lenses: list[np.ndarray]) -> _Rays:
+def _rays(model: ColmapModel, cameras: Sequence[Camera]) -> _Rays:
     """Each adds (I - d d^T) (x - c) = 0 to the normal equations of its point, weighted to be an error in the photo."""
-    ids = np.sort(model.points.ids)
-    xyz = model.points.xyz_in_world[np.argsort(model.points.ids, kind="stable")]
+    order = np.argsort(model.points.ids, kind="stable")
+    ids, xyz = model.points.ids[order], model.points.xyz_in_world[order]
+    images = {image.name: image for image in model.images.values()}
     parts = []
-    for photo, image in enumerate(sorted(model.images.values(), key=lambda image: image.name)):
+    for photo, camera in enumerate(cameras):
+        image, centre = images[camera.name], camera.centre_in_world
         chosen = np.flatnonzero(np.isin(image.point_ids, ids))
         _, first = np.unique(image.point_ids[chosen], return_index=True)  # a point counts once a photo
         chosen = chosen[first]
         point, image_xy = np.searchsorted(ids, image.point_ids[chosen]), image.points_xy[chosen]
-        rotation = poses[photo][:3, :3]
-        centre = -rotation.T @ poses[photo][:3, 3]
-        ahead = np.concatenate([image_xy, np.ones((len(image_xy), 1))], axis=1) @ np.linalg.inv(lenses[photo]).T
-        way = ahead @ rotation
+        way = unproject(camera, image_xy, np.ones(len(image_xy))) - centre
         way /= np.linalg.norm(way, axis=1, keepdims=True)
-        scale = lenses[photo][0, 0] / np.maximum(np.linalg.norm(xyz[point] - centre, axis=1), 1e-12)
+        scale = camera.focal_px / np.maximum(np.linalg.norm(xyz[point] - centre, axis=1), 1e-12)
         normal = (np.eye(3) - way[:, :, None] * way[:, None, :]) * (scale**2)[:, None, None]
         parts.append(
             _Rays(
@@ -133,40 +129,36 @@ def _placed(
 
 
 def _moved(
-    points: Float[np.ndarray, "n 3"],
-    image_xy: Float[np.ndarray, "n 2"],
-    cam_from_world: Float[np.ndarray, "4 4"],
-    intrinsics: Float[np.ndarray, "3 3"],
+    points: Float[np.ndarray, "n 3"], image_xy: Float[np.ndarray, "n 2"], camera: Camera
 ) -> tuple[float, float] | None:
     """Median motion of the points in px, and of the centre over their median depth, if the pose is found from them."""
     import cv2
 
-    ahead = transform(cam_from_world, points)
-    ahead, points, image_xy = (values[ahead[:, 2] > 0] for values in (ahead, points, image_xy))
+    before, depth = project(camera, points)
+    before, depth, points, image_xy = (values[depth > 0] for values in (before, depth, points, image_xy))
     if len(points) < _LEAST_POINTS:
         return None
-    before = _in_photo(ahead, intrinsics)
-    start = (cv2.Rodrigues(cam_from_world[:3, :3])[0], cam_from_world[:3, 3].copy()[:, None])
-    pose, kept = cam_from_world, np.ones(len(points), bool)
+    given_turn, given_step = cv2.Rodrigues(camera.cam_from_world[:3, :3])[0], camera.cam_from_world[:3, 3:]
+    again, after = camera, before
     for _ in range(3):
-        distance = np.linalg.norm(_in_photo(transform(pose, points), intrinsics) - image_xy, axis=1)
-        kept = distance <= _OUTLIER * np.median(distance)
+        distance = np.linalg.norm(after - image_xy, axis=1)
+        kept = distance <= _OUTLIER * np.nanmedian(distance)
         if kept.sum() < _LEAST_POINTS // 2:
             return None
         found, turn, step = cv2.solvePnP(
-            points[kept], image_xy[kept], intrinsics, None, start[0].copy(), start[1].copy(), useExtrinsicGuess=True
+            points[kept],
+            image_xy[kept],
+            camera.intrinsics,
+            None,
+            given_turn.copy(),  # it writes into both
+            given_step.copy(),
+            useExtrinsicGuess=True,
         )
         if not found:
             return None
         pose = np.eye(4)
-        pose[:3, :3], pose[:3, 3] = cv2.Rodrigues(turn)[0], step[:, 0]
-    after = _in_photo(transform(pose, points), intrinsics)
-    centres = [-each[:3, :3].T @ each[:3, 3] for each in (cam_from_world, pose)]
-    share = float(np.linalg.norm(centres[1] - centres[0]) / np.median(ahead[:, 2]))
-    return float(np.median(np.linalg.norm(after - before, axis=1)[kept])), share
-
-
-def _in_photo(x_in_cam: Float[np.ndarray, "n 3"], intrinsics: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "n 2"]:
-    image = x_in_cam @ intrinsics.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(image[:, :2] / image[:, 2:])
+        pose[:3, :3], pose[:3, 3:] = cv2.Rodrigues(turn)[0], step
+        again = replace(camera, cam_from_world=pose)
+        after, _ = project(again, points)
+    share = float(np.linalg.norm(again.centre_in_world - camera.centre_in_world) / np.median(depth))
+    return float(np.nanmedian(np.linalg.norm(after - before, axis=1)[kept])), share
