@@ -27,8 +27,10 @@ from gs_stereo.io.reconstruction import load_summary
 from gs_stereo.labels.config import LabelSettings
 from gs_stereo.labels.fused import FusedSource
 from gs_stereo.labels.observations import Observations, ViewDepth
-from gs_stereo.labels.units import LabelFolders, known_of_view, plan_units, rendered_pair
+from gs_stereo.labels.units import LabelFolders, plan_units, surroundings_of
+from gs_stereo.labels.views import view_depths
 from gs_stereo.pipeline.manifest import published_folder
+from gs_stereo.types import StereoPair
 
 BASELINES_M = (0.05, 0.1, 0.2)
 _NAME = re.compile(r"(plain|hard|small)(\d+)")
@@ -108,10 +110,10 @@ def observations_of(scene: Scene, settings: LabelSettings, every: int) -> Iterat
     )
     views = plan_units(entries, folders, settings, replace(source.needs, stack=True))
     for view in list(views.values())[::every]:
-        pairs = [rendered_pair(read_pair(unit.pair_dir)) for unit in view.pairs]
+        pairs = [pair for unit in view.pairs if isinstance(pair := read_pair(unit.pair_dir), StereoPair)]
         file = scene.answers / ".views" / f"{pairs[0].sample_id}.npz"
         if not file.exists():
-            _write_view(file, known_of_view(view, pairs[0]))
+            _write_view(file, view_depths(pairs[0], surroundings_of(view), view.needs, settings.multiview))
         known = _read_view(file)
         for pair in pairs:
             yield source.observe(pair, known)

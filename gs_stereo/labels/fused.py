@@ -140,7 +140,10 @@ def fused_label(observations: Observations, rules: FusionRules) -> StereoLabel:
     """
     rendered = rendered_evidence(observations.pair, rules.labels)
     judged = judge(observations, rendered, rules)
-    hidden, outside = blind_pixels(judged.disparity, rendered, silhouettes(observations, rendered), rules.fusion)
+    surface = observations.view_disparity(SILHOUETTES)
+    if surface is None:
+        surface = sharpened(rendered.disparity, observations.pair.left)
+    hidden, outside = blind_pixels(judged.disparity, rendered, surface, rules.fusion)
     case = Case(disparity=judged.disparity, observations=observations, rendered=rendered, blind=hidden | outside)
     evidence = {name: np.full(hidden.shape, np.nan) for name in _FLAGGED} | gather(case, _FLAGGED)
     labelled = judged.confidence >= max(rules.fusion.min_confidence, np.finfo(float).tiny)
@@ -198,12 +201,6 @@ def proposals(observations: Observations, rendered: RenderedEvidence) -> Iterato
     surfaces = observations.view_disparity(SURFACES)
     if surfaces is not None:
         yield Proposal(kind=SURFACES, disparity=surfaces)
-
-
-def silhouettes(observations: Observations, rendered: RenderedEvidence) -> Float[np.ndarray, "h w"]:
-    """The splat's disparity with sharp edges: the view's own map, or one made by the rendered left image."""
-    known = observations.view_disparity(SILHOUETTES)
-    return sharpened(rendered.disparity, observations.pair.left) if known is None else known
 
 
 def blind_pixels(

@@ -1,16 +1,17 @@
 """The units of work of labelling, from folders to files: one left view with all its pairs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from gs_stereo.core.atomic import atomic_path
-from gs_stereo.errors import InputError
+from gs_stereo.core.prefetch import prefetched
+from gs_stereo.datasets.schema import ShardSample, sample_of
 from gs_stereo.geometry.view_selection import views_with_parallax
 from gs_stereo.io.pair_index import PairEntry
-from gs_stereo.io.pairs import read_left_depth, read_pair, read_rig
+from gs_stereo.io.pairs import read_images, read_left_depth, read_pair, read_rig
 from gs_stereo.io.reconstruction import load_sparse_scene, load_summary
 from gs_stereo.labels.config import LabelSettings
 from gs_stereo.labels.observations import ViewDepth
@@ -21,7 +22,7 @@ from gs_stereo.labels.views import Surroundings, stack_offsets, view_depths, wit
 from gs_stereo.pipeline.manifest import PublishedFolder
 from gs_stereo.pipeline.worker_state import worker_state
 from gs_stereo.splat.folder import load_photos, load_renderer
-from gs_stereo.types import SparsePoints, SparseScene, StereoImages, StereoLabel, StereoPair
+from gs_stereo.types import SparsePoints, SparseScene, StereoLabel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,62 +114,52 @@ def label_view(unit: ViewUnit) -> list[Path]:
 
     What the label source needs to know about the view is found out once, for all its baselines.
     """
+    around = surroundings_of(unit)
     known: Mapping[str, ViewDepth] | None = None
     for pair_unit in unit.pairs:
         pair = read_pair(pair_unit.pair_dir)
-        known = known_of_view(unit, pair) if known is None else known
-        label = with_transient(label_pair(pair, known, unit.settings), pair.rig.left, _capture(unit))
+        known = view_depths(pair, around, unit.needs, unit.settings.multiview) if known is None else known
+        label = label_pair(pair, known, unit.settings)
+        label = with_transient(label, pair.rig.left, around)
         with atomic_path(pair_unit.file) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **asdict(label))
     return [pair_unit.file for pair_unit in unit.pairs]
 
 
-def known_of_view(unit: ViewUnit, pair: StereoImages) -> Mapping[str, ViewDepth]:
-    """What the label source needs to know about the left view of `pair`, as far as it can be known."""
-    if unit.needs == ViewNeeds():
-        return {}
-    return view_depths(rendered_pair(pair), _surroundings(unit), unit.needs, unit.settings.multiview)
-
-
-def rendered_pair(pair: StereoImages) -> StereoPair:
-    """The pair, if it has depth; InputError if it was not rendered."""
-    if not isinstance(pair, StereoPair):
-        raise InputError(
-            f"The pair {pair.sample_id} has no rendered depth; label it with a matcher, for example --expert lite."
-        )
-    return pair
-
-
-def _capture(unit: ViewUnit) -> Surroundings:
-    """Cameras, points and photos, loaded once a process."""
-    folder, fit = unit.reconstruction, unit.fit
-    if folder is None:
-        return Surroundings(scene=SparseScene(cameras=(), points=SparsePoints.none()))
-    both = (folder.fingerprint, fit.fingerprint if fit else "")
-    return Surroundings(
-        scene=worker_state.get("scene", folder.fingerprint, lambda: load_sparse_scene(folder.path)),
-        photo=worker_state.get("photos", both, lambda: load_photos(folder.path, fit.path if fit else None)),
-    )
-
-
-def _surroundings(unit: ViewUnit) -> Surroundings:
-    """The capture, the depth of neighbouring views, and the splat, which is loaded once a process."""
-    render = None
+def surroundings_of(unit: ViewUnit) -> Surroundings:
+    """Cameras, points, photos and splat, which are loaded once a process, and the depth of neighbouring views."""
+    scene, photo, render = SparseScene(cameras=(), points=SparsePoints.none()), None, None
+    if unit.reconstruction is not None:
+        scene = worker_state.loaded("scene", load_sparse_scene, unit.reconstruction)
+        photo = worker_state.loaded("photos", load_photos, unit.reconstruction, unit.fit)
     if unit.fit is not None and unit.needs.stack:
-        fit, backend = unit.fit, unit.settings.backend
-        renderer = worker_state.get("renderer", (fit.fingerprint, backend), lambda: load_renderer(fit.path, backend))
+        renderer = worker_state.loaded("renderer", load_renderer, unit.fit, unit.settings.backend)
         render = lambda cameras: [view.image for view in renderer.render(cameras)]  # noqa: E731
-    return replace(
-        _capture(unit),
-        neighbours=[
-            DepthView(camera=read_rig(path).left, depth=read_left_depth(path).median) for path in unit.neighbours
-        ],
-        render=render,
-        stack_offsets=unit.stack_offsets,
-    )
+    beside = [DepthView(camera=read_rig(path).left, depth=read_left_depth(path).median) for path in unit.neighbours]
+    return Surroundings(scene=scene, photo=photo, neighbours=beside, render=render, stack_offsets=unit.stack_offsets)
 
 
-def read_label(file: Path) -> StereoLabel:
-    """The maps that `label_view` wrote for a pair."""
-    with np.load(file, allow_pickle=False) as maps:
-        return StereoLabel(**{name: maps[name] for name in maps.files})
+def labelled_samples(
+    entries: Iterable[PairEntry], views: Mapping[str, ViewUnit], labelled: Iterator[str]
+) -> Iterator[ShardSample]:
+    """Pairs with their labels, in the order of their index, each as soon as its view is labelled.
+
+    labelled: the views whose unit has ended. One sample is read while the one before is written.
+    """
+    units = {unit.pair_dir.name: unit for view in views.values() for unit in view.pairs}
+
+    def in_order() -> Iterator[PairUnit]:
+        ready: set[str] = set()
+        for entry in entries:
+            while entry.view_id not in ready:
+                ready.add(next(labelled))
+            yield units[entry.sample_id]
+        for _ in labelled:  # nothing is left: this ends the pool and the progress bar
+            pass
+
+    def read(unit: PairUnit) -> ShardSample:
+        with np.load(unit.file, allow_pickle=False) as maps:
+            label = StereoLabel(**{name: maps[name] for name in maps.files})
+        return sample_of(read_images(unit.pair_dir), label)
+
+    return prefetched(read, in_order())

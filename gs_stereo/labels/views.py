@@ -17,7 +17,7 @@ from gs_stereo.labels.surroundings import DepthView, inverse_depth_from_neighbou
 from gs_stereo.mvs.config import MultiViewConfig
 from gs_stereo.mvs.sweep import sweep_near
 from gs_stereo.mvs.views import InverseDepthPrior, PosedImage, SweepResult, shown_view
-from gs_stereo.types import Camera, LabelFlag, SparseScene, StereoLabel, StereoPair
+from gs_stereo.types import Camera, LabelFlag, SparseScene, StereoImages, StereoLabel, StereoPair
 from gs_stereo.types.photo_source import PhotoSource, hidden_of, mask_of
 
 _LEAST_SUPPORT = 2
@@ -44,10 +44,12 @@ class Surroundings:
 
 
 def view_depths(
-    pair: StereoPair, around: Surroundings, needs: ViewNeeds, multiview: MultiViewConfig
+    pair: StereoImages, around: Surroundings, needs: ViewNeeds, multiview: MultiViewConfig
 ) -> dict[str, ViewDepth]:
-    """What a label source `needs` to know about a pair's left view, as far as it can be known."""
-    found = {}
+    """What a label source `needs` to know about a pair's left view, as far as it is known; nothing without depth."""
+    found: dict[str, ViewDepth] = {}
+    if needs == ViewNeeds() or not isinstance(pair, StereoPair):
+        return found
     left, depth = pair.rig.left, pair.left_depth.median
     if needs.surroundings:
         view = DepthView(camera=left, depth=depth)

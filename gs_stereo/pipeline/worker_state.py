@@ -3,6 +3,8 @@
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
 
+from gs_stereo.pipeline.manifest import PublishedFolder
+
 T = TypeVar("T")
 
 
@@ -22,6 +24,13 @@ class WorkerState:
             self.forget(slot)
             self._slots[slot] = (key, make())
         return cast(T, self._slots[slot][1])
+
+    def loaded(self, slot: str, load: Callable[..., T], *of: Hashable) -> T:
+        """What `load` makes of published folders, which it is given as paths, and of settings."""
+        folders = [item if isinstance(item, PublishedFolder) else None for item in of]
+        key = [folder.fingerprint if folder else item for folder, item in zip(folders, of, strict=True)]
+        given = [folder.path if folder else item for folder, item in zip(folders, of, strict=True)]
+        return self.get(slot, (load, *key), lambda: load(*given))
 
     def forget(self, *slots: str) -> None:
         """Close and drop the values of these slots."""

@@ -45,8 +45,8 @@ def measure_unit(unit: MeasureUnit) -> SampleMeasures:
     sample = samples_of(unit.dataset).read(unit.number)
     scene, photo, source = None, None, unit.reconstruction
     if source is not None:
-        scene = worker_state.get("scene", source.fingerprint, lambda: load_sparse_scene(source.path))
-        photos = worker_state.get("photos", source.fingerprint, lambda: PhotosOfReconstruction(source.path))
+        scene = worker_state.loaded("scene", load_sparse_scene, source)
+        photos = worker_state.loaded("photos", PhotosOfReconstruction, source)
         photo = photos(sample.view_id) if sample.view_id in photos.names else None
     return measure_sample(sample, unit.limits, scene, photo)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +16,6 @@ from gs_stereo.labels.config import MATCHER_PREFIX, TRUST_MODEL_FILE, LabelSetti
 from gs_stereo.labels.protocol import with_generated_pixels
 from gs_stereo.labels.sources import make_source
 from gs_stereo.log import logger
-from gs_stereo.metrics.recalibration import Recalibration
 from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.manifest import read_manifest
 from gs_stereo.pipeline.scene import DATASETS_FOLDER, FOLDER_NAME, ScenePaths
@@ -29,10 +27,9 @@ from gs_stereo.stages.render_pairs import pairs_folder
 if TYPE_CHECKING:
     from gs_stereo.audit.scores import AuditReport
     from gs_stereo.datasets.card import CardFacts
-    from gs_stereo.datasets.schema import DatasetInfo, ShardSample
-    from gs_stereo.io.pair_index import PairEntry
+    from gs_stereo.datasets.schema import DatasetInfo
     from gs_stereo.labels.protocol import LabelSource
-    from gs_stereo.labels.units import LabelFolders, PairUnit, ViewUnit
+    from gs_stereo.labels.units import LabelFolders
 
 
 _LABEL_SETTINGS = ("expert", "pairs", "rules", "sky")
@@ -124,16 +121,15 @@ class LabelStage(Stage):
     def run(self, context: StageContext, config: LabelStageConfig) -> StageOutcome:
         from gs_stereo.datasets.card import FactCounter, write_card
         from gs_stereo.datasets.write import ShardWriting, write_dataset
-        from gs_stereo.labels.units import LabelFolders, label_view, plan_units
+        from gs_stereo.labels.units import LabelFolders, label_view, labelled_samples, plan_units
 
         source = make_source(config)
         for note in source.notes():
             logger.warning(note)
         if config.max_bad_1 is not None:
-            config = _sure(_audit_of_such_labels(context, config), config, config.max_bad_1)
+            config = _sure(_audit_of_such_labels(context, config, source), config, config.max_bad_1)
         elif config.recalibrate:
-            own = _audit_of_such_labels(context, config).own
-            found = Recalibration(offset=own.offset, slope=own.slope)
+            found = _audit_of_such_labels(context, config, source).own.recalibration
             config = config.model_copy(update={"recalibration": found})
         pairs_dir = context.published(pairs_folder(config.pairs))
         rendered = _made_of(splat_folder.FOLDER, pairs_dir)
@@ -152,7 +148,7 @@ class LabelStage(Stage):
         views = plan_units(entries, folders, config, source.needs)
         labelled = context.finished("label", label_view, views, noun="view", workers=source.processes())
         counter = FactCounter()
-        samples = counter.watch(_samples(_in_order(entries, views, labelled)))  # while the next views are labelled
+        samples = counter.watch(labelled_samples(entries, views, labelled))  # while the next views are labelled
         info = _dataset_info(context, config, source, folders)
         writing = ShardWriting(samples_per_shard=config.samples_per_shard, compression=config.compression)
         for path in [*context.work_dir.glob("*.h5"), context.work_dir / "dataset.json"]:
@@ -164,20 +160,6 @@ class LabelStage(Stage):
         return _outcome(facts)
 
 
-def _in_order(
-    entries: Iterable[PairEntry], views: Mapping[str, ViewUnit], labelled: Iterator[str]
-) -> Iterator[PairUnit]:
-    """The pairs in the order of their index, each as soon as its view is labelled."""
-    units = {unit.pair_dir.name: unit for view in views.values() for unit in view.pairs}
-    ready: set[str] = set()
-    for entry in entries:
-        while entry.view_id not in ready:
-            ready.add(next(labelled))
-        yield units[entry.sample_id]
-    for _ in labelled:  # nothing is left: this ends the pool and the progress bar
-        pass
-
-
 def made_of_dataset(paths: ScenePaths, folder: str, dataset: str) -> bool:
     """Whether a published folder was made of a data set as it is now."""
     own = dataset_folder(dataset)
@@ -185,7 +167,7 @@ def made_of_dataset(paths: ScenePaths, folder: str, dataset: str) -> bool:
     return bool(made and current and made.parts.get("inputs", {}).get(own) == current.fingerprint)
 
 
-def _audit_of_such_labels(context: StageContext, config: LabelStageConfig) -> AuditReport:
+def _audit_of_such_labels(context: StageContext, config: LabelStageConfig, source: LabelSource) -> AuditReport:
     """What an audit says of labels made with these settings; InputError if it is of others."""
     from gs_stereo.audit.scores import REPORT_FILE, AuditReport
     from gs_stereo.core.records import read_record
@@ -195,7 +177,7 @@ def _audit_of_such_labels(context: StageContext, config: LabelStageConfig) -> Au
     report = read_record(AuditReport, path, fix="run `gsstereo audit --force`")
     audited = read_index(context.published(dataset_folder(report.dataset)))
     values = config.model_dump(mode="json")
-    decisive = (*_LABEL_SETTINGS, *make_source(config).own_settings)
+    decisive = (*_LABEL_SETTINGS, *source.own_settings)
     if audited.config.get("recalibration") or any(audited.config.get(name) != values[name] for name in decisive):
         raise InputError(
             f"The audit in {path.parent} is of the labels {report.dataset}, which were made with other settings; label "
@@ -216,16 +198,6 @@ def _sure(report: AuditReport, config: LabelStageConfig, max_bad_1: float) -> La
         )
     least = promised[-1].min_confidence
     return config.model_copy(update={"min_confidence": max(config.min_confidence, least or 0.0)})
-
-
-def _samples(units: Iterable[PairUnit]) -> Iterator[ShardSample]:
-    """The samples of labelled pairs, one read while the one before is written."""
-    from gs_stereo.core.prefetch import prefetched
-    from gs_stereo.datasets.schema import sample_of
-    from gs_stereo.io.pairs import read_images
-    from gs_stereo.labels.units import read_label
-
-    return prefetched(lambda unit: sample_of(read_images(unit.pair_dir), read_label(unit.file)), units)
 
 
 def _made_of(folder: str, pairs_dir: Path) -> bool:

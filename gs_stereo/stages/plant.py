@@ -24,7 +24,7 @@ from gs_stereo.stages import reconstruct
 if TYPE_CHECKING:
     from gs_stereo.io.colmap_model import ColmapModel
     from gs_stereo.io.reconstruction import PhotosOfReconstruction
-    from gs_stereo.planting.plan import AuditPlan, SeenView
+    from gs_stereo.planting.plan import SeenView
     from gs_stereo.splat.pairs import SplatRenderer
     from gs_stereo.types import Camera
     from gs_stereo.worlds.world import World
@@ -108,10 +108,8 @@ def plant_unit(unit: PhotoUnit) -> list[Path]:
 
     camera, source = unit.camera, unit.reconstruction
     photos: PhotosOfReconstruction = _photos(source)
-    renderer: SplatRenderer = worker_state.get(
-        "renderer", unit.fit.fingerprint, lambda: splat_folder.load_renderer(unit.fit.path, "auto")
-    )
-    world = worker_state.get("planted", source.fingerprint, lambda: load_world(_plan(unit.plan), source))
+    renderer: SplatRenderer = worker_state.loaded("renderer", splat_folder.load_renderer, unit.fit, "auto")
+    world = worker_state.get("planted", source.fingerprint, lambda: _planted(_plan(unit.plan), source))
     view, photo = renderer.render([camera])[0], photos(camera.name)
     jpeg = Path(camera.name).suffix.lower() in (".jpg", ".jpeg")
     rng = np.random.default_rng(unit_seed(unit.seed, f"audit/photo/{camera.name}"))
@@ -129,11 +127,17 @@ def plant_unit(unit: PhotoUnit) -> list[Path]:
     return [unit.file] if hidden is None else [unit.file, unit.mask]
 
 
-def load_world(plan: AuditPlan, source: PublishedFolder) -> World:
+def _planted(plan: AuditPlan, source: PublishedFolder) -> World:
     """The objects of a plan, with textures from some photos of the capture."""
     from gs_stereo.planting.objects import planted_world
 
     return planted_world(plan.objects, _some_photos(source), np.array(plan.up), plan.seed)
+
+
+def _plan(path: Path) -> AuditPlan:
+    from gs_stereo.planting.plan import AuditPlan
+
+    return read_record(AuditPlan, path, fix="run `gsstereo audit` again with --force")
 
 
 def _some_photos(source: PublishedFolder) -> list[UInt8[np.ndarray, "h w 3"]]:
@@ -146,13 +150,7 @@ def _some_photos(source: PublishedFolder) -> list[UInt8[np.ndarray, "h w 3"]]:
 def _photos(source: PublishedFolder) -> PhotosOfReconstruction:
     from gs_stereo.io.reconstruction import PhotosOfReconstruction
 
-    return worker_state.get("photos", source.fingerprint, lambda: PhotosOfReconstruction(source.path))
-
-
-def _plan(path: Path) -> AuditPlan:
-    from gs_stereo.planting.plan import AuditPlan
-
-    return read_record(AuditPlan, path, fix="run `gsstereo audit` again with --force")
+    return worker_state.loaded("photos", PhotosOfReconstruction, source)
 
 
 def _seen(cameras: Sequence[Camera], renderer: SplatRenderer) -> list[SeenView]:

@@ -138,17 +138,10 @@ def render_unit(unit: PairUnit) -> PairEntry:
     from gs_stereo.splat.guards import Capture
     from gs_stereo.splat.pairs import render_planned_pair
 
-    fit, source, backend = unit.fit, unit.reconstruction, unit.config.backend
-    photos = None
-    if source is None:
-        scene = worker_state.get("scene", fit.fingerprint, lambda: splat_folder.load_scene(None, fit.path))
-    else:
-        scene = worker_state.get("scene", source.fingerprint, lambda: splat_folder.load_scene(source.path, fit.path))
-        both = (source.fingerprint, fit.fingerprint)
-        photos = worker_state.get("photos", both, lambda: splat_folder.load_photos(source.path, fit.path))
-    renderer = worker_state.get(
-        "renderer", (fit.fingerprint, backend), lambda: splat_folder.load_renderer(fit.path, backend)
-    )
+    fit, source = unit.fit, unit.reconstruction
+    scene = worker_state.loaded("scene", splat_folder.load_scene, source, fit)
+    photos = worker_state.loaded("photos", splat_folder.load_photos, source, fit) if source else None
+    renderer = worker_state.loaded("renderer", splat_folder.load_renderer, fit, unit.config.backend)
     outcome = render_planned_pair(unit.plan, renderer, Capture(scene=scene, photos=photos), unit.config)
     measures = json_values(outcome.measures)
     plan, pair = unit.plan, outcome.pair

@@ -128,7 +128,7 @@ def synthesize_unit(unit: PairUnit) -> list[Path]:
         second_eye_by_disparity,
     )
 
-    generator = worker_state.get("generator", unit.config, lambda: load_generator(unit.config))
+    generator = worker_state.loaded("generator", load_generator, unit.config)
     photo = framed_photo(unit.photo, unit.config, unit.size_wh)
     if unit.baseline is not None:
         pair = second_eye(generator, photo, unit.baseline, unit.seed)
