@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
-from pydantic import Field
 
 from gs_stereo.audit.guarantee import PROMISED_SHARES, ConfidenceCut, LevelCounts, confidence_cut
 from gs_stereo.core.hashing import unit_seed
@@ -83,14 +81,12 @@ class RegionScores(Record):
 class OwnLabels(Record):
     """The capture's own labels where both eyes see: how many are wrong by over 1 px.
 
-    bad_1: by what their confidence means on objects. promised_bad_1: what it says itself. offset, slope: what it should
-    be made into, see `metrics.recalibration`.
+    bad_1: by what their confidence means on objects. promised_bad_1: what it says itself.
     """
 
     bad_1: Figure
     promised_bad_1: Measured
-    offset: float
-    slope: Annotated[float, Field(ge=0)]
+    recalibration: Recalibration
 
 
 class PlantedScores:
@@ -185,8 +181,7 @@ class PlantedScores:
         return OwnLabels(
             bad_1=Figure(value=share_wrong(found, own), low=float(low), high=float(high)),
             promised_bad_1=share_wrong(Recalibration(), own),
-            offset=found.offset,
-            slope=found.slope,
+            recalibration=found,
         )
 
     def cuts(self) -> tuple[ConfidenceCut, ...]:

@@ -103,7 +103,7 @@ def evaluate_labels(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Truth:
-    """The truth at a label's pixels; NaN disparity where the label looks beside the photo."""
+    """The truth at a label's pixels; NaN disparity where the label shows none of the scene."""
 
     disparity: Float[np.ndarray, "h w"]
     hidden: Bool[np.ndarray, "h w"]
@@ -127,12 +127,12 @@ class _Matcher:
         self._last: tuple[ExactView, ExactTruth, np.ndarray] | None = None
 
     def disparity_at(self, sample: LabelledView, metres: float) -> Float[np.ndarray, "h w"]:
-        """True disparity of a label's pixels in pixels of the label; NaN beside the photo."""
+        """True disparity of a label's pixels in pixels of the label; NaN beside the photo and on drawn objects."""
         view, truth, _ = self._load(sample)
         row, column, inside = _truth_pixels(sample, view.camera, self._protocol.mapping)
         focal = _comparison_focal(sample, view.camera, self._protocol.mapping)
         disparity = disparity_from_depth(truth.z[row, column].astype(np.float64), focal * sample.baseline * metres)
-        return np.where(inside, disparity, np.nan)
+        return np.where(inside & ((sample.flags & LabelFlag.DRAWN_OBJECT) == 0), disparity, np.nan)
 
     def truth_at(self, sample: LabelledView, metres: float) -> _Truth:
         """Everything the label is compared with."""

@@ -83,11 +83,14 @@ def planted_world(
 ) -> World:
     """All objects under one sky; piece k of the mesh is object k, the last piece is the dome behind them.
 
-    photos: of the capture; textures are cut out of them, or painted in their colours. up: unit vector.
+    photos: of the capture; textures are cut out of them, or painted in their colours. None: for shapes alone. up: unit
+    vector.
     """
     layout = BoxLayout(_TILE_SIDE)
-    pictures = [_texture(item, photos, seed) for item in items]
-    tiles = packed([boxed(picture, layout) for picture in [*pictures, _sky(photos)]], layout)
+    pictures = [np.zeros((_TILE_SIDE, _TILE_SIDE, 3), np.uint8)] * (len(items) + 1)
+    if photos:
+        pictures = [*(_texture(item, photos, seed) for item in items), _sky(photos)]
+    tiles = packed([boxed(picture, layout) for picture in pictures], layout)
     centres = np.array([item.centre for item in items])
     middle = centres.mean(axis=0)
     reach = float(np.linalg.norm(centres - middle, axis=1).max() + max(item.radius for item in items))

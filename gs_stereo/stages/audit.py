@@ -51,7 +51,7 @@ class AuditStage(Stage):
     """Publishes `audit.json`, `audit.txt` and pictures of planted photos, their labels and errors."""
 
     name = "audit"
-    version = 3
+    version = 4
     config_type = AuditConfig
 
     def folder(self, config: AuditConfig) -> str:
@@ -75,6 +75,7 @@ class AuditStage(Stage):
         from gs_stereo.io.colmap import read_model
         from gs_stereo.io.reconstruction import MODEL_FOLDER, load_summary
         from gs_stereo.pipeline.chain import Chain
+        from gs_stereo.planting.objects import planted_world
         from gs_stereo.planting.plan import PLAN_FILE, AuditPlan
         from gs_stereo.planting.truth import planted_truth
         from gs_stereo.sfm.left_out import left_out_poses
@@ -85,7 +86,7 @@ class AuditStage(Stage):
         source = context.published_folder(reconstruct.FOLDER)
         plan_path = context.published(plant.FOLDER) / PLAN_FILE
         plan = read_record(AuditPlan, plan_path, fix="run `gsstereo audit` again with --force")
-        world = plant.load_world(plan, source)
+        world = planted_world(plan.objects, (), np.array(plan.up), plan.seed)
         renderer = splat_folder.load_renderer(context.published(splat_folder.FOLDER), "auto")
         labels = planted.published(dataset_folder(config.dataset))
         count = read_index(labels).sample_count

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydantic import Field
 
 from gs_stereo.config import Config
@@ -18,7 +17,6 @@ from gs_stereo.pipeline.cell import Resources
 from gs_stereo.pipeline.scene import FOLDER_NAME, ScenePaths
 from gs_stereo.pipeline.stage import Stage, StageContext, StageInputs, StageOutcome
 from gs_stereo.stages.label import dataset_folder, made_of_dataset
-from gs_stereo.types import LabelFlag
 
 if TYPE_CHECKING:
     from gs_stereo.benchmarks.evaluate_labels import LabelledView
@@ -50,7 +48,7 @@ class EvaluateLabelsStage(Stage):
     """See the module."""
 
     name = "evaluate-labels"
-    version = 3
+    version = 4
     config_type = EvaluateLabelsConfig
 
     def folder(self, config: EvaluateLabelsConfig) -> str:
@@ -100,12 +98,11 @@ def _labelled(folder: Path, bar: Progress) -> Iterator[LabelledView]:
     from gs_stereo.datasets.read import read_dataset
 
     for sample in read_dataset(folder):
-        of_scene = (sample.flags & np.uint16(LabelFlag.DRAWN_OBJECT)) == 0
         yield LabelledView(
             view_name=sample.view_id,
             intrinsics=sample.intrinsics,
             baseline=sample.baseline,
-            disparity=np.where(of_scene, sample.disparity, np.float32(np.nan)),
+            disparity=sample.disparity,
             confidence=sample.confidence,
             flags=sample.flags,
         )

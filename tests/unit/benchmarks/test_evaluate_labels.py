@@ -203,6 +203,18 @@ def test_pixels_beside_the_photo_are_not_counted(scene):
     assert region(report, "all").disparity.pixels == 16 * 12
 
 
+def test_drawn_objects_are_not_counted(scene):
+    sample = label(scene)
+    drawn = np.zeros(sample.flags.shape, bool)
+    drawn[4:8, 5:12] = True
+    flags = np.where(drawn, np.uint16(LabelFlag.DRAWN_OBJECT), sample.flags)
+    disparity = np.where(drawn, np.float32(99), sample.disparity)
+    scores = region(evaluate_labels([replace(sample, disparity=disparity, flags=flags)], scene), "all").disparity
+    assert scores.pixels == region(evaluate_labels([sample], scene), "all").disparity.pixels - drawn.sum()
+    assert scores.coverage == 1
+    assert scores.epe_all_pixels == pytest.approx(0, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
