@@ -24,7 +24,7 @@ from gs_stereo.stages import reconstruct
 if TYPE_CHECKING:
     from gs_stereo.io.colmap_model import ColmapModel
     from gs_stereo.io.reconstruction import PhotosOfReconstruction
-    from gs_stereo.planting.plan import SeenView
+    from gs_stereo.planting.plan import AuditPlan, SeenView
     from gs_stereo.splat.pairs import SplatRenderer
     from gs_stereo.types import Camera
     from gs_stereo.worlds.world import World
@@ -134,12 +134,6 @@ def _planted(plan: AuditPlan, source: PublishedFolder) -> World:
     return planted_world(plan.objects, _some_photos(source), np.array(plan.up), plan.seed)
 
 
-def _plan(path: Path) -> AuditPlan:
-    from gs_stereo.planting.plan import AuditPlan
-
-    return read_record(AuditPlan, path, fix="run `gsstereo audit` again with --force")
-
-
 def _some_photos(source: PublishedFolder) -> list[UInt8[np.ndarray, "h w 3"]]:
     """Evenly chosen, so that memory does not grow with the capture."""
     photos = _photos(source)
@@ -151,6 +145,12 @@ def _photos(source: PublishedFolder) -> PhotosOfReconstruction:
     from gs_stereo.io.reconstruction import PhotosOfReconstruction
 
     return worker_state.loaded("photos", PhotosOfReconstruction, source)
+
+
+def _plan(path: Path) -> AuditPlan:
+    from gs_stereo.planting.plan import AuditPlan
+
+    return read_record(AuditPlan, path, fix="run `gsstereo audit` again with --force")
 
 
 def _seen(cameras: Sequence[Camera], renderer: SplatRenderer) -> list[SeenView]:
