@@ -4,7 +4,8 @@ Learn then test (Angelopoulos et al. 2021): for each cut of the confidence the h
 wrong" is tested on the planted objects. First for all labels, then from the strictest cut downwards, and the last cut
 before the first that cannot be rejected is taken; each of the two has half of the doubt. Testing in a fixed order needs
 no correction for the number of tests. Objects, not pixels, are drawn independently, so the test is Student's one-sided
-one on the objects' sums of wrong - share x kept: it is exact for many objects, and near it for a few dozen.
+one on the objects' sums of wrong - share x kept: it is exact for many objects, and near it for a few dozen. Labels on
+objects weigh as much as the capture's own labels of such confidence do, for the promise is about these.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ PROMISED_SHARES = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 _FIRST_KEPT = 0.3
 """The strictest cut that is tested keeps so much of the labels: of fewer, too little is known."""
 _FEWEST_OBJECTS = 8
+_LEAST_OF_A_CLASS = 0.05
+"""Classes of confidence hold so much of the labels on objects, so that none of these weighs much more than others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +53,16 @@ class LevelCounts:
     wrong: Float[np.ndarray, "k 256"]
 
 
-def confidence_cut(counts: LevelCounts, weights: Float[np.ndarray, "k"], max_bad_1: float) -> ConfidenceCut:
-    """The lowest cut that keeps the promise. weights: of the objects, see `PlantedScores`."""
+def confidence_cut(
+    counts: LevelCounts, weights: Float[np.ndarray, "k"], own: Float[np.ndarray, "256"], max_bad_1: float
+) -> ConfidenceCut:
+    """The lowest cut that keeps the promise. weights: of the objects, see `PlantedScores`. own: labels of the capture
+    by confidence.
+    """
     seen = (counts.pixels > 0) & (weights > 0)
-    scale = weights[seen, None]
+    scale = weights[seen, None] * _like_own(weights[seen] @ counts.kept[seen], own)
     # Column c: labels of confidence c or more.
-    kept, wrong = (scale * np.cumsum(table[seen][:, ::-1], axis=1)[:, ::-1] for table in (counts.kept, counts.wrong))
+    kept, wrong = (np.cumsum((scale * table[seen])[:, ::-1], axis=1)[:, ::-1] for table in (counts.kept, counts.wrong))
     nothing = ConfidenceCut(max_bad_1=max_bad_1, min_confidence=None, coverage=None)
     total = kept[:, 0].sum()
     if seen.sum() < _FEWEST_OBJECTS or total == 0:
@@ -69,8 +76,21 @@ def confidence_cut(counts: LevelCounts, weights: Float[np.ndarray, "k"], max_bad
         found = level
     if found is None:
         return nothing
-    coverage = float(kept[:, found].sum() / (scale[:, 0] * counts.pixels[seen]).sum())
+    labelled = float((weights[seen] @ counts.kept[seen]).sum() / (weights[seen] @ counts.pixels[seen]))
+    coverage = labelled * float(kept[:, found].sum() / total)
     return ConfidenceCut(max_bad_1=max_bad_1, min_confidence=found / (LEVELS - 1), coverage=coverage)
+
+
+def _like_own(kept: Float[np.ndarray, "256"], own: Float[np.ndarray, "256"]) -> Float[np.ndarray, "256"]:
+    """A weight for each confidence, the same within a class, so that objects have as many labels of each as `own`."""
+    total = kept.sum()
+    if total == 0 or own.sum() == 0:
+        return np.ones(LEVELS)
+    of_class = np.minimum((np.cumsum(kept) - 0.5 * kept) / total / _LEAST_OF_A_CLASS, 1 / _LEAST_OF_A_CLASS - 1)
+    group = of_class.astype(np.int64)
+    there, wanted = (np.bincount(group, weights=labels, minlength=LEVELS) for labels in (kept, own))
+    ratio = np.divide(wanted / own.sum(), there / total, out=np.zeros(LEVELS), where=there > 0)
+    return np.asarray(ratio[group])
 
 
 def _at_most_0(excess: Float[np.ndarray, "k"]) -> bool:

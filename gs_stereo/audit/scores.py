@@ -25,8 +25,13 @@ REPORT_FILE = "audit.json"
 THRESHOLDS_PX = (0.5, 1.0, 2.0)
 EDGE, ALL = "edge", "all"
 REGIONS = (ALL, *dict.fromkeys(KINDS), EDGE)
-_THIN_SHARE = 0.01
-"""Thin things are 0 to 4 % of the pixels of the exact rooms at hand; how many a photo shows cannot be measured."""
+_THIN_SHARE, _THIN_SHARE_SPREAD = 0.01, 0.8
+"""Thin things are 0 to 4 % of the pixels of the exact rooms at hand; how many a photo shows cannot be measured. The
+second is how unsure the logarithm of the first is."""
+_THIN_WRONG, _THIN_KNOWN = 0.3, 1.0
+"""Labels of thin things are wrong so often where nothing is known, which weighs as much as so many objects."""
+_SMALL_SHARE = 0.0015
+"""Of a view; a body that is smaller (12 x 10 px of 320 x 240) may be missed by the splat as a thin thing is."""
 _DRAWS = 2000
 _FITS = 300
 _INTERVAL = (2.5, 97.5)
@@ -100,6 +105,7 @@ class PlantedScores:
         self._real_edge_shares: list[float] = []
         self._occlusion = DetectionMetrics()
         self._kept, self._wrong = np.zeros((2, len(kinds), LEVELS))
+        self._shares, self._views = np.zeros((2, len(kinds)))
 
     def update(
         self,
@@ -112,7 +118,11 @@ class PlantedScores:
         self._inner += self._sums_of(truth, truth.seen_by_both & ~truth.edge, disparity, confidence)
         self._edge += self._sums_of(truth, truth.seen_by_both & truth.edge, disparity, confidence)
         self._real_edge_shares.append(truth.real_edge_share)
-        both = truth.seen_by_both & (truth.owner != NO_OBJECT) & np.isfinite(disparity)
+        both = truth.seen_by_both & (truth.owner != NO_OBJECT)
+        share = np.bincount(truth.owner[both], minlength=len(self._kinds)) / both.size
+        self._shares += share
+        self._views += share > 0
+        both &= np.isfinite(disparity)
         cell = truth.owner[both].astype(np.int64) * LEVELS + confidence[both]
         wrong = np.abs(disparity[both] - truth.disparity[both]) > 1.0
         shape = self._kept.shape
@@ -166,17 +176,31 @@ class PlantedScores:
         return (1 - real) * total / inner * self._inner + real * total / edge * self._edge
 
     def of_own_labels(self, own: Float[np.ndarray, "256"], seed: int) -> OwnLabels:
-        """What objects say of labels elsewhere in the capture, counted by confidence. Few objects: wide intervals."""
+        """What objects say of labels elsewhere in the capture, counted by confidence. Few objects: wide intervals.
+
+        Bodies say what a confidence means. Thin and small things do not: where the splat does not show them, the label
+        says surely what stands behind. They count by how many of them are wrong, and the share that thin things have.
+        """
         pixels = (self._inner + self._edge)[:, _PIXELS]
         seen = self._kept.sum(axis=1) > 0
+        thin = (self._kinds == "thin") | (self._shares < _SMALL_SHARE * self._views)
         share = np.divide(self._like_photos()[:, _PIXELS], pixels, out=np.zeros_like(pixels), where=pixels > 0)
-        weights, kept, wrong = (self._mixture() * share)[seen], self._kept[seen], self._wrong[seen]
-        found = fitted_recalibration(kept, wrong, weights)
+        bodies = seen & ~thin
+        weights, kept, wrong = (self._mixture() * share)[bodies], self._kept[bodies], self._wrong[bodies]
+        rates = self._wrong[seen & thin].sum(axis=1) / self._kept[seen & thin].sum(axis=1)
+        missed = _THIN_KNOWN * _THIN_WRONG + rates.sum(), _THIN_KNOWN * (1 - _THIN_WRONG) + (1 - rates).sum()
+
+        def found_with(times: Float[np.ndarray, "k"], thin_wrong: float, thin_share: float) -> Recalibration:
+            found = fitted_recalibration(kept, wrong, times * weights)
+            return found.model_copy(update={"floor": thin_wrong * thin_share})
+
+        found = found_with(np.ones(len(weights)), missed[0] / sum(missed), _THIN_SHARE)
         rng = np.random.default_rng(unit_seed(seed, "audit/own labels"))
         drawn = []
-        for _ in range(_FITS if seen.any() else 0):
+        for _ in range(_FITS if bodies.any() else 0):
             times = np.bincount(rng.integers(0, len(weights), len(weights)), minlength=len(weights))
-            drawn.append(share_wrong(fitted_recalibration(kept, wrong, times * weights), own))
+            thin_share = min(_THIN_SHARE * float(np.exp(rng.normal(0, _THIN_SHARE_SPREAD))), 0.5)
+            drawn.append(share_wrong(found_with(times, float(rng.beta(*missed)), thin_share), own))
         low, high = np.percentile(drawn, _INTERVAL) if drawn else (np.nan, np.nan)
         return OwnLabels(
             bad_1=Figure(value=share_wrong(found, own), low=float(low), high=float(high)),
@@ -184,10 +208,10 @@ class PlantedScores:
             recalibration=found,
         )
 
-    def cuts(self) -> tuple[ConfidenceCut, ...]:
-        """How confident labels must be for each of the promises."""
+    def cuts(self, own: Float[np.ndarray, "256"]) -> tuple[ConfidenceCut, ...]:
+        """How confident labels must be for each of the promises. own: labels of the capture by confidence."""
         counts = LevelCounts(pixels=(self._inner + self._edge)[:, _PIXELS], kept=self._kept, wrong=self._wrong)
-        return tuple(confidence_cut(counts, self._mixture(), share) for share in PROMISED_SHARES)
+        return tuple(confidence_cut(counts, self._mixture(), own, share) for share in PROMISED_SHARES)
 
     def _mixture(self) -> Float[np.ndarray, "k"]:
         """A weight an object: blank and thin ones get the share of the pixels that they have in photos."""

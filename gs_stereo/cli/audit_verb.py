@@ -28,7 +28,7 @@ def audit(
     dataset: Annotated[
         str | None, typer.Option(help="Name of the data set; the one that was written last by default.")
     ] = None,
-    objects: Annotated[int | None, typer.Option(help="Objects to plant.", show_default="18")] = None,
+    objects: Annotated[int | None, typer.Option(help="Objects to plant.", show_default="32")] = None,
     max_bad_1: Annotated[
         float | None, typer.Option(metavar="PERCENT", help="Exit code 5 if more labels are wrong by more than 1 px.")
     ] = None,

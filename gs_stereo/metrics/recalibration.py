@@ -1,9 +1,10 @@
 """What a stored confidence is worth in one capture: fitted where truth is known, applied where it is not.
 
 The log odds of a wrong label become offset + slope times those that its confidence says (Platt 1999), with a slope of
-at least 0, so that the order of labels stays. Two numbers, because a few dozen objects know no more. Applied to labels
-without truth it tells how many of these are wrong: the confidence carries what is known over to places that are unlike
-those with truth (prediction-powered inference, Angelopoulos et al. 2023).
+at least 0, so that the order of labels stays; and a share of labels, `floor`, is wrong whatever the confidence says, as
+those of thin things that the splat does not show. Few numbers, because a few dozen objects know no more. Applied to
+labels without truth it tells how many of these are wrong: the confidence carries what is known over to places that are
+unlike those with truth (prediction-powered inference, Angelopoulos et al. 2023).
 """
 
 import numpy as np
@@ -22,10 +23,13 @@ _LARGEST_STEP = 1.0
 
 
 class Recalibration(Config):
-    """What a confidence is made into: the log odds of a wrong label become offset + slope times what they are."""
+    """What a confidence is made into: a share of the labels is wrong anyhow, and of the rest the log odds of a wrong
+    one become offset + slope times what they are.
+    """
 
     offset: float = Field(default=0.0, ge=-50, le=50, description="Added to the log odds; negative: surer than thought")
     slope: float = Field(default=1.0, ge=0, le=50, description="Of the log odds; 0: the confidence says nothing")
+    floor: float = Field(default=0.0, ge=0, lt=1, description="Share that is wrong whatever the confidence says")
 
 
 def log_odds_of_wrong(confidence: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
@@ -36,13 +40,13 @@ def log_odds_of_wrong(confidence: Float[np.ndarray, "*shape"]) -> Float[np.ndarr
 
 def recalibrated(confidence: Float[np.ndarray, "*shape"], by: Recalibration) -> Float[np.ndarray, "*shape"]:
     """The confidence, 0 to 1, that labels deserve whose stored confidence is this."""
-    return np.asarray(1 / (1 + np.exp(by.offset + by.slope * log_odds_of_wrong(confidence))))
+    return np.asarray((1 - by.floor) / (1 + np.exp(by.offset + by.slope * log_odds_of_wrong(confidence))))
 
 
 def fitted_recalibration(
     kept: Float[np.ndarray, "k 256"], wrong: Float[np.ndarray, "k 256"], weights: Float[np.ndarray, "k"]
 ) -> Recalibration:
-    """The likeliest one, by Newton's method. kept, wrong: labels of each object by confidence, 0 to 255."""
+    """The likeliest one without a floor, by Newton's method. kept, wrong: labels of each object by confidence."""
     labels, bad = (weights @ table for table in (kept, wrong))
     total = labels.sum()
     if total == 0:

@@ -8,7 +8,7 @@ from gs_stereo.config import Config
 class PlantConfig(Config):
     """How many objects are planted, and where."""
 
-    objects: int = Field(default=18, ge=4, le=200, description="Objects to plant; fewer where there is no room.")
+    objects: int = Field(default=32, ge=4, le=200, description="Objects to plant; fewer where there is no room.")
     extent_share: tuple[float, float] = Field(
         default=(0.03, 0.09),
         description="Smallest and largest radius of an object in its photo, as a share of the width.",

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.core.records import Record
+from gs_stereo.imaging.light import light_from_srgb, srgb_from_light
 from gs_stereo.worlds import shapes
 from gs_stereo.worlds.light.lamp import Light, Tiled, lamp_world
 from gs_stereo.worlds.mesh import Piece, moved
@@ -19,8 +20,8 @@ from gs_stereo.worlds.textures.tiles import BoxLayout, boxed, packed, texture_ba
 from gs_stereo.worlds.world import SurfaceClass, World
 
 ObjectKind = Literal["plain", "blank", "glossy", "thin"]
-KINDS: tuple[ObjectKind, ...] = ("plain", "thin", "plain", "blank", "plain", "glossy")
-"""The kinds in turn: half of the objects are plain, as most surfaces are."""
+KINDS: tuple[ObjectKind, ...] = ("plain", "thin", "plain", "blank", "plain", "thin", "plain", "glossy")
+"""The kinds in turn: half of the objects are plain, as most surfaces are; a splat shows a thin one or does not."""
 _SURFACE = {
     "plain": SurfaceClass.PLAIN,
     "blank": SurfaceClass.TEXTURELESS,
@@ -43,7 +44,7 @@ class PlantedObject(Record):
     """One object. centre: in the frame of the cameras. radius: of a ball about all of it, in scene units.
 
     line_width: thickness of the rods of a thin object, in scene units. turn: rows of its rotation. seed: of its shape
-    and texture.
+    and texture. brightness: of its texture, for what stands in the dark is dark.
     """
 
     kind: ObjectKind
@@ -52,6 +53,7 @@ class PlantedObject(Record):
     line_width: Annotated[float, Field(gt=0)]
     turn: tuple[Three, Three, Three]
     seed: int
+    brightness: Annotated[float, Field(gt=0)] = 1.0
 
 
 def shape_of(item: PlantedObject) -> Piece:
@@ -118,6 +120,12 @@ def _finish(item: PlantedObject, tile: int) -> Tiled:
 
 
 def _texture(item: PlantedObject, photos: Sequence[np.ndarray], seed: int) -> UInt8[np.ndarray, "s s 3"]:
+    """As bright as it is about the object."""
+    light = light_from_srgb(_pattern(item, photos, seed) / 255) * item.brightness
+    return np.rint(255 * srgb_from_light(np.clip(light, 0, 1))).astype(np.uint8)
+
+
+def _pattern(item: PlantedObject, photos: Sequence[np.ndarray], seed: int) -> UInt8[np.ndarray, "s s 3"]:
     """A piece of a photo, or a painted pattern in the colours of one; for a blank object its mean colour alone."""
     rng = np.random.default_rng(unit_seed(item.seed, "texture"))
     photo = photos[int(rng.integers(len(photos)))]

@@ -16,7 +16,7 @@ from gs_stereo.planting.plan import SeenView, place_objects, upwards
 from gs_stereo.planting.truth import truth_before
 from gs_stereo.types import DrawnObjects, StereoPair
 
-_FLYING = PlantConfig(extent_share=(0.02, 0.12), standing_share=0.3, max_gap=0.65, max_covered=0.4)
+_FLYING = PlantConfig(extent_share=(0.02, 0.12), standing_share=0.3, max_gap=0.65, max_covered=0.2)
 """Larger, and nearer to the eye than what measures a capture: up to three times the disparity of what is behind."""
 
 

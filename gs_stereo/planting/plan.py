@@ -3,18 +3,19 @@
 What is known of the real surfaces is the splat's depth at the photos, with its doubt. An object is a ball here.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from pydantic import Field
 
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.core.records import Record
 from gs_stereo.errors import StageError
 from gs_stereo.geometry.projection import project, unproject
+from gs_stereo.imaging.light import light_from_srgb
 from gs_stereo.planting.config import PlantConfig
 from gs_stereo.planting.objects import KINDS, ObjectKind, PlantedObject, Three
 from gs_stereo.types import Camera, DepthMaps
@@ -32,6 +33,10 @@ _TOUCHING_SHARE = {False: 0.1, True: 0.5}
 _LEAST_LINE_PX, _LARGEST_LINE_PX = 2.5, 7.0
 _BLANK_GROWTH = 2.0
 """Blank boards are so much larger than the rest: a small one is held by its outline, as blank walls are not."""
+_FILL: dict[ObjectKind, float] = {"plain": 0.55, "glossy": 0.55, "blank": 0.4, "thin": 0.17}
+"""How much of its ball's disk an object covers in a photo: means of 40 objects of each kind."""
+_BRIGHTNESS = (0.2, 1.0)
+"""Objects are so many times as bright as the texture that is cut out of a photo; no brighter, or they would glare."""
 _SURE_SPREAD = 0.05
 _SURE_ALPHA = 0.8
 
@@ -101,6 +106,27 @@ def place_objects(
     return placed
 
 
+def lit_as_around(
+    plan: AuditPlan, cameras: Mapping[str, Camera], photos: Mapping[str, UInt8[np.ndarray, "h w 3"]]
+) -> AuditPlan:
+    """The objects as bright as the photos are about them, compared with the whole of the photos."""
+    light = {name: light_from_srgb(photo / 255).mean(axis=-1) for name, photo in photos.items()}
+    usual = float(np.mean([photo.mean() for photo in light.values()]))
+    items = []
+    for item in plan.objects:
+        about = []
+        for name, photo in light.items():
+            camera = cameras[name]
+            image_xy, depth = project(camera, np.array(item.centre))
+            if depth > 0:
+                box = _box(camera, image_xy, float(camera.focal_px * item.radius / depth))
+                about.append(photo[box].ravel())
+        values = np.concatenate(about) if about else np.empty(0)
+        brightness = float(np.median(values)) / max(usual, 1e-4) if values.size else 1.0
+        items.append(replace(item, brightness=float(np.clip(brightness, *_BRIGHTNESS))))
+    return replace(plan, objects=tuple(items))
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Proposal:
     item: PlantedObject
@@ -136,7 +162,7 @@ def _propose(
 
 
 def _covered_shares(views: Sequence[SeenView], item: PlantedObject, stands: bool) -> Float[np.ndarray, "v"] | None:
-    """The share of each photo that the object's ball covers; None if it may not stand there."""
+    """About the share of each photo that the object covers; None if it may not stand there."""
     shares, seen = np.zeros(len(views)), 0
     centre = np.array(item.centre)
     for number, view in enumerate(views):
@@ -157,7 +183,7 @@ def _covered_shares(views: Sequence[SeenView], item: PlantedObject, stands: bool
         through = (behind > depth - item.radius) & (behind < depth + item.radius)
         if through.mean() > _TOUCHING_SHARE[stands]:
             return None
-        shares[number] = len(behind) / (camera.width * camera.height)
+        shares[number] = _FILL[item.kind] * float((behind > depth).sum()) / (camera.width * camera.height)
         whole = len(behind) > 0.5 * np.pi * radius_px**2
         seen += int(whole and float((behind > depth).mean()) >= _SEEN_SHARE)
     return shares if seen >= min(_LEAST_VIEWS, len(views)) else None
@@ -166,15 +192,18 @@ def _covered_shares(views: Sequence[SeenView], item: PlantedObject, stands: bool
 def _disk(view: SeenView, image_xy: np.ndarray, radius_px: float) -> Float[np.ndarray, "n"]:
     """The real depths within a circle of the photo, NaN where in doubt."""
     x, y = image_xy
-    camera = view.camera
+    box = _box(view.camera, image_xy, radius_px)
+    rows, columns = np.mgrid[box]
+    within = (columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= radius_px**2
+    return np.asarray(np.where(view.sure[box], view.depth[box], np.nan)[within])
+
+
+def _box(camera: Camera, image_xy: np.ndarray, radius_px: float) -> tuple[slice, slice]:
+    """The rows and columns of a photo that a circle touches; empty if there are none."""
+    x, y = image_xy
     left, right = max(int(x - radius_px), 0), min(int(x + radius_px) + 1, camera.width)
     top, bottom = max(int(y - radius_px), 0), min(int(y + radius_px) + 1, camera.height)
-    if left >= right or top >= bottom:
-        return np.empty(0)
-    rows, columns = np.mgrid[top:bottom, left:right]
-    within = (columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= radius_px**2
-    box = np.s_[top:bottom, left:right]
-    return np.where(view.sure[box], view.depth[box], np.nan)[within]
+    return slice(top, max(top, bottom)), slice(left, max(left, right))
 
 
 def _collides(item: PlantedObject, others: Sequence[PlantedObject]) -> bool:

@@ -104,13 +104,14 @@ class AuditStage(Stage):
         left_out = left_out_poses(read_model(source.path / MODEL_FOLDER))
         fit = read_manifest(context.published(splat_folder.FOLDER))
         held_out = None if fit is None else fit.metrics.get("held_out_psnr_db")
+        own = _confidences(context.published(dataset_folder(config.dataset)))
         report = AuditReport(
             dataset=config.dataset,
             objects=len(plan.objects),
             views=count,
-            own=scores.of_own_labels(_confidences(context.published(dataset_folder(config.dataset))), context.seed),
+            own=scores.of_own_labels(own, context.seed),
             regions=scores.compute(context.seed),
-            cuts=scores.cuts(),
+            cuts=scores.cuts(own),
             occlusion_f1=scores.occlusion_f1,
             mean_reprojection_error_px=summary.mean_reprojection_error_px,
             held_out_psnr_db=float(held_out) if isinstance(held_out, int | float) else None,

@@ -39,7 +39,7 @@ class PlantStage(Stage):
     """Publishes `images/`, `masks/` of photos that have some, cameras without points in `sparse/`, and `plan.json`."""
 
     name = "plant"
-    version = 1
+    version = 2
     config_type = PlantConfig
 
     def folder(self, config: PlantConfig) -> str:
@@ -55,7 +55,7 @@ class PlantStage(Stage):
         from gs_stereo.io.colmap import write_model
         from gs_stereo.io.reconstruction import load_sparse_scene, load_summary
         from gs_stereo.planting.photo import blank_share
-        from gs_stereo.planting.plan import PLAN_FILE, plan_objects
+        from gs_stereo.planting.plan import PLAN_FILE, lit_as_around, plan_objects
 
         source = context.published_folder(reconstruct.FOLDER)
         fit = context.published_folder(splat_folder.FOLDER)
@@ -63,8 +63,10 @@ class PlantStage(Stage):
         plan_path = context.work_dir / PLAN_FILE
         if not plan_path.is_file():
             renderer = splat_folder.load_renderer(fit.path, "auto")
-            blank = float(np.mean([blank_share(photo) for photo in _some_photos(source)]))
-            write_record(plan_path, plan_objects(_seen(cameras, renderer), config, blank, context.seed))
+            photos = _some_photos(source)
+            blank = float(np.mean([blank_share(photo) for photo in photos.values()]))
+            plan = plan_objects(_seen(cameras, renderer), config, blank, context.seed)
+            write_record(plan_path, lit_as_around(plan, {camera.name: camera for camera in cameras}, photos))
         files = load_summary(source.path).image_files
         units = {
             camera.name: PhotoUnit(
@@ -131,14 +133,14 @@ def _planted(plan: AuditPlan, source: PublishedFolder) -> World:
     """The objects of a plan, with textures from some photos of the capture."""
     from gs_stereo.planting.objects import planted_world
 
-    return planted_world(plan.objects, _some_photos(source), np.array(plan.up), plan.seed)
+    return planted_world(plan.objects, list(_some_photos(source).values()), np.array(plan.up), plan.seed)
 
 
-def _some_photos(source: PublishedFolder) -> list[UInt8[np.ndarray, "h w 3"]]:
+def _some_photos(source: PublishedFolder) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
     """Evenly chosen, so that memory does not grow with the capture."""
     photos = _photos(source)
     names = sorted(photos.names)
-    return [photos(name) for name in names[:: -(-len(names) // _TEXTURE_PHOTOS)]]
+    return {name: photos(name) for name in names[:: -(-len(names) // _TEXTURE_PHOTOS)]}
 
 
 def _photos(source: PublishedFolder) -> PhotosOfReconstruction:

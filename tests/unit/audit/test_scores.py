@@ -96,7 +96,7 @@ def test_the_table_says_what_is_not_measured() -> None:
         views=1,
         own=scores.of_own_labels(np.zeros(256), seed=0),
         regions=scores.compute(seed=0),
-        cuts=scores.cuts(),
+        cuts=scores.cuts(np.zeros(256)),
         occlusion_f1=float("nan"),
         mean_reprojection_error_px=None,
         held_out_psnr_db=None,
