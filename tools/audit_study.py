@@ -141,9 +141,7 @@ def study(capture: Capture, seed: int, work: Path, arguments: argparse.Namespace
     if not audited.is_dir():
         shutil.copytree(own, audited, copy_function=os.link)
     took, before = audited / "audit_cpu_s.txt", cpu_s()
-    earlier = (
-        float(took.read_text()) if took.is_file() else 0.0
-    )  # interrupted, or scored anew
+    earlier = float(took.read_text()) if took.is_file() else 0.0  # interrupted, or scored anew
     options = () if arguments.objects is None else ("--objects", arguments.objects)
     failure = gsstereo("audit", scene, "--out", audited, "--seed", seed, "--quiet", *options)
     outcome = replace(outcome, audit_cpu_s=earlier + cpu_s() - before)

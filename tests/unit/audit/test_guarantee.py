@@ -63,3 +63,15 @@ def test_a_promise_is_broken_in_one_of_twenty_draws_at_most() -> None:
         cut = confidence_cut(counts, np.ones(25), EQUAL, 0.01)
         broken += cut.min_confidence is not None and cut.min_confidence <= 200 / 255  # 1.2 % of all are wrong
     assert broken <= 0.06 * 400
+
+
+def test_a_promise_is_about_the_capture_s_own_labels() -> None:
+    """On objects half of the labels are of a confidence that the capture hardly has, and wrong in 4 % of the cases."""
+    counts = counts_of(40, {250: 0.001, 200: 0.04})
+    own = np.zeros(LEVELS)
+    own[250], own[200] = 95, 5
+    alike, as_own = (confidence_cut(counts, np.ones(40), labels, 0.01) for labels in (EQUAL, own))
+    assert alike.min_confidence is not None
+    assert alike.min_confidence > 200 / 255
+    assert as_own.min_confidence == 0.0
+    assert as_own.coverage == pytest.approx(0.8)

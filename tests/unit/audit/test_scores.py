@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gs_stereo.audit.scores import AuditReport, PlantedScores, RegionScores
+from gs_stereo.audit.scores import AuditReport, OwnLabels, PlantedScores, RegionScores
 from gs_stereo.planting.objects import ObjectKind
 from gs_stereo.planting.truth import NO_OBJECT, PlantedTruth
 from gs_stereo.types import LabelFlag
@@ -127,3 +127,27 @@ def test_own_labels_are_judged_by_what_their_confidence_means_on_objects() -> No
     assert found.bad_1.low <= found.bad_1.value <= found.bad_1.high
     assert found.promised_bad_1 == pytest.approx(0.26, abs=0.01)
     assert scores.of_own_labels(own, seed=0) == found
+
+
+def test_what_thin_and_small_things_say_is_kept_apart_from_what_confidence_means() -> None:
+    """All labels of the thin object are wrong: it says nothing of the others, but some labels are wrong anyhow."""
+    truth = truth_of_columns()
+    confidence, flags = np.full(truth.owner.shape, 250, np.uint8), np.zeros(truth.owner.shape, np.uint16)
+    own = np.zeros(256)
+    own[250] = 1000.0
+
+    def found(wrong: int | None, owner: np.ndarray = truth.owner) -> OwnLabels:
+        scores = PlantedScores(KINDS, blank_share=0.25)
+        disparity = np.where(owner == wrong, 20.0, truth.disparity)
+        scores.update(replace(truth, owner=owner), disparity, confidence, flags)
+        return scores.of_own_labels(own, seed=0)
+
+    right, thin_wrong, body_wrong = found(None), found(3), found(2)
+    assert thin_wrong.floor > 4 * right.floor > 0
+    assert (thin_wrong.offset, thin_wrong.slope) == (right.offset, right.slope)
+    assert thin_wrong.bad_1.value < 0.02 < 0.2 < body_wrong.bad_1.value
+    small = truth.owner.copy()
+    small[1:, 20:30] = small[:1, 20:30] = NO_OBJECT
+    small[0, 20] = 2  # one pixel of a thousand
+    assert found(2, small).floor > right.floor
+    assert found(2, small).bad_1.value < 0.02

@@ -56,3 +56,11 @@ def test_weights_count_as_so_many_labels() -> None:
     kept, wrong = (np.concatenate(pair) for pair in zip(first, second, strict=True))
     found = fitted_recalibration(kept, wrong, np.array([1.0, 0.0]))
     assert found.offset == pytest.approx(-2, abs=0.05)
+
+
+def test_labels_that_are_wrong_anyhow_add_to_the_others() -> None:
+    by = Recalibration(offset=-1.0, slope=1.2)
+    with_floor = by.model_copy(update={"floor": 0.1})
+    own = np.ones(256)
+    assert share_wrong(with_floor, own) == pytest.approx(0.1 + 0.9 * share_wrong(by, own))
+    assert recalibrated(LEVEL, with_floor).max() <= 0.9

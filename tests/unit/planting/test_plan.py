@@ -11,7 +11,7 @@ from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.geometry.projection import project
 from gs_stereo.planting.config import PlantConfig
 from gs_stereo.planting.objects import planted_world
-from gs_stereo.planting.plan import SeenView, plan_objects
+from gs_stereo.planting.plan import SeenView, lit_as_around, plan_objects
 from gs_stereo.worlds.cameras import camera_rays
 from tests.builders import camera_at
 
@@ -66,3 +66,22 @@ def test_where_nothing_sure_is_known_there_is_no_room() -> None:
     doubted = [replace(view, sure=np.zeros_like(view.sure)) for view in walls()]
     with pytest.raises(StageError, match="no room"):
         plan_objects(doubted, PlantConfig(objects=4), blank_share=0.0, seed=0)
+
+
+def test_objects_in_the_dark_are_dark_and_none_glares() -> None:
+    views = walls()
+    plan = plan_objects(views, PlantConfig(objects=12), blank_share=0.0, seed=3)
+    cameras = {view.camera.name: view.camera for view in views}
+    half_dark = np.full((90, 120, 3), 200, np.uint8)
+    half_dark[:, :60] = 40
+    lit = lit_as_around(plan, cameras, dict.fromkeys(cameras, half_dark))
+    assert {item.brightness for item in lit.objects} >= {0.2, 1.0}
+    places = {item.brightness: project(views[2].camera, np.array(item.centre))[0][0] for item in lit.objects}
+    assert places[0.2] < 60 < places[1.0]
+    photo = np.full((90, 120, 3), 200, np.uint8)
+    dark, bright = (
+        planted_world([replace(plan.objects[0], brightness=value)], [photo], np.array(plan.up), plan.seed)
+        for value in (0.2, 1.0)
+    )
+    texels = [world.light.tiles.texels.astype(float).mean() for world in (dark, bright)]
+    assert texels[0] < 0.9 * texels[1]
