@@ -143,11 +143,11 @@ def test_what_thin_and_small_things_say_is_kept_apart_from_what_confidence_means
         return scores.of_own_labels(own, seed=0)
 
     right, thin_wrong, body_wrong = found(None), found(3), found(2)
-    assert thin_wrong.floor > 4 * right.floor > 0
-    assert (thin_wrong.offset, thin_wrong.slope) == (right.offset, right.slope)
+    assert thin_wrong.recalibration.floor > 4 * right.recalibration.floor > 0
+    assert thin_wrong.recalibration.model_copy(update={"floor": right.recalibration.floor}) == right.recalibration
     assert thin_wrong.bad_1.value < 0.02 < 0.2 < body_wrong.bad_1.value
     small = truth.owner.copy()
     small[1:, 20:30] = small[:1, 20:30] = NO_OBJECT
     small[0, 20] = 2  # one pixel of a thousand
-    assert found(2, small).floor > right.floor
+    assert found(2, small).recalibration.floor > right.recalibration.floor
     assert found(2, small).bad_1.value < 0.02
