@@ -12,9 +12,11 @@ from gs_stereo.cli.options import Common, shared_options
 from gs_stereo.cli.run_verbs import RecipeOption
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gs_stereo.executors.fleet import FleetSettings
     from gs_stereo.executors.pool import Pool
-    from gs_stereo.pipeline.cell import Cell, StageReport
+    from gs_stereo.pipeline.cell import Cell, Executor, StageReport
     from gs_stereo.pipeline.jobs import JobList
 
 JobsArgument = Annotated[Path, typer.Argument(help="Job list that `gsstereo fleet plan` printed.", show_default=False)]
@@ -105,6 +107,7 @@ def run(
     """
     from gs_stereo.errors import ConfigError, StageError
     from gs_stereo.executors.fleet import FleetSettings, run_one
+    from gs_stereo.executors.pool import LocalPool
     from gs_stereo.pipeline.jobs import read_jobs
 
     settings = FleetSettings(
@@ -115,11 +118,12 @@ def run(
         retry=retry,
     )
     job_list = read_jobs(jobs)
-    task = partial(_run_cell, workers=common.workers)
     if index is None:
         if stage is not None:
             raise ConfigError("--stage says which stage --index counts in; give --index too.")
-        aside = _drive(job_list, _pool(executor, address, at_once), task, settings, common)
+        pool = _pool(executor, address, at_once)
+        task = partial(_run_cell, workers=common.workers, units_on=pool.executor)
+        aside = _drive(job_list, pool, task, settings, common)
         if aside:
             raise StageError(
                 f"{aside} of {len(job_list.scenes)} scenes are set aside; see `gsstereo fleet status {jobs}`, "
@@ -127,6 +131,7 @@ def run(
             )
         return
     number = _cell_number(job_list, index, stage)
+    task = partial(_run_cell, workers=common.workers, units_on=LocalPool.executor)
     print(f"{run_one(job_list, number, task, settings).state}: cell {number} of {job_list.cell_count}")
 
 
@@ -142,13 +147,12 @@ def _cell_number(jobs: JobList, index: int, stage: str | None) -> int:
     return index if stage is None else names.index(stage) * len(jobs.scenes) + index
 
 
-def _run_cell(cell: Cell, workers: int | None) -> StageReport:
+def _run_cell(cell: Cell, workers: int | None, units_on: Callable[[Cell, int | None], Executor]) -> StageReport:
     """Bring one local cell up to date; runs wherever the executor has its processes."""
-    from gs_stereo.executors.local import LocalExecutor
     from gs_stereo.pipeline.graph import run_cell
     from gs_stereo.stages.registry import STAGES
 
-    return run_cell(cell, LocalExecutor(workers), stages=STAGES)
+    return run_cell(cell, units_on(cell, workers), stages=STAGES)
 
 
 def _pool(executor: str, address: str | None, at_once: int | None) -> Pool:

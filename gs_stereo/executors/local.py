@@ -2,9 +2,10 @@
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from gs_stereo.core.channel import end_when_closed
 from gs_stereo.core.cores import cores, shared_by
@@ -53,14 +54,46 @@ class LocalExecutor:
         if count <= 1:
             yield from map(function, units)
             return
-        # Processes are spawned: a fork would copy a process in which OpenMP and CUDA threads already run.
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(max_workers=count, mp_context=context, initializer=_start_worker)
+        with processes(count) as pool:
+            yield from pool.map(function, units)
+
+
+class _ThisProcess(futures.Executor):
+    """Does at once, in this process, what it is given."""
+
+    def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> "futures.Future[R]":
+        future = futures.Future[R]()
         try:
-            with shared_by(count):
-                results = pool.map(function, units)
-            yield from results
-        except BrokenProcessPool as error:
-            raise StageError("A worker process died, maybe for lack of memory; run again with --workers 1.") from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def processes(count: int) -> Iterator[futures.Executor]:
+    """A pool of so many processes that share the cores; of one, it is this process. StageError if one dies."""
+    if count == 1:
+        yield _ThisProcess()
+        return
+    # Processes are spawned: a fork would copy a process in which OpenMP and CUDA threads already run.
+    context = multiprocessing.get_context("spawn")
+    pool = _Pool(count, mp_context=context, initializer=_start_worker)
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise StageError("A worker process died, maybe for lack of memory; run again with --workers 1.") from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Pool(futures.ProcessPoolExecutor):
+    """Starts its processes, which it does when it is given work, as sharers of the cores."""
+
+    def __init__(self, count: int, **kwargs: Any) -> None:
+        super().__init__(max_workers=count, **kwargs)
+        self._count = count
+
+    def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> "futures.Future[R]":
+        with shared_by(self._count):
+            return super().submit(function, *args, **kwargs)

@@ -10,7 +10,8 @@ from gs_stereo.core.channel import end_when_closed
 from gs_stereo.core.cores import shared_by
 from gs_stereo.core.memory import reuse_freed_memory
 from gs_stereo.errors import GsStereoError
-from gs_stereo.pipeline.cell import Resources
+from gs_stereo.executors.local import LocalExecutor
+from gs_stereo.pipeline.cell import Cell, Executor, Resources
 
 R = TypeVar("R")
 
@@ -23,6 +24,11 @@ class Pool(Protocol):
     """Where tasks run. A task is a picklable function without arguments; a ticket stands for one that was given."""
 
     slots: int
+
+    @staticmethod
+    def executor(cell: Cell, workers: int | None) -> Executor:
+        """For the units of a cell, in the process that does it; with at most so many processes there."""
+        ...
 
     def submit(self, task: Callable[[], Any], resources: Resources, near: str, *, elsewhere: bool = False) -> Any:
         """Start a task and return its ticket; at most `slots` at once.
@@ -59,6 +65,10 @@ class LocalPool:
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self._idle: list[_Worker] = []
+
+    @staticmethod
+    def executor(cell: Cell, workers: int | None) -> LocalExecutor:
+        return LocalExecutor(workers)
 
     def submit(self, task: Callable[[], Any], resources: Resources, near: str, *, elsewhere: bool = False) -> _Worker:
         alive = [worker for worker in self._idle if worker.process.is_alive()]

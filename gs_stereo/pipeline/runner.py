@@ -168,6 +168,7 @@ def _make(run: Run, executor: Executor, work_dir: Path, parts: FingerprintParts)
         raise StageError(str(error)) from error
     seconds, peak_bytes = time.monotonic() - started, peak.bytes()
     shutil.rmtree(work_dir / UNITS_FOLDER, ignore_errors=True)
+    remove_leftovers(work_dir)  # of units that died elsewhere and were done again
     return Manifest(
         stage=parts.stage,
         fingerprint=parts.fingerprint,

@@ -52,6 +52,35 @@ nodes = [cluster.add_node(**node, env_vars=home) for home in homes]
 settings = FleetSettings(cache="~/cache", tries=2, backoff_s=0.1)
 drive(RayPool(None, cluster.address))
 """
+UNITS_SPREAD = """
+import threading, time
+from functools import partial
+from toy_stages import SpreadConfig, steps_of
+from gs_stereo.io.remote import Place
+from gs_stereo.pipeline.claims import read_claim
+from gs_stereo.pipeline.jobs import plan_jobs
+cluster = Cluster(initialize_head=True, head_node_args={**node, "num_cpus": 0})
+nodes = {each.all_processes["raylet"][0].process.pid: each for each in [cluster.add_node(**node) for _ in range(3)]}
+[room] = rooms
+plan = lambda rooms: plan_jobs(steps_of(("spread", SpreadConfig(units=20))), rooms, output=None, seed=0)
+begun = lambda: [int(path.name.split("-")[1]) for path in Path(room, "gsstereo/begun").glob("unit_*")]
+
+def kill_a_helper():
+    while len(begun()) < 6:
+        time.sleep(0.05)
+    claim = read_claim(Place(f"{room}/gsstereo"), "spread")
+    home = int(Path(f"/proc/{claim.pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    lost = next(parent for parent in reversed(begun()) if parent != home)
+    cluster.remove_node(nodes[lost], allow_graceful=False)
+
+killer = threading.Thread(target=kill_a_helper)
+killer.start()
+pool = RayPool(None, cluster.address)
+run_toy_cell = partial(run_toy_cell, units_on=pool.executor)
+drive(pool)
+killer.join(timeout=1)
+assert len(set(begun())) == 3
+"""
 THIS_MACHINE = "drive(RayPool(2, None))"
 
 
@@ -113,3 +142,13 @@ def test_a_full_disk_of_one_node_is_no_loss(rooms: list[Path], small_disk: None,
 def test_ray_is_started_where_no_cluster_is_named(rooms: list[Path], tmp_path: Path) -> None:
     counts, _ = run(THIS_MACHINE, tmp_path / "cache", [str(room) for room in rooms[:2]])
     assert counts == {"done": 4}
+
+
+def test_units_of_a_cell_use_idle_nodes_which_may_die(rooms: list[Path], tmp_path: Path) -> None:
+    counts, reasons = run(UNITS_SPREAD, tmp_path / "cache", [str(rooms[0])])
+    assert (counts, reasons) == ({"done": 1}, [])
+    output = rooms[0] / "gsstereo"
+    made = sorted(path for path in (output / "spread").rglob("*") if path.name != "manifest.json")
+    assert [path.name for path in made] == [path.read_text() for path in made] == [f"unit_{n:02d}.txt" for n in range(20)]
+    assert len(list((output / "begun").iterdir())) > 20  # one was begun again
+    assert not list(output.glob("*.tmp-*"))

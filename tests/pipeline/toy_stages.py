@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 from gs_stereo.config import Config
 from gs_stereo.core.atomic import write_text
 from gs_stereo.executors.local import LocalExecutor
-from gs_stereo.pipeline.cell import Cell, Resources, StageReport
+from gs_stereo.pipeline.cell import Cell, Executor, Resources, StageReport
 from gs_stereo.pipeline.graph import CellStatus, assess_cells, run_cell, unfold
 from gs_stereo.pipeline.recipe import Step
 from gs_stereo.pipeline.runner import Run, execute
@@ -82,6 +84,40 @@ class SumStage:
         return StageOutcome(metrics={"count": count})
 
 
+class SpreadConfig(Config):
+    units: int = 12
+    seconds: float = 0.5
+
+
+def toy_unit(unit: tuple[Path, float, Path]) -> list[Path]:
+    """Write a file, slowly. Who begins it is left in the folder: the parent of a process of Ray is that of its node."""
+    path, seconds, begun = unit
+    (begun / f"{path.stem}-{os.getppid()}").touch()
+    time.sleep(seconds)
+    write_text(path, path.name)
+    return [path]
+
+
+class SpreadStage(SumStage):
+    """Many units of equal length."""
+
+    name = "spread"
+    config_type = SpreadConfig
+
+    def folder(self, config: Config) -> str:
+        return "spread"
+
+    def inputs(self, paths: ScenePaths, config: Config) -> StageInputs:
+        return StageInputs(external={"input.txt": paths.scene / "input.txt"})
+
+    def run(self, context: StageContext, config: Any) -> StageOutcome:
+        begun = context.paths.output / "begun"
+        begun.mkdir(exist_ok=True)
+        files = [context.work_dir / f"unit_{number:02d}.txt" for number in range(config.units)]
+        units = {path.stem: (path, config.seconds, begun) for path in files}
+        return StageOutcome(metrics={"units": len(list(context.finished("units", toy_unit, units, noun="unit")))})
+
+
 class FullDiskStage(SumStage):
     """Meets a full disk."""
 
@@ -99,7 +135,7 @@ class FullDiskStage(SumStage):
         return StageOutcome()
 
 
-def run_toy_cell(cell: Cell) -> StageReport:
+def run_toy_cell(cell: Cell, units_on: Callable[[Cell, int], Executor] | None = None) -> StageReport:
     """Bring one cell up to date, as a worker of a fleet does. The scene may say what goes wrong.
 
     `hang_once`, `die_once`: a file in the scene that is removed first, so that the next try goes well.
@@ -108,7 +144,7 @@ def run_toy_cell(cell: Cell) -> StageReport:
         if (mark := Path(cell.scene) / name).exists():
             mark.unlink()
             act()
-    return run_cell(cell, LocalExecutor(1), stages=TOY_STAGES)
+    return run_cell(cell, units_on(cell, 1) if units_on else LocalExecutor(1), stages=TOY_STAGES)
 
 
 def run(stage: Stage, config: Config, scene: Path, *, seed: int = 0, force: bool = False) -> StageReport:
@@ -117,7 +153,10 @@ def run(stage: Stage, config: Config, scene: Path, *, seed: int = 0, force: bool
     return execute(work, LocalExecutor(1), force=force)
 
 
-TOY_STAGES = Stages(kind="stage", builtin={"count": "toy_stages:CountStage", "sum": "toy_stages:SumStage"})
+TOY_STAGES = Stages(
+    kind="stage",
+    builtin={"count": "toy_stages:CountStage", "sum": "toy_stages:SumStage", "spread": "toy_stages:SpreadStage"},
+)
 
 
 def steps_of(*runs: tuple[str, Config], stages: Stages = TOY_STAGES) -> list[Step]:
