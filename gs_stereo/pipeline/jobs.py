@@ -15,7 +15,7 @@ from pydantic import Field
 from gs_stereo.config import canonical_json
 from gs_stereo.core.hashing import sha256_text
 from gs_stereo.core.records import JsonObject, Record, json_text, read_record, record_from_json
-from gs_stereo.errors import GsStereoError, InputError
+from gs_stereo.errors import ConfigError, GsStereoError, InputError
 from gs_stereo.imaging.images import VIDEO_SUFFIXES
 from gs_stereo.io.remote import FileStamp, Place, digest_of
 from gs_stereo.pipeline.cell import Cell, Resources
@@ -108,8 +108,11 @@ def plan_jobs(steps: Sequence[Step], scenes: Iterable[str], *, output: str | Non
     """The job list of a recipe over folders and URLs. What is no scene, or has the name of another, is left out.
 
     output: a folder or URL for all results, `OUTPUT/captures/NAME`; by default they lie in each scene. InputError
-    if there is no scene at all.
+    if there is no scene at all, ConfigError if two steps have one folder.
     """
+    folders = [step.folder for step in steps]
+    if twice := [folder for folder in folders if folders.count(folder) > 1]:
+        raise ConfigError(f"The recipe makes {twice[0]} twice; leave one out, or give its result another name.")
     found, refused = dict[str, JobScene](), dict[str, str]()
     for text in dict.fromkeys(scenes):
         try:

@@ -129,6 +129,15 @@ def test_a_plan_names_what_is_no_scene_and_refuses_two_of_one_name(rooms: list[P
         plan([tmp_path / "nowhere"])
 
 
+def test_a_plan_refuses_two_results_in_one_folder(recipe: Path, rooms: list[Path]) -> None:
+    recipe.write_text("stages: [{stage: count}, {stage: sum}, {stage: sum}]\n")
+    result = gsstereo("plan", "--config", recipe, *rooms)
+    assert (result.exit_code, result.stderr) == (
+        ConfigError.exit_code,
+        "gsstereo: The recipe makes sum twice; leave one out, or give its result another name.\n",
+    )
+
+
 def test_results_can_lie_elsewhere(rooms: list[Path], settings: FleetSettings, tmp_path: Path) -> None:
     drive(plan(rooms, output=str(tmp_path / "out")).jobs, settings)
     assert not (rooms[0] / "gsstereo").exists()

@@ -53,7 +53,7 @@ settings = FleetSettings(cache="~/cache", tries=2, backoff_s=0.1)
 drive(RayPool(None, cluster.address))
 """
 UNITS_SPREAD = """
-import threading, time
+import os, signal, threading, time
 from functools import partial
 from toy_stages import SpreadConfig, steps_of
 from gs_stereo.io.remote import Place
@@ -63,15 +63,20 @@ cluster = Cluster(initialize_head=True, head_node_args={**node, "num_cpus": 0})
 nodes = {each.all_processes["raylet"][0].process.pid: each for each in [cluster.add_node(**node) for _ in range(3)]}
 [room] = rooms
 plan = lambda rooms: plan_jobs(steps_of(("spread", SpreadConfig(units=20))), rooms, output=None, seed=0)
-begun = lambda: [int(path.name.split("-")[1]) for path in Path(room, "gsstereo/begun").glob("unit_*")]
+output = Path(room, "gsstereo")
+begun = lambda: [path.name.split("-") for path in output.glob("begun/*")]
 
 def kill_a_helper():
-    while len(begun()) < 6:
-        time.sleep(0.05)
-    claim = read_claim(Place(f"{room}/gsstereo"), "spread")
-    home = int(Path(f"/proc/{claim.pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    lost = next(parent for parent in reversed(begun()) if parent != home)
-    cluster.remove_node(nodes[lost], allow_graceful=False)
+    # The machine of a unit that has begun elsewhere and is not done yet.
+    lost = []
+    while not lost:
+        time.sleep(0.1)
+        if (claim := read_claim(Place(str(output)), "spread")) is None or len(begun()) < 6:
+            continue
+        done = {path.stem for path in output.glob("spread.tmp-*/unit_*")}
+        lost = [(int(node), int(pid)) for unit, node, pid in begun() if int(pid) != claim.pid and unit not in done]
+    os.kill(lost[0][1], signal.SIGKILL)
+    cluster.remove_node(nodes[lost[0][0]], allow_graceful=False)
 
 killer = threading.Thread(target=kill_a_helper)
 killer.start()
@@ -79,7 +84,7 @@ pool = RayPool(None, cluster.address)
 run_toy_cell = partial(run_toy_cell, units_on=pool.executor)
 drive(pool)
 killer.join(timeout=1)
-assert len(set(begun())) == 3
+assert len({node for _, node, _ in begun()}) == 3
 """
 THIS_MACHINE = "drive(RayPool(2, None))"
 
@@ -149,6 +154,8 @@ def test_units_of_a_cell_use_idle_nodes_which_may_die(rooms: list[Path], tmp_pat
     assert (counts, reasons) == ({"done": 1}, [])
     output = rooms[0] / "gsstereo"
     made = sorted(path for path in (output / "spread").rglob("*") if path.name != "manifest.json")
-    assert [path.name for path in made] == [path.read_text() for path in made] == [f"unit_{n:02d}.txt" for n in range(20)]
+    assert (
+        [path.name for path in made] == [path.read_text() for path in made] == [f"unit_{n:02d}.txt" for n in range(20)]
+    )
     assert len(list((output / "begun").iterdir())) > 20  # one was begun again
     assert not list(output.glob("*.tmp-*"))

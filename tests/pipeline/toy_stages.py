@@ -90,9 +90,9 @@ class SpreadConfig(Config):
 
 
 def toy_unit(unit: tuple[Path, float, Path]) -> list[Path]:
-    """Write a file, slowly. Who begins it is left in the folder: the parent of a process of Ray is that of its node."""
+    """Write a file, slowly. `begun` tells which process has begun it, of which parent: Ray has one of those a node."""
     path, seconds, begun = unit
-    (begun / f"{path.stem}-{os.getppid()}").touch()
+    (begun / f"{path.stem}-{os.getppid()}-{os.getpid()}").touch()
     time.sleep(seconds)
     write_text(path, path.name)
     return [path]
