@@ -25,6 +25,7 @@ from gs_stereo.splat.init import initial_gaussians, scene_extent
 from gs_stereo.splat.photos import CheckedPhotos, TrainingViews, blur_weights, split_names
 from gs_stereo.splat.quality import FitRecord
 from gs_stereo.splat.raster.protocol import RASTERIZERS, Rasterizer, RenderSettings
+from gs_stereo.splat.sh import coefficient_count
 from gs_stereo.splat.trainer import Trainer
 from gs_stereo.splat.training_state import TrainingState
 from gs_stereo.splat.transients import TransientSearch, resized_mask
@@ -114,6 +115,7 @@ def fit_gaussians(
     if checkpoint is not None and checkpoint.exists():
         state = load_checkpoint(checkpoint, run_id, rasterizer.device)
     _run(trainer, state, checkpoint, run_id, progress)
+    state.widen_sh(coefficient_count(config.sh_degree))
 
     gaussians = state.gaussians()
     gaussians = gaussians.select(gaussians.opacities >= _LEAST_VISIBLE_OPACITY)  # the others are never drawn

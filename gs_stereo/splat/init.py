@@ -19,7 +19,7 @@ from gs_stereo.geometry.pixels import pixel_index
 from gs_stereo.geometry.projection import project_seen, unproject
 from gs_stereo.mvs.first_depth import FirstDepth
 from gs_stereo.splat.config import FitConfig
-from gs_stereo.splat.sh import coefficient_count, dc_from_rgb
+from gs_stereo.splat.sh import dc_from_rgb
 from gs_stereo.types import SparseScene
 from gs_stereo.types.gaussians import Gaussians
 from gs_stereo.types.photo_source import PhotoSource, mask_of
@@ -64,18 +64,16 @@ def initial_gaussians(
 
 
 def gaussians_at(xyz_in_world: Float[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"], config: FitConfig) -> Gaussians:
-    """Round Gaussians of one opacity, as large as the mean distance to their neighbours."""
+    """Round Gaussians of one opacity and one colour from every side, as large as the mean distance to neighbours."""
     count = len(xyz_in_world)
     scale = config.init.scale_factor * neighbour_distance(xyz_in_world)
-    sh = torch.zeros(count, coefficient_count(config.sh_degree), 3)
-    sh[:, 0] = dc_from_rgb(torch.from_numpy(rgb.astype(np.float32) / 255))
     opacity = config.init.opacity
     return Gaussians(
         means=torch.from_numpy(xyz_in_world.astype(np.float32)),
         quats_wxyz=torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(count, 1),
         log_scales=torch.from_numpy(np.log(scale).astype(np.float32))[:, None].repeat(1, 3),
         opacity_logits=torch.full((count,), math.log(opacity / (1 - opacity))),
-        sh=sh,
+        sh=dc_from_rgb(torch.from_numpy(rgb.astype(np.float32) / 255))[:, None],
     )
 
 

@@ -7,9 +7,10 @@ correction; here it stays, so that an all-true mask equals no mask).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
@@ -40,7 +41,7 @@ def adam_step(
     parameters: Mapping[str, torch.Tensor],
     gradients: Mapping[str, torch.Tensor],
     state: AdamState,
-    learning_rates: Mapping[str, float],
+    learning_rates: Mapping[str, float | Sequence[float]],
     visible: Bool[torch.Tensor, "n"] | None = None,
     *,
     betas: tuple[float, float] = (0.9, 0.999),
@@ -48,8 +49,8 @@ def adam_step(
 ) -> None:
     """Change every parameter and the state in place.
 
-    All mappings have the keys of `parameters`; a gradient has its parameter's shape. visible: rows (first dimension)
-    to update, None = all.
+    All mappings have the keys of `parameters`; a gradient has its parameter's shape. learning_rates: one of the whole
+    tensor, or one for each index of its second dimension. visible: rows (first dimension) to update, None = all.
     Raises InputError if a gradient or a learning rate is missing.
     """
     missing = [name for name in parameters if name not in gradients or name not in learning_rates]
@@ -90,7 +91,9 @@ def _engine_can_take(tensor: torch.Tensor) -> bool:
 
 
 def _update_native(
-    tensors: list[tuple[list[torch.Tensor], float]], rule: _Rule, visible: Bool[torch.Tensor, "n"] | None
+    tensors: list[tuple[list[torch.Tensor], float | Sequence[float]]],
+    rule: _Rule,
+    visible: Bool[torch.Tensor, "n"] | None,
 ) -> None:
     """The update by the CPU engine, all tensors in one call."""
     entries = []
@@ -98,7 +101,9 @@ def _update_native(
         rows, row = len(group[0]), group[0].numel() // max(len(group[0]), 1)
         p, g, m, v = (tensor.detach().view(rows, row) for tensor in group)
         entry = {"parameter": p, "first": m, "second": v, "gradient": g}
-        entries.append(ENGINE.struct("AdamTensor", rows=rows, row=row, **entry, step_size=rate * rule.step_scale))
+        sizes = np.atleast_1d(np.float32(rule.step_scale * np.asarray(rate)))
+        entry["step_sizes"] = sizes.repeat(row // len(sizes))
+        entries.append(ENGINE.struct("AdamTensor", rows=rows, row=row, **entry))
     step = ENGINE.struct(
         "Adam", count=len(entries), threads=torch.get_num_threads(), tensors=entries,
         beta1=rule.betas[0], beta2=rule.betas[1], eps=rule.eps, root_scale=rule.root_scale,
@@ -108,7 +113,10 @@ def _update_native(
 
 
 def _update_torch(
-    tensors: list[Float[torch.Tensor, "n ..."]], rate: float, rule: _Rule, visible: Bool[torch.Tensor, "n"] | None
+    tensors: list[Float[torch.Tensor, "n ..."]],
+    rate: float | Sequence[float],
+    rule: _Rule,
+    visible: Bool[torch.Tensor, "n"] | None,
 ) -> None:
     """The update in plain torch, for any device: parameter, gradient, first, second; all but the gradient in place."""
     parameter, gradient, first, second = tensors
@@ -118,4 +126,7 @@ def _update_torch(
     v = second[rows] * rule.betas[1] + (1 - rule.betas[1]) * g.square()
     first[rows] = m
     second[rows] = v
-    parameter[rows] -= rate * rule.step_scale * m / (v.sqrt() * rule.root_scale + rule.eps)
+    step_size = torch.as_tensor(rate, dtype=parameter.dtype, device=parameter.device) * rule.step_scale
+    if step_size.ndim:
+        step_size = step_size.reshape(-1, *[1] * (parameter.ndim - 2))
+    parameter[rows] -= step_size * m / (v.sqrt() * rule.root_scale + rule.eps)

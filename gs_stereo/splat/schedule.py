@@ -1,7 +1,7 @@
 """When things happen in a fit: pure functions of the iteration, so that a resumed run repeats them exactly."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -18,16 +18,17 @@ def means_rate(config: FitConfig, iteration: int) -> float:
     return math.exp((1 - share) * math.log(config.rates.means) + share * math.log(config.rates.means_final))
 
 
-def learning_rates(config: FitConfig, iteration: int, extent: float) -> Mapping[str, float]:
-    """The learning rate of each parameter, by its name in the training state."""
+def learning_rates(
+    config: FitConfig, iteration: int, extent: float, sh_count: int
+) -> Mapping[str, float | Sequence[float]]:
+    """The learning rate of each parameter, by its name in the training state; of sh one a coefficient."""
     rates = config.rates
     return {
         "means": means_rate(config, iteration) * extent,
         "quats_wxyz": rates.quats_wxyz,
         "log_scales": rates.log_scales,
         "opacity_logits": rates.opacity_logits,
-        "sh_dc": rates.sh_dc,
-        "sh_rest": rates.sh_rest,
+        "sh": (rates.sh_dc, *[rates.sh_rest] * (sh_count - 1)),
     }
 
 

@@ -17,10 +17,12 @@ from gs_stereo.splat.optimizer import adam_step
 from gs_stereo.splat.photos import TrainingViews
 from gs_stereo.splat.quality import FitRecord
 from gs_stereo.splat.raster.protocol import Rasterizer, RenderExtras, RenderSettings, ScreenGradients
+from gs_stereo.splat.sh import coefficient_count
 from gs_stereo.splat.strategies import make_strategy
 from gs_stereo.splat.strategy import StrategyContext
-from gs_stereo.splat.training_state import TrainingState, join
+from gs_stereo.splat.training_state import TrainingState
 from gs_stereo.splat.transients import TransientSearch
+from gs_stereo.types.gaussians import Gaussians
 
 _RECORDS = 200
 
@@ -54,9 +56,10 @@ class Trainer:
             view = view.without(transient)
         sink = ScreenGradients() if strategy.wants_screen_gradients(iteration) else None
 
+        state.widen_sh(coefficient_count(schedule.sh_degree(self.config, iteration)))
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in state.parameters.items()}
-        gaussians = join(leaves)
-        settings = replace(self.settings, sh_degree=schedule.sh_degree(self.config, iteration))
+        gaussians = Gaussians(**leaves)
+        settings = replace(self.settings, median_depth=False)  # of the objective's images, that is not one
         output = self.rasterizer.render(gaussians, [view.camera], settings, RenderExtras(screen_gradients=sink))
         objective = Objective(config=self.config, extent=self.extent, progress=iteration / self.config.iterations)
         loss = objective.loss(output, view, gaussians)
@@ -65,7 +68,8 @@ class Trainer:
 
         strategy.observe(state, view.camera, output, sink)
         gradients = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
-        rates = schedule.learning_rates(self.config, state.iteration, self.extent)
+        sh_count = state.parameters["sh"].shape[1]
+        rates = schedule.learning_rates(self.config, state.iteration, self.extent, sh_count)
         adam_step(state.parameters, gradients, state.adam, rates)
         strategy.refine(state, iteration, schedule.means_rate(self.config, iteration) * self.extent)
         state.iteration += 1

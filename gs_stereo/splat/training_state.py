@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Int
+from torch.nn import functional
 
 from gs_stereo.splat.optimizer import AdamState
 from gs_stereo.splat.quality import FitRecord
 from gs_stereo.types.gaussians import Gaussians
 
 
-def join(parameters: Mapping[str, torch.Tensor]) -> Gaussians:
-    """Gaussians of a state's parameters (or of leaves that stand for them)."""
-    geometry = {name: tensor for name, tensor in parameters.items() if not name.startswith("sh_")}
-    return Gaussians(**geometry, sh=torch.cat([parameters["sh_dc"], parameters["sh_rest"]], dim=1))
-
-
 @dataclass(kw_only=True, eq=False)
 class TrainingState:
     """Everything a checkpoint holds; it changes in place.
 
-    parameters: the raw tensors of Gaussians by name, but sh in two parts, `sh_dc` (n, 1, 3) and `sh_rest`, because
-    their learning rates differ. transients: small maps of what stands before the scene, by photo.
+    parameters: the raw tensors of Gaussians by name; sh has the coefficients in use, and grows. transients: small maps of what stands before the scene, by photo.
     statistics: per-Gaussian tensors that a strategy gathers between two rounds.
     """
 
@@ -41,9 +34,7 @@ class TrainingState:
     @classmethod
     def start(cls, gaussians: Gaussians) -> TrainingState:
         """The state before the first step. The Gaussians are copied."""
-        parameters = {name: tensor.detach().clone() for name, tensor in gaussians.tensors().items() if name != "sh"}
-        parameters["sh_dc"] = gaussians.sh[:, :1].detach().clone().contiguous()
-        parameters["sh_rest"] = gaussians.sh[:, 1:].detach().clone().contiguous()
+        parameters = {name: tensor.detach().clone() for name, tensor in gaussians.tensors().items()}
         return cls(parameters=parameters, adam=AdamState.zeros_like(parameters))
 
     @property
@@ -52,7 +43,14 @@ class TrainingState:
 
     def gaussians(self) -> Gaussians:
         """The parameters as Gaussians."""
-        return join(self.parameters)
+        return Gaussians(**self.parameters)
+
+    def widen_sh(self, coefficients: int) -> None:
+        """Give every Gaussian at least so many coefficients of colour: those that join, and their moments, are 0."""
+        missing = coefficients - self.parameters["sh"].shape[1]
+        if missing > 0:
+            for group in (self.parameters, self.adam.first, self.adam.second):
+                group["sh"] = functional.pad(group["sh"], (0, 0, 0, missing))
 
     def rebuild(self, source: Int[torch.Tensor, "m"], fresh: Bool[torch.Tensor, "m"]) -> None:
         """Make row i a copy of row `source[i]`; the moments of `fresh` rows start at zero, statistics are dropped."""

@@ -145,8 +145,9 @@ void composite(const Frame& frame, const Splat* splats, const Options& options, 
                const Images& images);
 void composite_backward(Frame& frame, const Splat* splats, const Options& options, const bool* mask,
                         const Images& images, const Images& gradients, bool absolute);
-// loss.cpp, optimizer.cpp
+// loss.cpp, preferences.cpp, optimizer.cpp
 void l1_dssim(Loss& loss);
+void preferences(Preferences& view);
 void adam(const Adam& step);
 
 }  // namespace gss

@@ -129,8 +129,8 @@ void project_and_bin(const Render& render) {
 
 GS_LIBRARY({"Camera", sizeof(Camera)}, {"Cloud", sizeof(Cloud)}, {"Options", sizeof(Options)},
            {"Render", sizeof(Render)}, {"Images", sizeof(Images)}, {"Gradients", sizeof(Gradients)},
-           {"Loss", sizeof(Loss)}, {"AdamTensor", sizeof(AdamTensor)}, {"Adam", sizeof(Adam)},
-           {"Memory", sizeof(Memory)}, {"Work", sizeof(Work)})
+           {"Loss", sizeof(Loss)}, {"Preferences", sizeof(Preferences)}, {"AdamTensor", sizeof(AdamTensor)},
+           {"Adam", sizeof(Adam)}, {"Memory", sizeof(Memory)}, {"Work", sizeof(Work)})
 
 GS_EXPORT int32_t gs_frame_new(Memory* memory) {
   return guarded("The CPU engine has no memory for a frame.", [&] { memory->address = new Frame(); });
@@ -191,6 +191,14 @@ GS_EXPORT int32_t gs_l1_dssim(Loss* loss) {
             "A loss over %d images of %d x %d on %d threads is asked for.", loss->planes, loss->width, loss->height,
             loss->threads);
     l1_dssim(*loss);
+  });
+}
+
+GS_EXPORT int32_t gs_preferences(Preferences* view) {
+  return guarded("The CPU engine ran out of memory in the loss; use smaller images.", [&] {
+    require(view->height >= 1 && view->width >= 1 && view->threads >= 1,
+            "Preferences over %d x %d pixels on %d threads are asked for.", view->width, view->height, view->threads);
+    preferences(*view);
   });
 }
 

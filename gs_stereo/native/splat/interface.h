@@ -68,21 +68,34 @@ struct Gradients {
   double* pose;                            // [views, 3, 4] or null
 };
 
-// gradient: of the value by `rendered`.
+// mask: elsewhere the photo says nothing. gradient: of the value by `rendered`.
 struct Loss {
   int32_t planes, height, width, threads;
   const float *rendered, *photo;  // [planes, height, width]
   float* gradient;                // [planes, height, width]
+  const bool* mask;               // [height, width] or null
   float dssim_weight;
   double value;
 };
 
-// One tensor of an optimizer step, a row a Gaussian. step_size: learning rate / (1 - beta1^step).
+// What is preferred of a rendered view, each term averaged over the pixels: alpha 1 where the mask is, 0 where the photo
+// is cut out; a small relative variance of z; z near `depth` (NaN = unknown). by_...: gradients of the value.
+struct Preferences {
+  int32_t height, width, threads;
+  const float *alpha, *z_sum, *z2_sum;   // [height, width]
+  const float* depth;                    // [height, width] or null
+  const bool *mask, *cut_out;            // [height, width] or null
+  float *by_alpha, *by_z_sum, *by_z2_sum;  // [height, width]
+  float alpha_weight, variance_weight, depth_weight;
+  double value;
+};
+
+// One tensor of an optimizer step, a row a Gaussian. step_sizes: of the columns, learning rate / (1 - beta1^step).
 struct AdamTensor {
   int64_t rows, row;
   float *parameter, *first, *second;  // [rows, row]
   const float* gradient;              // [rows, row]
-  float step_size;
+  const float* step_sizes;            // [row]
 };
 
 // visible: rows to update; null = all. rows: of every tensor, if only some are updated. root_scale: 1 / sqrt(1 -
@@ -116,6 +129,7 @@ GS_EXPORT int32_t gs_forward(const Render* render, const Images* images);
 GS_EXPORT int32_t gs_backward(const Render* render, const Images* images, const Images* by_images,
                               const Gradients* gradients);
 GS_EXPORT int32_t gs_l1_dssim(Loss* loss);
+GS_EXPORT int32_t gs_preferences(Preferences* preferences);
 GS_EXPORT int32_t gs_adam(const Adam* step);
 GS_EXPORT int32_t gs_measure(Work* work);
 

@@ -4,8 +4,9 @@
 //   n1 = 2 mx my + C1, d1 = mx^2 + my^2 + C1, n2 = 2 cov + C2, d2 = vx + vy + C2, ssim = n1 n2 / (d1 d2),
 // the derivatives by mx, by blur(x^2) and by blur(x y) are blurred once more (the Gaussian is its own adjoint):
 //   d/dx = blur(by_mx) + 2 x blur(by_xx) + y blur(by_xy).
-// A task is a band of rows of one channel. It streams down its rows through two rings of 11 horizontally blurred rows,
-// so that what it works on stays in the cache.
+// A task is a strip of columns of one channel. It streams down the rows through two rings of 11 horizontally blurred rows.
+// A strip is so narrow that the rings stay in the innermost cache: rows as wide as the image, from the next cache, took
+// twice as long.
 
 #include <algorithm>
 #include <vector>
@@ -17,8 +18,9 @@ namespace {
 
 constexpr int kTaps = 11, kReach = kTaps / 2;
 constexpr float kSigma = 1.5f, kC1 = 0.01f * 0.01f, kC2 = 0.03f * 0.03f;
-constexpr int kBandRows = 64;
+constexpr int kMostColumns = 80, kRowFloats = 16;  // of a strip; rows in memory are whole cache lines
 constexpr int kMaps = 4, kDerivatives = 3;
+constexpr int kRowsAhead = 2;  // to prefetch
 
 struct Window {
   float taps[kTaps];
@@ -30,39 +32,39 @@ struct Window {
 };
 const Window kWindow;
 
-// Rows are padded so that every load and store is a whole vector; the padding on the left holds the zeros that blur needs.
-constexpr int kPad = (kReach + kLanes - 1) / kLanes * kLanes;
-int row_stride(int width) { return kPad + (width + kLanes - 1) / kLanes * kLanes + kPad; }
+int row_stride(int columns) { return (columns + 2 * kReach + kLanes + kRowFloats - 1) / kRowFloats * kRowFloats; }
 
-// out[x] = sum_k taps[k] row[x + k - kReach]; `row` points at pixel 0 of a padded row with zeros on both sides.
-void blur_row(const float* row, float* out, int width) {
-  for (int x = 0; x < width; x += kLanes) {
-    F total = load(row + x - kReach) * kWindow.taps[0];
-    for (int k = 1; k < kTaps; k++) total += load(row + x + k - kReach) * kWindow.taps[k];
-    store(out + x, total);
+// out[i] = sum_k taps[k] row[i + k], whole vectors.
+void blur_row(const float* row, float* out, int count) {
+  for (int i = 0; i < count; i += kLanes) {
+    F total = load(row + i) * kWindow.taps[0];
+    for (int k = 1; k < kTaps; k++) total += load(row + i + k) * kWindow.taps[k];
+    store(out + i, total);
   }
 }
 
 // The last kTaps rows of several maps.
 class Ring {
  public:
-  Ring(int maps, int width) : maps_(maps), stride_(row_stride(width)), rows_(size_t(kTaps) * maps * stride_) {}
-  float* row(int map, int y) { return rows_.data() + (size_t((y + kTaps) % kTaps) * maps_ + map) * stride_; }
+  Ring(float* memory, int maps, int stride) : memory_(memory), maps_(maps), stride_(stride) {}
+  static size_t floats(int maps, int stride) { return size_t(kTaps) * maps * stride; }
+  float* row(int map, int y) { return memory_ + (size_t((y + kTaps) % kTaps) * maps_ + map) * stride_; }
   void clear(int y) { std::fill(row(0, y), row(0, y) + size_t(maps_) * stride_, 0.0f); }
-  // The vertical blur around row y, of kLanes pixels from x.
-  GSS_INLINE F blurred(const float* const* rows, int x) const {
-    F total = load(rows[0] + x) * kWindow.taps[0];
-    for (int k = 1; k < kTaps; k++) total += load(rows[k] + x) * kWindow.taps[k];
-    return total;
-  }
   void around(int map, int y, const float** rows) {
     for (int k = 0; k < kTaps; k++) rows[k] = row(map, y + k - kReach);
   }
 
  private:
+  float* memory_;
   int maps_, stride_;
-  std::vector<float> rows_;
 };
+
+// The vertical blur of kLanes pixels from i, whose rows are given.
+GSS_INLINE F blurred(const float* const* rows, int i) {
+  F total = load(rows[0] + i) * kWindow.taps[0];
+  for (int k = 1; k < kTaps; k++) total += load(rows[k] + i) * kWindow.taps[k];
+  return total;
+}
 
 struct Sums {
   double l1 = 0, ssim = 0;
@@ -71,55 +73,64 @@ struct Sums {
 struct Plane {
   const float *x, *y;
   float* gradient;
+  const bool* mask;  // elsewhere x counts as y; null = everywhere
   int width, height;
   float l1_scale, ssim_scale;  // of the gradient
 };
 
-class Band {
+// Columns left..right of a plane. Inputs are needed twice kReach beyond, their blurs and the derivatives once.
+class Strip {
  public:
-  explicit Band(const Plane& plane)
-      : plane_(plane), maps_(kMaps, plane.width), derivatives_(kDerivatives, plane.width),
-        padded_(std::max(kMaps, kDerivatives) * size_t(row_stride(plane.width)), 0.0f) {}
+  Strip(const Plane& plane, int left, int right, Buffer<float>& memory)
+      : plane_(plane), left_(left), right_(right), stride_(row_stride(right - left + 2 * kReach)),
+        rows_(memory.resize(floats(stride_))), maps_(rows_ + kRows * stride_, kMaps, stride_),
+        derivatives_(rows_ + kRows * stride_ + Ring::floats(kMaps, stride_), kDerivatives, stride_) {
+    std::fill(rows_, rows_ + floats(stride_), 0.0f);
+  }
 
-  // Adds the values of rows begin..end and writes their gradient.
-  Sums run(int begin, int end) {
+  // The sums over the strip; writes its gradient.
+  Sums run() {
     Sums sums;
-    for (int y = begin - 2 * kReach; y < end + 2 * kReach; y++) {
+    for (int y = -2 * kReach; y < plane_.height + 2 * kReach; y++) {
       blur_inputs(y);
-      const int middle = y - kReach;
-      if (middle >= begin - kReach) {
-        const double ssim = differentiate(middle);
-        if (middle >= begin && middle < end) sums.ssim += ssim;
-      }
-      const int done = middle - kReach;
-      if (done >= begin && done < end) sums.l1 += write_gradient(done);
+      const int middle = y - kReach, done = middle - kReach;
+      if (middle >= -kReach) sums.ssim += differentiate(middle);
+      if (done >= 0 && done < plane_.height) sums.l1 += write_gradient(done);
     }
     return sums;
   }
 
  private:
+  static constexpr int kRows = kMaps + kDerivatives;  // that are blurred next; 0 outside the image
+  static size_t floats(int stride) {
+    return kRows * size_t(stride) + Ring::floats(kMaps, stride) + Ring::floats(kDerivatives, stride);
+  }
   bool inside(int y) const { return y >= 0 && y < plane_.height; }
-  float* padded(int map) { return padded_.data() + size_t(map) * row_stride(plane_.width) + kPad; }
+  float* row(int map) { return rows_ + size_t(map) * stride_; }
 
   void blur_inputs(int y) {
     if (!inside(y)) return maps_.clear(y);
-    const float *const x = plane_.x + size_t(y) * plane_.width, *const z = plane_.y + size_t(y) * plane_.width;
-    float *const a = padded(0), *const b = padded(1), *const c = padded(2), *const d = padded(3);
-    for (int i = 0; i < plane_.width; i++) {
-      a[i] = x[i];
-      b[i] = z[i];
-      c[i] = x[i] * x[i] + z[i] * z[i];
-      d[i] = x[i] * z[i];
+    const int first = std::max(left_ - 2 * kReach, 0), count = std::min(right_ + 2 * kReach, plane_.width) - first;
+    const size_t offset = size_t(y) * plane_.width + first;
+    const float *const x = plane_.x + offset, *const z = plane_.y + offset;
+    for (int i = 0; i < count && y + kRowsAhead < plane_.height; i += kRowFloats) {
+      __builtin_prefetch(x + kRowsAhead * plane_.width + i);
+      __builtin_prefetch(z + kRowsAhead * plane_.width + i);
     }
-    for (int map = 0; map < kMaps; map++) {
-      clear_right(padded(map));
-      blur_row(padded(map), maps_.row(map, y), plane_.width);
+    const int at = first - (left_ - 2 * kReach);  // in the rows of the strip
+    float *const a = row(0) + at, *const b = row(1) + at, *const c = row(2) + at, *const d = row(3) + at;
+    if (plane_.mask) {
+      for (int i = 0; i < count; i++) a[i] = plane_.mask[offset + i] ? x[i] : z[i];
+    } else {
+      std::copy(x, x + count, a);
     }
+    std::copy(z, z + count, b);
+    for (int i = 0; i < count; i++) c[i] = a[i] * a[i] + b[i] * b[i];
+    for (int i = 0; i < count; i++) d[i] = a[i] * b[i];
+    for (int map = 0; map < kMaps; map++) blur_row(row(map), maps_.row(map, y), right_ - left_ + 2 * kReach);
   }
 
-  void clear_right(float* row) { std::fill(row + plane_.width, row + row_stride(plane_.width) - kPad, 0.0f); }
-
-  // SSIM and its derivatives of one row; returns the sum of SSIM.
+  // SSIM and its derivatives of one row; returns the sum of SSIM over the strip.
   double differentiate(int y) {
     if (!inside(y)) {
       derivatives_.clear(y);
@@ -127,27 +138,27 @@ class Band {
     }
     const float* rows[kMaps][kTaps];
     for (int map = 0; map < kMaps; map++) maps_.around(map, y, rows[map]);
-    float *const by_mean = padded(0), *const by_square = padded(1), *const by_product = padded(2);
+    float *const by_mean = row(kMaps), *const by_square = row(kMaps + 1), *const by_product = row(kMaps + 2);
+    const int count = right_ - left_ + 2 * kReach;
     F total = splat(0);
-    for (int i = 0; i < plane_.width; i += kLanes) {
-      const F mx = maps_.blurred(rows[0], i), my = maps_.blurred(rows[1], i);
-      const F variances = maps_.blurred(rows[2], i) - mx * mx - my * my;
-      const F covariance = maps_.blurred(rows[3], i) - mx * my;
+    for (int i = 0; i < count; i += kLanes) {
+      const F mx = blurred(rows[0], i), my = blurred(rows[1], i);
+      const F variances = blurred(rows[2], i) - mx * mx - my * my;
+      const F covariance = blurred(rows[3], i) - mx * my;
       const F n1 = 2.0f * mx * my + kC1, d1 = mx * mx + my * my + kC1;
       const F n2 = 2.0f * covariance + kC2, d2 = variances + kC2;
       const F r1 = 1.0f / d1, r2 = 1.0f / d2;
       const F luminance = n1 * r1, ssim = luminance * n2 * r2;
       const F square = -ssim * r2, product = 2.0f * luminance * r2;
-      const F inside = keep(less(lane_index(), splat(float(plane_.width - i))), ssim);
-      total += inside;
-      store(by_mean + i, 2.0f * r1 * (my * n2 * r2 - mx * ssim) - 2.0f * mx * square - my * product);
-      store(by_square + i, square);
-      store(by_product + i, product);
+      const F column = lane_index() + float(i - kReach);
+      total += keep(both(less(splat(-1), column), less(column, splat(float(right_ - left_)))), ssim);
+      const F in_image = column + float(left_);
+      const M here = both(less(splat(-1), in_image), less(in_image, splat(float(plane_.width))));
+      store(by_mean + i, keep(here, 2.0f * r1 * (my * n2 * r2 - mx * ssim) - 2.0f * mx * square - my * product));
+      store(by_square + i, keep(here, square));
+      store(by_product + i, keep(here, product));
     }
-    for (int map = 0; map < kDerivatives; map++) {
-      clear_right(padded(map));
-      blur_row(padded(map), derivatives_.row(map, y), plane_.width);
-    }
+    for (int map = 0; map < kDerivatives; map++) blur_row(row(kMaps + map), derivatives_.row(map, y), right_ - left_);
     return sum(total);
   }
 
@@ -155,32 +166,39 @@ class Band {
   double write_gradient(int y) {
     const float* rows[kDerivatives][kTaps];
     for (int map = 0; map < kDerivatives; map++) derivatives_.around(map, y, rows[map]);
-    const size_t offset = size_t(y) * plane_.width;
+    const int count = right_ - left_;
     F total = splat(0);
-    for (int i = 0; i < plane_.width; i += kLanes) {
-      const int count = std::min(kLanes, plane_.width - i);
-      F x = splat(0), z = splat(0);
-      if (count == kLanes) {
-        x = load(plane_.x + offset + i);
-        z = load(plane_.y + offset + i);
-      } else {
-        std::memcpy(&x, plane_.x + offset + i, 4 * size_t(count));
-        std::memcpy(&z, plane_.y + offset + i, 4 * size_t(count));
-      }
-      const F difference = x - z;
-      total += absolute(difference);
-      const F sign = keep(less(splat(0), difference), splat(1)) - keep(less(difference, splat(0)), splat(1));
-      const F by_ssim = derivatives_.blurred(rows[0], i) + 2.0f * x * derivatives_.blurred(rows[1], i) +
-                        z * derivatives_.blurred(rows[2], i);
-      const F gradient = plane_.l1_scale * sign + plane_.ssim_scale * by_ssim;
-      std::memcpy(plane_.gradient + offset + i, &gradient, 4 * size_t(count));
-    }
+    int i = 0;
+    for (; i + kLanes <= count; i += kLanes) total += gradient_at(rows, y, i, kLanes);
+    if (i < count) total += gradient_at(rows, y, i, count - i);
     return sum(total);
   }
 
+  // The gradient of `count` pixels from column i of the strip; returns their |x - y|.
+  GSS_INLINE F gradient_at(const float* const (*rows)[kTaps], int y, int i, int count) {
+    const size_t offset = size_t(y) * plane_.width + left_ + i, bytes = 4 * size_t(count);
+    F x = splat(0), z = splat(0);
+    std::memcpy(&x, plane_.x + offset, bytes);
+    std::memcpy(&z, plane_.y + offset, bytes);
+    M shown = less(splat(-1), splat(0));  // everywhere
+    if (plane_.mask) {
+      float lanes[kLanes];
+      for (int lane = 0; lane < kLanes; lane++) lanes[lane] = lane < count && plane_.mask[offset + lane];
+      shown = less(splat(0), load(lanes));
+      x = select(shown, x, z);
+    }
+    const F difference = x - z;
+    const F sign = keep(less(splat(0), difference), splat(1)) - keep(less(difference, splat(0)), splat(1));
+    const F by_ssim = blurred(rows[0], i) + 2.0f * x * blurred(rows[1], i) + z * blurred(rows[2], i);
+    const F gradient = keep(shown, plane_.l1_scale * sign + plane_.ssim_scale * by_ssim);
+    std::memcpy(plane_.gradient + offset, &gradient, bytes);
+    return absolute(difference);
+  }
+
   const Plane plane_;
+  const int left_, right_, stride_;
+  float* const rows_;
   Ring maps_, derivatives_;
-  std::vector<float> padded_;
 };
 
 }  // namespace
@@ -188,16 +206,21 @@ class Band {
 void l1_dssim(Loss& loss) {
   const int height = loss.height, width = loss.width;
   const float weight = loss.dssim_weight;
-  const int bands = (height + kBandRows - 1) / kBandRows, tasks = loss.planes * bands;
+  const int strips = (width + kMostColumns - 1) / kMostColumns, tasks = loss.planes * strips;
+  const int columns = (width + strips - 1) / strips;
   const double scale = 1.0 / (double(loss.planes) * height * width);
   std::vector<Sums> sums(tasks);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(loss.threads)
-  for (int task = 0; task < tasks; task++) {
-    const size_t offset = size_t(task / bands) * height * width;
-    Band band({loss.rendered + offset, loss.photo + offset, loss.gradient + offset, width, height,
-               float((1 - weight) * scale), float(-weight * scale)});
-    const int begin = task % bands * kBandRows;
-    sums[task] = band.run(begin, std::min(begin + kBandRows, height));
+#pragma omp parallel num_threads(loss.threads)
+  {
+    Buffer<float> memory;
+#pragma omp for schedule(dynamic, 1)
+    for (int task = 0; task < tasks; task++) {
+      const size_t offset = size_t(task / strips) * height * width;
+      const Plane plane = {loss.rendered + offset, loss.photo + offset, loss.gradient + offset, loss.mask, width, height,
+                           float((1 - weight) * scale), float(-weight * scale)};
+      const int left = task % strips * columns;
+      sums[task] = Strip(plane, left, std::min(left + columns, width), memory).run();
+    }
   }
   Sums total;
   for (const Sums& part : sums) {

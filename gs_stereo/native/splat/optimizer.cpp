@@ -4,6 +4,7 @@
 // are treated as one flat range. The caller folds the bias correction into step_size and root_scale.
 
 #include <algorithm>
+#include <vector>
 
 #include "engine.h"
 
@@ -12,7 +13,8 @@ namespace {
 
 constexpr int64_t kChunkFloats = 1 << 14;
 
-GSS_INLINE void update(const AdamTensor& tensor, const Adam& step, int64_t at, int count) {
+// Of `count` values from `at`, whose step sizes are given.
+GSS_INLINE void update(const AdamTensor& tensor, const Adam& step, const float* step_sizes, int64_t at, int count) {
   F g = splat(0), m = g, v = g, p = g;
   const size_t bytes = 4 * size_t(count);
   std::memcpy(&g, tensor.gradient + at, bytes);
@@ -21,25 +23,44 @@ GSS_INLINE void update(const AdamTensor& tensor, const Adam& step, int64_t at, i
   std::memcpy(&p, tensor.parameter + at, bytes);
   m += (g - m) * (1.0f - step.beta1);
   v = v * step.beta2 + (1.0f - step.beta2) * (g * g);
-  p -= tensor.step_size * m / (sqrt(v) * step.root_scale + step.eps);
+  p -= load(step_sizes) * m / (sqrt(v) * step.root_scale + step.eps);
   std::memcpy(tensor.first + at, &m, bytes);
   std::memcpy(tensor.second + at, &v, bytes);
   std::memcpy(tensor.parameter + at, &p, bytes);
 }
 
-void update_range(const AdamTensor& tensor, const Adam& step, int64_t begin, int64_t end) {
-  int64_t at = begin;
-  for (; at + kLanes <= end; at += kLanes) update(tensor, step, at, kLanes);
-  if (at < end) update(tensor, step, at, int(end - at));
+// A tensor and the step sizes of its columns, repeated so that a vector can be loaded at any column.
+struct Stepped {
+  const AdamTensor& tensor;
+  std::vector<float> step_sizes;
+
+  explicit Stepped(const AdamTensor& of) : tensor(of), step_sizes(size_t(of.row) + kLanes) {
+    for (size_t k = 0; k < step_sizes.size(); k++) step_sizes[k] = of.step_sizes[k % size_t(of.row)];
+  }
+};
+
+// From the beginning of a row.
+void update_range(const Stepped& stepped, const Adam& step, int64_t begin, int64_t end) {
+  const AdamTensor& tensor = stepped.tensor;
+  const float* const step_sizes = stepped.step_sizes.data();
+  const int64_t ahead = kLanes % tensor.row;  // columns that a vector moves on
+  int64_t at = begin, column = 0;
+  for (; at + kLanes <= end; at += kLanes) {
+    update(tensor, step, step_sizes + column, at, kLanes);
+    column += ahead;
+    if (column >= tensor.row) column -= tensor.row;
+  }
+  if (at < end) update(tensor, step, step_sizes + column, at, int(end - at));
 }
 
-void update_rows(const AdamTensor& tensor, const Adam& step, int64_t begin, int64_t end) {
-  if (!step.visible) return update_range(tensor, step, begin * tensor.row, end * tensor.row);
+void update_rows(const Stepped& stepped, const Adam& step, int64_t begin, int64_t end) {
+  const int64_t row = stepped.tensor.row;
+  if (!step.visible) return update_range(stepped, step, begin * row, end * row);
   while (begin < end) {
     while (begin < end && !step.visible[begin]) begin++;
     int64_t stop = begin;
     while (stop < end && step.visible[stop]) stop++;
-    update_range(tensor, step, begin * tensor.row, stop * tensor.row);
+    update_range(stepped, step, begin * row, stop * row);
     begin = stop;
   }
 }
@@ -47,14 +68,16 @@ void update_rows(const AdamTensor& tensor, const Adam& step, int64_t begin, int6
 }  // namespace
 
 void adam(const Adam& step) {
+  std::vector<Stepped> tensors;
+  for (int k = 0; k < step.count; k++)
+    if (step.tensors[k].row > 0) tensors.emplace_back(step.tensors[k]);
 #pragma omp parallel num_threads(step.threads)
-  for (int k = 0; k < step.count; k++) {
-    const AdamTensor& tensor = step.tensors[k];
-    const int64_t rows = std::max<int64_t>(1, kChunkFloats / std::max<int64_t>(1, tensor.row));
-    const int64_t chunks = (tensor.rows + rows - 1) / rows;
+  for (const Stepped& stepped : tensors) {
+    const int64_t count = stepped.tensor.rows, rows = std::max<int64_t>(1, kChunkFloats / stepped.tensor.row);
+    const int64_t chunks = (count + rows - 1) / rows;
 #pragma omp for schedule(static) nowait
     for (int64_t chunk = 0; chunk < chunks; chunk++)
-      update_rows(tensor, step, chunk * rows, std::min((chunk + 1) * rows, tensor.rows));
+      update_rows(stepped, step, chunk * rows, std::min((chunk + 1) * rows, count));
   }
 }
 

@@ -57,12 +57,12 @@ def test_interpolated_depth_is_exact_at_points_and_between_equal_ones() -> None:
     assert 1 / depth[1] == pytest.approx((1 / 2 + 3 / 4) / 4)
 
 
-def test_colours_opacity_and_degree_of_the_first_gaussians() -> None:
+def test_colours_and_opacity_of_the_first_gaussians() -> None:
     scene, photos = tiny_scene(4)
     config = FitConfig(sh_degree=2, init=InitConfig(pixels=0, opacity=0.3))
     gaussians = initial_gaussians(scene, photos, {}, config, 0)
     assert len(gaussians) == len(scene.points)
-    assert gaussians.sh.shape[1] == 9
+    assert gaussians.sh.shape[1] == 1  # the others join when the fit uses them
     assert gaussians.opacities.tolist() == pytest.approx([0.3] * len(gaussians))
     colours = gaussians.sh[:, 0] * 0.28209479 + 0.5
     assert torch.allclose(colours * 255, torch.from_numpy(scene.points.rgb).float(), atol=1e-3)

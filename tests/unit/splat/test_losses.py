@@ -32,6 +32,22 @@ def test_native_equals_torch(shape: tuple[int, ...], weight: float) -> None:
     torch.testing.assert_close(ours.grad.double(), 2 * twin.grad, rtol=1e-3, atol=2e-5 * float(twin.grad.abs().max()))
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 70, 133), (1, 3, 9, 5)])
+def test_native_equals_torch_under_a_mask(shape: tuple[int, ...]) -> None:
+    rendered, photo = images(*shape)
+    mask = torch.rand(shape[2:], generator=torch.Generator().manual_seed(1)) > 0.3
+    twin, ours = rendered.clone().requires_grad_(), rendered.float().requires_grad_()
+    expected = l1_dssim_torch(twin, photo, 0.2, mask)
+    value = l1_dssim(ours, photo.float(), 0.2, mask)
+    expected.backward()
+    value.backward()
+    assert float(value.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert ours.grad is not None
+    assert twin.grad is not None
+    assert not ours.grad[..., ~mask].any()
+    torch.testing.assert_close(ours.grad.double(), twin.grad, rtol=1e-3, atol=2e-5 * float(twin.grad.abs().max()))
+
+
 def test_equal_images_have_no_loss() -> None:
     rendered, _ = images(1, 3, 30, 40)
     assert float(l1_dssim(rendered.float(), rendered.float())) == pytest.approx(0, abs=1e-6)

@@ -7,7 +7,7 @@ import torch
 from builders import camera_at, true_gaussians
 
 from gs_stereo.splat.config import FitConfig
-from gs_stereo.splat.objective import Objective, relative_depth_error, relative_depth_variance
+from gs_stereo.splat.objective import Objective, PixelWeights, preferences, relative_depth_error, relative_depth_variance
 from gs_stereo.splat.photos import TrainingView
 from gs_stereo.splat.raster.protocol import RenderOutput
 
@@ -67,6 +67,60 @@ def test_depth_weight_fades_out(progress: float, expected: float) -> None:
     output, gaussians = _output(1.0, [3.0]), true_gaussians(2)
     added = objective.loss(output, view, gaussians) - plain.loss(output, view, gaussians)
     assert added.item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("parts", [(), ("mask",), ("cut_out",), ("depth",), ("mask", "cut_out", "depth")])
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (70, 133)])
+def test_native_preferences_equal_torch(parts: tuple[str, ...], size: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def random() -> torch.Tensor:
+        return torch.rand(size, generator=generator, dtype=torch.float64)
+
+    alpha, mean, spread = random(), 1 + random(), random() - 0.3  # some variances are negative, as after rounding
+    alpha[0, 0] = 0.0
+    images = {"alpha": alpha, "z_sum": alpha * mean, "z2_sum": alpha * (mean.square() + spread)}
+    maps = {
+        "mask": random() > 0.3, "cut_out": random() > 0.7,
+        "depth": (1 + random()).where(random() > 0.4, torch.nan).float(),
+    }  # fmt: skip
+    chosen = {name: maps[name] if name in parts else None for name in maps}
+    view = TrainingView(camera=camera_at(), photo=torch.zeros(3, *size), **chosen)
+    weights = PixelWeights(alpha=0.1, variance=0.05, depth=0.3)
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        leaves = {name: image.to(dtype)[None].clone().requires_grad_() for name, image in images.items()}
+        output = RenderOutput(
+            **leaves, rgb=torch.zeros(1, 3, *size), median_depth=torch.zeros(1, 0, 0), radii_px=torch.ones(1, 1)
+        )
+        value = preferences(output, view, weights)
+        (2 * value).backward()
+        results.append([value.detach(), *(leaf.grad for leaf in leaves.values())])
+    for native, twin in zip(*results, strict=True):
+        assert native is not None
+        assert twin is not None
+        torch.testing.assert_close(native.double(), twin.double(), rtol=2e-4, atol=1e-5 / (size[0] * size[1]))
+
+
+def test_native_preferences_are_the_same_at_any_number_of_threads() -> None:
+    size = (150, 90)
+    alpha, z, z2, depth = torch.rand(4, *size, generator=torch.Generator().manual_seed(0)).unbind()
+    view = TrainingView(camera=camera_at(), photo=torch.zeros(3, *size), mask=None, cut_out=None, depth=depth)
+    before = torch.get_num_threads()
+    results = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        leaves = [image[None].clone().requires_grad_() for image in (alpha, z, z2)]
+        output = RenderOutput(
+            rgb=torch.zeros(1, 3, *size), alpha=leaves[0], z_sum=leaves[1], z2_sum=leaves[2],
+            median_depth=torch.zeros(1, 0, 0), radii_px=torch.ones(1, 1),
+        )  # fmt: skip
+        value = preferences(output, view, PixelWeights(alpha=0.1, variance=0.05, depth=0.3))
+        value.backward()
+        results.append([value.detach(), *(leaf.grad for leaf in leaves)])
+    torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
 def test_nothing_is_asked_of_a_cut_out_pixel_but_to_be_empty() -> None:

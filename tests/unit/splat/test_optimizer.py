@@ -72,6 +72,23 @@ def test_native_equals_torch_with_masks() -> None:
         torch.testing.assert_close(single[name].double(), double[name], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("coefficients", [1, 4, 9, 16])
+def test_each_coefficient_has_its_rate(dtype: torch.dtype, coefficients: int) -> None:
+    """A tensor with a rate for each index of its second dimension equals one tensor for each of them."""
+    start = torch.randn(37, coefficients, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
+    rates = [0.1 / (1 + k) for k in range(coefficients)]
+    whole, parts = {"sh": start.clone()}, {str(k): start[:, k].clone() for k in range(coefficients)}
+    states = AdamState.zeros_like(whole), AdamState.zeros_like(parts)
+    for step in range(1, 4):
+        gradient = torch.randn(start.shape, generator=torch.Generator().manual_seed(step)).to(dtype)
+        visible = torch.rand(37, generator=torch.Generator().manual_seed(step)) > 0.4 if step > 1 else None
+        adam_step(whole, {"sh": gradient}, states[0], {"sh": rates}, visible)
+        of_parts = {str(k): gradient[:, k].contiguous() for k in range(coefficients)}
+        adam_step(parts, of_parts, states[1], {str(k): rate for k, rate in enumerate(rates)}, visible)
+    torch.testing.assert_close(whole["sh"], torch.stack(list(parts.values()), dim=1), rtol=1e-6, atol=1e-7)
+
+
 def test_leaves_that_require_grad_are_updated_in_place() -> None:
     leaf = torch.ones(4, 3, requires_grad=True)
     address = leaf.data_ptr()

@@ -77,7 +77,7 @@ def test_duplicates_copy_and_splits_scatter() -> None:
     assert (after.means[6:] - before.means[4]).norm(dim=-1).max() < 6 * 0.09
     assert not torch.equal(after.means[6], after.means[7])
     assert state.adam.first["means"][:, 0].tolist() == [1.0] * 5 + [0.0] * 3
-    assert state.adam.second["sh_dc"][:, 0, 0].tolist() == [2.0] * 5 + [0.0] * 3
+    assert state.adam.second["sh"][:, 0, 0].tolist() == [2.0] * 5 + [0.0] * 3
 
 
 def test_default_strategy_grows_the_strong_and_prunes_the_transparent() -> None:
