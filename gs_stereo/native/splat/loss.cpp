@@ -50,21 +50,29 @@ class Ring {
   static size_t floats(int maps, int stride) { return size_t(kTaps) * maps * stride; }
   float* row(int map, int y) { return memory_ + (size_t((y + kTaps) % kTaps) * maps_ + map) * stride_; }
   void clear(int y) { std::fill(row(0, y), row(0, y) + size_t(maps_) * stride_, 0.0f); }
-  void around(int map, int y, const float** rows) {
-    for (int k = 0; k < kTaps; k++) rows[k] = row(map, y + k - kReach);
+  // The vertical blur around row y. The eleven rows have names, so that their addresses stay in registers: read from
+  // memory they would be half of all loads.
+  void blur(int map, int y, float* out, int count) {
+    const float *const a = row(map, y - 5), *const b = row(map, y - 4), *const c = row(map, y - 3),
+                *const d = row(map, y - 2), *const e = row(map, y - 1), *const f = row(map, y),
+                *const g = row(map, y + 1), *const h = row(map, y + 2), *const j = row(map, y + 3),
+                *const k = row(map, y + 4), *const l = row(map, y + 5);
+    const float* const taps = kWindow.taps;
+    for (int i = 0; i < count; i += kLanes) {
+      F total = load(f + i) * taps[5];
+      total += (load(e + i) + load(g + i)) * taps[4];
+      total += (load(d + i) + load(h + i)) * taps[3];
+      total += (load(c + i) + load(j + i)) * taps[2];
+      total += (load(b + i) + load(k + i)) * taps[1];
+      total += (load(a + i) + load(l + i)) * taps[0];
+      store(out + i, total);
+    }
   }
 
  private:
   float* memory_;
   int maps_, stride_;
 };
-
-// The vertical blur of kLanes pixels from i, whose rows are given.
-GSS_INLINE F blurred(const float* const* rows, int i) {
-  F total = load(rows[0] + i) * kWindow.taps[0];
-  for (int k = 1; k < kTaps; k++) total += load(rows[k] + i) * kWindow.taps[k];
-  return total;
-}
 
 struct Sums {
   double l1 = 0, ssim = 0;
@@ -101,12 +109,13 @@ class Strip {
   }
 
  private:
-  static constexpr int kRows = kMaps + kDerivatives;  // that are blurred next; 0 outside the image
+  static constexpr int kRows = kMaps + kDerivatives + kMaps;  // to be blurred (0 outside the image); blurred by columns
   static size_t floats(int stride) {
     return kRows * size_t(stride) + Ring::floats(kMaps, stride) + Ring::floats(kDerivatives, stride);
   }
   bool inside(int y) const { return y >= 0 && y < plane_.height; }
   float* row(int map) { return rows_ + size_t(map) * stride_; }
+  float* blurred(int map) { return row(kMaps + kDerivatives + map); }
 
   void blur_inputs(int y) {
     if (!inside(y)) return maps_.clear(y);
@@ -136,15 +145,14 @@ class Strip {
       derivatives_.clear(y);
       return 0;
     }
-    const float* rows[kMaps][kTaps];
-    for (int map = 0; map < kMaps; map++) maps_.around(map, y, rows[map]);
-    float *const by_mean = row(kMaps), *const by_square = row(kMaps + 1), *const by_product = row(kMaps + 2);
     const int count = right_ - left_ + 2 * kReach;
+    for (int map = 0; map < kMaps; map++) maps_.blur(map, y, blurred(map), count);
+    float *const by_mean = row(kMaps), *const by_square = row(kMaps + 1), *const by_product = row(kMaps + 2);
     F total = splat(0);
     for (int i = 0; i < count; i += kLanes) {
-      const F mx = blurred(rows[0], i), my = blurred(rows[1], i);
-      const F variances = blurred(rows[2], i) - mx * mx - my * my;
-      const F covariance = blurred(rows[3], i) - mx * my;
+      const F mx = load(blurred(0) + i), my = load(blurred(1) + i);
+      const F variances = load(blurred(2) + i) - mx * mx - my * my;
+      const F covariance = load(blurred(3) + i) - mx * my;
       const F n1 = 2.0f * mx * my + kC1, d1 = mx * mx + my * my + kC1;
       const F n2 = 2.0f * covariance + kC2, d2 = variances + kC2;
       const F r1 = 1.0f / d1, r2 = 1.0f / d2;
@@ -164,18 +172,17 @@ class Strip {
 
   // The gradient of one row; returns the sum of |x - y|.
   double write_gradient(int y) {
-    const float* rows[kDerivatives][kTaps];
-    for (int map = 0; map < kDerivatives; map++) derivatives_.around(map, y, rows[map]);
     const int count = right_ - left_;
+    for (int map = 0; map < kDerivatives; map++) derivatives_.blur(map, y, blurred(map), count);
     F total = splat(0);
     int i = 0;
-    for (; i + kLanes <= count; i += kLanes) total += gradient_at(rows, y, i, kLanes);
-    if (i < count) total += gradient_at(rows, y, i, count - i);
+    for (; i + kLanes <= count; i += kLanes) total += gradient_at(y, i, kLanes);
+    if (i < count) total += gradient_at(y, i, count - i);
     return sum(total);
   }
 
   // The gradient of `count` pixels from column i of the strip; returns their |x - y|.
-  GSS_INLINE F gradient_at(const float* const (*rows)[kTaps], int y, int i, int count) {
+  GSS_INLINE F gradient_at(int y, int i, int count) {
     const size_t offset = size_t(y) * plane_.width + left_ + i, bytes = 4 * size_t(count);
     F x = splat(0), z = splat(0);
     std::memcpy(&x, plane_.x + offset, bytes);
@@ -189,7 +196,7 @@ class Strip {
     }
     const F difference = x - z;
     const F sign = keep(less(splat(0), difference), splat(1)) - keep(less(difference, splat(0)), splat(1));
-    const F by_ssim = blurred(rows[0], i) + 2.0f * x * blurred(rows[1], i) + z * blurred(rows[2], i);
+    const F by_ssim = load(blurred(0) + i) + 2.0f * x * load(blurred(1) + i) + z * load(blurred(2) + i);
     const F gradient = keep(shown, plane_.l1_scale * sign + plane_.ssim_scale * by_ssim);
     std::memcpy(plane_.gradient + offset, &gradient, bytes);
     return absolute(difference);
