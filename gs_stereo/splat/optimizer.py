@@ -102,8 +102,8 @@ def _update_native(
         p, g, m, v = (tensor.detach().view(rows, row) for tensor in group)
         entry = {"parameter": p, "first": m, "second": v, "gradient": g}
         sizes = np.atleast_1d(np.float32(rule.step_scale * np.asarray(rate)))
-        entry["step_sizes"] = sizes.repeat(row // len(sizes))
-        entries.append(ENGINE.struct("AdamTensor", rows=rows, row=row, **entry))
+        columns = sizes.repeat(row // len(sizes))
+        entries.append(ENGINE.struct("AdamTensor", rows=rows, row=row, step_sizes=columns, **entry))
     step = ENGINE.struct(
         "Adam", count=len(entries), threads=torch.get_num_threads(), tensors=entries,
         beta1=rule.betas[0], beta2=rule.betas[1], eps=rule.eps, root_scale=rule.root_scale,

@@ -17,7 +17,8 @@ from gs_stereo.types.gaussians import Gaussians
 class TrainingState:
     """Everything a checkpoint holds; it changes in place.
 
-    parameters: the raw tensors of Gaussians by name; sh has the coefficients in use, and grows. transients: small maps of what stands before the scene, by photo.
+    parameters: the raw tensors of Gaussians by name; sh has the coefficients in use, and grows. transients: small maps
+    of what stands before the scene, by photo.
     statistics: per-Gaussian tensors that a strategy gathers between two rounds.
     """
 

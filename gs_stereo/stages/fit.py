@@ -21,7 +21,7 @@ class FitStage(Stage):
     with something before the scene, white where it is."""
 
     name = "fit"
-    version = 6
+    version = 7
     config_type = FitConfig
 
     def folder(self, config: FitConfig) -> str:

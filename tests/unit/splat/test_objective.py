@@ -7,7 +7,13 @@ import torch
 from builders import camera_at, true_gaussians
 
 from gs_stereo.splat.config import FitConfig
-from gs_stereo.splat.objective import Objective, PixelWeights, preferences, relative_depth_error, relative_depth_variance
+from gs_stereo.splat.objective import (
+    Objective,
+    PixelWeights,
+    preferences,
+    relative_depth_error,
+    relative_depth_variance,
+)
 from gs_stereo.splat.photos import TrainingView
 from gs_stereo.splat.raster.protocol import RenderOutput
 
