@@ -32,6 +32,7 @@ from gs_stereo.benchmarks.evaluate_labels import LabelledView, evaluate_labels
 from gs_stereo.benchmarks.exact import load_exact_scene
 from gs_stereo.core.records import Measured, Record, read_record, write_record
 from gs_stereo.datasets.read import read_dataset
+from gs_stereo.errors import StageError
 
 _GSSTEREO = [sys.executable, "-m", "gs_stereo.cli.main"]
 _LABELS = "fused"
@@ -91,7 +92,7 @@ def cpu_s() -> float:
 
 
 def labelled(scene: Path, own: Path, iterations: int) -> float:
-    """Cameras, fit, pairs and labels of a capture; the CPU seconds that they took."""
+    """Cameras, fit, pairs and labels of a capture; the CPU seconds that they took. StageError if one fails."""
     took = own / "cpu_s.txt"
     if took.is_file():
         return float(took.read_text())
@@ -104,7 +105,7 @@ def labelled(scene: Path, own: Path, iterations: int) -> float:
         ("label", scene, "--set", "fused.experts=[sgbm]"),
     ):
         if failure := gsstereo(*words, *common):
-            raise SystemExit(f"{words[0]} of {scene} failed: {failure}")
+            raise StageError(f"{words[0]}: {failure}")
     took.write_text(str(cpu_s() - before))
     return cpu_s() - before
 
@@ -134,18 +135,20 @@ def study(capture: Capture, seed: int, work: Path, arguments: argparse.Namespace
     scene, own, audited = work / "scene", work / "own", work / f"seed{seed}"
     write_capture(scene, capture)
     steps = _SPOILED_STEPS if capture.spoil == "short" else arguments.iterations
-    run_cpu_s = labelled(scene, own, steps)
-    outcome = Outcome(
-        capture=capture.name, whole=capture.whole, seed=seed, true=true_labels(scene, own), run_cpu_s=run_cpu_s
-    )
+    nothing = Labels(coverage=0.0, bad_1=float("nan"))
+    outcome = Outcome(capture=capture.name, whole=capture.whole, seed=seed, true=nothing)
+    try:
+        outcome = replace(outcome, run_cpu_s=labelled(scene, own, steps), true=true_labels(scene, own))
+    except StageError as error:
+        return replace(outcome, failed=str(error))
     if not audited.is_dir():
         shutil.copytree(own, audited, copy_function=os.link)
     took, before = audited / "audit_cpu_s.txt", cpu_s()
-    earlier = float(took.read_text()) if took.is_file() else 0.0  # interrupted, or scored anew
     options = () if arguments.objects is None else ("--objects", arguments.objects)
     failure = gsstereo("audit", scene, "--out", audited, "--seed", seed, "--quiet", *options)
-    outcome = replace(outcome, audit_cpu_s=earlier + cpu_s() - before)
-    took.write_text(str(outcome.audit_cpu_s))
+    if not took.is_file():  # else it was only scored anew
+        took.write_text(str(cpu_s() - before))
+    outcome = replace(outcome, audit_cpu_s=float(took.read_text()))
     if failure:
         return replace(outcome, failed=failure)
     report = read_record(AuditReport, audited / "audit/report" / REPORT_FILE, fix="empty the folder")
@@ -210,7 +213,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
                 f"{outcome.objects.text(100, 2)} %" if outcome.objects else "-",
                 "-" if outcome.poses_px is None else f"{outcome.poses_px:.2f} px",
                 f"{sure.coverage:.1%}, {sure.bad_1:.2%}" if sure else "no promise",
-                f"{outcome.audit_cpu_s / outcome.run_cpu_s:.2f}",
+                f"{outcome.audit_cpu_s / outcome.run_cpu_s:.2f}" if outcome.audit_cpu_s else "-",
             ]
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -33,7 +33,6 @@ _THIN_WRONG, _THIN_KNOWN = 0.3, 1.0
 _SMALL_SHARE = 0.0015
 """Of a view; a body that is smaller (12 x 10 px of 320 x 240) may be missed by the splat as a thin thing is."""
 _DRAWS = 2000
-_FITS = 300
 _INTERVAL = (2.5, 97.5)
 _CONFIDENCE_BINS = 15
 
@@ -181,26 +180,20 @@ class PlantedScores:
         Bodies say what a confidence means. Thin and small things do not: where the splat does not show them, the label
         says surely what stands behind. They count by how many of them are wrong, and the share that thin things have.
         """
-        pixels = (self._inner + self._edge)[:, _PIXELS]
         seen = self._kept.sum(axis=1) > 0
         thin = (self._kinds == "thin") | (self._shares < _SMALL_SHARE * self._views)
-        share = np.divide(self._like_photos()[:, _PIXELS], pixels, out=np.zeros_like(pixels), where=pixels > 0)
         bodies = seen & ~thin
-        weights, kept, wrong = (self._mixture() * share)[bodies], self._kept[bodies], self._wrong[bodies]
+        fitted = fitted_recalibration(self._kept[bodies], self._wrong[bodies], self._mixture()[bodies])
         rates = self._wrong[seen & thin].sum(axis=1) / self._kept[seen & thin].sum(axis=1)
         missed = _THIN_KNOWN * _THIN_WRONG + rates.sum(), _THIN_KNOWN * (1 - _THIN_WRONG) + (1 - rates).sum()
 
-        def found_with(times: Float[np.ndarray, "k"], thin_wrong: float, thin_share: float) -> Recalibration:
-            found = fitted_recalibration(kept, wrong, times * weights)
-            return found.model_copy(update={"floor": thin_wrong * thin_share})
-
-        found = found_with(np.ones(len(weights)), missed[0] / sum(missed), _THIN_SHARE)
+        found = fitted.best.model_copy(update={"floor": _THIN_SHARE * missed[0] / sum(missed)})
         rng = np.random.default_rng(unit_seed(seed, "audit/own labels"))
         drawn = []
-        for _ in range(_FITS if bodies.any() else 0):
-            times = np.bincount(rng.integers(0, len(weights), len(weights)), minlength=len(weights))
+        for _ in range(_DRAWS if seen.any() else 0):
             thin_share = min(_THIN_SHARE * float(np.exp(rng.normal(0, _THIN_SHARE_SPREAD))), 0.5)
-            drawn.append(share_wrong(found_with(times, float(rng.beta(*missed)), thin_share), own))
+            floor = float(rng.beta(*missed)) * thin_share
+            drawn.append(share_wrong(fitted.drawn(rng).model_copy(update={"floor": floor}), own))
         low, high = np.percentile(drawn, _INTERVAL) if drawn else (np.nan, np.nan)
         return OwnLabels(
             bad_1=Figure(value=share_wrong(found, own), low=float(low), high=float(high)),

@@ -7,6 +7,8 @@ labels without truth it tells how many of these are wrong: the confidence carrie
 unlike those with truth (prediction-powered inference, Angelopoulos et al. 2023).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 from pydantic import Field
@@ -15,11 +17,13 @@ from gs_stereo.config import Config
 
 LEVELS = 256
 _CONFIDENCE = np.arange(LEVELS) / (LEVELS - 1)
-_UNIT_WEIGHT = 1e-3
-"""How much the stored confidence is believed, in units of all labels with truth: it decides where these say nothing, as
-where none of them is wrong."""
+_USUAL, _USUAL_SPREAD = np.array([0.0, 1.0]), np.array([1.0, 0.5])
+"""Offset and slope where nothing is known, and their standard deviations: on rooms with truth a stored confidence was
+right or promised up to six times too many wrong labels."""
+_LIKENESS, _LIKENESS_KNOWN = 0.02, 8
+"""Correlation of being wrong among labels of one object (0.015 and 0.026 on two rooms); counts as so many objects."""
 _ROUNDS = 40
-_LARGEST_STEP = 1.0
+_LARGEST_STEP = 0.5
 
 
 class Recalibration(Config):
@@ -43,25 +47,56 @@ def recalibrated(confidence: Float[np.ndarray, "*shape"], by: Recalibration) -> 
     return np.asarray((1 - by.floor) / (1 + np.exp(by.offset + by.slope * log_odds_of_wrong(confidence))))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedRecalibration:
+    """The likeliest recalibration, without a floor, and how sure its offset and slope are."""
+
+    best: Recalibration
+    covariance: Float[np.ndarray, "2 2"]
+
+    def drawn(self, rng: np.random.Generator) -> Recalibration:
+        """One that is as likely as the labels say."""
+        return _bounded(rng.multivariate_normal([self.best.offset, self.best.slope], self.covariance))
+
+
 def fitted_recalibration(
     kept: Float[np.ndarray, "k 256"], wrong: Float[np.ndarray, "k 256"], weights: Float[np.ndarray, "k"]
-) -> Recalibration:
-    """The likeliest one without a floor, by Newton's method. kept, wrong: labels of each object by confidence."""
-    labels, bad = (weights @ table for table in (kept, wrong))
-    total = labels.sum()
-    if total == 0:
-        return Recalibration()
-    labels, bad = labels / total, bad / total
+) -> FittedRecalibration:
+    """By Newton's method. kept, wrong: labels of each object by confidence.
+
+    Labels of an object are wrong together, so they count as far fewer than they are: by how much more the sums of
+    objects differ than sums of independent labels would (quasi-likelihood, McCullagh and Nelder 1989). What few objects
+    leave open is as it usually is.
+    """
+    kept, wrong = (weights[:, None] * table for table in (kept, wrong))
+    labels, objects = kept.sum(axis=0), int((kept.sum(axis=1) > 0).sum())
     says = np.stack([np.ones(LEVELS), log_odds_of_wrong(_CONFIDENCE)])
-    usual = np.array([0.0, 1.0])
-    found = usual.copy()
-    for _ in range(_ROUNDS):
+    usual = np.diag(_USUAL_SPREAD**-2.0)
+    found, curvature = _USUAL.copy(), usual
+    for _ in range(_ROUNDS if objects else 0):
         expected = 1 / (1 + np.exp(-found @ says))
-        gradient = says @ (bad - labels * expected) - _UNIT_WEIGHT * (found - usual)
-        curvature = (says * (labels * expected * (1 - expected))) @ says.T + _UNIT_WEIGHT * np.eye(2)
-        found = found + np.clip(np.linalg.solve(curvature, gradient), -_LARGEST_STEP, _LARGEST_STEP)
-        found = np.array([np.clip(found[0], -50, 50), np.clip(found[1], 0, 50)])
-    return Recalibration(offset=float(found[0]), slope=float(found[1]))
+        gradients = (wrong - kept * expected) @ says.T
+        information = (says * (labels * expected * (1 - expected))) @ says.T
+        counts_as = _labels_that_count_as_one(kept.sum(axis=1), gradients[:, 0], float(information[0, 0]))
+        curvature = information / counts_as + usual
+        step = np.linalg.solve(curvature, gradients.sum(axis=0) / counts_as - usual @ (found - _USUAL))
+        bounded = _bounded(found + np.clip(step, -_LARGEST_STEP, _LARGEST_STEP))
+        found = np.array([bounded.offset, bounded.slope])
+    return FittedRecalibration(best=_bounded(found), covariance=np.linalg.inv(curvature))
+
+
+def _labels_that_count_as_one(labels: Float[np.ndarray, "k"], excess: Float[np.ndarray, "k"], variance: float) -> float:
+    """labels: of each object. excess: wrong ones beyond those expected. variance: of all if they were independent."""
+    objects = int((labels > 0).sum())
+    usual = 1 + _LIKENESS * float((labels**2).sum() / labels.sum())
+    seen = float((excess**2).sum()) / max(variance, 1e-9) * objects / max(objects - 1, 1)
+    return (objects * seen + _LIKENESS_KNOWN * usual) / (objects + _LIKENESS_KNOWN)
+
+
+def _bounded(offset_and_slope: np.ndarray) -> Recalibration:
+    return Recalibration(
+        offset=float(np.clip(offset_and_slope[0], -50, 50)), slope=float(np.clip(offset_and_slope[1], 0, 50))
+    )
 
 
 def share_wrong(by: Recalibration, labels: Float[np.ndarray, "256"]) -> float:

@@ -39,6 +39,8 @@ _BRIGHTNESS = (0.2, 1.0)
 """Objects are so many times as bright as the texture that is cut out of a photo; no brighter, or they would glare."""
 _SURE_SPREAD = 0.05
 _SURE_ALPHA = 0.8
+_SPREADS = 2.0
+"""A surface in doubt is no nearer than so many standard deviations along the ray before its median."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,18 +60,25 @@ class AuditPlan(Record):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SeenView:
-    """A camera and the z of the real surfaces there, NaN = none. sure: where z is to be relied on."""
+    """A camera and the z of the real surfaces there, NaN = none. sure: where z is to be relied on.
+
+    near: where z is in doubt, how near the surface may be; 0 = nothing is known.
+    """
 
     camera: Camera
     depth: Float[np.ndarray, "h w"]
     sure: Bool[np.ndarray, "h w"]
+    near: Float[np.ndarray, "h w"]
 
     @classmethod
     def of(cls, camera: Camera, depth: DepthMaps) -> "SeenView":
         """By the splat: sure where it is opaque and its depth hardly varies along the ray."""
         spread = np.sqrt(np.maximum(depth.variance, 0.0))
-        sure = (depth.alpha >= _SURE_ALPHA) & (spread <= _SURE_SPREAD * depth.median)
-        return cls(camera=camera, depth=depth.median.astype(np.float64), sure=sure)
+        opaque = depth.alpha >= _SURE_ALPHA
+        sure = opaque & (spread <= _SURE_SPREAD * depth.median)
+        may_be = np.where(opaque, np.maximum(depth.median - _SPREADS * spread, 0.0), 0.0)
+        near = np.where(sure | np.isnan(depth.median), depth.median, may_be)
+        return cls(camera=camera, depth=depth.median.astype(np.float64), sure=sure, near=near.astype(np.float64))
 
 
 def plan_objects(views: Sequence[SeenView], config: PlantConfig, blank_share: float, seed: int) -> AuditPlan:
@@ -136,7 +145,7 @@ class _Proposal:
 def _propose(
     views: Sequence[SeenView], kind: ObjectKind, config: PlantConfig, rng: np.random.Generator, seed: int
 ) -> _Proposal | None:
-    """An object before a random pixel of a random photo; None if nothing sure is known there."""
+    """An object before a random pixel of a random photo; None if too little is known there."""
     view = views[int(rng.integers(len(views)))]
     camera, stands = view.camera, bool(rng.random() < config.standing_share)
     column, row = int(rng.integers(camera.width)), int(rng.integers(camera.height))
@@ -144,8 +153,8 @@ def _propose(
     radius_px, gap = camera.width * np.exp(rng.uniform(low, high)), rng.uniform(0.0, config.max_gap)
     radius_px *= _BLANK_GROWTH if kind == "blank" else 1.0
     line_px, turn = rng.uniform(_LEAST_LINE_PX, _LARGEST_LINE_PX), random_turn(rng)
-    surface = float(view.depth[row, column])
-    if not view.sure[row, column]:
+    surface = float(view.near[row, column])
+    if not (surface > 0 and (view.sure[row, column] or not stands)):
         return None
     tangent = radius_px / camera.focal_px
     depth = surface / (1 + 0.95 * tangent) if stands else surface * (1 - gap) / (1 + tangent)
@@ -190,12 +199,12 @@ def _covered_shares(views: Sequence[SeenView], item: PlantedObject, stands: bool
 
 
 def _disk(view: SeenView, image_xy: np.ndarray, radius_px: float) -> Float[np.ndarray, "n"]:
-    """The real depths within a circle of the photo, NaN where in doubt."""
+    """How near the real surfaces may be within a circle of the photo, NaN where nothing is known."""
     x, y = image_xy
     box = _box(view.camera, image_xy, radius_px)
     rows, columns = np.mgrid[box]
     within = (columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= radius_px**2
-    return np.asarray(np.where(view.sure[box], view.depth[box], np.nan)[within])
+    return np.asarray(np.where(view.near[box] > 0, view.near[box], np.nan)[within])
 
 
 def _box(camera: Camera, image_xy: np.ndarray, radius_px: float) -> tuple[slice, slice]:

@@ -61,14 +61,13 @@ def truth_before(world: World, rig: StereoRig, real_left: SeenView, real_right: 
     depth = hits.t.reshape(shape).astype(np.float64)
     on_object = is_object(world, hits).reshape(shape)
     nothing = np.isnan(left_depth)
-    shown = on_object & (nothing | (real_left.sure & (depth < (1 - _DOUBT_SHARE) * left_depth)))
+    shown = on_object & (nothing | (depth < (1 - _DOUBT_SHARE) * real_left.near))
     doubtful = on_object & ~shown & (~real_left.sure | (depth < (1 + _DOUBT_SHARE) * left_depth))
     owner = np.where(shown, world.mesh.piece[hits.triangle].reshape(shape), NO_OBJECT).astype(np.int16)
     disparity = np.where(shown, disparity_from_depth(depth, rig.focal_times_baseline), np.nan)
     hidden_objects = _hidden_by_objects(world, rig, depth)
     # A real surface may stand between an object and the right eye, too.
-    behind = np.where(real_right.sure | np.isnan(real_right.depth), real_right.depth, 0.0)  # in doubt: as if it did
-    seen = depth_seen_at(rig.right, behind, unproject_depth_map(left, depth))
+    seen = depth_seen_at(rig.right, real_right.near, unproject_depth_map(left, depth))
     walled = seen.there < (1 - _DOUBT_SHARE) * seen.own
     inside = np.isfinite(seen.own)
     real = real_left.sure & ~on_object

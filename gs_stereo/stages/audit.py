@@ -51,7 +51,7 @@ class AuditStage(Stage):
     """Publishes `audit.json`, `audit.txt` and pictures of planted photos, their labels and errors."""
 
     name = "audit"
-    version = 5
+    version = 6
     config_type = AuditConfig
 
     def folder(self, config: AuditConfig) -> str:

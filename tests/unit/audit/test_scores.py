@@ -123,7 +123,7 @@ def test_own_labels_are_judged_by_what_their_confidence_means_on_objects() -> No
     own = np.zeros(256)
     own[[128, 250]] = 1000.0
     found = scores.of_own_labels(own, seed=0)
-    assert found.bad_1.value == pytest.approx(0.5, abs=0.05)
+    assert found.bad_1.value == pytest.approx(0.45, abs=0.1)  # four objects do not say more
     assert found.bad_1.low <= found.bad_1.value <= found.bad_1.high
     assert found.promised_bad_1 == pytest.approx(0.26, abs=0.01)
     assert scores.of_own_labels(own, seed=0) == found

@@ -21,9 +21,8 @@ WALL_M = 4.0
 def walls(depth: float = WALL_M, views: int = 5) -> list[SeenView]:
     """Cameras side by side that look at one wall."""
     cameras = [camera_at(f"{number}.jpg", 0.15 * number, focal_px=90.0, size=(120, 90)) for number in range(views)]
-    return [
-        SeenView(camera=camera, depth=np.full((90, 120), depth), sure=np.ones((90, 120), bool)) for camera in cameras
-    ]
+    wall = np.full((90, 120), depth)
+    return [SeenView(camera=camera, depth=wall, sure=np.ones((90, 120), bool), near=wall) for camera in cameras]
 
 
 def test_objects_stand_before_the_wall_apart_from_each_other_and_cover_no_more_than_they_may() -> None:
@@ -63,7 +62,7 @@ def test_up_is_against_the_y_axes_of_the_cameras() -> None:
 
 
 def test_where_nothing_sure_is_known_there_is_no_room() -> None:
-    doubted = [replace(view, sure=np.zeros_like(view.sure)) for view in walls()]
+    doubted = [replace(view, sure=np.zeros_like(view.sure), near=np.zeros_like(view.near)) for view in walls()]
     with pytest.raises(StageError, match="no room"):
         plan_objects(doubted, PlantConfig(objects=4), blank_share=0.0, seed=0)
 
@@ -85,3 +84,12 @@ def test_objects_in_the_dark_are_dark_and_none_glares() -> None:
     )
     texels = [world.light.tiles.texels.astype(float).mean() for world in (dark, bright)]
     assert texels[0] < 0.9 * texels[1]
+
+
+def test_before_a_surface_in_doubt_objects_float_where_it_cannot_be() -> None:
+    views = [
+        replace(view, sure=np.zeros_like(view.sure), near=np.full_like(view.near, 0.7 * WALL_M)) for view in walls()
+    ]
+    plan = plan_objects(views, PlantConfig(objects=12), blank_share=0.0, seed=0)
+    assert len(plan.objects) >= 4
+    assert all(item.centre[2] + 0.9 * item.radius < 0.7 * WALL_M for item in plan.objects)

@@ -34,7 +34,7 @@ def wall(depth: float = WALL_M) -> np.ndarray:
 
 
 def seen(depth: np.ndarray, sure: bool = True) -> SeenView:
-    return SeenView(camera=CAMERA, depth=depth, sure=np.full(depth.shape, sure))
+    return SeenView(camera=CAMERA, depth=depth, sure=np.full(depth.shape, sure), near=depth if sure else 0 * depth)
 
 
 def truth_of(world: World, real: SeenView) -> PlantedTruth:
