@@ -103,10 +103,12 @@ class LabelStage(Stage):
 
     def inputs(self, paths: ScenePaths, config: LabelStageConfig) -> StageInputs:
         source = make_source(config)
-        published = {pairs_folder(config.pairs): "render-pairs"}
-        if _made_of(reconstruct.FOLDER, paths.published(pairs_folder(config.pairs))):
+        pairs, needs = pairs_folder(config.pairs), source.needs
+        published = {pairs: "render-pairs"}
+        if _made_of(reconstruct.FOLDER, paths.published(pairs)):
             published[reconstruct.FOLDER] = "reconstruct"
-        if _needs_fit(source, paths.published(pairs_folder(config.pairs))):
+        # For a stack, and for photos as the splat was fitted to them.
+        if needs.stack or (needs.photos > 0 and _made_of(splat_folder.FOLDER, paths.published(pairs))):
             published[splat_folder.FOLDER] = "fit"
         if config.max_bad_1 is not None or config.recalibrate:
             published[AUDIT_FOLDER] = "audit"
@@ -123,7 +125,7 @@ class LabelStage(Stage):
         from gs_stereo.datasets.write import ShardWriting, write_dataset
         from gs_stereo.labels.units import LabelFolders, label_view, labelled_samples, plan_units
 
-        source = make_source(config)
+        source, read = make_source(config), self.inputs(context.paths, config).published
         for note in source.notes():
             logger.warning(note)
         if config.max_bad_1 is not None:
@@ -138,10 +140,8 @@ class LabelStage(Stage):
         folders = LabelFolders(
             pairs=pairs_dir,
             rendered=rendered,
-            reconstruction=context.published_folder(reconstruct.FOLDER)
-            if _made_of(reconstruct.FOLDER, pairs_dir)
-            else None,
-            fit=context.published_folder(splat_folder.FOLDER) if _needs_fit(source, pairs_dir) else None,
+            reconstruction=context.published_folder(reconstruct.FOLDER) if reconstruct.FOLDER in read else None,
+            fit=context.published_folder(splat_folder.FOLDER) if splat_folder.FOLDER in read else None,
             work=context.work_dir / ".labels",
         )
         entries = read_pair_index(folders.pairs)
@@ -204,11 +204,6 @@ def _made_of(folder: str, pairs_dir: Path) -> bool:
     """Whether the pairs were made of this published folder; those that are yet to be made are of all."""
     manifest = read_manifest(pairs_dir)
     return manifest is None or folder in manifest.parts.get("inputs", {})
-
-
-def _needs_fit(source: LabelSource, pairs_dir: Path) -> bool:
-    """For a stack, and for photos as the splat was fitted to them."""
-    return source.needs.stack or (source.needs.photos > 0 and _made_of(splat_folder.FOLDER, pairs_dir))
 
 
 def _dataset_info(
