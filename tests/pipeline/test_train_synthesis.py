@@ -75,8 +75,8 @@ def test_from_published_weights_and_back(stacks: Path, weights: Path, tmp_path: 
     result = gsstereo("train-synthesis", tmp_path, "--data", stacks, "--from", weights, *FAST)
     assert result.exit_code == 0, result.output
     run = tmp_path / "gsstereo/train/stereospace"
-    before, after = load_published(weights).model, load_published(run).model
-    moved = {name for name, value in after.state_dict().items() if not torch.equal(value, before.state_dict()[name])}
+    before, after = (load_published(folder).model.state_dict() for folder in (weights, run))
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert any(name.startswith("denoiser.") for name in moved)
     frozen = ("codec.", "prompter.", "reference.up_blocks.3.")
     assert not [name for name in moved if name.startswith(frozen)]
