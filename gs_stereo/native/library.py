@@ -55,17 +55,27 @@ class Struct(ctypes.Structure):
     struct.
     """
 
+    _numbers: ClassVar[dict[str, Any]]
+    _arrays: ClassVar[dict[str, type[ArrayPointer]]]
+
+    def __init_subclass__(cls) -> None:
+        kinds: dict[str, Any] = {name: kind for name, kind, *_ in cls._fields_}
+        cls._arrays = {name: kind for name, kind in kinds.items() if issubclass(kind, ArrayPointer)}
+        cls._numbers = {name: kind for name, kind in kinds.items() if name not in cls._arrays}
+        super().__init_subclass__()
+
     def __init__(self, **values: Any) -> None:
         super().__init__()
-        kinds: dict[str, Any] = {name: kind for name, kind, *_ in self._fields_}
-        for name in sorted(kinds, key=lambda name: issubclass(kinds[name], ArrayPointer)):  # sizes first
-            if name in values or issubclass(kinds[name], ArrayPointer):
-                setattr(self, name, self._converted(name, kinds[name], values.get(name)))
+        for name, number in self._numbers.items():  # before arrays, whose sizes they are
+            if name in values:
+                setattr(self, name, self._converted(name, number, values[name]))
+        for name, array in self._arrays.items():
+            given = values.get(name)
+            if given is not None or not array.optional:
+                setattr(self, name, self._checked(name, array, given).ctypes.data)
         self._alive = values
 
     def _converted(self, name: str, kind: Any, value: Any) -> Any:
-        if issubclass(kind, ArrayPointer):
-            return kind(None) if value is None and kind.optional else kind(self._checked(name, kind, value).ctypes.data)
         if issubclass(kind, ctypes.Array):
             numbers = np.ravel(value).tolist()
             if len(numbers) != kind._length_:

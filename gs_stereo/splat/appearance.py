@@ -11,6 +11,7 @@ not solved from.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -19,6 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from pydantic import Field
 
+from gs_stereo.core.cores import cores
 from gs_stereo.core.records import OpenRecord
 from gs_stereo.geometry.pixels import pixel_centres, pixel_index
 from gs_stereo.geometry.projection import inside, project
@@ -165,8 +167,9 @@ def _observations(scene: SparseScene, photos: PhotoSource, lenses: Int[np.ndarra
     """Points as the photos show them; None where there are too few."""
     xyz = scene.points.xyz_in_world
     every = max(1, len(xyz) // _MOST_POINTS)
-    found: list[_Observations] = []
-    for row, camera in enumerate(scene.cameras):
+
+    def seen_by(row: int) -> _Observations:
+        camera = scene.cameras[row]
         rows = scene.visible_points[row] if scene.visible_points else np.arange(len(xyz))
         rows = rows[rows % every == 0]
         image_xy, depth = project(camera, xyz[rows])
@@ -179,14 +182,15 @@ def _observations(scene: SparseScene, photos: PhotoSource, lenses: Int[np.ndarra
         terms = np.zeros((int(good.sum()), _FALLOFF_TERMS * (int(lenses.max()) + 1)))
         first = _FALLOFF_TERMS * int(lenses[row])
         terms[:, first : first + _FALLOFF_TERMS] = _radial_terms(image_xy[good], camera.width, camera.height)
-        found.append(
-            _Observations(
-                point=rows[good],
-                photo=np.full(len(terms), row),
-                log_light=np.log(light[pixel_row, column][good].astype(np.float64)),
-                terms=terms,
-            )
+        return _Observations(
+            point=rows[good],
+            photo=np.full(len(terms), row),
+            log_light=np.log(light[pixel_row, column][good].astype(np.float64)),
+            terms=terms,
         )
+
+    with ThreadPoolExecutor(cores()) as pool:  # numpy and OpenCV release the interpreter lock
+        found = list(pool.map(seen_by, range(len(scene.cameras))))
     names = ("point", "photo", "log_light", "terms")
     joined = _Observations(**{name: np.concatenate([getattr(each, name) for each in found]) for name in names})
     several = np.bincount(joined.point, minlength=len(xyz))[joined.point] > 1

@@ -1,6 +1,7 @@
 """The photos a splat is fitted to: where they come from, and what the trainer sees at each resolution level."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch.nn import functional
 
+from gs_stereo.core.cores import cores
 from gs_stereo.errors import InputError
 from gs_stereo.geometry.pixels import pixel_centres
 from gs_stereo.imaging.masks import filled_smoothly
@@ -157,10 +159,14 @@ def blur_weights(cameras: Sequence[Camera], photos: PhotoSource) -> dict[str, fl
     Photos of one size are compared, and blur under 0.6 px counts as none: in a capture with four shaken photos of 24
     those had 1.2 to 1.5 px, and no other had more than 0.35.
     """
+
+    def width_px2(camera: Camera) -> float:
+        return edge_width_px2(filled_smoothly(photos(camera.name), mask_of(photos, camera.name)))
+
     widths: dict[tuple[int, int], dict[str, float]] = {}
-    for camera in cameras:
-        shown = filled_smoothly(photos(camera.name), mask_of(photos, camera.name))
-        widths.setdefault((camera.width, camera.height), {})[camera.name] = edge_width_px2(shown)
+    with ThreadPoolExecutor(cores()) as pool:  # numpy and OpenCV release the interpreter lock
+        for camera, width in zip(cameras, pool.map(width_px2, cameras), strict=True):
+            widths.setdefault((camera.width, camera.height), {})[camera.name] = width
     found = {}
     for group in widths.values():
         known = [width for width in group.values() if np.isfinite(width)]

@@ -8,6 +8,7 @@ with people pasted into half of its photos (all are found after a tenth of the f
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 
+from gs_stereo.core.cores import cores
 from gs_stereo.geometry.pixels import PIXEL_CENTRE, pixel_centres, pixel_index
 from gs_stereo.geometry.projection import inside, project, unproject, unproject_depth_map
 from gs_stereo.geometry.view_selection import views_with_parallax
@@ -70,8 +72,13 @@ class ComparedView:
 
 def find_transients(views: Sequence[ComparedView]) -> list[Bool[np.ndarray, "h w"] | None]:
     """Where each photo shows what is not of the scene; None where it does not."""
-    judged = [_Judged(view=view, slow=view.slow(view.photo), difference=view.difference()) for view in views]
-    return [_of_view(row, judged) for row in range(len(judged))]
+
+    def looked_at(view: ComparedView) -> _Judged:
+        return _Judged(view=view, slow=view.slow(view.photo), difference=view.difference())
+
+    with ThreadPoolExecutor(cores()) as pool:  # numpy and OpenCV release the interpreter lock
+        judged = list(pool.map(looked_at, views))
+        return list(pool.map(lambda row: _of_view(row, judged), range(len(judged))))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
