@@ -8,6 +8,7 @@ import os
 import random
 import re
 import shutil
+import socket
 import sys
 import time
 import uuid
@@ -41,6 +42,9 @@ _MIB = 1 << 20
 _NODES_KNOWN_S = 2.0
 """For so long the driver does not ask again which nodes there are: a new one waits no longer than that for work."""
 
+_HEAD_GONE_S = 20.0
+"""For so long the head may be out of reach. Ray ends a driver by force after 60."""
+
 _COLOUR = re.compile(r"\x1b\[\d+m")
 _REMEMBERED_SCENES = 10_000
 
@@ -60,9 +64,11 @@ class RayPool:
     def __init__(self, at_once: int | None, address: str | None) -> None:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        where: dict[str, Any] = {"address": address} if address else {"_node_ip_address": "127.0.0.1"}
-        if not address:
-            where["include_dashboard"] = False
+        where: dict[str, Any] = {"address": address}
+        if not address:  # without `local` Ray would look for a cluster that was here before, and wait for a dead one
+            # Ray takes 127.0.0.1 for the address of the network card; of the loopback's others only Linux knows.
+            loopback = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+            where = {"address": "local", "_node_ip_address": loopback, "include_dashboard": False}
         try:
             ray.init(**where, namespace="gs_stereo", log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -75,6 +81,8 @@ class RayPool:
         self._until_closed.enter_context(redirect_stdout(sys.stderr))
         self._at_once, self._cores, self._asked = at_once, 1, -_NODES_KNOWN_S
         self._known: list[dict[str, Any]] = []
+        self._head_seen = time.monotonic()
+        self._call = ray.remote(_call)  # once, for each one is made known to the head, which may be gone
         self._homes: dict[str, str] = {}  # scene -> the node that had its last cell, and so has its files
 
     @property
@@ -102,7 +110,7 @@ class RayPool:
             "max_retries": 0,
             "scheduling_strategy": self._strategy(near, elsewhere),
         }
-        return ray.remote(_call).options(**options).remote(task, cpus, near)
+        return self._call.options(**options).remote(task, cpus, near)
 
     def wait(self, tickets: Sequence[Any], timeout_s: float) -> list[Any]:
         ready, _ = ray.wait(list(tickets), num_returns=1, timeout=timeout_s)
@@ -139,11 +147,26 @@ class RayPool:
         return NodeAffinitySchedulingStrategy(random.choice(others), soft=True) if others else "SPREAD"
 
     def _nodes(self) -> list[dict[str, Any]]:
-        """The nodes that live."""
+        """The nodes that live. StageError if the head of the cluster does not."""
         if time.monotonic() - self._asked > _NODES_KNOWN_S:
-            self._known = [node for node in ray.nodes() if node["Alive"]] or [{"NodeID": "", "Resources": {}}]
             self._asked = time.monotonic()
-        return self._known
+            if self._head_lives():  # asking a dead one never ends
+                self._head_seen = time.monotonic()
+                self._known = [node for node in ray.nodes() if node["Alive"]]
+            elif time.monotonic() - self._head_seen > _HEAD_GONE_S:
+                raise StageError(
+                    "The head of the Ray cluster is gone; start the cluster again and run the same command, which goes "
+                    "on after the cells that are finished."
+                )
+        return self._known or [{"NodeID": "", "Resources": {}}]
+
+    def _head_lives(self) -> bool:
+        host, port = ray.get_runtime_context().gcs_address.rsplit(":", 1)
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+        except OSError:
+            return False
+        return True
 
 
 def _call(task: Callable[[], Any], cpus: int, near: str) -> tuple[str, str, Any]:
@@ -212,6 +235,7 @@ class _IdleCores:
         self._begun = set[int]()
         self._blind = set[str]()  # nodes that do not see the files
         self._nodes, self._room, self._asked = list[str](), 0, -_NODES_KNOWN_S
+        self._unit = ray.remote(_unit)
 
     def room(self, sent: int) -> int:
         if time.monotonic() - self._asked > _NODES_KNOWN_S:
@@ -229,7 +253,7 @@ class _IdleCores:
             "label_selector": {"ray.io/node-id": f"in({','.join(self._nodes)})"},
         }
         task = partial(self._function, self._units[number])
-        self._sent[number] = ray.remote(_unit).options(**options).remote(task, number, self._marks)
+        self._sent[number] = self._unit.options(**options).remote(task, number, self._marks)
         future: Future[Done[Any] | Refused] = self._sent[number].future()
         return future
 

@@ -52,6 +52,23 @@ nodes = [cluster.add_node(**node, env_vars=home) for home in homes]
 settings = FleetSettings(cache="~/cache", tries=2, backoff_s=0.1)
 drive(RayPool(None, cluster.address))
 """
+HEAD_DIES = """
+import os, signal
+from gs_stereo.errors import StageError
+cluster = Cluster(initialize_head=True, head_node_args={**node, "num_cpus": 0})
+cluster.add_node(**node)
+
+def kill_head(event):
+    while (running := cluster.head_node.all_processes) and running.get("gcs_server"):
+        for each in (*running.pop("gcs_server"), *running.pop("raylet")):
+            os.kill(each.process.pid, signal.SIGKILL)
+
+try:
+    drive(RayPool(None, cluster.address), kill_head)
+except StageError as error:
+    print(json.dumps([{}, [str(error)]]), flush=True)
+    os._exit(0)  # the cluster cannot be shut down without its head
+"""
 UNITS_SPREAD = """
 import os, signal, threading, time
 from functools import partial
@@ -116,11 +133,11 @@ def sums(rooms: list[Path]) -> list[str]:
 
 def test_a_node_and_a_worker_may_die_or_hang(rooms: list[Path], tmp_path: Path) -> None:
     (rooms[1] / "die_once").touch()
-    (rooms[2] / "hang_once").touch()
+    (rooms[5] / "hang_once").touch()  # its turn comes when the nodes that die are gone
     counts, reasons = run(NODE_DIES, tmp_path / "cache", [str(room) for room in rooms])
     assert (counts["done"], counts.get("aside", 0)) == (12, 0)
     assert any(reason.startswith("room_1: The worker of count of room_1 was lost") for reason in reasons)
-    assert any(reason.startswith("room_2: ") and "deadline of 20 s was over" in reason for reason in reasons)
+    assert any(reason.startswith("room_5: ") and "deadline of 20 s was over" in reason for reason in reasons)
     assert sums(rooms) == ["2"] * 6
 
 
@@ -147,6 +164,16 @@ def test_a_full_disk_of_one_node_is_no_loss(rooms: list[Path], small_disk: None,
 def test_ray_is_started_where_no_cluster_is_named(rooms: list[Path], tmp_path: Path) -> None:
     counts, _ = run(THIS_MACHINE, tmp_path / "cache", [str(room) for room in rooms[:2]])
     assert counts == {"done": 4}
+
+
+def test_without_its_head_a_cluster_is_given_up_and_another_one_goes_on(rooms: list[Path], tmp_path: Path) -> None:
+    (rooms[-1] / "hang_once").touch()  # so that it cannot be finished before anybody notices
+    counts, [said] = run(HEAD_DIES, tmp_path / "cache", [str(room) for room in rooms])
+    assert "The head of the Ray cluster is gone; start the cluster again" in said
+    counts, _ = run(THIS_MACHINE, tmp_path / "cache", [str(room) for room in rooms])
+    assert counts["skipped"] >= 1
+    assert counts["skipped"] + counts["done"] == 12
+    assert sums(rooms) == ["2"] * 6
 
 
 def test_units_of_a_cell_use_idle_nodes_which_may_die(rooms: list[Path], tmp_path: Path) -> None:
