@@ -2,6 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The compiler works while pip installs what the project needs. Python compiles the modules that are imported, when they are.
+NEEDS := import json, sys; it = json.load(sys.stdin); print(*it['dependencies'], *it['optional-dependencies']['dev'], sep='\n')
+PIP := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
+# A file's tests run in one process, so that what they share is made once; the long ones, which come first, end first.
+TESTS := $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 NATIVE := $(wildcard gs_stereo/native/*.txt gs_stereo/native/*.h gs_stereo/native/*/*.cpp gs_stereo/native/*/*.h)
 
 .PHONY: help install demo test test-all lint unit unit-all clean
@@ -17,7 +22,9 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml hatch_build.py constraints.txt $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(PIP) hatchling editables cmake ninja
+	$(BIN)/python -m hatchling metadata | $(BIN)/python -c "$(NEEDS)" >$(VENV)/needs.txt
+	$(PIP) --no-deps --no-build-isolation --editable . & native=$$!; $(PIP) --requirement $(VENV)/needs.txt && wait $$native
 	touch $@
 
 demo: install
@@ -31,14 +38,14 @@ test-all: install lint unit-all
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy -n auto
 	$(BIN)/lint-imports
 
 unit: install
-	$(BIN)/python -m pytest -q -n auto
+	$(TESTS)
 
 unit-all: install
-	$(BIN)/python -m pytest -q -n auto -m "not cuda"
+	$(TESTS) -m "not cuda"
 
 clean:
 	rm -rf $(VENV) demo build gs_stereo/native/*.so
