@@ -436,7 +436,7 @@ def test_damaged_files_never_crash_the_reader(tmp_path: Path) -> None:
 
 def test_probe_survives_what_hangs_hdf5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Damage to the heap that holds the attribute texts, which HDF5 does not protect by a checksum."""
-    monkeypatch.setattr("gs_stereo.datasets.probe._SECONDS_TO_START", 5)
+    monkeypatch.setattr("gs_stereo.datasets.probe._SECONDS_TO_START", 3)
     write(tmp_path, per_shard=5)
     path = tmp_path / NAME
     data = bytearray(path.read_bytes())

@@ -19,6 +19,7 @@ from gs_stereo.io.colmap_model import ColmapPoints, posed_image
 from gs_stereo.sfm.config import Convention, ImportConfig
 from gs_stereo.sfm.conventions import CONVENTIONS, MatchedPair, converted, fit_of_matches
 from gs_stereo.sfm.importers import import_colmap, import_transforms
+from gs_stereo.sfm.publish import ReconstructionResult
 
 OURS: Convention = "cam_from_world_opencv"
 GL = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -118,7 +119,20 @@ def poses_file(folder: Path, capture: Any, convention: Convention) -> Path:
     return folder / "transforms.json"
 
 
-@pytest.mark.parametrize("truly", ["world_from_cam_opencv", "cam_from_world_opengl", "cam_from_world_opencv"])
+@pytest.fixture(scope="module")
+def right(make_capture: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ReconstructionResult]:
+    """A capture that was imported as it is."""
+    folder = tmp_path_factory.mktemp("right")
+    path = poses_file(folder, make_capture(folder, 5), "world_from_cam_opengl")
+    return folder / "out", import_transforms(path, folder / "out", ImportConfig())
+
+
+SLOW_CONVENTIONS = ("cam_from_world_opengl", "cam_from_world_opencv")
+
+
+@pytest.mark.parametrize(
+    "truly", ["world_from_cam_opencv", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_CONVENTIONS)]
+)
 def test_a_transforms_file_in_another_convention_is_refused_and_can_be_read_as_such(
     make_capture: Any, tmp_path: Path, truly: Convention
 ) -> None:
@@ -144,11 +158,12 @@ def without_tracks(points: ColmapPoints, count: int) -> ColmapPoints:
     )
 
 
-@pytest.mark.parametrize("points", ["with tracks", "without tracks", "none"])
-def test_inverted_poses_of_a_colmap_model_are_refused(make_capture: Any, tmp_path: Path, points: str) -> None:
-    capture = make_capture(tmp_path, 5)
-    right = import_transforms(poses_file(tmp_path, capture, "world_from_cam_opengl"), tmp_path / "a", ImportConfig())
-    model = read_model(tmp_path / "a/sparse")
+@pytest.mark.parametrize("points", ["with tracks", "without tracks", pytest.param("none", marks=pytest.mark.slow)])
+def test_inverted_poses_of_a_colmap_model_are_refused(
+    right: tuple[Path, ReconstructionResult], tmp_path: Path, points: str
+) -> None:
+    folder, result = right
+    model = read_model(folder / "sparse")
     nothing = np.empty((0, 2)), np.empty(0, dtype=np.int64)
     for image_id, image in model.images.items():
         seen = (image.points_xy, image.point_ids) if points == "with tracks" else nothing
@@ -158,11 +173,11 @@ def test_inverted_poses_of_a_colmap_model_are_refused(make_capture: Any, tmp_pat
         model = replace(model, points=without_tracks(model.points, 40 if points == "without tracks" else 0))
     write_model(tmp_path / "model", model)
     with pytest.raises(InputError, match="--set poses=world_from_cam_opencv"):
-        import_colmap(tmp_path / "model", tmp_path / "a/images", tmp_path / "out", ImportConfig())
+        import_colmap(tmp_path / "model", folder / "images", tmp_path / "out", ImportConfig())
     config = ImportConfig(poses="world_from_cam_opencv")
-    found = import_colmap(tmp_path / "model", tmp_path / "a/images", tmp_path / "out", config)
+    found = import_colmap(tmp_path / "model", folder / "images", tmp_path / "out", config)
     np.testing.assert_allclose(
         [camera.cam_from_world for camera in found.scene.cameras],
-        [camera.cam_from_world for camera in right.scene.cameras],
+        [camera.cam_from_world for camera in result.scene.cameras],
         atol=1e-9,
     )

@@ -169,7 +169,7 @@ def test_noise_over_its_own_answer_asks_for_the_truth(data: Path, tmp_path: Path
 
 def test_it_learns_velocity_and_clean_pictures(data: Path, tmp_path: Path) -> None:
     for prediction in ("clean", "velocity"):
-        values = {"model": {**TINY, "prediction": prediction}, "steps": 60, "learning_rate": 3e-3, "record_every": 15}
+        values = {"model": {**TINY, "prediction": prediction}, "steps": 40, "learning_rate": 3e-3, "record_every": 10}
         values["loss"] = {"min_snr_gamma": None, "pixels": 0, "warp": 0}
         result = train_model(job(data, tmp_path / prediction, validation_share=0, **values))
         losses = [record.values["loss"] for record in result.state.records if record.kind == "train"]
