@@ -1,9 +1,10 @@
 """How much slower each stage is beside busy processes than alone, against the fair share; prints JSON lines.
 
     python tools/bench/busy.py SCENE --out DIR [--stages fit label] [--beside 0 1 2 4] [--repeats 3] [--cores 2]
+    python tools/bench/busy.py SCENE --out DIR --preset draft --iterations 150 --repeats 1   # ten minutes with 12 photos
 
 SCENE has photos; DIR is filled by one `gsstereo run` if it has no results yet, with the fit of `--iterations` steps.
-The runs are interleaved, so that other changes of the machine meet all of them. `fair` is the slowdown if stage and
+Of stages, those of `--preset` are run, but a fit has its steps from here. The runs are interleaved, so that other changes of the machine meet all of them. `fair` is the slowdown if stage and
 busy processes shared the cores evenly, thread for thread.
 """
 
@@ -43,15 +44,19 @@ def main() -> None:
     parser.add_argument("--beside", nargs="+", type=int, default=(0, 1, 2, 4))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=300)
+    parser.add_argument("--preset", help="of the stages that have it")
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])  # the busy processes inherit it
     place = [str(arguments.scene), "--out", str(arguments.out), "-q"]
     steps = f"iterations={arguments.iterations}"
+    preset = ["--preset", arguments.preset] if arguments.preset else []
     if not (arguments.out / "report").is_dir():
-        subprocess.run([*GSSTEREO, "run", *place, "--set", f"fit.{steps}"], check=True, stdout=subprocess.DEVNULL)
+        first = [*GSSTEREO, "run", *place, *preset, "--set", f"fit.{steps}"]
+        subprocess.run(first, check=True, stdout=subprocess.DEVNULL)
     for stage in arguments.stages:
         command = [*GSSTEREO, stage, *place, "--force"]
+        command += preset if stage != "report" else []
         command += ["--set", steps] if stage == "fit" else []
         found: dict[int, list[float]] = {count: [] for count in arguments.beside}
         for _ in range(arguments.repeats):
