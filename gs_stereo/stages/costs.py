@@ -1,7 +1,8 @@
 """Roughly how long the stages of a run take, from their settings and the number of photos.
 
 Fitted to whole runs of four captures on two cores of an EPYC (11 to 50 photos of 800 px, 2,000 steps; docs/results.md),
-whose fits they meet within a twentieth. The label's are processor seconds of its parts on a faster machine, times 1.45,
+whose fits they met within a twentieth; a step takes 0.82 of that since (lund_door, 500 steps, processor time of one
+thread, before and after in one run). The label's are processor seconds of its parts on a faster machine, times 1.45,
 by which whole labels differed. Good enough to choose a preset and to say what is left of a run.
 """
 
@@ -75,7 +76,7 @@ def _reconstruct(settings: Settings, photos: int, size: float) -> Cost:
 
 
 def _fit(settings: Settings, photos: int, size: float) -> Cost:
-    step = 0.075 * (0.4 + 0.6 * size) * (0.4 + 0.6 * settings["max_gaussians"] / _USUAL_GAUSSIANS)
+    step = 0.062 * (0.4 + 0.6 * size) * (0.4 + 0.6 * settings["max_gaussians"] / _USUAL_GAUSSIANS)
     return Cost(shared=settings["iterations"] * step + 8.5 * photos * size)  # first depths, and what is transient
 
 
