@@ -1,11 +1,12 @@
 """How much slower each stage is beside busy processes than alone, against the fair share; prints JSON lines.
 
     python tools/bench/busy.py SCENE --out DIR [--stages fit label] [--beside 0 1 2 4] [--repeats 3] [--cores 2]
-    python tools/bench/busy.py SCENE --out DIR --preset draft --iterations 150 --repeats 1   # ten minutes with 12 photos
+    python tools/bench/busy.py SCENE --out DIR --preset draft --iterations 150 --repeats 1
 
 SCENE has photos; DIR is filled by one `gsstereo run` if it has no results yet, with the fit of `--iterations` steps.
-Of stages, those of `--preset` are run, but a fit has its steps from here. The runs are interleaved, so that other changes of the machine meet all of them. `fair` is the slowdown if stage and
-busy processes shared the cores evenly, thread for thread.
+With `--preset` all stages that have it take it, but a fit has its steps from here: the second line takes about ten
+minutes with 12 photos. The runs are interleaved, so that other changes of the machine meet all of them. `fair` is the
+slowdown if stage and busy processes shared the cores evenly, thread for thread.
 """
 
 from __future__ import annotations
