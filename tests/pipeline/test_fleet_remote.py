@@ -91,6 +91,7 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     _file_system.cache_clear()
+    fsspec.filesystem("s3").clear_instance_cache()  # those of tests that asked elsewhere
     store = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
     store.mkdir("captures")
     for name in ("room_a", "room_b"):
