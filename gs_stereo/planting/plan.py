@@ -14,7 +14,7 @@ from pydantic import Field
 from gs_stereo.core.hashing import unit_seed
 from gs_stereo.core.records import Record
 from gs_stereo.errors import StageError
-from gs_stereo.geometry.projection import project, unproject
+from gs_stereo.geometry.projection import depth_seen_at, project, unproject
 from gs_stereo.imaging.light import light_from_srgb
 from gs_stereo.planting.config import PlantConfig
 from gs_stereo.planting.objects import KINDS, ObjectKind, PlantedObject, Three
@@ -24,6 +24,9 @@ from gs_stereo.worlds.mesh import random_turn
 PLAN_FILE = "plan.json"
 _TRIES = 80
 _LEAST_VIEWS = 3
+_AS_SEEN_AS_BEHIND = 0.7
+"""An object is seen by so many of the photos that see the surface behind it; near a camera it would be seen by few, and
+a fit would not find it."""
 _SEEN_SHARE = 0.6
 """An object counts as seen by a photo if so much of its ball lies before the real surface there."""
 _FREE_OF_CAMERA = 4.0
@@ -106,7 +109,7 @@ def place_objects(
             proposed = _propose(views, kind, config, rng, unit_seed(seed, f"audit/object/{number}"))
             if proposed is None or _collides(proposed.item, placed):
                 continue
-            shares = _covered_shares(views, proposed.item, proposed.stands)
+            shares = _covered_shares(views, proposed)
             if shares is None or (covered + shares > config.max_covered).any():
                 continue
             placed.append(proposed.item)
@@ -138,8 +141,11 @@ def lit_as_around(
 
 @dataclass(frozen=True, kw_only=True)
 class _Proposal:
+    """behind: point of the surface that it was placed before."""
+
     item: PlantedObject
     stands: bool
+    behind: Float[np.ndarray, "3"]
 
 
 def _propose(
@@ -167,11 +173,13 @@ def _propose(
         turn=(_three(turn[0]), _three(turn[1]), _three(turn[2])),
         seed=seed,
     )
-    return _Proposal(item=item, stands=stands)
+    behind = unproject(camera, np.array([column + 0.5, row + 0.5]), np.array(view.depth[row, column]))
+    return _Proposal(item=item, stands=stands, behind=behind)
 
 
-def _covered_shares(views: Sequence[SeenView], item: PlantedObject, stands: bool) -> Float[np.ndarray, "v"] | None:
+def _covered_shares(views: Sequence[SeenView], proposed: _Proposal) -> Float[np.ndarray, "v"] | None:
     """About the share of each photo that the object covers; None if it may not stand there."""
+    item, stands = proposed.item, proposed.stands
     shares, seen = np.zeros(len(views)), 0
     centre = np.array(item.centre)
     for number, view in enumerate(views):
@@ -195,7 +203,17 @@ def _covered_shares(views: Sequence[SeenView], item: PlantedObject, stands: bool
         shares[number] = _FILL[item.kind] * float((behind > depth).sum()) / (camera.width * camera.height)
         whole = len(behind) > 0.5 * np.pi * radius_px**2
         seen += int(whole and float((behind > depth).mean()) >= _SEEN_SHARE)
-    return shares if seen >= min(_LEAST_VIEWS, len(views)) else None
+    needed = max(min(_LEAST_VIEWS, len(views)), _AS_SEEN_AS_BEHIND * _views_of(views, proposed.behind))
+    return shares if seen >= needed else None
+
+
+def _views_of(views: Sequence[SeenView], point: Float[np.ndarray, "3"]) -> int:
+    """How many photos see a point of a surface."""
+    count = 0
+    for view in views:
+        here = depth_seen_at(view.camera, view.depth, point[None])
+        count += bool((np.abs(here.there - here.own) <= _SURE_SPREAD * here.own).all())
+    return count
 
 
 def _disk(view: SeenView, image_xy: np.ndarray, radius_px: float) -> Float[np.ndarray, "n"]:

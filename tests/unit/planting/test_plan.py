@@ -93,3 +93,27 @@ def test_before_a_surface_in_doubt_objects_float_where_it_cannot_be() -> None:
     plan = plan_objects(views, PlantConfig(objects=12), blank_share=0.0, seed=0)
     assert len(plan.objects) >= 4
     assert all(item.centre[2] + 0.9 * item.radius < 0.7 * WALL_M for item in plan.objects)
+
+
+def test_objects_are_seen_by_about_as_many_photos_as_what_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine cameras far apart: near them an object would be seen by three, the wall behind it by most."""
+    views = [
+        replace(view, camera=camera_at(view.camera.name, 0.6 * number, focal_px=90.0, size=(120, 90)))
+        for number, view in enumerate(walls(views=9))
+    ]
+
+    def least_seen() -> float:
+        shares = []
+        for item in plan_objects(views, PlantConfig(objects=40, max_gap=0.89), blank_share=0.0, seed=0).objects:
+            centre = np.array(item.centre)
+            behind = np.array([centre[0], centre[1], WALL_M])
+            seen = [
+                [bool(0 <= xy[0] <= 120 and 0 <= xy[1] <= 90) for xy, _ in (project(view.camera, x) for view in views)]
+                for x in (centre, behind)
+            ]
+            shares.append(sum(seen[0]) / sum(seen[1]))
+        return min(shares)
+
+    with_rule = least_seen()
+    monkeypatch.setattr("gs_stereo.planting.plan._AS_SEEN_AS_BEHIND", 0.0)
+    assert least_seen() < 0.4 < with_rule
