@@ -39,7 +39,7 @@ class PlantStage(Stage):
     """Publishes `images/`, `masks/` of photos that have some, cameras without points in `sparse/`, and `plan.json`."""
 
     name = "plant"
-    version = 3
+    version = 4
     config_type = PlantConfig
 
     def folder(self, config: PlantConfig) -> str:
