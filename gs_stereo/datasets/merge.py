@@ -176,9 +176,10 @@ def _readable(scenes: Sequence[SceneData], left_out: dict[str, str]) -> list[_So
             for entry in index.shards:
                 path = data.folder / entry.file
                 if not path.is_file() or sha256_file(path) != entry.sha256:
-                    where = data.origin or data.name
+                    where = data.origin or data.folder
                     raise InputError(
-                        f"The shard {entry.file} of {where} is missing or damaged; label that scene again."
+                        f"The shard {entry.file} of {data.name} is missing or damaged; delete {where}/manifest.json "
+                        "and run the fleet again, which then makes it anew."
                     )
         except InputError as error:
             left_out[data.name] = str(error)

@@ -389,7 +389,7 @@ def test_what_cannot_be_read_is_left_out_of_what_is_published(
     said = done.stderr.splitlines()
     assert len(said) == 4
     [of_barn] = [line for line in said if "left out barn" in line]
-    assert f"of {bucket}/barn/gsstereo/{step.folder} is missing or damaged; label that scene again." in of_barn
+    assert f"of barn is missing or damaged; delete {bucket}/barn/gsstereo/{step.folder}/manifest.json and" in of_barn
     assert sum("left out cave" in line and "missing or damaged" in line for line in said) == 1
     assert sum("left out den" in line and "does not answer" in line for line in said) == 1
     assert "published without den, barn, cave, which could not be read" in said[-1]
