@@ -492,9 +492,9 @@ def _write_nets_and_pairs(brought: Path) -> None:
     from gs_stereo.nets.protocol import make_net, resolve_net
     from gs_stereo.nets.weights import NetDescription, save_net
 
-    settings = {"volume_channels": [4, 4, 4], "refine_channels": 8, "refine_steps": 1}
-    net = make_net("lite", resolve_net("lite", settings=settings))
-    save_net(brought / "net", net, NetDescription(net="lite", settings=settings, licence="Apache-2.0"))
+    config = resolve_net("lite", settings={"volume_channels": [4, 4, 4], "refine_channels": 8, "refine_steps": 1})
+    described = NetDescription(net="lite", settings=config.model_dump(mode="json"), licence="Apache-2.0")
+    save_net(brought / "net", make_net("lite", config), described)
     for eye in ("left", "right"):
         Image.new("RGB", (24, 16), (90, 20, 40)).save(brought / f"bench/one/{eye}.png")
     write_pfm(brought / "bench/one/disp_left.pfm", np.full((16, 24), 3.0, np.float32))
