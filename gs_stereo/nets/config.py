@@ -1,10 +1,12 @@
 """Settings of the nets. No torch here, so that the command line can show them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from gs_stereo.config import Config
+
+Channels = Annotated[int, Field(ge=1, le=256)]
 
 
 class LiteConfig(Config):
@@ -17,7 +19,7 @@ class LiteConfig(Config):
         description="Range of the bare net when none is named, rounded up to 16; matchers look at the images",
     )
     groups: int = Field(default=8, ge=1, le=32, description="Channels of the correlation volume")
-    volume_channels: tuple[int, int, int] = Field(
+    volume_channels: tuple[Channels, Channels, Channels] = Field(
         default=(8, 24, 48), description="Channels of the 3D convolutions at 1/4, 1/8 and 1/16 of the resolution"
     )
     wide_channels: int = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from gs_stereo.config import Config
 from gs_stereo.training.config import LoopConfig
@@ -14,7 +14,9 @@ from gs_stereo.training.config import LoopConfig
 class SmallModelConfig(Config):
     """A model of our own, trained from scratch. What the published weights do differently is said with each setting."""
 
-    widths: tuple[int, ...] = Field(default=(96, 64, 64), min_length=2, description="Channels of the U-Nets' levels")
+    widths: tuple[PositiveInt, ...] = Field(
+        default=(96, 64, 64), min_length=2, description="Channels of the U-Nets' levels"
+    )
     attention: tuple[bool, ...] = Field(default=(False, True, True), description="Levels with (shared) self-attention")
     layers: int = Field(default=1, ge=1, le=8, description="ResNet blocks of a level")
     heads: int = Field(default=2, ge=1, le=64, description="Of the attention")

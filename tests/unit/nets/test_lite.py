@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from builders import shifted_pair
 from torch.nn import functional
 
-from gs_stereo.errors import ConfigError
+from gs_stereo.errors import ConfigError, InputError
 from gs_stereo.nets.config import LiteConfig
 from gs_stereo.nets.lite.aggregation import Conv3d, ConvNorm3d
 from gs_stereo.nets.lite.confidence import overclaimed
@@ -20,7 +21,7 @@ from gs_stereo.nets.lite.volume import correlation_volume, expected_plane, peak_
 from gs_stereo.nets.lite.working_scale import visible_range_px
 from gs_stereo.nets.protocol import make_net, parameter_count, resolve_net
 from gs_stereo.nets.upsampling import convex_upsample
-from gs_stereo.nets.weights import first_misfit
+from gs_stereo.nets.weights import NetDescription, first_misfit, load_net, save_net
 
 
 @pytest.fixture
@@ -228,3 +229,12 @@ def test_the_range_is_seen_in_the_images() -> None:
 def test_groups_must_divide_the_channels() -> None:
     with pytest.raises(ConfigError):
         LiteStereo(LiteConfig(groups=7))
+
+
+@pytest.mark.parametrize("channels", [-1, 0, 10**9])
+def test_a_folder_that_describes_an_impossible_net_is_refused(tmp_path: Path, channels: int) -> None:
+    config = resolve_net("lite", settings={"volume_channels": [4, 4, 4], "refine_channels": 8})
+    described = {**config.model_dump(mode="json"), "volume_channels": [4, channels, 4]}
+    save_net(tmp_path, make_net("lite", config), NetDescription(net="lite", settings=described, licence="Apache-2.0"))
+    with pytest.raises(InputError, match="describes no net"):
+        load_net(tmp_path)
