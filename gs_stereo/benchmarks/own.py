@@ -71,10 +71,14 @@ EXACT = FolderBenchmark(
     name="exact",
     find=find_exact,
     splits=None,
-    protocol=OfficialProtocol("bad_1", "noc", "all_pixels", "our own rule, as in evaluate-labels"),
+    protocol=OfficialProtocol(
+        headline="bad_1", region="noc", pooling="all_pixels", source="our own rule, as in evaluate-labels"
+    ),
 )
 DATASET = FolderBenchmark(
     name="dataset",
     find=find_samples,
-    protocol=OfficialProtocol("epe", "noc", "image_mean", "our own rule; the labels are taken as the truth"),
+    protocol=OfficialProtocol(
+        headline="epe", region="noc", pooling="image_mean", source="our own rule; the labels are taken as the truth"
+    ),
 )

@@ -13,7 +13,7 @@ Region = Literal["noc", "all"]
 Pooling = Literal["image_mean", "all_pixels"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OfficialProtocol:
     """How the benchmark's own table scores: the headline metric, its region and pooling.
 

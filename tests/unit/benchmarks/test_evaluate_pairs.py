@@ -16,7 +16,7 @@ from gs_stereo.benchmarks.protocol import Benchmark, OfficialProtocol
 from gs_stereo.datasets.layouts.pair_files import LabelledPair, PairSource
 from gs_stereo.errors import StageError
 
-PROTOCOL = OfficialProtocol("bad_2", "noc", "image_mean", "a test")
+PROTOCOL = OfficialProtocol(headline="bad_2", region="noc", pooling="image_mean", source="a test")
 MASKS = (True, False, True)
 
 
