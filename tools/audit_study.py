@@ -106,8 +106,9 @@ def labelled(scene: Path, own: Path, iterations: int) -> float:
     ):
         if failure := gsstereo(*words, *common):
             raise StageError(f"{words[0]}: {failure}")
-    took.write_text(str(cpu_s() - before))
-    return cpu_s() - before
+    used = cpu_s() - before
+    took.write_text(str(used))
+    return used
 
 
 def true_labels(scene: Path, own: Path, min_confidence: float = 0.0) -> Labels:
