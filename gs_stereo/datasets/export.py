@@ -15,7 +15,7 @@ from gs_stereo.core.hashing import sha256_file
 from gs_stereo.core.records import json_text, read_object
 from gs_stereo.datasets.layouts.protocol import EXPORTERS, ExportConfig, ExportJob
 from gs_stereo.datasets.layouts.readme import README_NAME, readme
-from gs_stereo.datasets.layouts.selection import LabelCounts, selected
+from gs_stereo.datasets.layouts.selection import LOW_CONFIDENCE, TOO_LARGE, LabelCounts, selected
 from gs_stereo.datasets.licences import licence_of
 from gs_stereo.datasets.schema import INDEX_NAME, ShardSample
 from gs_stereo.errors import InputError
@@ -61,9 +61,9 @@ def export_dataset(
         stream = selected(read_dataset(source), exporter.holds, config, counts)
         names = exporter.write(work, _noted(stream, samples, bar), job)
         if counts.left_out.total() and not counts.labels:
-            raise InputError(
-                f"Not one label of {source} would be exported; lower --min-confidence or choose webdataset."
-            )
+            beyond = counts.left_out[TOO_LARGE] > counts.left_out[LOW_CONFIDENCE]
+            fix = "choose webdataset, which holds every disparity" if beyond else "lower --min-confidence"
+            raise InputError(f"Not one label of {source} would be exported; {fix}.")
         write_text(work / README_NAME, readme(layout, exporter.holds, job, len(names), counts))
         values = {
             "format": FORMAT,

@@ -37,7 +37,7 @@ _NO_PHOTO_FOLDER = re.compile(
 """Folders beside photos that hold smaller copies, maps of other kinds, or results of programs."""
 OTHER_PHOTO_SUFFIXES = frozenset({".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".jxl"})
 """Photos that cannot be decoded here: of some phones, and raw ones of cameras."""
-_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP", "HEIF")
+_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 """Major brands of ISO/IEC 23008-12, annex B."""
 _PNG_COMPRESSION = 3
@@ -110,9 +110,10 @@ def open_photo(path: Path) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore")  # Pillow warns about odd metadata and, below its limit, about large images
         Image.MAX_IMAGE_PIXELS = _MOST_PIXELS // 2  # Pillow refuses what has more than twice as many
         _prepare_heic(path)
+        formats = (*_FORMATS, "HEIF") if "HEIF" in Image.OPEN else _FORMATS
         try:
             # A stream, not the path: Pillow maps files into memory, and then does not turn the pixels of a TIFF.
-            with path.open("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
+            with path.open("rb") as stream, Image.open(stream, formats=formats) as image:
                 yield image
         except InputError:
             raise

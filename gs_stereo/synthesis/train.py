@@ -6,7 +6,6 @@ The loop is the one of every net (`gs_stereo.training`): exact resume, moving av
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from gs_stereo.synthesis.stereospace import StereoSpace
 from gs_stereo.synthesis.train_config import SynthesisTrainConfig
 from gs_stereo.training.config import DataSource
 from gs_stereo.training.data import SplitData, data_digests, draws_of_steps, open_data
-from gs_stereo.training.loop import Advance, Task, Training, train
+from gs_stereo.training.loop import Advance, Task, Training, autocast, train
 from gs_stereo.training.record import Curve, Curves
 from gs_stereo.training.state import TrainingState
 
@@ -144,7 +143,7 @@ class SynthesisTask(Task):
             first = torch.randn(clean.shape, generator=generator).to(clean)
             noisy = schedule.noised(self._own_answer(net, batch, first), noise, times)
             noise = schedule.noise_in(noisy, clean, alpha_bar)
-        with self._autocast():
+        with autocast(self.device, self.config):
             answer = answered(net, batch, noisy, times, given=not dropped).float()
         loss = denoising_loss(answer, schedule.target(clean, noise, times), alpha_bar, schedule, config.min_snr_gamma)
         if dropped or not (config.pixels or config.warp):
@@ -161,7 +160,7 @@ class SynthesisTask(Task):
     def _own_answer(self, net: StereoSpace, batch: SynthesisBatch, noise: torch.Tensor) -> torch.Tensor:
         """The clean latents that the net makes of pure noise."""
         last = torch.full((len(noise),), TIMES - 1, device=self.device)
-        with torch.no_grad(), self._autocast():
+        with torch.no_grad(), autocast(self.device, self.config):
             answer = answered(net, batch, noise, last, given=True).float()
         return net.schedule.clean(noise, answer, net.schedule.alpha_bar_at(last, noise))
 
@@ -184,10 +183,6 @@ class SynthesisTask(Task):
             made.append(_psnr(picture, batch.targets))
             copied.append(_psnr(batch.source, batch.targets))
         return {"views": len(made), "psnr": float(np.mean(made)), "psnr_of_the_source": float(np.mean(copied))}
-
-    def _autocast(self) -> AbstractContextManager[None]:
-        wanted = self.config.mixed_precision if self.device.type == "cuda" else self.config.cpu_bfloat16
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=wanted)
 
 
 def answered(

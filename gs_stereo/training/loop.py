@@ -171,6 +171,8 @@ Prepare = Callable[[Any, torch.device, int], Training[T]]
 def train(prepare: Prepare[T], job: Any, config: LoopConfig, advance: Advance) -> Training[T]:
     """Train as `job` says, or finish an interrupted run; the net comes back in evaluation mode."""
     device = device_of(config.device, config.devices)
+    if device.type == "cpu" and config.cpu_bfloat16 and not _computes_bfloat16():
+        raise ConfigError("This processor has no bfloat16 (AVX-512 or newer); leave cpu_bfloat16 out.")
     if config.devices > 1:
         if config.batch_size % config.devices:
             raise ConfigError(f"batch_size ({config.batch_size}) must be a multiple of devices ({config.devices}).")
@@ -187,6 +189,10 @@ def _process(rank: int, run: tuple[Prepare[Any], Any, LoopConfig], rendezvous: R
     device = device_of(config.device, config.devices, rank)
     with rendezvous.joined(rank, device):
         prepare(job, device, rank).run(lambda steps, note: None, device=device, distributed=True)
+
+
+def _computes_bfloat16() -> bool:
+    return not torch.backends.mkldnn.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def autocast(device: torch.device, config: LoopConfig) -> AbstractContextManager[None]:

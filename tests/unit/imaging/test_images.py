@@ -165,6 +165,23 @@ def test_bad_file_is_one_sentence(tmp_path: Path, name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "the file is empty"),
+        (b"this is no image", "it is no JPEG"),
+        (b"<html><body>log in</body></html>", "it is a web page"),
+    ],
+)
+def test_no_image_is_told_apart_without_the_decoder_of_heic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, why: str
+) -> None:
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(InputError, match=f"a.jpg cannot be read .{why}"):
+        read_photo(tmp_path / "a.jpg")
+
+
 def test_wrong_suffix_is_read_by_content(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", picture())
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from gs_stereo.errors import StageError
+from gs_stereo.errors import ConfigError, StageError
 from gs_stereo.training.config import LoopConfig
 from gs_stereo.training.loop import Task, Training, train
 from gs_stereo.training.record import Curve, Curves, last_validation
@@ -143,6 +143,14 @@ def test_the_average_is_what_is_validated_and_kept(tmp_path: Path) -> None:
 def test_a_run_that_diverges_is_a_stage_error(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="diverged at step 0"):
         run(Job(config=CONFIG, folder=tmp_path, scale=float("inf")))
+
+
+def test_bfloat16_is_refused_where_the_processor_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = CONFIG.model_copy(update={"cpu_bfloat16": True})
+    monkeypatch.setattr("gs_stereo.training.loop._computes_bfloat16", lambda: False)
+    with pytest.raises(ConfigError, match="leave cpu_bfloat16 out"):
+        run(Job(config=config, folder=tmp_path))
+    run(Job(config=CONFIG, folder=tmp_path))
 
 
 def test_curves_leave_out_what_a_logarithm_has_not(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,12 +55,22 @@ def test_export_json_keeps_what_the_layout_cannot(dataset: Path, tmp_path: Path)
     assert str(tmp_path) not in json.dumps(values)
 
 
-def test_nothing_left_is_an_error_and_no_folder(dataset: Path, tmp_path: Path) -> None:
-    samples = [replace(make_sample(0), confidence=np.zeros((12, 20), np.uint8))]
-    write_dataset(tmp_path / "unsure", samples, INFO, sample_count=1)
-    with pytest.raises(InputError, match="Not one label"):
-        export_dataset(tmp_path / "unsure", tmp_path / "out", "kitti", ExportConfig(min_confidence=0.1))
-    assert [path.name for path in tmp_path.iterdir()] == ["unsure"]
+@pytest.mark.parametrize(
+    ("changed", "asked", "fix"),
+    [
+        ({"confidence": np.zeros((12, 20), np.uint8)}, ExportConfig(min_confidence=0.1), "lower --min-confidence"),
+        ({"disparity": np.full((12, 20), 1000, np.float32)}, ExportConfig(), "choose webdataset"),
+    ],
+)
+def test_nothing_left_is_an_error_whose_advice_helps(
+    tmp_path: Path, changed: dict[str, Any], asked: ExportConfig, fix: str
+) -> None:
+    write_dataset(tmp_path / "source", [replace(make_sample(0), **changed)], INFO, sample_count=1)
+    with pytest.raises(InputError, match=f"Not one label of .* would be exported; {fix}"):
+        export_dataset(tmp_path / "source", tmp_path / "out", "kitti", asked)
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+    followed = ("webdataset" if "webdataset" in fix else "kitti", ExportConfig())
+    assert export_dataset(tmp_path / "source", tmp_path / "out", *followed).labels
 
 
 def test_a_data_set_without_labels_can_be_exported(tmp_path: Path) -> None:
