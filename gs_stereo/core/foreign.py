@@ -13,6 +13,8 @@ def what_it_is_instead(path: Path) -> str | None:
             start = stream.read(_LOOKED_AT_BYTES)
     except OSError:
         return None
+    if not start:
+        return "the file is empty"
     if start.startswith(_LFS_POINTER):
         return "it is a Git LFS pointer, not the file: run `git lfs pull` where it comes from"
     if start.lstrip()[:9].lower() in (b"<!doctype", b"<!doctyp") or start.lstrip()[:5].lower() == b"<html":

@@ -147,8 +147,7 @@ def _reason(path: Path, error: Exception) -> str:
     if instead := what_it_is_instead(path):
         return instead
     if isinstance(error, UnidentifiedImageError):
-        empty = path.is_file() and path.stat().st_size == 0
-        return "the file is empty" if empty else "it is no JPEG, PNG, TIFF, WebP, BMP or HEIC image"
+        return "it is no JPEG, PNG, TIFF, WebP, BMP or HEIC image"
     if isinstance(error, Image.DecompressionBombError):
         return f"it has more than {_MOST_PIXELS // 10**6} megapixels; shrink it"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

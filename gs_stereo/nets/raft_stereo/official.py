@@ -12,16 +12,17 @@ from gs_stereo.errors import InputError
 from gs_stereo.nets.config import VARIANTS, RaftStereoConfig
 
 OFFICIAL_LICENCE = "MIT"
-_PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of data-parallel training, torch.compile and Lightning
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")
+_MARK = "update_block.gru08.convz.weight"
+"""A tensor that every RAFT-Stereo has."""
+_DEEPEST_WRAPPER = 4
 _RADIUS = 4
 
 
 def read_official(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a state dict, whatever the suffix, out of the wrappers that trainers put around them.
+    """The tensors of a state dict, whatever the suffix, out of what trainers put around and before them.
 
-    A wrapper is a dictionary with the state dict under a usual name, or a prefix before each name. InputError if it is
-    damaged, holds anything but tensors, or is not of RAFT-Stereo.
+    That is dictionaries that hold it under any name, and one prefix of all its names (data-parallel training,
+    torch.compile, Lightning). InputError if it is damaged, holds anything but tensors, or is not of RAFT-Stereo.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -32,25 +33,21 @@ def read_official(path: Path) -> dict[str, torch.Tensor]:
         ) from error
     tensors = _unwrapped(content)
     if tensors is None:
-        raise InputError(f"The weights {path} are no state dict of tensors; give a RAFT-Stereo .pth.")
-    if "update_block.gru08.convz.weight" not in tensors:
         raise InputError(f"The weights {path} are not of RAFT-Stereo; only its official checkpoints load from a .pth.")
+    if not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+        raise InputError(f"The weights {path} are no state dict of tensors; give a RAFT-Stereo .pth.")
     return tensors
 
 
-def _unwrapped(content: Any) -> dict[str, torch.Tensor] | None:
-    """The state dict inside a checkpoint; None if there is none."""
-    if not isinstance(content, Mapping):
+def _unwrapped(content: Any, depth: int = 0) -> dict[str, Any] | None:
+    """The state dict of a RAFT-Stereo in a checkpoint; None if there is none."""
+    if not isinstance(content, Mapping) or depth > _DEEPEST_WRAPPER:
         return None
-    for name in _WRAPPERS:
-        if isinstance(content.get(name), Mapping):
-            return _unwrapped(content[name])
-    if not content or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        return None
-    tensors = {str(name): value for name, value in content.items()}
-    while any(prefix := [each for each in _PREFIXES if all(name.startswith(each) for name in tensors)]):
-        tensors = {name.removeprefix(prefix[0]): value for name, value in tensors.items()}
-    return tensors
+    named = {name: value for name, value in content.items() if isinstance(name, str)}
+    if marked := min((name for name in named if name.endswith(_MARK)), key=len, default=None):
+        prefix = marked.removesuffix(_MARK)
+        return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
+    return next((found for value in content.values() if (found := _unwrapped(value, depth + 1))), None)
 
 
 def config_of(tensors: Mapping[str, torch.Tensor], path: Path) -> RaftStereoConfig:

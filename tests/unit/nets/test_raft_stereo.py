@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -113,6 +114,23 @@ def test_an_official_file_loads(official_file: Path) -> None:
     assert trained.description.licence.startswith("MIT")
     assert all(torch.equal(one, two) for one, two in zip(trained.net.parameters(), expected.parameters(), strict=True))
     assert not trained.net.training
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.module.", "module._orig_mod.", "model.net."])
+@pytest.mark.parametrize("wrapper", [(), ("state_dict",), ("ema", "shadow")])
+def test_what_trainers_put_around_a_net_is_taken_off(
+    official_file: Path, tmp_path: Path, prefix: str, wrapper: tuple[str, ...]
+) -> None:
+    plain = {name.removeprefix("module."): value for name, value in torch.load(official_file).items()}
+    content: dict[str, Any] = {prefix + name: value for name, value in plain.items()}
+    if prefix:
+        content["loss.weight"] = torch.ones(3)
+    for name in reversed(wrapper):
+        content = {"optimizer": {"state": {0: torch.zeros(2)}}, name: content, "epoch": 3}
+    torch.save(content, tmp_path / "last.ckpt")
+    found = load_net(tmp_path / "last.ckpt").net.state_dict()
+    assert found.keys() == plain.keys()
+    assert all(torch.equal(found[name], plain[name]) for name in plain)
 
 
 class _Bomb:
