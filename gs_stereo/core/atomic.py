@@ -13,12 +13,13 @@ from pathlib import Path
 from gs_stereo.errors import InputError, StageError
 
 _LEFTOVER = re.compile(r"\..+\.(?:tmp|old)-\d+(?:\..*)?")  # what the functions below call temporaries
+_NOT_WRITABLE = "it is not writable; choose another folder (for results: --out) or change its permissions"
 _WHY = {
     errno.ENOSPC: (StageError, "the disk is full; free some space and run again"),
     errno.EDQUOT: (StageError, "the disk quota is used up; free some space and run again"),
-    errno.EACCES: (InputError, "it is not writable; choose another folder with --out or change its permissions"),
-    errno.EPERM: (InputError, "it is not writable; choose another folder with --out or change its permissions"),
-    errno.EROFS: (InputError, "it is on a read-only file system; choose another folder with --out"),
+    errno.EACCES: (InputError, _NOT_WRITABLE),
+    errno.EPERM: (InputError, _NOT_WRITABLE),
+    errno.EROFS: (InputError, "it is on a read-only file system; choose another folder (for results: --out)"),
 }
 
 

@@ -16,7 +16,9 @@ def sha256_file(path: Path) -> str:
             while block := stream.read(_BLOCK_BYTES):
                 digest.update(block)
     except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror or error}; check that it is there.") from error
+        raise InputError(
+            f"Cannot read {path}: {error.strerror or error}; check that it is there and may be read."
+        ) from error
     return digest.hexdigest()
 
 

@@ -50,9 +50,9 @@ _ORIENTATION_TAG = 0x0112
 def list_photos(folder: Path, skip_folders: Collection[str] = OUTPUT_FOLDERS) -> list[Path]:
     """Every photo below `folder`, chosen by suffix and sorted by relative path.
 
-    Hidden files and folders, folders named in `skip_folders`, links to folders, and folders that hold smaller copies
-    (`images_4`), masks, depth or results of other programs are left out, and HEIC photos that lie beside a converted
-    copy of the same name.
+    Hidden files and folders, folders named in `skip_folders`, links to folders or to nothing, and folders that hold
+    smaller copies (`images_4`), masks, depth or results of other programs are left out, and HEIC photos that lie
+    beside a converted copy of the same name.
     """
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}; name the folder that holds the photos.")
@@ -64,7 +64,8 @@ def list_photos(folder: Path, skip_folders: Collection[str] = OUTPUT_FOLDERS) ->
             if not (name.startswith(".") or name in skip_folders or _NO_PHOTO_FOLDER.fullmatch(name.lower()))
         ]
         shown = (name for name in files if not name.startswith("."))
-        found += [Path(root, name) for name in shown if Path(name).suffix.lower() in PHOTO_SUFFIXES]
+        paths = [Path(root, name) for name in shown if Path(name).suffix.lower() in PHOTO_SUFFIXES]
+        found += [path for path in paths if path.exists()]
     stems = {path.with_suffix("") for path in found if path.suffix.lower() not in _HEIC_SUFFIXES}
     kept = [path for path in found if path.suffix.lower() not in _HEIC_SUFFIXES or path.with_suffix("") not in stems]
     return sorted(kept, key=lambda path: path.relative_to(folder).as_posix())
@@ -96,6 +97,8 @@ def unused_files(folder: Path) -> str | None:
     if videos:
         counted = ", ".join(f"{count} {suffix}" for suffix, count in videos.items())
         told.append(f"{counted} videos are not used: give one with --images")
+    if dead := sum(path.suffix.lower() in PHOTO_SUFFIXES and not path.exists() for path in visible):
+        told.append(f"{dead} links to photos that are not there are left out")
     if live:
         told.append(f"{len(live)} videos belong to Live Photos and are left out")
     return f"In {folder} {'; '.join(told)}." if told else None

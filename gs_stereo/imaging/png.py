@@ -57,7 +57,9 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror or error}; check that it is there.") from error
+        raise InputError(
+            f"Cannot read {path}: {error.strerror or error}; check that it is there and may be read."
+        ) from error
 
 
 def check_size(path: Path, width: int, height: int) -> None:

@@ -74,7 +74,9 @@ def _open(path: Path) -> _Cursor:
     try:
         return _Cursor(path=path, data=path.read_bytes())
     except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror or error}; check that it is there.") from error
+        raise InputError(
+            f"Cannot read {path}: {error.strerror or error}; check that it is there and may be read."
+        ) from error
 
 
 def read(folder: Path) -> ColmapModel:

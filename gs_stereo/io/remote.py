@@ -6,6 +6,7 @@ conditional writes, file systems by O_EXCL; locks of the kernel are not relied o
 
 import errno
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -27,6 +28,7 @@ from gs_stereo.errors import ConfigError, GsStereoError, InputError, StageError
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
 _FETCHED = ".fetched.json"
 _KEY_ERRORS = ("NoCredentialsError", "PartialCredentialsError", "AuthenticationException", "BadHostKeyException")
+_TALKATIVE = ("gcsfs", "s3fs", "paramiko")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "sftp": "paramiko", "ssh": "paramiko", "abfs": "adlfs"}
 
 
@@ -301,6 +303,8 @@ def _file_system(root: str, process: int, thread: int) -> Any:
     from fsspec.core import url_to_fs
 
     ssh = root.startswith(("sftp:", "ssh:"))
+    for store in _TALKATIVE:  # what they log, tracebacks too, is said in a sentence by whoever asked
+        logging.getLogger(store).addHandler(logging.NullHandler())
     # A listing that is remembered would hide what other machines have written since; with SSH there is none.
     options = {"skip_instance_cache": True} if ssh else {"use_listings_cache": False}
     try:
@@ -316,7 +320,9 @@ def _local_files(root: Path, below: str, left_out: set[str]) -> Iterator[FileSta
     try:
         entries = sorted(os.scandir(root / below), key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"Cannot read {root / below} ({error.strerror}); check that it is there.") from error
+        raise InputError(
+            f"Cannot read {root / below} ({error.strerror}); check that it is there and may be read."
+        ) from error
     for entry in entries:
         path = f"{below}/{entry.name}" if below else entry.name
         if entry.is_dir(follow_symlinks=True):

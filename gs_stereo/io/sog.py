@@ -112,7 +112,7 @@ def _readable(path: Path) -> Iterator[None]:
     except (ValueError, KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, OSError) and error.strerror:
             raise InputError(
-                f"Cannot read {error.filename or path}: {error.strerror}; check that it is there."
+                f"Cannot read {error.filename or path}: {error.strerror}; check that it is there and may be read."
             ) from error
         problem = what_it_is_instead(path) or str(error).strip("'\"")
         raise InputError(f"The file {path} cannot be used: {problem}; export it again as .sog or .ply.") from error

@@ -35,7 +35,9 @@ def load_spz(path: Path) -> SplatFile:
         data = path.read_bytes()
         return _splat(path, data)
     except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror or error}; check that it is there.") from error
+        raise InputError(
+            f"Cannot read {path}: {error.strerror or error}; check that it is there and may be read."
+        ) from error
     except (ValueError, zlib.error) as error:
         problem = what_it_is_instead(path) or str(error)
         raise InputError(f"The file {path} cannot be used: {problem}; export it again as .spz or .ply.") from error

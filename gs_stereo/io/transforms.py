@@ -7,8 +7,10 @@ Poses in the file are in the OpenGL convention (+x right, +y up, camera looks al
 import json
 import math
 import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -191,9 +193,13 @@ def _frame(folder: Path, entry: Entry, name: str) -> TransformsFrame:
 
 
 def _find_image(folder: Path, file_path: str) -> Path | None:
-    """The image as named, or with a photo suffix added, as NeRF's synthetic scenes want it."""
-    for suffix in ("", *sorted(PHOTO_SUFFIXES)):
-        candidate = folder / f"{file_path}{suffix}"
+    """The image as named, or with a photo suffix added, as NeRF's synthetic scenes want it.
+
+    Disks of Macs keep letters and their accents in another form than most programs write.
+    """
+    forms = dict.fromkeys((file_path, *(unicodedata.normalize(form, file_path) for form in ("NFC", "NFD"))))
+    for form, suffix in product(forms, ("", *sorted(PHOTO_SUFFIXES))):
+        candidate = folder / f"{form}{suffix}"
         if candidate.is_file():
             return candidate
     return None

@@ -1,5 +1,6 @@
 """What the user brings, as it is read: the model of a COLMAP folder or a transforms.json, and the photos it is of."""
 
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,14 +74,17 @@ def given_colmap(model: ColmapModel, image_folder: Path, notes: tuple[str, ...])
 
 
 class PhotosByName:
-    """The photos of a folder by names that other programs wrote: absolute, with back-slashes, in another case."""
+    """The photos of a folder by names that other programs wrote: absolute, with back-slashes, in another case or form.
+
+    The form is that of letters with accents (NFC or NFD), which disks of Macs change.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         names = [path.relative_to(folder).as_posix() for path in list_photos(folder)]
         self._by_lower: dict[str, list[str]] = {}
         for name in names:
-            for tail in _tails(name.lower()):
+            for tail in _tails(name):
                 self._by_lower.setdefault(tail, []).append(name)
         self._names = frozenset(names)
 
@@ -92,7 +96,7 @@ class PhotosByName:
         plain = name.replace("\\", "/")
         if plain in self._names:
             return plain
-        for tail in _tails(plain.lower()):  # the longest first
+        for tail in _tails(plain):  # the longest first
             found = self._by_lower.get(tail, [])
             if len(found) == 1:
                 return found[0]
@@ -104,8 +108,9 @@ class PhotosByName:
 
 
 def _tails(path: str) -> list[str]:
-    """a/b/c -> a/b/c, b/c, c."""
-    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+    """A/b/c -> a/b/c, b/c, c, with letters and their accents in one form (disks of Macs keep another)."""
+    plain = unicodedata.normalize("NFC", path).lower()
+    parts = [part for part in plain.split("/") if part not in ("", ".", "..")]
     return ["/".join(parts[start:]) for start in range(len(parts))]
 
 

@@ -164,6 +164,19 @@ def test_results_of_a_store_are_those_of_a_disk(memory: str, settings: FleetSett
     assert results(Place(memory)) == results(Place(str(tmp_path / "plain")))
 
 
+def test_what_a_store_logs_is_not_printed() -> None:
+    """Python prints warnings of loggers without a handler, tracebacks too; ours is the one sentence that is meant."""
+    code = """
+import logging
+from gs_stereo.io.remote import Place
+Place.of("memory://captures").read("input.txt")
+for name in ("gcsfs", "s3fs", "paramiko.transport"):
+    logging.getLogger(name).error("a traceback")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def test_a_store_is_fetched_once_and_what_is_gone_goes(memory: str, tmp_path: Path) -> None:
     place, into = Place(f"{memory}/room_a"), tmp_path / "copy"
     place.write("more/deep.txt", b"deep")

@@ -294,3 +294,13 @@ def test_converted_photos_replace_heic_and_videos_of_live_photos_are_left_out(tm
     assert "1 .mov videos are not used" in told
     assert "2 videos belong to Live Photos" in told
     assert find_source(tmp_path, None) == tmp_path / "clip.mov"
+
+
+def test_links_to_nothing_are_no_photos_and_are_counted(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", picture())
+    (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
+    (tmp_path / "c.png").symlink_to(tmp_path / "gone.png")
+    assert [path.name for path in list_photos(tmp_path)] == ["a.png", "b.png"]
+    told = unused_files(tmp_path)
+    assert told is not None
+    assert "1 links to photos that are not there" in told

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -75,6 +76,17 @@ def test_ways_to_write_a_path(tmp_path: Path, written: str) -> None:
     assert frame.path.samefile(folder / "train/r_0.png")
     assert frame.name == "r_0.png"
     assert frame.intrinsics(64, 48)[0, 0] == pytest.approx(32 / math.tan(0.5))
+
+
+@pytest.mark.parametrize(("on_disk", "written"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_accents_may_be_written_in_another_form(
+    tmp_path: Path, on_disk: Literal["NFC", "NFD"], written: Literal["NFC", "NFD"]
+) -> None:
+    name = unicodedata.normalize(on_disk, "Büro é.png")
+    image(tmp_path, name)
+    frames = [{"file_path": unicodedata.normalize(written, "Büro é"), "transform_matrix": matrix()}]
+    (frame,) = read_transforms(write(tmp_path, frames, **GLOBAL)).frames
+    assert frame.path == tmp_path / name
 
 
 def test_shared_folder_is_left_out_of_names(tmp_path: Path) -> None:
