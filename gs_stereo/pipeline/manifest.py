@@ -66,7 +66,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a published folder, None if there is none; InputError if it is broken."""
     path = folder / MANIFEST_NAME
-    return read_record(Manifest, path, fix="run the stage again with --force") if path.is_file() else None
+    if not path.is_file():
+        return None
+    return read_record(Manifest, path, fix="run the stage that makes this folder again with --force")
 
 
 @dataclass(frozen=True, kw_only=True)
