@@ -19,11 +19,10 @@ from gs_stereo.core.hashing import unit_seed
 from gs_stereo.datasets.layouts.pair_files import LabelledPair, PairSource
 from gs_stereo.errors import InputError
 from gs_stereo.imaging.images import resize_to
-from gs_stereo.imaging.resampling import resize_surface
 from gs_stereo.matching.protocol import StereoMatcher
 from gs_stereo.synthesis.depth_files import read_depth
 from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
-from gs_stereo.synthesis.framing import Framing, square_framing
+from gs_stereo.synthesis.framing import square_framing
 from gs_stereo.synthesis.judges.geometric import GeometryScores, TrueView, judge
 from gs_stereo.synthesis.protocol import SourceView, Synthesizer
 from gs_stereo.synthesis.rays import default_intrinsics
@@ -93,7 +92,7 @@ def evaluate_pairs(
         framing = square_framing((width, height), config.side_px)
         left, right = framing.picture(pair.left), framing.picture(pair.right)
         real = RealPair.of(left, right, matcher)
-        truth = TrueView.of(left, right, framed_map(framing, pair.disparity) * framing.scale)
+        truth = TrueView.of(left, right, framing.surface(pair.disparity) * framing.scale)
         made: dict[str, Picture] = {}
         for title, contestant in contestants.items():
             for result, picture in _judged(item.name, pair, contestant, real, truth, config, seed):
@@ -157,7 +156,7 @@ def source_of(pair: LabelledPair, synthesizer: Synthesizer, config: EvaluateSynt
         intrinsics[0, 0] = intrinsics[1, 1] = known.focal_px
     depth = None
     if synthesizer.needs_depth:
-        depth = framed_map(framing, _depth_of(pair, config.depth, name))
+        depth = framing.surface(_depth_of(pair, config.depth, name))
         depth = depth / np.nanmedian(depth)
     return SourceView(image=framing.picture(pair.left), intrinsics=framing.intrinsics(intrinsics), depth=depth)
 
@@ -178,10 +177,3 @@ def _depth_of(pair: LabelledPair, wanted: Path | str, name: str) -> Float[np.nda
     if depth.shape != pair.left.shape[:2]:
         raise InputError(f"The depth map of {name} in {wanted} is not of its picture's size; make it again.")
     return depth
-
-
-def framed_map(framing: Framing, values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "side side"]:
-    """A map of the photo as `framing` frames the picture; values as they are, NaN stays NaN."""
-    width, height = framing.resized_wh
-    (left, top), (wide, high) = framing.left_top, framing.model_wh
-    return resize_surface(values, (height, width))[top : top + high, left : left + wide].astype(np.float64)

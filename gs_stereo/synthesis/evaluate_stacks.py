@@ -93,14 +93,24 @@ def evaluate_stacks(
 def made_at_its_size(
     synthesizer: Synthesizer, source: SourceView, baseline: float, seed: int
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """What it makes of a source, at the source's size: a much larger one is shown to it at the size it works at."""
+    """What it makes of a source, at the source's size.
+
+    A much larger one is shown to it at the size it works at, and one whose sides it cannot take is padded. What needs
+    depth is shown every source at its own size.
+    """
     height, width = source.image.shape[:2]
-    side, rows = synthesizer.side_px, synthesizer.rows_px
-    fits = side is None or max((width * height) ** 0.5 / side, height / (rows or height)) <= _MUCH_LARGER
-    if side is None or fits or synthesizer.needs_depth:
-        return synthesizer.synthesize(source, baseline, seed).image
+    own_side = (width * height) ** 0.5
+    side, rows = synthesizer.side_px or own_side, synthesizer.rows_px or height
+    if synthesizer.needs_depth or max(own_side / side, height / rows) <= _MUCH_LARGER:
+        side, rows = own_side, height
     framing = whole_framing((width, height), side, synthesizer.multiple_px, rows)
-    framed = SourceView(image=framing.picture(source.image), intrinsics=framing.intrinsics(source.intrinsics))
+    if framing.model_wh == (width, height):
+        return synthesizer.synthesize(source, baseline, seed).image
+    framed = SourceView(
+        image=framing.picture(source.image),
+        intrinsics=framing.intrinsics(source.intrinsics),
+        depth=None if source.depth is None else framing.surface(source.depth),
+    )
     return framing.back(synthesizer.synthesize(framed, baseline, seed).image)
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from gs_stereo.errors import InputError
+from gs_stereo.imaging.resampling import resize_surface
 
 _SMALLEST_SIDE_PX = 16
 _LONGEST_SHAPE = 4.0
@@ -29,8 +30,15 @@ class Framing:
 
     def picture(self, photo: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "hm wm 3"]:
         """The photo as the model gets it; what lies outside repeats its border."""
+        return self._cropped(np.asarray(Image.fromarray(photo).resize(self.resized_wh, Image.Resampling.LANCZOS)))
+
+    def surface(self, values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "hm wm"]:
+        """Depth or disparity of the photo, framed like its picture; values as they are, NaN stays NaN."""
+        width, height = self.resized_wh
+        return self._cropped(resize_surface(values, (height, width)).astype(np.float64))
+
+    def _cropped(self, resized: np.ndarray) -> np.ndarray:
         (width, height), (left, top), (wide, high) = self.resized_wh, self.left_top, self.model_wh
-        resized = np.asarray(Image.fromarray(photo).resize((width, height), Image.Resampling.LANCZOS))
         columns = np.clip(np.arange(left, left + wide), 0, width - 1)
         rows = np.clip(np.arange(top, top + high), 0, height - 1)
         return np.ascontiguousarray(resized[rows][:, columns])
@@ -75,7 +83,7 @@ def square_framing(photo_wh: tuple[int, int], side: int) -> Framing:
     return Framing(photo_wh=photo_wh, resized_wh=resized, left_top=left_top, model_wh=(side, side), scale=scale)
 
 
-def whole_framing(photo_wh: tuple[int, int], side: int, multiple: int = 64, rows: int | None = None) -> Framing:
+def whole_framing(photo_wh: tuple[int, int], side: float, multiple: int = 64, rows: int | None = None) -> Framing:
     """The whole photo at about side^2 pixels, padded in the middle to multiples of `multiple` pixels.
 
     rows: the most that it may have.

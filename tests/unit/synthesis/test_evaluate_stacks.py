@@ -13,6 +13,7 @@ import pytest
 from gs_stereo.datasets.samples import DatasetSamples
 from gs_stereo.errors import ConfigError, InputError, PluginError
 from gs_stereo.imaging.images import read_photo
+from gs_stereo.synthesis.diffusion import small_synthesizer
 from gs_stereo.synthesis.evaluate_stacks import made_at_its_size, stack_views
 from gs_stereo.synthesis.evaluation import compare_on_stacks
 from gs_stereo.synthesis.evaluation_config import EvaluateSynthesisConfig
@@ -78,6 +79,14 @@ def test_a_model_gets_much_larger_views_at_its_own_size() -> None:
     np.testing.assert_array_equal(made_at_its_size(small, given, 0.05, 0), whole)
     small.rows_px = 48
     np.testing.assert_array_equal(made_at_its_size(small, given, 0.05, 0), made)
+
+
+def test_views_of_any_size_are_padded_for_a_model(tmp_path: Path) -> None:
+    synthesizer = small_synthesizer(SynthesizerSettings(weights=builders.write_small_model(tmp_path / "tiny")))
+    picture = builders.noise((60, 84), 1, 3.0)
+    assert picture.shape[0] % synthesizer.multiple_px > 0
+    given = SourceView(image=picture, intrinsics=np.array([[80.0, 0, 42], [0, 80, 30], [0, 0, 1]]))
+    assert made_at_its_size(synthesizer, given, 0.05, 0).shape == picture.shape
 
 
 def test_the_table_has_the_floor_the_oracle_and_every_number_of_steps(samples: DatasetSamples, tmp_path: Path) -> None:
