@@ -17,7 +17,7 @@ from gs_stereo.pipeline.cell import Cell
 from gs_stereo.sfm.source import find_source
 
 Settings = Mapping[str, Any]
-_MATCHER_SECONDS = {"lite": 3.8, "sgbm": 0.6, "multibaseline": 2.5}
+_MATCHER_SECONDS = {"lite": 3.8, "sgbm": 0.4, "multibaseline": 2.5}
 _USUAL_EDGE_PX, _USUAL_GAUSSIANS = 800, 120_000
 _USUAL_PIXELS = 800 * 540  # between 3:2 and 16:9
 

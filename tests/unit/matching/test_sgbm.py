@@ -64,6 +64,23 @@ def test_both_sides_agree_with_flipping() -> None:
     assert np.isnan(other.disparity[:, -8:]).all()
 
 
+@pytest.mark.parametrize("paths", ["8", "5", "3"])
+def test_the_number_of_threads_does_not_matter(paths: str) -> None:
+    left, right = texture(200, 300, 3), texture(200, 300, 4)
+    left[40:, 60:], right[40:, 46:-14] = texture(160, 240, 5), texture(160, 240, 5)
+    matcher, before = SgbmMatcher(SgbmConfig(paths=paths, max_disparity_px=32)), cv2.getNumThreads()
+    try:
+        answers = []
+        for threads in (1, 2, 5):
+            cv2.setNumThreads(threads)
+            answers.append(matcher.predict(left, right).disparity)
+    finally:
+        cv2.setNumThreads(before)
+    assert np.isfinite(answers[0]).mean() > 0.5
+    for answer in answers[1:]:
+        np.testing.assert_array_equal(answer, answers[0])
+
+
 def test_search_range() -> None:
     config = SgbmConfig()
     assert searched_disparities(640, config, 40) == 48
