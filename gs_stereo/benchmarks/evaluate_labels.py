@@ -179,7 +179,7 @@ def _truth_pixels(
         if not abs(focal / camera.focal_px - 1) <= _FOCAL_SHARE:
             raise InputError(
                 f"The label of {sample.view_name!r} has focal length {focal:.1f} px at the photo's size and the photo "
-                f"{camera.focal_px:.1f} px; use the mapping `ray` for views with intrinsics of their own."
+                f"{camera.focal_px:.1f} px; set mapping=ray if the views have intrinsics of their own."
             )
         image_xy = place * stretch
     else:

@@ -107,7 +107,7 @@ class ExactScene:
         if found is None:
             raise InputError(
                 f"The exact scene {self.folder} has no {split} view called {name!r}; "
-                "evaluate labels of views that are its photos, with `--views train`."
+                "evaluate labels of pairs that were rendered with `--views train`."
             )
         return found
 

@@ -189,7 +189,7 @@ def test_another_focal_length_needs_the_ray_mapping(scene):
     column = 8 + np.arange(32) // 2
     disparity = np.broadcast_to(truth.disparity(80.0 * 0.1)[0, column], (24, 32)).astype(np.float32)
     tele = replace(sample, intrinsics=intrinsics, disparity=disparity)
-    with pytest.raises(InputError, match="mapping `ray`"):
+    with pytest.raises(InputError, match="set mapping=ray"):
         evaluate_labels([tele], scene)
     report = evaluate_labels([tele], scene, LabelProtocol(mapping="ray"))
     assert region(report, "all").disparity.epe_all_pixels == pytest.approx(0.0, abs=1e-6)
