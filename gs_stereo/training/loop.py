@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from gs_stereo.errors import ConfigError, StageError
+from gs_stereo.log import logger
 from gs_stereo.training.config import LoopConfig
 from gs_stereo.training.distributed import Rendezvous, device_of, run_processes
 from gs_stereo.training.record import TrainingRecord, live_record
@@ -171,8 +172,8 @@ Prepare = Callable[[Any, torch.device, int], Training[T]]
 def train(prepare: Prepare[T], job: Any, config: LoopConfig, advance: Advance) -> Training[T]:
     """Train as `job` says, or finish an interrupted run; the net comes back in evaluation mode."""
     device = device_of(config.device, config.devices)
-    if device.type == "cpu" and config.cpu_bfloat16 and not _computes_bfloat16():
-        raise ConfigError("This processor has no bfloat16 (AVX-512 or newer); leave cpu_bfloat16 out.")
+    if device.type == "cpu" and config.cpu_bfloat16 and not computes_bfloat16():
+        logger.warning("This processor has no bfloat16 (AVX-512 or newer): the training is in float32.")
     if config.devices > 1:
         if config.batch_size % config.devices:
             raise ConfigError(f"batch_size ({config.batch_size}) must be a multiple of devices ({config.devices}).")
@@ -191,11 +192,13 @@ def _process(rank: int, run: tuple[Prepare[Any], Any, LoopConfig], rendezvous: R
         prepare(job, device, rank).run(lambda steps, note: None, device=device, distributed=True)
 
 
-def _computes_bfloat16() -> bool:
+def computes_bfloat16() -> bool:
+    """Whether this processor has instructions for bfloat16, without which torch fails or is many times slower."""
     return not torch.backends.mkldnn.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def autocast(device: torch.device, config: LoopConfig) -> AbstractContextManager[None]:
-    """bfloat16 where the settings want it; float32 elsewhere."""
-    wanted = {"cuda": config.mixed_precision, "cpu": config.cpu_bfloat16}.get(device.type, False)
+    """bfloat16 where the settings want it and the processor has it; float32 elsewhere."""
+    on_cpu = config.cpu_bfloat16 and computes_bfloat16()
+    wanted = {"cuda": config.mixed_precision, "cpu": on_cpu}.get(device.type, False)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)

@@ -22,6 +22,7 @@ from gs_stereo.nets.lite.working_scale import visible_range_px
 from gs_stereo.nets.protocol import make_net, parameter_count, resolve_net
 from gs_stereo.nets.upsampling import convex_upsample
 from gs_stereo.nets.weights import NetDescription, first_misfit, load_net, save_net
+from gs_stereo.training.loop import computes_bfloat16
 
 
 @pytest.fixture
@@ -150,10 +151,7 @@ def test_the_gradient_of_the_normalisation_is_that_of_torch(random: torch.Genera
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.skipif(
-    torch.backends.mkldnn.is_available() and not torch.ops.mkldnn._is_mkldnn_bf16_supported(),
-    reason="this processor has no bfloat16 (AVX-512 or newer)",
-)
+@pytest.mark.skipif(not computes_bfloat16(), reason="this processor has no bfloat16 (AVX-512 or newer)")
 def test_mixed_precision_answers_like_single_precision(random: torch.Generator) -> None:
     net = make_net("lite", resolve_net("lite", settings={"max_disparity_px": 16})).train()
     left, right = torch.rand(2, 1, 3, 32, 64, generator=random)

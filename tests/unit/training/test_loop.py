@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from gs_stereo.errors import ConfigError, StageError
+from gs_stereo.errors import StageError
 from gs_stereo.training.config import LoopConfig
-from gs_stereo.training.loop import Task, Training, train
+from gs_stereo.training.loop import Task, Training, autocast, train
 from gs_stereo.training.record import Curve, Curves, last_validation
 from gs_stereo.training.state import TrainingState
 
@@ -145,12 +145,18 @@ def test_a_run_that_diverges_is_a_stage_error(tmp_path: Path) -> None:
         run(Job(config=CONFIG, folder=tmp_path, scale=float("inf")))
 
 
-def test_bfloat16_is_refused_where_the_processor_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_is_in_float32_where_the_processor_has_no_bfloat16(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     config = CONFIG.model_copy(update={"cpu_bfloat16": True})
-    monkeypatch.setattr("gs_stereo.training.loop._computes_bfloat16", lambda: False)
-    with pytest.raises(ConfigError, match="leave cpu_bfloat16 out"):
+    monkeypatch.setattr("gs_stereo.training.loop.computes_bfloat16", lambda: False)
+    with caplog.at_level("WARNING", logger="gs_stereo"), autocast(torch.device("cpu"), config):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
         run(Job(config=config, folder=tmp_path))
-    run(Job(config=CONFIG, folder=tmp_path))
+    assert "the training is in float32" in caplog.text
+    monkeypatch.setattr("gs_stereo.training.loop.computes_bfloat16", lambda: True)
+    with autocast(torch.device("cpu"), config):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
 
 
 def test_curves_leave_out_what_a_logarithm_has_not(tmp_path: Path) -> None:
