@@ -128,11 +128,20 @@ def yaml_text(path: Path) -> str:
 
 
 def yaml_value(text: str) -> Any:
-    """What a YAML text says, without running code; ValueError if it is broken, or a few bytes say too much."""
+    """What a YAML text says, without running code; ValueError if it is broken, or a few bytes say too much.
+
+    on, off, yes and no are words, as in YAML 1.2, for some settings have such values; switches take them too.
+    """
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers: ClassVar = {
+            letter: [each for each in known if letter in "tTfF" or not each[0].endswith(":bool")]
+            for letter, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
     try:
-        loader = yaml.SafeLoader(text)
+        loader = Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None

@@ -62,6 +62,17 @@ def test_overrides_are_yaml_scalars_in_a_tree() -> None:
     assert parse_config(Outer, {"inner": {"rate": "1e-4"}}, where="a test").inner.rate == 1e-4
 
 
+@pytest.mark.parametrize("word", ["on", "off", "Yes", "no"])
+def test_words_that_old_yaml_takes_for_truth_are_words_and_switches_take_them(word: str) -> None:
+    class Words(Config):
+        masks: str = ""
+        enabled: bool = False
+
+    found = parse_config(Words, parse_overrides([f"masks={word}", f"enabled={word}"]), where="here")
+    assert found == Words(masks=word, enabled=word in ("on", "Yes"))
+    assert parse_overrides(["a=[true, False, null]"]) == {"a": [True, False, None]}
+
+
 @pytest.mark.parametrize("text", ["iterations", "=3", "a..b=3", "a=[1"])
 def test_a_bad_override_is_explained(text: str) -> None:
     with pytest.raises(ConfigError):
