@@ -38,14 +38,16 @@ def find_model_folder(folder: Path) -> Path:
         if _model_suffix(candidate) is not None:
             return candidate
     raise InputError(
-        f"There is no COLMAP model in {folder}; name the folder that holds cameras, images and points3D (.bin or .txt)."
+        f"There is no COLMAP model in {folder}; name the folder that holds cameras and images (.bin or .txt)."
     )
 
 
 def _model_suffix(folder: Path) -> str | None:
-    for suffix in (".bin", ".txt"):
-        if all((folder / f"{part}{suffix}").is_file() for part in ("cameras", "images", "points3D")):
-            return suffix
+    """Points are not needed, but of a text and a binary model the one that has them is taken."""
+    for parts in (("cameras", "images", "points3D"), ("cameras", "images")):
+        for suffix in (".bin", ".txt"):
+            if all((folder / f"{part}{suffix}").is_file() for part in parts):
+                return suffix
     return None
 
 

@@ -80,11 +80,11 @@ def _open(path: Path) -> _Cursor:
 
 
 def read(folder: Path) -> ColmapModel:
-    """Read the three files; InputError where a file is truncated, too long or inconsistent in itself."""
+    """Read the files, of which points3D may be missing; InputError where one is truncated, too long or inconsistent."""
     return ColmapModel(
         cameras=_read_cameras(_open(folder / "cameras.bin")),
         images=_read_images(_open(folder / "images.bin")),
-        points=_read_points(_open(folder / "points3D.bin")),
+        points=_read_points(_open(points)) if (points := folder / "points3D.bin").is_file() else ColmapPoints.none(),
     )
 
 

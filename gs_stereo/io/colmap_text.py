@@ -14,11 +14,11 @@ _MAX_INDEX = (1 << 31) - 1
 
 
 def read(folder: Path) -> ColmapModel:
-    """Read the three files; InputError names the file and the line that is broken."""
+    """Read the files, of which points3D may be missing; InputError names the file and the line that is broken."""
     return ColmapModel(
         cameras=_read_cameras(folder / "cameras.txt"),
         images=_read_images(folder / "images.txt"),
-        points=_read_points(folder / "points3D.txt"),
+        points=_read_points(points) if (points := folder / "points3D.txt").is_file() else ColmapPoints.none(),
     )
 
 
@@ -132,7 +132,7 @@ def _parse_point(line: str) -> tuple[int, list[float], list[int]]:
     fields = line.split()
     if len(fields) < 8 or len(fields) % 2:
         raise ValueError("a point has 8 numbers and then pairs")
-    colour = [int(value) for value in fields[4:7]]
+    colour = [round(float(value)) for value in fields[4:7]]  # other programs write 80.0
     if not all(0 <= value <= 255 for value in colour):
         raise ValueError("a colour is not in 0..255")
     numbers = [*(float(value) for value in fields[1:4]), *colour, float(fields[7])]

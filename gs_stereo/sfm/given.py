@@ -65,6 +65,8 @@ def given_colmap(model: ColmapModel, image_folder: Path, notes: tuple[str, ...])
         sources[name] = source
         renamed += name != image.name
     unused = len(photos) - len(images)
+    if not len(model.points.ids):
+        notes = (*notes, "The model has no points; they are made of matches between the photos.")
     if renamed:
         notes = (*notes, f"{renamed} image names of the model differ from the files (separators, folders, case).")
     if unused > 0:

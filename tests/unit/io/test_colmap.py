@@ -101,6 +101,33 @@ def test_text_with_a_byte_order_mark_and_windows_line_ends_is_read(tmp_path: Pat
     assert {image.name for image in read_model(tmp_path).images.values()} == {"été/b 1.jpg", "a.jpg"}
 
 
+@pytest.mark.parametrize("text", [False, True])
+def test_a_model_without_points_is_read(tmp_path: Path, text: bool) -> None:
+    write_model(tmp_path, small_model(), text=text)
+    next(tmp_path.glob("points3D.*")).unlink()
+    found = read_model(tmp_path)
+    assert {image.name for image in found.images.values()} == {"été/b 1.jpg", "a.jpg"}
+    assert len(found.points.ids) == 0
+    assert found.dropped_observations == 2
+
+
+def test_the_form_of_a_model_that_has_points_is_taken(tmp_path: Path) -> None:
+    write_model(tmp_path, small_model(), text=True)
+    for name in ("cameras.bin", "images.bin"):
+        (tmp_path / name).write_bytes(b"the rest of another model")
+    assert_same(read_model(tmp_path), small_model())
+
+
+def test_colours_with_a_decimal_point_are_read(tmp_path: Path) -> None:
+    write_model(tmp_path, small_model(), text=True)
+    points = tmp_path / "points3D.txt"
+    points.write_text(points.read_text().replace(" 0 128 255 ", " 0.0 128.000 2.55e2 "))
+    assert_same(read_model(tmp_path), small_model())
+    points.write_text(points.read_text().replace(" 128.000 ", " nan "))
+    with pytest.raises(InputError, match="is broken"):
+        read_model(tmp_path)
+
+
 def test_bytes_do_not_depend_on_order(tmp_path: Path) -> None:
     model = small_model()
     turned = replace(model, images=dict(reversed(list(model.images.items()))))

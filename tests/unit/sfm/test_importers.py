@@ -60,6 +60,14 @@ def test_pinhole_colmap_model_is_kept_exactly(capture: Any, tmp_path: Path, text
     assert result.summary.scale_source == "given"
 
 
+def test_points_that_a_model_lacks_are_made_of_matches(capture: Any, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", truth_model(capture))
+    (tmp_path / "model/points3D.bin").unlink()
+    result = import_colmap(tmp_path / "model", capture.folder, tmp_path / "out", ImportConfig(refine="off"))
+    assert len(result.scene.points) > 20
+    assert any("The model has no points" in note for note in result.summary.notes)
+
+
 def test_poses_survive_a_second_import_of_the_output(capture: Any, tmp_path: Path) -> None:
     write_model(tmp_path / "model", truth_model(capture))
     first = import_colmap(tmp_path / "model", capture.folder, tmp_path / "a", ImportConfig())
