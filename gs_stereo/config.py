@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -68,6 +68,15 @@ def without(values: Mapping[str, Any], means: Mapping[str, Any]) -> dict[str, An
     }
 
 
+def _beside(config_type: type[BaseModel], place: tuple[int | str, ...]) -> Iterable[str]:
+    """The settings that are known where the last name of `place` stands."""
+    for name in place[:-1]:
+        kind = config_type.model_fields[name].annotation if name in config_type.model_fields else None
+        kinds = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, BaseModel)]
+        config_type = kinds[0] if kinds else config_type
+    return config_type.model_fields
+
+
 def parse_config(config_type: type[C], values: Mapping[str, Any], *, where: str) -> C:
     """Validate `values`; ConfigError names the key and `where` it was set."""
     try:
@@ -75,8 +84,9 @@ def parse_config(config_type: type[C], values: Mapping[str, Any], *, where: str)
     except ValidationError as error:
         first = error.errors()[0]
         key, reason = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+        reason = reason.replace("a valid tuple", "a list").replace("a valid dictionary", "a mapping of names to values")
         if first["type"] == "extra_forbidden":
-            known = ", ".join(config_type.model_fields)
+            known = ", ".join(_beside(config_type, first["loc"]))
             raise ConfigError(f"Unknown setting {key!r} in {where}; known settings are: {known}.") from error
         if first["type"] == "missing":
             raise ConfigError(f"Setting {key!r} in {where} is missing; give it.") from error
@@ -135,11 +145,12 @@ def yaml_value(text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers: ClassVar = {
-            letter: [each for each in known if letter in "tTfF" or not each[0].endswith(":bool")]
-            for letter, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
+        pass
 
+    Loader.yaml_implicit_resolvers = {
+        letter: [each for each in known if letter in "tTfF" or not each[0].endswith(":bool")]
+        for letter, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
     try:
         loader = Loader(text)
         node = loader.get_single_node()

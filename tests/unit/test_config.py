@@ -38,7 +38,9 @@ class Outer(Config):
 
 
 def test_an_unknown_key_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="Unknown setting 'inner.rat' in a test; known settings are: count, inner"):
+    with pytest.raises(ConfigError, match=r"Unknown setting 'cnt' in a test; known settings are: count, inner\."):
+        parse_config(Outer, {"cnt": 2}, where="a test")
+    with pytest.raises(ConfigError, match=r"Unknown setting 'inner\.rat' in a test; known settings are: rate\."):
         parse_config(Outer, {"inner": {"rat": 2}}, where="a test")
 
 
