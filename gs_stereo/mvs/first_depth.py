@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 
 from gs_stereo.geometry.pixels import pixel_index
-from gs_stereo.geometry.projection import depth_seen_at, inside, project, project_seen, unproject_depth_map
+from gs_stereo.geometry.projection import depth_seen_at, inside, project_seen, reprojected, unproject_depth_map
 from gs_stereo.geometry.view_selection import views_with_parallax
 from gs_stereo.log import progress
 from gs_stereo.mvs.config import SweepConfig
@@ -156,11 +156,10 @@ def completed(view: FirstDepth, others: Sequence[FirstDepth], config: SweepConfi
 
 def _carried_over(view: FirstDepth, others: Sequence[FirstDepth]) -> Float[np.ndarray, "h w"]:
     """The nearest depth that falls on each pixel from the sure pixels of other views; NaN where none does."""
-    nearest = np.full(view.depth.shape, np.inf)
+    nearest = np.full(view.depth.size, np.inf)
     for other in others:
-        xyz = unproject_depth_map(other.view.camera, other.depth)[np.isfinite(other.depth)]
-        image_xy, depth = project(view.view.camera, xyz)
+        image_xy, depth = reprojected(view.view.camera, other.view.camera, other.depth)
         hit = (depth > 0) & inside(view.view.camera, image_xy)
         column, row = pixel_index(image_xy[hit]).T
-        np.minimum.at(nearest, (row, column), depth[hit])
-    return np.where(np.isfinite(nearest), nearest, np.nan)
+        np.minimum.at(nearest, row * view.depth.shape[1] + column, depth[hit])
+    return np.where(np.isfinite(nearest), nearest, np.nan).reshape(view.depth.shape)

@@ -21,7 +21,7 @@ class FitStage(Stage):
     with something before the scene, white where it is."""
 
     name = "fit"
-    version = 7
+    version = 8
     config_type = FitConfig
 
     def folder(self, config: FitConfig) -> str:
