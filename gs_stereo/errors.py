@@ -1,5 +1,7 @@
 """The named errors. A message is one sentence: what is wrong, where, and the fix."""
 
+from pathlib import Path
+
 
 class GsStereoError(Exception):
     """Base of every error this package raises on purpose."""
@@ -29,3 +31,8 @@ class StageError(GsStereoError):
     """A stage failed while it ran."""
 
     exit_code = 4
+
+
+def unreadable(path: Path | str, error: OSError) -> InputError:
+    """What to raise where a file or folder of the user's cannot be read."""
+    return InputError(f"Cannot read {path}: {error.strerror or error}; check that it is there and may be read.")

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from gs_stereo.errors import InputError
+from gs_stereo.errors import unreadable
 
 _BLOCK_BYTES = 1 << 20
 
@@ -16,9 +16,7 @@ def sha256_file(path: Path) -> str:
             while block := stream.read(_BLOCK_BYTES):
                 digest.update(block)
     except OSError as error:
-        raise InputError(
-            f"Cannot read {path}: {error.strerror or error}; check that it is there and may be read."
-        ) from error
+        raise unreadable(path, error) from error
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 
 from gs_stereo.core.atomic import write_bytes
-from gs_stereo.errors import InputError
+from gs_stereo.errors import InputError, unreadable
 
 MAX_PIXELS = 1 << 27
 _HEADER = struct.Struct(">8s4x4sIIBBxxx")
@@ -57,9 +57,7 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(
-            f"Cannot read {path}: {error.strerror or error}; check that it is there and may be read."
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def check_size(path: Path, width: int, height: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gs_stereo.core.atomic import write_bytes
-from gs_stereo.errors import InputError
+from gs_stereo.errors import InputError, unreadable
 from gs_stereo.io.colmap_model import CAMERA_MODELS, ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
 
 _MODEL_BY_ID = {model_id: name for name, (model_id, _) in CAMERA_MODELS.items()}
@@ -74,9 +74,7 @@ def _open(path: Path) -> _Cursor:
     try:
         return _Cursor(path=path, data=path.read_bytes())
     except OSError as error:
-        raise InputError(
-            f"Cannot read {path}: {error.strerror or error}; check that it is there and may be read."
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def read(folder: Path) -> ColmapModel:

@@ -19,7 +19,7 @@ from jaxtyping import Float, UInt8
 
 from gs_stereo.core.atomic import atomic_path
 from gs_stereo.core.foreign import what_it_is_instead
-from gs_stereo.errors import InputError
+from gs_stereo.errors import InputError, unreadable
 from gs_stereo.log import logger
 
 if TYPE_CHECKING:
@@ -132,9 +132,7 @@ def load_splat(path: Path) -> Gaussians:
         with path.open("rb") as stream:
             return _gaussians(path, _read_vertices(stream, path.stat().st_size))
     except OSError as error:
-        raise InputError(
-            f"Cannot read {path}: {error.strerror or error}; check that it is there and may be read."
-        ) from error
+        raise unreadable(path, error) from error
     except ValueError as error:
         problem = what_it_is_instead(path) or f"{error}; export it again as a 3DGS .ply"
         raise InputError(f"The file {path} cannot be used: {problem}.") from error
@@ -150,9 +148,7 @@ def load_points(path: Path) -> tuple[Float[np.ndarray, "n 3"], UInt8[np.ndarray,
         if missing := [name for name in _POSITION if name not in (table.dtype.names or ())]:
             raise ValueError(f"it has no property {missing[0]!r}")
     except OSError as error:
-        raise InputError(
-            f"Cannot read {path}: {error.strerror or error}; check that it is there and may be read."
-        ) from error
+        raise unreadable(path, error) from error
     except ValueError as error:
         problem = what_it_is_instead(path) or str(error)
         raise InputError(f"The point cloud {path} cannot be used ({problem}); export it again as .ply.") from error

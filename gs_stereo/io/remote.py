@@ -23,7 +23,7 @@ from typing import Any
 from gs_stereo.core.atomic import atomic_path, write_bytes, write_errors
 from gs_stereo.core.records import Record, json_text, read_object
 from gs_stereo.core.text import printable
-from gs_stereo.errors import ConfigError, GsStereoError, InputError, StageError
+from gs_stereo.errors import ConfigError, GsStereoError, InputError, StageError, unreadable
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
 _FETCHED = ".fetched.json"
@@ -320,9 +320,7 @@ def _local_files(root: Path, below: str, left_out: set[str]) -> Iterator[FileSta
     try:
         entries = sorted(os.scandir(root / below), key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(
-            f"Cannot read {root / below} ({error.strerror}); check that it is there and may be read."
-        ) from error
+        raise unreadable(root / below, error) from error
     for entry in entries:
         path = f"{below}/{entry.name}" if below else entry.name
         if entry.is_dir(follow_symlinks=True):

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from gs_stereo.core.foreign import what_it_is_instead
 from gs_stereo.core.records import OpenRecord, record_from_json
-from gs_stereo.errors import InputError
+from gs_stereo.errors import InputError, unreadable
 from gs_stereo.io.ply import SplatFile, finite_gaussians
 
 META_NAME = "meta.json"
@@ -111,9 +111,7 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (ValueError, KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, OSError) and error.strerror:
-            raise InputError(
-                f"Cannot read {error.filename or path}: {error.strerror}; check that it is there and may be read."
-            ) from error
+            raise unreadable(error.filename or path, error) from error
         problem = what_it_is_instead(path) or str(error).strip("'\"")
         raise InputError(f"The file {path} cannot be used: {problem}; export it again as .sog or .ply.") from error
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gs_stereo.core.foreign import what_it_is_instead
-from gs_stereo.errors import InputError
+from gs_stereo.errors import InputError, unreadable
 from gs_stereo.io.ply import SplatFile, finite_gaussians
 
 _GZIP, _MAGIC = b"\x1f\x8b", b"NGSP"
@@ -35,9 +35,7 @@ def load_spz(path: Path) -> SplatFile:
         data = path.read_bytes()
         return _splat(path, data)
     except OSError as error:
-        raise InputError(
-            f"Cannot read {path}: {error.strerror or error}; check that it is there and may be read."
-        ) from error
+        raise unreadable(path, error) from error
     except (ValueError, zlib.error) as error:
         problem = what_it_is_instead(path) or str(error)
         raise InputError(f"The file {path} cannot be used: {problem}; export it again as .spz or .ply.") from error
