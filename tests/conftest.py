@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
+
+from gs_stereo.core.cores import sharing
+
+# The processes of a run share the cores, and their threads sleep while they wait: half the time of a fit on 2 cores.
+os.environ.update(sharing(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))))
 
 # The jaxtyping shapes in these packages' signatures are checked at run time while tests run.
 CHECKED = ("gs_stereo.types", "gs_stereo.geometry", "gs_stereo.metrics", "gs_stereo.labels")
