@@ -12,6 +12,9 @@ import h5py
 import hdf5plugin  # noqa: F401 (registers the filters)
 import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
+
+from gs_stereo.cli.main import app
 
 STAGES = ["reconstruct", "fit", "pairs/default", "dataset/splat"]
 FAST = ["--set", "fit.iterations=60", "--set", "reconstruct.max_image_size=256"]
@@ -36,13 +39,14 @@ main()
 """
 
 
-def gsstereo(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gs_stereo.cli.main", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def gsstereo(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
-def run_smoke(scene: Path, *more: object) -> dict[str, dict]:
-    result = gsstereo("run", scene, "--config", "smoke", *FAST, "--json", *more)
+def run_smoke(scene: Path) -> dict[str, dict]:
+    """In a process of its own, as users run it."""
+    command = [sys.executable, "-m", "gs_stereo.cli.main", "run", str(scene), "--config", "smoke", *FAST, "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return {stage["stage"]: stage for stage in json.loads(result.stdout)["stages"]}
 
@@ -51,7 +55,7 @@ def run_smoke(scene: Path, *more: object) -> dict[str, dict]:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "room"
     result = gsstereo("sample", folder, "--views", 10, "--width", 256, "--height", 192, "--set", "test_views=0")
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     return folder
 
 
@@ -174,7 +178,7 @@ def test_the_fused_label_is_the_same_at_any_worker_count_and_names_its_sources(
     for workers in (1, 2):
         name = ("--name", f"fused{workers}", "--workers", workers, "--force")
         result = gsstereo("label", scene, "--fuse", "sgbm", "--set", "fused.photo_count=2", *more, *name)
-        assert result.returncode == 0, result.stderr
+        assert result.exit_code == 0, result.stderr
     columns = {}
     for workers in (1, 2):
         [path] = (scene / f"gsstereo/dataset/fused{workers}").glob("*.h5")
@@ -194,7 +198,7 @@ def test_multibaseline_labels_by_itself_and_photos_can_be_left_out(finished: tup
     scene, _ = finished
     for more in (("--expert", "multibaseline"), ("--no-photos",)):
         result = gsstereo("label", scene, *more, "--json")
-        assert result.returncode == 0, result.stderr
+        assert result.exit_code == 0, result.stderr
         assert json.loads(result.stdout)["stages"][0]["metrics"]["coverage"] > 0.3
 
 
@@ -209,17 +213,16 @@ def test_a_corrupt_checkpoint_is_one_sentence(finished: tuple[Path, dict[str, di
     work.mkdir(parents=True)
     (work / "checkpoint.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
     result = gsstereo("run", victim, "--config", "smoke", *FAST)
-    assert result.returncode in (3, 4)
+    assert result.exit_code in (3, 4)
     assert "--force" in result.stderr or "delete" in result.stderr
-    assert "Traceback" not in result.stderr
-    assert gsstereo("fit", victim, "--preset", "fast", "--set", "iterations=5", "--force").returncode == 0
+    assert gsstereo("fit", victim, "--preset", "fast", "--set", "iterations=5", "--force").exit_code == 0
 
 
 def test_a_read_only_scene_can_be_run_with_out(finished: tuple[Path, dict[str, dict]], tmp_path: Path) -> None:
     scene, _ = finished
     before = sorted(path.stat().st_mtime_ns for path in (scene / "images").iterdir())
     result = gsstereo("reconstruct", scene, "--out", tmp_path / "elsewhere", "--set", "max_image_size=256")
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     assert (tmp_path / "elsewhere/reconstruct/manifest.json").is_file()
     assert sorted(path.stat().st_mtime_ns for path in (scene / "images").iterdir()) == before
 
@@ -237,7 +240,7 @@ def test_bad_photos_are_a_clear_error(tmp_path: Path, make, message: str) -> Non
     folder.mkdir(parents=True)
     make(folder)
     result = gsstereo("run", tmp_path / "scene")
-    assert result.returncode == 3
+    assert result.exit_code == 3
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
@@ -251,15 +254,14 @@ def test_a_wall_of_noise_registers_nothing_and_says_so(tmp_path: Path) -> None:
     for number in range(3):
         write_png(folder / f"{number}.png", rng.integers(0, 256, (96, 128, 3), dtype=np.uint8))
     result = gsstereo("run", tmp_path / "scene")
-    assert result.returncode == 3, result.stderr
+    assert result.exit_code == 3, result.stderr
     assert "overlap" in result.stderr
-    assert "Traceback" not in result.stderr
 
 
 def test_the_report_shows_the_whole_way(finished: tuple[Path, dict[str, dict]]) -> None:
     scene, _ = finished
     result = gsstereo("report", scene, "--json")
-    assert result.returncode in (0, 5), result.stderr  # a fit this short may well be blurred
+    assert result.exit_code in (0, 5), result.stderr  # a fit this short may well be blurred
     values = json.loads(result.stdout)
     grades = {check["check"]: check["grade"] for check in values["checks"]}
     assert {grades[name] for name in ("row_alignment", "swapped_eyes", "disparity_scale", "label_scale")} == {"pass"}
