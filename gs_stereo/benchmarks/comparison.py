@@ -163,7 +163,9 @@ def compare(
     if not known:
         raise InputError("No pair belongs to a measure of the table; correct the setting compare.measures.")
     for measure, _ in known:
-        _same_pairs([list(_scored(scores, measure)) for scores in everything])
+        names = [list(_scored(scores, measure)) for scores in everything]
+        if any(each != names[0] for each in names):
+            raise InputError("The rows of the table were scored on different pairs; evaluate them again on the same.")
     tables = {
         name: [np.array([list(_scored(scores, measure).values()) for scores in runs]) for measure, _ in known]
         for name, runs in rows.items()
@@ -219,8 +221,3 @@ def _scored(scores: Scores, measure: Measure) -> dict[str, float]:
             value = region[measure.metric]
             found[pair["name"]] = math.nan if value is None else float(value)
     return found
-
-
-def _same_pairs(names: Sequence[list[str]]) -> None:
-    if any(each != names[0] for each in names):
-        raise InputError("The rows of the table were scored on different pairs; evaluate them again on the same ones.")

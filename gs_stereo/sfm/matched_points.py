@@ -79,7 +79,8 @@ def matched_points(
     result = run_job(job, on_progress)
     fit, refinement = result.pose_fit, result.refinement
     assert fit is not None
-    _refuse_misfit(fit)
+    if problem := fit.problem():
+        raise InputError(problem)
     if has_points:
         return MatchedModel(model=given.model, fit=fit, refinement=None)
     found = apply_similarity(read_model(Path(job.output)), replace(near, translation=origin))
@@ -140,11 +141,6 @@ def _with_points(model: ColmapModel, given: ColmapModel) -> ColmapModel:
         track=np.empty((0, 2), dtype=np.int64),
     )
     return replace(model, images=images, points=with_tracks(points, images))
-
-
-def _refuse_misfit(fit: PoseFit) -> None:
-    if problem := fit.problem():
-        raise InputError(problem)
 
 
 def _write_working_images(given: Given, folder: Path, config: ImportConfig, on_progress: OnProgress) -> dict[str, str]:

@@ -79,10 +79,10 @@ def run(job: Job, emit: Emit) -> JobResult:
         models = _map(job, database, emit)
     own_cameras, shared_error_px = False, None
     if job.try_own_cameras and _fits_poorly(models, len(job.names)):
-        own = _with_own_cameras(job)
+        own = replace(job, groups=[replace(each, names=[name]) for each in job.groups for name in sorted(each.names)])
         freed = _map(own, _copied_matches(own, database), emit)
         if freed and _fit_better(freed[0], models[0] if models else None):
-            own_cameras, shared_error_px = True, _error_px(models)
+            own_cameras, shared_error_px = True, models[0].compute_mean_reprojection_error() if models else None
             models = freed
     if models:
         models[0].write_binary(output)
@@ -198,10 +198,6 @@ def _map(job: Job, database: Path, emit: Emit) -> list[Any]:
     return sorted(models, key=lambda model: (-model.num_reg_images(), -model.num_points3D()))
 
 
-def _error_px(models: Sequence[Any]) -> float | None:
-    return float(models[0].compute_mean_reprojection_error()) if models else None
-
-
 def _fits_poorly(models: Sequence[Any], photos: int) -> bool:
     """Whether shared cameras may be to blame: a large error, or many photos that could not be placed."""
     if not models or models[0].num_reg_images() < _MOST_SHARE * photos:
@@ -219,11 +215,6 @@ def _fit_better(own: Any, shared: Any | None) -> bool:
     ratio = own.compute_mean_reprojection_error() / shared.compute_mean_reprojection_error()
     more = own.num_reg_images() / shared.num_reg_images()
     return bool(more >= 1 and (ratio < _MUCH_SMALLER or (more > _MANY_MORE and ratio < 1)))
-
-
-def _with_own_cameras(job: Job) -> Job:
-    groups = [replace(group, names=[name]) for group in job.groups for name in sorted(group.names)]
-    return replace(job, groups=groups)
 
 
 def _copied_matches(job: Job, database: Path) -> Path:
