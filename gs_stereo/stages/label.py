@@ -95,7 +95,7 @@ class LabelStage(Stage):
     """Publishes `<split>-*.h5`, `dataset.json`, the card `README.md` and `croissant.json`."""
 
     name = "label"
-    version = 8
+    version = 9
     config_type = LabelStageConfig
 
     def folder(self, config: LabelStageConfig) -> str:

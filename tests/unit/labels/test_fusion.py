@@ -77,6 +77,19 @@ def test_the_silhouettes_decide_what_is_hidden_and_leave_the_label() -> None:
     np.testing.assert_allclose(label.disparity, rough_disparity, rtol=1e-6)
 
 
+def test_a_small_step_hides_only_where_the_surfaces_are_trusted() -> None:
+    """Neighbours contradict the upper half: a step of 1.5 px hides nothing there, one of 16 px hides as below."""
+    for near_px, hides in ((5.5, False), (20.0, True)):
+        pair, disparity, hidden = board_pair((BOARDS[0], Board(disparity_px=near_px, x_from=70, x_to=100)))
+        doubted = disparity.copy()
+        doubted[:20] += 3
+        label = fused_label(Observations(pair=pair, views={VIEWS: view_depth(doubted)}), RULES)
+        found, reach = is_set(label, LabelFlag.OCCLUDED), 6
+        assert hidden.any()
+        np.testing.assert_array_equal(found[: 20 - reach], hidden[: 20 - reach] & hides)
+        np.testing.assert_array_equal(found[20 + reach :], hidden[20 + reach :])
+
+
 def test_photos_win_where_they_match_and_the_splat_where_they_do_not() -> None:
     pair, disparity, _ = board_pair(BOARDS)
     photos = disparity + 0.1
