@@ -14,7 +14,7 @@ def what_it_is_instead(path: Path) -> str | None:
     except OSError:
         return None
     if not start:
-        return "the file is empty"
+        return "it is empty: copy it again"
     if start.startswith(_LFS_POINTER):
         return "it is a Git LFS pointer, not the file: run `git lfs pull` where it comes from"
     if start.lstrip()[:9].lower() in (b"<!doctype", b"<!doctyp") or start.lstrip()[:5].lower() == b"<html":

@@ -168,7 +168,7 @@ def test_bad_file_is_one_sentence(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "the file is empty"),
+        (b"", "it is empty"),
         (b"this is no image", "it is no JPEG"),
         (b"<html><body>log in</body></html>", "it is a web page"),
     ],

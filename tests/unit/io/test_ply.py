@@ -158,7 +158,7 @@ def test_a_header_that_promises_too_much_is_refused_at_once(tmp_path: Path, coun
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "PLY header"),
+        (b"", "it is empty: copy it again"),
         (b"ply\n", "PLY header"),
         (b"\x00" * 100_000, "PLY header"),
         (b"ply\nformat pdp_endian 1.0\nelement vertex 1\nproperty float x\nend_header\n", "format"),
