@@ -473,25 +473,30 @@ void aggregate_rows(const Volume& volume, const float* jump, float* lines) {
   }
 }
 
-// The paths that go `down` a row and `side` columns with each step. `lines`: two for each column.
-void aggregate_columns(const Volume& volume, const float* jump, int down, int side, float* lines) {
+// The paths that go `down` a row with each step: to the left, straight and to the right, one after the other at every
+// pixel, so that its costs and sums are read once. `lines`: two for each column and path.
+void aggregate_columns(const Volume& volume, const float* jump, int down, float* lines) {
   const int width = volume.width, height = volume.height, count = volume.count;
-  const size_t stride = static_cast<size_t>(count) + 2;
+  const size_t stride = static_cast<size_t>(count) + 2, row = stride * width;
   for (int k = 0; k < height; ++k) {
     const int y = down > 0 ? k : height - 1 - k;
-    float *const here = lines + (k & 1) * stride * width, *const before = lines + (~k & 1) * stride * width;
 #pragma omp parallel for schedule(static) num_threads(volume.threads)
     for (int x = 0; x < width; ++x) {
       const size_t pixel = static_cast<size_t>(y) * width + x;
       const float* const cost = volume.costs + pixel * count;
       float* const total = volume.total + pixel * count;
-      const int from = x - side;
-      if (k == 0 || from < 0 || from >= width) {
-        start_path(cost, here + x * stride, total, count);
-        continue;
+      for (const int side : {-1, 0, 1}) {
+        float* const path = lines + 2 * row * (side + 1);
+        float* const here = path + (k & 1) * row + x * stride;
+        const int from = x - side;
+        if (k == 0 || from < 0 || from >= width) {
+          start_path(cost, here, total, count);
+          continue;
+        }
+        const float* const before = path + (~k & 1) * row + from * stride;
+        const int difference = std::abs(volume.gray[pixel] - volume.gray[static_cast<size_t>(y - down) * width + from]);
+        path_step(cost, before, here, total, count, volume.small_jump, jump[difference]);
       }
-      const int difference = std::abs(volume.gray[pixel] - volume.gray[static_cast<size_t>(y - down) * width + from]);
-      path_step(cost, before + from * stride, here + x * stride, total, count, volume.small_jump, jump[difference]);
     }
   }
 }
@@ -530,10 +535,10 @@ GS_EXPORT int32_t gs_aggregate(const Volume* volume) {
     for (int k = 0; k < 256; ++k)
       jump[k] = small + (large - small) * std::exp(-static_cast<float>(k) / volume->edge_levels);
     const size_t stride = static_cast<size_t>(volume->count) + 2;
-    std::vector<float> lines(2 * stride * std::max(volume->width, volume->threads), INFINITY);  // borders stay infinite
+    const int paths = std::max(3 * volume->width, volume->threads);
+    std::vector<float> lines(2 * stride * paths, INFINITY);  // borders stay infinite
     std::fill_n(volume->total, static_cast<size_t>(volume->width) * volume->height * volume->count, 0.0f);
     aggregate_rows(*volume, jump, lines.data());
-    for (const int down : {1, -1})
-      for (const int side : {-1, 0, 1}) aggregate_columns(*volume, jump, down, side, lines.data());
+    for (const int down : {1, -1}) aggregate_columns(*volume, jump, down, lines.data());
   });
 }
