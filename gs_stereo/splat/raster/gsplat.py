@@ -29,7 +29,9 @@ class GsplatRasterizer:
 
     def __init__(self, device: torch.device | str = "cuda") -> None:
         if not torch.cuda.is_available():
-            raise PluginError("The gsplat rasterizer needs a CUDA device and torch sees none; use the cpu rasterizer.")
+            raise PluginError(
+                "The gsplat rasterizer needs a CUDA device and torch sees none; use the cpu rasterizer (--backend cpu)."
+            )
         try:
             import gsplat
         except ImportError as error:
