@@ -204,7 +204,6 @@ def test_a_whole_module_needs_the_flag_and_then_works(folder: Path, tmp_path: Pa
         ({"epoch": 3}, "it holds no 'model'"),
         ({"model": {"other.weight": torch.ones(2)}}, "state_dict"),
         (b"garbage", "cannot be used"),
-        (b"", "cannot be used"),
         (b"PK\x03\x04" + bytes(200), "cannot be used"),
     ],
 )
@@ -230,6 +229,9 @@ def test_missing_parts_are_named_before_anything_starts(folder: Path, tmp_path: 
             FoundationStereoMatcher(config(folder, **settings))
     alone = tmp_path / "alone.pth"
     alone.touch()
+    with pytest.raises(InputError, match="it is empty: copy it again"):
+        FoundationStereoMatcher(config(folder, checkpoint=alone))
+    alone.write_bytes(b"a net")
     with pytest.raises(InputError, match=r"cfg\.yaml"):
         FoundationStereoMatcher(config(folder, checkpoint=alone))
 
