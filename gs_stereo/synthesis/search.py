@@ -23,6 +23,8 @@ from gs_stereo.matching.both_sides import OneDirectionMatcher
 from gs_stereo.matching.protocol import StereoMatcher
 
 Picture = UInt8[np.ndarray, "h w 3"]
+_LEAST_MATCHED = 0.02
+"""Of the pixels of the real pair. Pictures that have nothing in common are matched by chance on up to 0.7 % of them."""
 
 
 class SearchConfig(Config):
@@ -74,10 +76,10 @@ class RealPair:
 
     @classmethod
     def of(cls, left: Picture, right: Picture, matcher: StereoMatcher) -> RealPair:
-        """Match it twice: to know the range, and with it. InputError if nothing can be matched."""
+        """Match it twice: to know the range, and with it. InputError if no more is matched than by chance."""
         first = _disparity(matcher, left, right, None)
         known = first[np.isfinite(first)]
-        if not known.size:
+        if known.size < _LEAST_MATCHED * first.size:
             raise InputError("The real pair cannot be matched, so there is nothing to compare with; leave it out.")
         reach = max(1.3 * float(np.percentile(known, 99)), 1.0)
         return cls(left=left, disparity=_disparity(matcher, left, right, reach), range_px=reach, matcher=matcher)
