@@ -76,8 +76,9 @@ def reprojected(
     camera_from_other = camera.cam_from_world @ other.world_from_cam
     turn = camera.intrinsics @ camera_from_other[:3, :3] @ np.linalg.inv(other.intrinsics)
     shift = camera.intrinsics @ camera_from_other[:3, 3]
-    x, y = pixel_centres(other.width, other.height)[0, :, 0], pixel_centres(other.width, other.height)[:, 0, 1]
-    at = [(turn[k, 0] * x + (turn[k, 1] * y[:, None] + turn[k, 2])) * depth + shift[k] for k in range(3)]
+    centres = pixel_centres(other.width, other.height)
+    x, y = centres[0, :, 0], centres[:, :1, 1]
+    at = [(turn[k, 0] * x + (turn[k, 1] * y + turn[k, 2])) * depth + shift[k] for k in range(3)]
     safe = np.where(at[2] > 0, at[2], np.nan)
     return np.stack([at[0] / safe, at[1] / safe], axis=-1), at[2]
 

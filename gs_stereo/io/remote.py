@@ -29,6 +29,7 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
 _FETCHED = ".fetched.json"
 _KEY_ERRORS = ("NoCredentialsError", "PartialCredentialsError", "AuthenticationException", "BadHostKeyException")
 _TALKATIVE = ("gcsfs", "s3fs", "paramiko")
+_SILENT = logging.NullHandler()  # one: a logger takes it once, however often it is given
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "sftp": "paramiko", "ssh": "paramiko", "abfs": "adlfs"}
 
 
@@ -304,7 +305,7 @@ def _file_system(root: str, process: int, thread: int) -> Any:
 
     ssh = root.startswith(("sftp:", "ssh:"))
     for store in _TALKATIVE:  # what they log, tracebacks too, is said in a sentence by whoever asked
-        logging.getLogger(store).addHandler(logging.NullHandler())
+        logging.getLogger(store).addHandler(_SILENT)
     # A listing that is remembered would hide what other machines have written since; with SSH there is none.
     options = {"skip_instance_cache": True} if ssh else {"use_listings_cache": False}
     try:
